@@ -1,0 +1,38 @@
+"""The two kinds of failure: what the user can mend, and (anything else) our bug.
+
+    LeavenError
+    └── UserError      problem + hint; the command line prints both and exits with 2, without a traceback
+        └── RecipeError    every fault of a recipe at once
+"""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+class LeavenError(Exception):
+    """Anything that leaven raises on purpose."""
+
+
+class UserError(LeavenError):
+    """Something the user can mend: `problem` says what was wrong and where, `hint` what to type next."""
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        super().__init__(f"{problem}\n{hint}" if hint else problem)
+        self.problem = problem
+        self.hint = hint
+
+
+class RecipeError(UserError):
+    """All faults of one recipe together, a line each."""
+
+    def __init__(self, place: str, faults: Sequence[str], hint: str = "") -> None:
+        self.faults = tuple(faults)
+        noun = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        super().__init__("\n".join([f"{place}: {noun}", *(f"  - {fault}" for fault in faults)]), hint)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The sentence that names the closest known word, or all of them when none is close."""
+    names = sorted(known)
+    close = get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(names)}."

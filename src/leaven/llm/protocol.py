@@ -1,0 +1,41 @@
+"""Text in, text out: what every engine answers to."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from leaven.types import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a reply is drawn; temperature 0 is greedy. `seed` makes the draw repeatable where the engine can."""
+
+    temperature: float = 0.7
+    top_p: float = 0.95
+    max_new_tokens: int = 512
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back for one prompt. A failed call is data: `text` is None and `error` says why."""
+
+    text: str | None
+    error: str | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the reply was cut at the token limit."""
+        return self.finish_reason == "length"
+
+
+class LLM(Protocol):
+    """An engine: `replies` yields (index of the prompt, reply) as they finish, each index exactly once."""
+
+    name: str
+
+    def replies(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]: ...
