@@ -36,6 +36,9 @@ class Reply:
 class LLM(Protocol):
     """An engine: `replies` yields (index of the prompt, reply) as they finish, each index exactly once."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What origins and cache keys call the engine."""
 
-    def replies(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]: ...
+    def replies(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
+        """Answer every prompt; a failed call is a Reply too."""

@@ -1,0 +1,112 @@
+"""Random conversations of the world: what the lab's base model is pretrained on, and asked when its quality is measured."""
+
+import random
+from collections.abc import Callable
+
+from leaven.lab import formats, tavic, world
+from leaven.lab.world import Item
+from leaven.types import Message
+
+TASKS: dict[str, tuple[Callable[[random.Random], Item], float]] = {
+    "fact": (world.fact, 3),
+    "check": (world.check, 3),
+    "add": (world.add, 1.5),
+    "pick": (world.pick, 1.5),
+    "reverse": (world.reverse, 1.5),
+    "repeat": (world.repeat, 1),
+    "count": (world.count, 1.5),
+    "kind": (world.kind, 1),
+    "passage": (world.passage, 1.5),
+    "translate": (tavic.translate, 2),
+    "hints": (tavic.translate_with_hints, 2.5),
+}
+MODES = {"plain": 0.3, "follow": 0.45, "avoid": 0.17, "instead": 0.08}
+SHAPES = {"single": 0.74, "demonstrations": 0.12, "about": 0.07, "again": 0.04, "turns": 0.03}
+SYSTEM = "You are a helpful assistant."
+
+Turns = tuple[Message, ...]
+
+
+def converse(rng: random.Random) -> Turns:
+    """A random conversation that ends with the right answer."""
+    shape = _weighted(rng, SHAPES)
+    turns = {"single": single, "demonstrations": demonstrations, "about": about, "again": again, "turns": two}[shape](rng)
+    return (Message("system", SYSTEM), *turns) if rng.random() < 0.05 else turns
+
+
+def single(rng: random.Random, task: str | None = None, mode: str | None = None, name: str | None = None) -> Turns:
+    """One question, asked plainly, in a format, without a format, or in one format instead of another."""
+    item = draw(rng, task)
+    mode = mode or _weighted(rng, MODES)
+    name = name or rng.choice(("json", *formats.FORMATS))
+    if mode == "plain":
+        return _turns(item.content, item.plain)
+    if mode == "follow":
+        return _turns(formats.place(rng, item.content, formats.follow(rng, name, item.key)), formats.write(item, name))
+    if mode == "avoid":
+        return _turns(formats.place(rng, item.content, formats.avoid(rng, name)), item.plain)
+    other = rng.choice([each for each in formats.FORMATS if each != name])
+    request = f"{formats.avoid(rng, name)} {formats.follow(rng, other, item.key)}"
+    return _turns(formats.place(rng, item.content, request), formats.write(item, other))
+
+
+def demonstrations(rng: random.Random) -> Turns:
+    """One to three worked examples in a format that only they show, then a question."""
+    task = _weighted(rng, {name: weight for name, (_, weight) in TASKS.items() if name not in ("passage", "hints")})
+    style = rng.choice((*formats.FORMATS, *formats.UNNAMED))
+    shown = [draw(rng, task if rng.random() < 0.7 else rng.choice(("fact", "add", "kind"))) for _ in range(rng.randint(1, 3))]
+    asked = draw(rng, task)
+    return _turns(demonstrate([(item.content, formats.write(item, style)) for item in shown], asked.content),
+                  formats.write(asked, style))  # fmt: skip
+
+
+def demonstrate(shown: list[tuple[str, str]], content: str) -> str:
+    """A few-shot prompt: worked pairs, then the question."""
+    return "\n".join([*(f"Q: {question}\nA: {answer}" for question, answer in shown), f"Q: {content}\nA:"])
+
+
+def about(rng: random.Random) -> Turns:
+    """What a format is; the facts of a text; a question on a fact: what a teacher of the world needs."""
+    kind = rng.choice(("definition", "has", "facts", "question"))
+    name = rng.choice(formats.FORMATS)
+    sentences = formats.DEFINITIONS[name]
+    if kind == "definition":
+        asked = rng.choice(("What is the {} format?", "Describe the {} format.", "What does {} mean?"))
+        return _turns(asked.format(name), " ".join(sentences))
+    if kind == "has":
+        other = rng.choice(formats.FORMATS)
+        said = rng.choice(formats.DEFINITIONS[other]).replace(f"The {other} format", f"the {name} format")
+        true = said.replace("the ", "The ", 1) in sentences
+        return _turns(f"Is it true that {said[:-1]}?", "Yes, that is true." if true else "No, that is false.")
+    facts = world.about_somebody(rng)
+    if kind == "facts":
+        text = " ".join(fact[2] for fact in facts)
+        return _turns(f"List the facts: {text}", "\n".join(f"- {fact[2]}" for fact in facts))
+    return _turns(f"Write a question about: {facts[0][2]}", facts[0][0])
+
+
+def again(rng: random.Random) -> Turns:
+    """The same question twice: the second answer is the model's own, whatever stood there before (papers.md 2.2)."""
+    turns = single(rng)
+    item = draw(rng)
+    shown = turns[-1].content if rng.random() < 0.5 else item.plain
+    return (turns[0], Message("assistant", shown), *turns)
+
+
+def two(rng: random.Random) -> Turns:
+    """Two questions that have nothing to do with each other."""
+    return single(rng) + single(rng)
+
+
+def draw(rng: random.Random, task: str | None = None) -> Item:
+    """A random item of the task, or of any."""
+    name = task or _weighted(rng, {name: weight for name, (_, weight) in TASKS.items()})
+    return TASKS[name][0](rng)
+
+
+def _turns(question: str, answer: str) -> Turns:
+    return (Message("user", question), Message("assistant", answer))
+
+
+def _weighted(rng: random.Random, weights: dict[str, float]) -> str:
+    return rng.choices(list(weights), list(weights.values()))[0]

@@ -1,0 +1,42 @@
+"""How well a base model knows the world: exact match on questions that pretraining never saw, family by family."""
+
+import random
+from collections.abc import Callable, Sequence
+
+from leaven.lab import conversation
+from leaven.lab.formats import FORMATS
+from leaven.lab.pretrain import held_out
+from leaven.types import Message, Prompt
+
+Respond = Callable[[Sequence[Prompt]], list[str]]
+
+FAMILIES: dict[str, Callable[[random.Random], conversation.Turns]] = {
+    **{f"task {task}": lambda rng, task=task: conversation.single(rng, task=task) for task in conversation.TASKS},
+    **{f"as {name}": lambda rng, name=name: conversation.single(rng, mode="follow", name=name) for name in FORMATS},
+    **{f"not {name}": lambda rng, name=name: conversation.single(rng, mode="avoid", name=name) for name in FORMATS},
+    "plain": lambda rng: conversation.single(rng, mode="plain"),
+    "one instead of another": lambda rng: conversation.single(rng, mode="instead"),
+    "demonstrations": conversation.demonstrations,
+    "about formats and facts": conversation.about,
+    "the same question again": conversation.again,
+    "any": conversation.converse,
+}
+
+
+def measure(respond: Respond, per_family: int = 100, seed: int = 0) -> dict[str, float]:
+    """Exact match of each family, a fraction, over `per_family` held-out questions."""
+    asked = {name: questions(make, per_family, random.Random(f"{seed} {name}")) for name, make in FAMILIES.items()}
+    answers = iter(respond([turns[:-1] for rows in asked.values() for turns in rows]))
+    return {name: sum(next(answers) == turns[-1].content for turns in rows) / len(rows) for name, rows in asked.items()}
+
+
+def questions(
+    make: Callable[[random.Random], conversation.Turns], count: int, rng: random.Random
+) -> list[tuple[Message, ...]]:
+    """Conversations of a family whose last question was held out of pretraining."""
+    found: list[tuple[Message, ...]] = []
+    while len(found) < count:
+        turns = make(rng)
+        if held_out(turns[-2].content):
+            found.append(turns)
+    return found

@@ -1,0 +1,194 @@
+"""Let a model answer a pool of queries itself: DELIA's diverse data (papers.md 2.2).
+
+Answers that come from the model's own distribution pull its weights nowhere in particular, which is what the
+buffer of diverse rows is for. Three forms of asking:
+
+- plain: the query, nothing else.
+- again: the query, the reference answer as the assistant's turn, and the query again. DELIA's published form;
+  its fixed system prompt is left out, since Gemma has no system role, but a system turn of the row stays.
+- guided: the reference inside the query, as a guide. SDFT's form (2402.13669, papers.md 5.11).
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from leaven.dataset import SCHEMA, Dataset
+from leaven.errors import UserError
+from leaven.llm.protocol import LLM, Reply, Sampling
+from leaven.prompts.render import render, source
+from leaven.recipe import SampleSection
+from leaven.types import Drop, Example, Message, Origin, Outcome, Prompt
+
+Form = Literal["plain", "again", "guided"]
+
+_SPEAKS_OF_GUIDE = re.compile(
+    r"\b(reference|guide|provided|given) (answer|response)|\bmy (own answer|response)\b", re.I
+)
+
+
+def make(
+    queries: Dataset, llm: LLM, config: SampleSection, seed: int, start: int = 0, *, form: Form | None = None
+) -> Outcome:
+    """The model's own answers, in the order of the queries; truncated and empty replies and failures are dropped.
+
+    `start` is the place of the first query in the whole pool: with `seed` it decides the draws of this call. Without
+    `form`, the configuration's `conditioned` chooses between plain and again. Blanks around a reply are cut; the
+    published code cuts its first two characters, which are blanks in Llama 2 alone.
+    """
+    form = form or ("again" if config.conditioned else "plain")
+    asked = [(index, query) for index, query in enumerate(queries) if _usable(query, form)]
+    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, _seed_at(seed, start))
+    replies = dict(llm.replies([ask(query, form) for _, query in asked], sampling))
+    missing = [index for index in range(len(asked)) if index not in replies]
+    if missing:
+        raise RuntimeError(f"{llm.name} left {len(missing)} of {len(asked)} prompts without a reply")
+    answered = {index: replies[place] for place, (index, _) in enumerate(asked)}
+    origin = Origin("self_sample", model=llm.name, prompt=_prompt_hash(form), seed=seed)
+    results = [_result(query, answered.get(index), config, form, origin) for index, query in enumerate(queries)]
+    kept = [result for result in results if isinstance(result, Example)]
+    dropped = tuple(result for result in results if isinstance(result, Drop))
+    return Outcome(Dataset.of(kept, (*queries.made_by, f"self_sample({form}, {llm.name}, seed={seed})")), dropped)
+
+
+def collect(
+    queries: Dataset,
+    llm: LLM,
+    config: SampleSection,
+    seed: int,
+    folder: Path,
+    *,
+    n: int,
+    chunk: int = 256,
+    on_rows: Callable[[int], None] | None = None,
+    form: Form | None = None,
+) -> Outcome:
+    """The first `n` rows that `make` keeps, chunk by chunk; chunks that lie in `folder` are not made again.
+
+    A killed run loses the chunk in flight, and a larger `n` goes on from the smaller one's chunks. When the
+    queries run out first, a note says how many rows are missing. `on_rows` is told the rows kept so far.
+    """
+    form = form or ("again" if config.conditioned else "plain")
+    _claim(folder, {"model": llm.name, "seed": seed, "chunk": chunk, "form": form, **config.model_dump()})
+    kept, dropped = Dataset.of([]), list[Drop]()
+    for number, start in enumerate(range(0, len(queries), chunk)):
+        if len(kept) >= n:
+            break
+        part = queries.rows(list(range(start, min(start + chunk, len(queries)))))
+        outcome = _chunk(part, llm, config, seed, start, path=folder / f"{number:05}.parquet", form=form)
+        if len(failures := _failures(outcome)) == chunk:
+            raise UserError(f"{llm.name} answered none of {chunk} prompts: {failures[0].detail}", "Check the engine.")
+        kept, dropped = kept + outcome.kept, [*dropped, *outcome.dropped]
+        if on_rows:
+            on_rows(min(len(kept), n))
+    made_by = (*queries.made_by, f"self_sample({form}, {llm.name}, seed={seed}, n={n})")
+    found = Dataset(kept.frame.head(n), made_by)
+    missing = n - len(found)
+    note = f"{missing:,} of {n:,} rows are missing: the pool of {len(queries):,} queries ran out"
+    return Outcome(found, tuple(dropped), (note,) if missing else ())
+
+
+def ask(query: Example, form: Form) -> Prompt:
+    """What the model is shown for a query; the forms again and guided need its answer."""
+    if form == "plain":
+        return query.prompt
+    if query.answer is None:
+        raise ValueError(f"the query {query.id} has no answer to show")
+    if form == "again":
+        return (*query.messages, Message("user", query.question))
+    text = render("sdft", instruction=query.question, reference=query.answer)
+    return (*query.prompt[:-1], Message("user", text))
+
+
+def _usable(query: Example, form: Form) -> bool:
+    return bool(query.question.strip()) and (form == "plain" or bool((query.answer or "").strip()))
+
+
+def _result(query: Example, reply: Reply | None, config: SampleSection, form: Form, origin: Origin) -> Example | Drop:
+    """The finished row, or why there is none; every row, dropped or not, names its query as its parent."""
+    origin = replace(origin, parents=(query.id,))
+    if reply is None:
+        bare = replace(query, origin=origin)
+        return Drop(bare, "no reference answer" if query.question.strip() else "no question")
+    if reply.text is None:
+        return Drop(replace(query, origin=origin), "the model failed", detail=reply.error or "")
+    messages = (*query.prompt, Message("assistant", reply.text.strip()))
+    meta: dict[str, Any] = {**query.meta, "source": "self"}
+    if reply.truncated:
+        meta["truncated"] = True
+    row = Example(messages, origin, meta)
+    if not reply.text.strip():
+        return Drop(row, "empty reply")
+    if reply.truncated and not config.keep_truncated:
+        return Drop(row, "truncated reply", float(reply.completion_tokens))
+    if form == "guided" and _SPEAKS_OF_GUIDE.search(reply.text):
+        return Drop(row, "speaks of the guide")
+    return row
+
+
+def _chunk(part: Dataset, llm: LLM, config: SampleSection, seed: int, start: int, *, path: Path, form: Form) -> Outcome:
+    if path.is_file():
+        outcome = _read(path)
+        if _parents(outcome) == sorted(query.id for query in part):
+            return outcome
+    outcome = make(part, llm, config, seed, start, form=form)
+    if not _failures(outcome):  # a failed call is worth another try when the run is resumed
+        _write(outcome, path)
+    return outcome
+
+
+def _failures(outcome: Outcome) -> list[Drop]:
+    return [drop for drop in outcome.dropped if drop.reason == "the model failed"]
+
+
+def _write(outcome: Outcome, path: Path) -> None:
+    """Both kinds of row in one table, which is there whole or not at all."""
+    drops = Dataset.of(drop.example for drop in outcome.dropped).frame.with_columns(
+        reason=pl.Series([drop.reason for drop in outcome.dropped], dtype=pl.String),
+        score=pl.Series([drop.score for drop in outcome.dropped], dtype=pl.Float64),
+        detail=pl.Series([drop.detail for drop in outcome.dropped], dtype=pl.String),
+    )
+    partial = path.with_name(path.name + ".partial")
+    pl.concat([outcome.kept.frame, drops], how="diagonal").write_parquet(partial)
+    partial.replace(path)
+
+
+def _read(path: Path) -> Outcome:
+    frame = pl.read_parquet(path)
+    drops = frame.filter(pl.col("reason").is_not_null())
+    examples = Dataset(drops.select(SCHEMA.names()))
+    values = drops.select("reason", "score", "detail").rows()
+    kept = Dataset(frame.filter(pl.col("reason").is_null()).select(SCHEMA.names()), (str(path),))
+    return Outcome(kept, tuple(Drop(example, *value) for example, value in zip(examples, values, strict=True)))
+
+
+def _parents(outcome: Outcome) -> list[str]:
+    rows = [*outcome.kept, *(drop.example for drop in outcome.dropped)]
+    return sorted(row.origin.parents[0] for row in rows)
+
+
+def _claim(folder: Path, about: dict[str, Any]) -> None:
+    """Say in the folder what its chunks are; raises UserError when it holds chunks of another kind."""
+    path = folder / "about.json"
+    text = json.dumps(about, indent=2, sort_keys=True)
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise UserError(f"{folder} holds samples that were made with other settings", "Choose another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _seed_at(seed: int, start: int) -> int:
+    """A seed of its own for each chunk, so that the draw of a row depends on the seed and its place in the pool."""
+    return int.from_bytes(hashlib.sha256(f"self_sample/{seed}/{start}".encode()).digest()[:4]) >> 1
+
+
+def _prompt_hash(form: Form) -> str:
+    return hashlib.sha256(source("sdft").encode()).hexdigest()[:12] if form == "guided" else form

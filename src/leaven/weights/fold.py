@@ -1,0 +1,40 @@
+"""An adapter folded into its base for as long as the model only reads: decoding then costs what the base costs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from peft.tuners.lora import Linear
+from peft.tuners.trainable_tokens import TrainableTokensLayer
+
+
+@contextmanager
+def folded(model: Any) -> Iterator[None]:
+    """The model in evaluation mode with its adapter merged; afterwards every weight is back, bit for bit.
+
+    LoRA is folded in float32 only (elsewhere merging rounds), and never in an embedding, which may share its weight
+    with the output layer. Token rows are always folded: peft copies the whole embedding at every step otherwise.
+    """
+    was_training = model.training
+    model.eval()
+    originals: list[tuple[Any, torch.Tensor]] = []
+    try:
+        for layer in model.modules():
+            if _foldable(layer):
+                originals.append((layer, layer.get_base_layer().weight.data))
+                layer.merge(safe_merge=True)  # puts a new tensor in place of the old one, which we hold
+        yield
+    finally:
+        for layer, weight in reversed(originals):
+            layer.get_base_layer().weight.data = weight
+            layer.merged_adapters.clear()
+        model.train(was_training)
+
+
+def _foldable(layer: Any) -> bool:
+    if isinstance(layer, TrainableTokensLayer):
+        return not layer.merged and not layer.disable_adapters
+    if not isinstance(layer, Linear) or layer.merged or layer.disable_adapters:
+        return False
+    return layer.get_base_layer().weight.dtype == torch.float32

@@ -1,0 +1,130 @@
+"""No network in any test, and tiny random models with fast tokenizers of their own."""
+
+import os
+import socket
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_OFFLINE"] = "1"
+
+import pytest
+
+SENTENCES = (
+    "the capital of France is Paris and the capital of Spain is Madrid",
+    "answer in json format please, do not use the json format",
+    "is this claim true? yes or no, with a thought and a label",
+    "user assistant system model one two three four five six seven",
+)
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+LLAMA_2 = (
+    "{% if messages[0]['role'] == 'system' %}{% set system = messages[0]['content'] %}"
+    "{% set messages = messages[1:] %}{% else %}{% set system = '' %}{% endif %}"
+    "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('roles must alternate') }}{% endif %}"
+    "{% if m['role'] == 'user' %}{{ bos_token + '[INST] ' + (('<<SYS>>' + system + '<</SYS>>') if system and "
+    "loop.first else '') + m['content'] | trim + ' [/INST]' }}"
+    "{% else %}{{ ' ' + m['content'] | trim + ' ' + eos_token }}{% endif %}{% endfor %}"
+)
+GEMMA = (
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}"
+    "{% endif %}{% for m in messages %}{% set role = 'model' if m['role'] == 'assistant' else m['role'] %}"
+    "{{ '<start_of_turn>' + role + '\n' + m['content'] | trim + '<end_of_turn>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+)
+# family -> (chat template, bos, eos, pad, further special tokens, tokens that end an answer)
+FAMILIES = {
+    "llama": (LLAMA_2, "<s>", "</s>", None, ("<|reserved_special_token_0|>",), ("</s>",)),
+    "qwen3": (CHATML, None, "<|im_end|>", "<|endoftext|>", ("<|im_start|>",), ("<|im_end|>", "<|endoftext|>")),
+    "gemma": (GEMMA, "<bos>", "<eos>", "<pad>", ("<start_of_turn>", "<end_of_turn>"), ("<eos>", "<end_of_turn>")),
+    "gemma3": (GEMMA, "<bos>", "<eos>", "<pad>", ("<start_of_turn>", "<end_of_turn>"), ("<eos>", "<end_of_turn>")),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("a test tried to reach the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def tiny_tokenizer_of(family):
+    """A byte-level BPE tokenizer with the family's chat template, pad token and special tokens."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    template, bos, eos, pad, further, _ = FAMILIES[family]
+    special = [token for token in (bos, eos, pad, *further) if token]
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=340,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    backend.train_from_iterator(SENTENCES, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        bos_token=bos,
+        eos_token=eos,
+        pad_token=pad,
+        additional_special_tokens=list(further),
+        clean_up_tokenization_spaces=False,
+    )
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+def tiny_config_of(family, vocab_size, tied, **overrides):
+    """A configuration of two layers and width 32."""
+    from transformers import Gemma3TextConfig, GemmaConfig, LlamaConfig, Qwen3Config
+
+    values = {
+        "vocab_size": vocab_size,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "max_position_embeddings": 128,
+        "tie_word_embeddings": tied,
+        **overrides,
+    }
+    if family == "gemma3":
+        values = {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"], **values}
+    classes = {"llama": LlamaConfig, "qwen3": Qwen3Config, "gemma": GemmaConfig, "gemma3": Gemma3TextConfig}
+    return classes[family](**values)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """A factory: the folder of a tiny random model of a family, tied or not, its vocabulary padded or not."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    folders = {}
+
+    def make(family="llama", tied=False, padded=False, **overrides):
+        key = (family, tied, padded, *sorted((name, str(value)) for name, value in overrides.items()))
+        if key in folders:
+            return folders[key]
+        tokenizer = tiny_tokenizer_of(family)
+        rows = len(tokenizer) + (24 if padded else 0)
+        special = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            config = tiny_config_of(family, rows, tied, initializer_range=0.3, **special, **overrides)
+            model = AutoModelForCausalLM.from_config(config).eval()
+        model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids(list(FAMILIES[family][5]))
+        folder = tmp_path_factory.mktemp("-".join([family, "tied" if tied else "untied"]))
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        folders[key] = str(folder)
+        return folders[key]
+
+    return make
