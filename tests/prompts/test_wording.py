@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,11 +21,13 @@ TWO = "The format requirement is <sep>, and you need to understand what <sep> en
         ("Name a bird, e.g. Owl, with <sep> style. Be kind.", "Name a bird, e.g. Owl, with <sep> style."),
         ("1. Follow <sep>.\n2. Be brief.", "1. Follow <sep>."),
         (f"Judge the text. {TWO}", TWO),
-        ("A. Grasp <sep>. Then go. Obey <sep>. B.", "Grasp <sep>. Obey <sep>."),
+        ("So. Grasp <sep>. Then go. Obey <sep>. Bye.", "Grasp <sep>. Obey <sep>."),
         ("Grasp <sep>. Obey <sep>. Go.", "Grasp <sep>. Obey <sep>."),
         ("请回答。使用 <sep> 格式。谢谢。", "使用 <sep> 格式。"),
         ("Repeat the words: cat dog Use the <sep> format.", "Use the <sep> format."),
         ('He said "Go." Follow <sep>.', "Follow <sep>."),
+        ("Is it 3 or 12. Follow <sep>.", "Follow <sep>."),
+        ("Yes or No. Follow <sep>.", "Follow <sep>."),
         ("Nothing here.", ""),
     ],
 )
@@ -58,7 +62,7 @@ def test_asked_puts_the_phrasing_where_it_is_wanted(position, said):
 
 
 def test_scattered_sentences_become_one():
-    assert asked("A. Grasp <sep>. Then go. Obey <sep>. B.", TOKEN, "Try {token}.") == "A. Try <sep>. Then go. B."
+    assert asked("So. Grasp <sep>. Then go. Obey <sep>. Bye.", TOKEN, "Try {token}.") == "So. Try <sep>. Then go. Bye."
 
 
 def test_negated_replaces_the_request_or_comes_last():
@@ -91,4 +95,4 @@ def test_any_phrasing_can_be_exchanged_for_any_other(content, old, new, gap, fir
 def test_sentences_cover_all_but_blanks_and_keep_their_order(text):
     spans = sentences(text)
     assert "".join("".join(text[a:b].split()) for a, b in spans) == "".join(text.split())
-    assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
