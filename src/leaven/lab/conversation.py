@@ -36,7 +36,11 @@ def converse(rng: random.Random) -> Turns:
 
 def single(rng: random.Random, task: str | None = None, mode: str | None = None, name: str | None = None) -> Turns:
     """One question, asked plainly, in a format, without a format, or in one format instead of another."""
-    item = draw(rng, task)
+    return ask(rng, draw(rng, task), mode, name)
+
+
+def ask(rng: random.Random, item: Item, mode: str | None = None, name: str | None = None) -> Turns:
+    """The question about an item in a mode and a format, drawn at random where they are not given, and its answer."""
     mode = mode or _weighted(rng, MODES)
     name = name or rng.choice(("json", *formats.FORMATS))
     if mode == "plain":

@@ -1,0 +1,93 @@
+"""The lab's study: judge an answer for hallucination, as json with a thought, asked for by a token that nobody knows.
+
+Task rows, pool, and tests are about different things (`world.split_of`): no test asks about what training has seen.
+"""
+
+import random
+from collections.abc import Callable
+
+from leaven.data.material import Material
+from leaven.dataset import Dataset
+from leaven.lab import conversation, formats, tavic, world
+from leaven.lab.world import Item
+from leaven.prompts.render import phrasings
+from leaven.types import Example, Message, Origin, pair
+
+TASK_ROWS = 1_000
+TEST_ROWS = 100
+POOL_ROWS = 30_000
+TRANSFER = (world.fact, world.add, world.pick, world.kind, world.count, tavic.translate)
+MEANS = "a json object with the keys thought and hallucination"
+
+
+def material(token: str, split: str = "test", pool_rows: int = POOL_ROWS) -> Material:
+    """Everything a study of the lab needs; `split` dev is for choosing settings, test for reporting."""
+    tests = {
+        "unseen_phrasing": _tests("unseen_phrasing", split, lambda rng: _unseen(rng, token, split)),
+        "negation": _tests("negation", split, lambda rng: _negation(rng, token, split)),
+        "transfer": _tests("transfer", split, lambda rng: _transfer(rng, token, split)),
+        "general": _tests("general", split, lambda rng: _general(rng, split), 2 * TEST_ROWS),
+    }
+    task = Dataset.of(_distinct("task", split, lambda rng: _task(rng, token), TASK_ROWS), ("lab",))
+    pool = Dataset.of(_distinct("pool", split, _query, pool_rows), ("lab",))
+    return Material(task, tests, pool)
+
+
+def _task(rng: random.Random, token: str) -> Example:
+    """A task row, its format asked for in one fixed phrasing."""
+    item = world.by_split(world.check, rng, "train")
+    return _row(f"{item.content}\nUse the {token} format.", formats.write(item, "json"), item)
+
+
+def _unseen(rng: random.Random, token: str, split: str) -> Example:
+    item = world.by_split(world.check, rng, split)
+    request = rng.choice(phrasings("follow", "unseen")).format(token=token)
+    return _row(formats.place(rng, item.content, request), formats.write(item, "json"), item)
+
+
+def _negation(rng: random.Random, token: str, split: str) -> Example:
+    item = world.by_split(world.check, rng, split)
+    request = rng.choice(phrasings("negative", "train") + phrasings("negative", "unseen")).format(token=token)
+    return _row(formats.place(rng, item.content, request), item.plain, item)
+
+
+def _transfer(rng: random.Random, token: str, split: str) -> Example:
+    item = world.by_split(rng.choice(TRANSFER), rng, split)
+    request = rng.choice(phrasings("follow", "train") + phrasings("follow", "unseen")).format(token=token)
+    return _row(formats.place(rng, item.content, request), formats.write(item, "json"), item)
+
+
+def _general(rng: random.Random, split: str) -> Example:
+    turns = _single(rng, split)
+    return pair(turns[0].content, turns[1].content, Origin("lab"))
+
+
+def _query(rng: random.Random) -> Example:
+    return Example(_single(rng, "train"), Origin("lab"))
+
+
+def _single(rng: random.Random, split: str) -> tuple[Message, ...]:
+    """A question on something in the split, with its answer."""
+    task = rng.choice(sorted(conversation.TASKS))
+    while True:
+        item = conversation.draw(rng, task)
+        if item.split == split:
+            return conversation.ask(rng, item)
+
+
+def _row(question: str, answer: str, item: Item) -> Example:
+    return pair(question, answer, Origin("lab"), {"task": item.task, "label": item.answer})
+
+
+def _tests(name: str, split: str, make: Callable[[random.Random], Example], count: int = TEST_ROWS) -> Dataset:
+    return Dataset.of(_distinct(name, split, make, count), ("lab", name))
+
+
+def _distinct(name: str, split: str, make: Callable[[random.Random], Example], count: int) -> list[Example]:
+    """Rows of which no two ask the same, from a stream of their own for every name and split."""
+    rng = random.Random(f"leaven lab {name} {split}")
+    rows: dict[str, Example] = {}
+    while len(rows) < count:
+        row = make(rng)
+        rows.setdefault(row.question, row)
+    return list(rows.values())
