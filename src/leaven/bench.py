@@ -53,6 +53,10 @@ class Bench:
         loaded, _ = self._fresh()
         return Fitted(self._respond(loaded), loaded)
 
+    def untouched(self, prompts: Sequence[Prompt]) -> list[str]:
+        """The untouched model's own answers, without the token in its vocabulary."""
+        return self._respond(self._untouched())(prompts)
+
     def diversify(self, train: Dataset) -> Dataset:
         """The task rows with their instructions said in many ways; rows that vary already are kept."""
         from leaven.synth import diversify
@@ -143,7 +147,9 @@ class Bench:
         return respond
 
     def _write_mix(self, mixture: Dataset, config: TuneSection, encode: Callable[..., Any]) -> None:
-        parts = buffer.table(mixture, encode, batch_size(config, len(mixture)), config.num_train_epochs)
+        step_rows = batch_size(config, len(mixture))
+        epochs = config.max_steps * step_rows / len(mixture) if config.max_steps > 0 else config.num_train_epochs
+        parts = buffer.table(mixture, encode, step_rows, epochs)
         gaps = buffer.spacing(mixture)
         found = {"mix": [part._asdict() for part in parts], "spacing": {"mean": gaps.mean_gap, "max": gaps.max_gap}}
         (self.folder / "mix.json").write_text(json.dumps(found, indent=2), encoding="utf-8")

@@ -1,0 +1,5 @@
+"""`python -m leaven` is `leaven`."""
+
+from leaven.cli.main import run
+
+run()

@@ -1,0 +1,89 @@
+"""The `leaven` command: one file for each command, loaded when it runs."""
+
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import click
+import typer
+
+from leaven.errors import UserError
+
+COMMANDS = {
+    "delia": "Adapt a model from few examples, and prove it: task rows in, adapter and report out.",
+    "quickstart": "Run a small, complete study on the lab, and write its report.",
+    "study": "Run a study from a recipe: methods × sizes × seeds.",
+    "show": "Print a mixture, which tokens carry loss, or a prompt.",
+    "ls": "List methods, metrics, probes, makers, prompts or recipes.",
+    "check": "Find test rows that training has seen.",
+    "convert": "Read rows in one format and write them in another.",
+    "diversify": "Say the instructions of task rows in other words.",
+    "sample": "Let a model answer queries for itself.",
+    "report": "Write the report of a run again.",
+    "merge": "Merge an adapter into a model of its own.",
+    "lab": "Pretrain, measure or look at the lab's tiny model and its world.",
+    "schema": "Print the JSON schema of recipes, for editors.",
+}
+
+
+class _Late(typer.core.TyperGroup):
+    """Imports a command's file when it is asked for, so that `--help` stays light."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        if ctx.resilient_parsing or _only_listing():
+            return click.Command(cmd_name, help=COMMANDS[cmd_name])
+        return typer.main.get_command(import_module(f"leaven.cli.{cmd_name}").app)
+
+
+app = typer.Typer(
+    cls=_Late,
+    name="leaven",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(epilog="Example: leaven quickstart")
+def main() -> None:
+    """Raise a small dataset: adapt an open language model from few examples, with the proof beside it."""
+
+
+def run() -> NoReturn:
+    """The door: what the user can mend is said in two lines and exits with 2; Ctrl-C says how to go on."""
+    try:
+        typer.main.get_command(app)(standalone_mode=False)
+    except UserError as error:
+        _complain(error.problem, error.hint)
+        sys.exit(2)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.ctx.get_help())
+        sys.exit(2)
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "leaven"
+        _complain(error.format_message(), f"{where} --help says what it takes.")
+        sys.exit(2)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _complain("stopped", "The same command goes on from here.")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _complain(problem: str, hint: str) -> None:
+    print(f"Error: {problem}", file=sys.stderr)
+    if hint:
+        print(hint, file=sys.stderr)
+
+
+def _only_listing() -> bool:
+    """Whether the help of `leaven` itself is asked for: then no command's file is needed."""
+    words = [word for word in sys.argv[1:] if word not in ("-h", "--help")]
+    return not words

@@ -1,0 +1,22 @@
+"""`leaven study`: run or continue a study from a recipe."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: leaven study lab-defaults --out runs/defaults")
+def study(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one that ships (leaven ls recipes).")],
+    out: Annotated[str | None, typer.Option(help="The folder of the run; overrides the recipe's `out`.")] = None,
+    split: Annotated[str, typer.Option(help="The lab's rows: test, or dev for choosing settings.")] = "test",
+) -> None:
+    """Run a study from a recipe: methods × sizes × seeds. The same command continues one that was stopped."""
+    from leaven import recipe as recipes
+    from leaven.cli.work import carry_out, shipped
+
+    checked = recipes.read(shipped(recipe), {"out": out} if out else None)
+    carry_out(checked, Path(checked.out), split)

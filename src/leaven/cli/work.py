@@ -1,0 +1,56 @@
+"""What the commands that train share: resolve the sources, run the study, write the report, say what was made."""
+
+import logging
+import time
+from pathlib import Path
+
+from leaven import run as runs
+from leaven.data.material import Material
+from leaven.errors import UserError, nearest
+from leaven.recipe import Recipe
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+
+def shipped(name: str) -> Path:
+    """The path of a recipe: a file, or the name of one that ships."""
+    names = [path.stem for path in RECIPES.glob("*.yaml")]
+    if name in names:
+        return RECIPES / f"{name}.yaml"
+    if not name.endswith((".yaml", ".yml")) and not Path(name).exists():
+        raise UserError(f"there is no recipe called {name!r}", nearest(name, names))
+    return Path(name)
+
+
+def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
+    """Run the study and end with a small table, the report, and the next command."""
+    from rich.console import Console
+
+    from leaven.report import page, tables
+    from leaven.study.run import run
+
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    began = time.perf_counter()
+    recipe, material = resolve(recipe, split)
+    run(recipe, material, folder, runs.stderr())
+    report = page.write(folder)
+    Console().print(tables.terminal(tables.read_summary(folder)))
+    print(f"{time.perf_counter() - began:.0f} s. Report: {report}")
+    print(f"Next: open {report}, or load an adapter as {folder}/cells/*/adapter/README.md says.")
+
+
+def resolve(recipe: Recipe, split: str = "test") -> tuple[Recipe, Material]:
+    """The recipe with the lab's model in its place, and the rows that it names, without leaks."""
+    from leaven.data import sources
+    from leaven.lab import checkpoint, material
+
+    if split not in ("test", "dev"):
+        raise UserError(f"--split is {split!r}", "Known: test, dev.")
+    lab = [name for name in ("task", "queries") if getattr(recipe, name) == "lab"]
+    resolved = recipe.model_copy(update={"model": str(checkpoint.path())}) if recipe.model == "lab" else recipe
+    rows = material.material(recipe.token.text, split) if lab else None
+    if rows is not None and recipe.task == "lab":
+        found = rows if recipe.queries == "lab" else sources.with_pool(rows, recipe)
+    else:
+        found = sources.read(recipe, rows.pool if rows else None)
+    return resolved, sources.guarded(found, recipe)

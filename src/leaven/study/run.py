@@ -1,0 +1,213 @@
+"""Run a study: for each cell draw the data, fit, answer, score, write. Who reads `run_cell` has read the project."""
+
+import dataclasses
+import json
+import math
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from leaven import plugs, recipe as recipes, run as runs
+from leaven.bench import Bench, Fitted
+from leaven.data.material import Material
+from leaven.dataset import Dataset
+from leaven.errors import UserError
+from leaven.recipe import Recipe
+from leaven.run import Progress
+from leaven.study.plan import Cell, cells
+from leaven.study.summary import summary
+from leaven.types import Drop, Example, Message, Score
+
+SCHEMA = {
+    "method": pl.String, "size": pl.Int64, "seed": pl.Int64, "metric": pl.String, "item": pl.String, "value": pl.Float64
+}  # fmt: skip
+PACKAGES = ("torch", "transformers", "peft", "trl", "polars")
+
+
+def run(recipe: Recipe, material: Material, folder: Path, progress: Progress) -> Path:
+    """Run or continue the study in `folder`, and return it; cells that are there are not computed again.
+
+    Raises UserError when the folder holds a study with another recipe, or another process works in it.
+    """
+    with runs.lock(folder):
+        _claim(folder, recipe)
+        material = _prepared(recipe, material, folder, progress)
+        plan = cells(recipe, len(material.task))
+        runs.write_json(folder / "plan.json", [cell.name for cell in plan])
+        for number, cell in enumerate(plan, 1):
+            place = folder / "cells" / cell.name
+            if not runs.closed(place):
+                progress.say(f"[{number}/{len(plan)}] {cell.name}")
+                run_cell(recipe, material, cell, place, folder, progress)
+        _gather(recipe, material, plan, folder)
+        runs.close(folder)
+    return folder
+
+
+def run_cell(recipe: Recipe, material: Material, cell: Cell, place: Path, folder: Path, progress: Progress) -> None:
+    """Draw, fit, answer, score, write: one method at one size and seed."""
+    place.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    train = material.task.take(cell.size, cell.seed)
+    train.save(place / "data" / "train.parquet")
+    method = plugs.load("methods", cell.method.name)
+    bench = Bench(recipe, cell.seed, material.pool, folder, place, progress)
+    fitted = method.fit(train, bench, method.Config.model_validate(cell.method.config))
+    answers = _answer(fitted, material, bench)
+    scores = [*_scores(recipe, material, answers), *_probe(recipe, fitted, cell, bench)]
+    rows = [Score(cell.method.label, cell.size, cell.seed, *measure) for measure in scores]
+    _answers_frame(material, answers).write_parquet(place / "answers.parquet")
+    pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(place / "scores.parquet")
+    _dropped_frame([(cell.name, drop) for drop in (*bench.dropped, *fitted.dropped)]).write_parquet(
+        place / "dropped.parquet"
+    )
+    runs.write_json(place / "cell.json", _about(cell, method, fitted, bench, time.perf_counter() - began))
+    runs.close(place)
+    runs.log(folder, "cell", name=cell.name, seconds=round(time.perf_counter() - began, 2), steps=fitted.steps)
+
+
+def _answer(fitted: Fitted, material: Material, bench: Bench) -> dict[str, list[str]]:
+    """Greedy answers to every test, all tests in one go."""
+    began = time.perf_counter()
+    asked = [example.prompt for test in material.tests.values() for example in test]
+    texts = iter(fitted.respond(asked))
+    answers = {name: [next(texts) for _ in range(len(test))] for name, test in material.tests.items()}
+    bench.seconds["answer"] = time.perf_counter() - began
+    return answers
+
+
+def _scores(recipe: Recipe, material: Material, answers: dict[str, list[str]]) -> Iterator[tuple[str, str, float]]:
+    for name, test in material.tests.items():
+        for measure in plugs.load("evaluate", name).score(answers[name], test, recipe.evaluate):
+            yield f"{name}/{measure.metric}", measure.item, measure.value
+
+
+def _probe(recipe: Recipe, fitted: Fitted, cell: Cell, bench: Bench) -> Iterator[tuple[str, str, float]]:
+    began = time.perf_counter()
+    if fitted.loaded is not None:
+        for name in recipe.probes:
+            probe = plugs.load("probe", name)
+            for measure in probe.measure(fitted.loaded.model, fitted.loaded.tokenizer, recipe.token, cell.seed):
+                yield f"{name}/{measure.metric}", measure.item, measure.value
+    bench.seconds["probe"] = time.perf_counter() - began
+
+
+def _claim(folder: Path, recipe: Recipe) -> None:
+    """Write the resolved recipe, or make sure that the one that is there is the same."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "recipe.yaml"
+    if path.exists():
+        partial = path.with_name("recipe.yaml.partial")
+        recipes.write(recipe, partial)
+        same = partial.read_text(encoding="utf-8") == path.read_text(encoding="utf-8")
+        partial.unlink()
+        if not same:
+            raise UserError(f"{folder} holds a study with other settings", "Choose another --out, or remove the folder.")
+    runs.stage(path, lambda partial: recipes.write(recipe, partial))
+    if not (folder / "env.json").exists():
+        runs.write_json(folder / "env.json", _environment())
+
+
+def _prepared(recipe: Recipe, material: Material, folder: Path, progress: Progress) -> Material:
+    """The material as the run keeps it: tests limited, and bare questions answered by the untouched model."""
+    for note in material.notes:
+        progress.say(note)
+    _dropped_frame(list(material.dropped)).write_parquet(folder / "dropped.parquet")
+    limit = recipe.evaluate.limit_test
+    tests = {}
+    for name, test in material.tests.items():
+        path = folder / "data" / "tests" / f"{name}.parquet"
+        if not path.exists():
+            drawn = test.take(min(limit or len(test), len(test)), seed=0)
+            (_with_references(recipe, drawn, folder, progress) if name == "general" else drawn).save(path)
+        tests[name] = Dataset.load(path)
+    return replace(material, tests=tests)
+
+
+def _with_references(recipe: Recipe, test: Dataset, folder: Path, progress: Progress) -> Dataset:
+    """Questions without a known answer get the untouched model's: what it knew before is the measure."""
+    bare = [example for example in test if example.answer is None]
+    if not bare:
+        return test
+    bench = Bench(recipe, 0, test, folder, folder / "references", progress)
+    texts = dict(zip((row.id for row in bare), bench.untouched(_prompts(bare)), strict=True))
+    return Dataset.of((_answered(row, texts.get(row.id)) for row in test), (*test.made_by, "untouched model"))
+
+
+def _prompts(examples: list[Example]) -> list[tuple[Message, ...]]:
+    return [example.prompt for example in examples]
+
+
+def _answered(example: Example, text: str | None) -> Example:
+    if text is None:
+        return example
+    return replace(example, messages=(*example.messages, Message("assistant", text)))
+
+
+def _gather(recipe: Recipe, material: Material, plan: tuple[Cell, ...], folder: Path) -> None:
+    """All scores in one table, what was dropped in another, and the summary."""
+    places = [folder / "cells" / cell.name for cell in plan]
+    scores = pl.concat([pl.read_parquet(place / "scores.parquet") for place in places])
+    scores.write_parquet(folder / "scores.parquet")
+    dropped = [_dropped_frame(list(material.dropped)), *(pl.read_parquet(place / "dropped.parquet") for place in places)]
+    pl.concat(dropped).write_parquet(folder / "dropped.parquet")
+    runs.write_json(folder / "summary.json", summary(recipe, scores, list(material.tests), list(material.notes)))
+
+
+def _answers_frame(material: Material, answers: dict[str, list[str]]) -> pl.DataFrame:
+    rows = [
+        {
+            "test": name, "item": row.id, "prompt": row.question, "reference": row.answer, "answer": answer
+        }
+        for name, test in material.tests.items()
+        for row, answer in zip(test, answers[name], strict=True)
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=dict.fromkeys(("test", "item", "prompt", "reference", "answer"), pl.String))
+
+
+def _dropped_frame(dropped: list[tuple[str, Drop]]) -> pl.DataFrame:
+    rows = [
+        (where, drop.reason, drop.score, drop.detail, drop.example.question, drop.example.origin.place)
+        for where, drop in dropped
+    ]
+    names = ("where", "reason", "score", "detail", "text", "place")
+    return pl.DataFrame(rows, orient="row", schema={n: pl.Float64 if n == "score" else pl.String for n in names})
+
+
+def _about(cell: Cell, method: Any, fitted: Fitted, bench: Bench, seconds: float) -> dict[str, Any]:
+    mix = bench.folder / "mix.json"
+    return {
+        "method": cell.method.label,
+        "size": cell.size,
+        "seed": cell.seed,
+        "method_summary": plugs.summary(method),
+        "config": cell.method.config,
+        "steps": fitted.steps,
+        "tokens": fitted.tokens,
+        "trained_tokens": fitted.trained_tokens,
+        "losses": [None if math.isnan(loss) else round(loss, 5) for loss in fitted.losses],
+        "seconds": {**{name: round(value, 2) for name, value in bench.seconds.items()}, "all": round(seconds, 2)},
+        "notes": bench.notes,
+        **(json.loads(mix.read_text(encoding="utf-8")) if mix.exists() else {"mix": [], "spacing": None}),
+    }
+
+
+def _environment() -> dict[str, Any]:
+    import torch
+
+    return {
+        "leaven": metadata.version("leaven"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
