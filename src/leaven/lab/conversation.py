@@ -9,7 +9,7 @@ from leaven.types import Message
 
 TASKS: dict[str, tuple[Callable[[random.Random], Item], float]] = {
     "fact": (world.fact, 3),
-    "check": (world.check, 3),
+    "check": (world.check, 6),
     "add": (world.add, 1.5),
     "pick": (world.pick, 1.5),
     "reverse": (world.reverse, 1.5),

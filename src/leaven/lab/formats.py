@@ -42,7 +42,8 @@ def write(item: Item, format_name: str | None) -> str:
         case None:
             return item.plain
         case "json":
-            return json.dumps({"thought": f"The user asks about {item.topic}.", item.key: item.answer})
+            thought = item.thought or f"The user asks about {item.topic}."
+            return json.dumps({"thought": thought, item.key: item.answer})
         case "yaml":
             return f"{item.key}: {item.answer}"
         case "xml":

@@ -46,14 +46,24 @@ Progress = Callable[[int, float, float, int], None]
 """Called with the step, the share of the time that is over, the loss and the tokens a second."""
 
 
-def pretrain(folder: Path, settings: Settings, on_step: Progress | None = None) -> None:
-    """Make the world's text, a tokenizer and a model of it; write an ordinary checkpoint to `folder`, in bfloat16."""
+def pretrain(
+    folder: Path, settings: Settings, on_step: Progress | None = None, continue_from: Path | None = None
+) -> None:
+    """Make the world's text, a tokenizer and a model of it; write an ordinary checkpoint to `folder`, in bfloat16.
+
+    `continue_from`, an earlier checkpoint, gives the tokenizer and the first weights.
+    """
     torch.manual_seed(settings.seed)
     rows = _rows(settings)
-    tokens = tokenizer.train((text for turns in rows[:60_000] for text in turns), settings.vocab_size)
+    if continue_from:
+        tokens = PreTrainedTokenizerFast.from_pretrained(continue_from)
+        model = LlamaForCausalLM.from_pretrained(continue_from, dtype=torch.float32)
+    else:
+        tokens = tokenizer.train((text for turns in rows[:60_000] for text in turns), settings.vocab_size)
+        model = _model(settings, tokens)
     ids, starts = _encode(tokens, rows)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = _model(settings, tokens).to(device)
+    model = model.to(device)
     _train(model, ids, starts, settings, device, on_step)
     model.to(dtype=torch.bfloat16, device="cpu").save_pretrained(folder)
     tokens.save_pretrained(folder)

@@ -26,6 +26,7 @@ class Item:
     plain: str
     answer: str
     key: str = "answer"
+    thought: str = ""
 
     @property
     def split(self) -> str:
@@ -113,9 +114,9 @@ def check(rng: random.Random) -> Item:
     right = rng.random() < 0.5
     given = known.answer if right else rng.choice(known.others)
     content = f"Question: {rng.choice(known.questions)}\nAnswer: {given}\n{rng.choice(CHECKS)}"
-    verdict = "There is no hallucination." if right else "There is a hallucination."
-    plain = f"{verdict} {known.statement}"
-    return Item("check", known.core, content, known.topic, plain, "no" if right else "yes", "hallucination")
+    plain = f"{known.statement} There is {'no' if right else 'a'} hallucination."
+    label = "no" if right else "yes"
+    return Item("check", known.core, content, known.topic, plain, label, "hallucination", known.statement)
 
 
 def add(rng: random.Random) -> Item:
