@@ -1,0 +1,95 @@
+"""The charts of a report, as Vega-Lite: headline metrics with intervals and seeds, layers, losses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+Summary = Mapping[str, Any]
+
+
+def headline(summary: Summary) -> alt.TopLevelMixin:
+    """A panel for each headline metric: the mean and its interval, and a point for every seed."""
+    rows = [row for row in summary["rows"] if row["metric"] in summary["headline_metrics"]]
+    means = pl.DataFrame(
+        [
+            {"method": r["method"], "metric": r["metric"], "mean": r["mean"], "low": r["low"], "high": r["high"]}
+            for r in rows
+        ],
+        infer_schema_length=None,
+    )
+    seeds = pl.DataFrame(
+        [
+            {"method": r["method"], "metric": r["metric"], "seed": seed, "value": value}
+            for r in rows
+            for seed, value in r["by_seed"].items()
+        ]
+    )
+    order = list(summary["methods"])
+    y = alt.Y("method:N", sort=order, title=None)
+    scale = alt.Scale(domain=[0, 1])
+    axis = alt.Axis(format="%", title=None)
+    charts = []
+    for metric in summary["headline_metrics"]:
+        one, points = means.filter(pl.col("metric") == metric), seeds.filter(pl.col("metric") == metric)
+        bars = alt.Chart(one).mark_rule(strokeWidth=3, color="#9db4c8").encode(
+            y=y, x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q"
+        )  # fmt: skip
+        mean = alt.Chart(one).mark_point(filled=True, size=80, color="#1f5f8b").encode(
+            y=y, x=alt.X("mean:Q", scale=scale, axis=axis),
+            tooltip=["method", alt.Tooltip("mean:Q", format=".1%"), alt.Tooltip("low:Q", format=".1%"),
+                     alt.Tooltip("high:Q", format=".1%")],
+        )  # fmt: skip
+        each = alt.Chart(points).mark_tick(thickness=2, size=12, color="#c4682c").encode(
+            y=y, x=alt.X("value:Q", scale=scale, axis=axis), tooltip=["method", "seed", alt.Tooltip("value:Q", format=".1%")]
+        )  # fmt: skip
+        charts.append((bars + each + mean).properties(title=metric, width=260, height=alt.Step(24)))
+    return alt.concat(*charts, columns=2)
+
+
+def layers(scores: pl.DataFrame) -> alt.TopLevelMixin | None:
+    """The distance of the token to the words of its meaning over that to control words, block by block; None without."""
+    parts = pl.col("metric").str.split("/")
+    curve = scores.filter(pl.col("metric").str.starts_with("layers/curve/")).with_columns(
+        layer=parts.list.get(2).cast(pl.Int64), kind=parts.list.get(3)
+    )
+    if curve.is_empty():
+        return None
+    wide = curve.pivot("kind", index=["method", "seed", "layer"], values="value", aggregate_function="mean")
+    relative = wide.with_columns(relative=pl.col("meaning") / pl.col("control"))
+    return (
+        alt.Chart(relative.group_by("method", "layer", maintain_order=True).agg(pl.col("relative").mean()))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("layer:O", title="block"),
+            y=alt.Y("relative:Q", title="L2 to meaning / L2 to controls", scale=alt.Scale(zero=False)),
+            color=alt.Color("method:N", title=None),
+            tooltip=["method", "layer", alt.Tooltip("relative:Q", format=".3f")],
+        )
+        .properties(width=560, height=240)
+    )
+
+
+def losses(cells: list[dict[str, Any]]) -> alt.TopLevelMixin | None:
+    """The loss of every cell, step by step; None where nothing was trained."""
+    rows = [
+        {"method": cell["method"], "seed": str(cell["seed"]), "step": step, "loss": loss}
+        for cell in cells
+        for step, loss in enumerate(cell["losses"], 1)
+        if loss is not None
+    ]
+    if not rows:
+        return None
+    return (
+        alt.Chart(pl.DataFrame(rows))
+        .mark_line(opacity=0.7, strokeWidth=1.5)
+        .encode(
+            x=alt.X("step:Q", title="optimiser step"),
+            y=alt.Y("loss:Q", scale=alt.Scale(type="symlog", constant=0.01)),
+            color=alt.Color("method:N", title=None),
+            detail="seed:N",
+            tooltip=["method", "seed", "step", "loss"],
+        )
+        .properties(width=560, height=240)
+    )
