@@ -1,0 +1,21 @@
+"""`leaven quickstart`: a small, complete study on the lab."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: leaven quickstart --out runs/quickstart")
+def quickstart(
+    out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/quickstart",
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 3,
+) -> None:
+    """Run a small, complete study on the lab, and write its report. Needs no download and no GPU."""
+    from leaven import recipe as recipes
+    from leaven.cli.work import carry_out, shipped
+
+    recipe = recipes.read(shipped("quickstart"), {"out": out, "seeds": list(range(seeds))})
+    carry_out(recipe, Path(out))
