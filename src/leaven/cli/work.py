@@ -3,11 +3,17 @@
 import logging
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from leaven import run as runs
 from leaven.data.material import Material
 from leaven.errors import UserError, nearest
 from leaven.recipe import Recipe
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from leaven.llm.protocol import LLM
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -42,15 +48,44 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
 def resolve(recipe: Recipe, split: str = "test") -> tuple[Recipe, Material]:
     """The recipe with the lab's model in its place, and the rows that it names, without leaks."""
     from leaven.data import sources
-    from leaven.lab import checkpoint, material
+    from leaven.lab import material
 
     if split not in ("test", "dev"):
         raise UserError(f"--split is {split!r}", "Known: test, dev.")
     lab = [name for name in ("task", "queries") if getattr(recipe, name) == "lab"]
-    resolved = recipe.model_copy(update={"model": str(checkpoint.path())}) if recipe.model == "lab" else recipe
+    resolved = recipe.model_copy(update={"model": model_path("lab")}) if recipe.model == "lab" else recipe
     rows = material.material(recipe.token.text, split) if lab else None
     if rows is not None and recipe.task == "lab":
         found = rows if recipe.queries == "lab" else sources.with_pool(rows, recipe)
     else:
         found = sources.read(recipe, rows.pool if rows else None)
     return resolved, sources.guarded(found, recipe)
+
+
+def model_path(model: str) -> str:
+    """The path of a model; `lab` is the one that ships."""
+    from leaven.lab import checkpoint
+
+    return str(checkpoint.path()) if model == "lab" else model
+
+
+def engine(spec: str) -> "LLM":
+    """The engine of a spec; `hf:lab` is the tiny model that ships."""
+    from leaven.llm.open import open_llm
+
+    return open_llm(f"hf:{model_path('lab')}" if spec == "hf:lab" else spec)
+
+
+def mix_table(title: str, found: dict[str, Any]) -> "Table":
+    """What each source brings to a mixture."""
+    from rich.table import Table
+
+    columns = ("rows", "tokens", "trained_tokens", "row_share", "token_share", "steps_touched")
+    table = Table(title=title, title_justify="left")
+    table.add_column("source")
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="right")
+    for part in found["mix"]:
+        values = (part[column] for column in columns)
+        table.add_row(part["source"], *(f"{v:.1%}" if isinstance(v, float) else f"{v:,}" for v in values))
+    return table

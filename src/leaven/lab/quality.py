@@ -8,7 +8,8 @@ from leaven.lab.formats import FORMATS
 from leaven.lab.pretrain import held_out
 from leaven.types import Message, Prompt
 
-Respond = Callable[[Sequence[Prompt]], list[str]]
+Prompts = Sequence[Prompt]
+Respond = Callable[[Prompts], list[str]]
 
 FAMILIES: dict[str, Callable[[random.Random], conversation.Turns]] = {
     **{f"task {task}": lambda rng, task=task: conversation.single(rng, task=task) for task in conversation.TASKS},

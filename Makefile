@@ -1,0 +1,40 @@
+# `install` makes .venv; everything else stands on it.
+PYTHON ?= python3
+BIN := .venv/bin
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM ?= true
+
+.PHONY: install quickstart test test-all check fix bench docs
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+quickstart: install
+	$(BIN)/leaven quickstart --out runs/quickstart
+
+test: install
+	$(BIN)/pytest
+
+test-all: install
+	$(BIN)/pytest -m 'not gpu'
+
+check: install
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+
+fix: install
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+
+bench: install
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/sampling.py
+
+# The parts of the README and of docs/ that are made from the code.
+docs: install
+	$(BIN)/python docs/make.py

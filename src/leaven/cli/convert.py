@@ -1,0 +1,28 @@
+"""`leaven convert`: rows from one format and kind of file to another."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: leaven convert alpaca.json --to messages -o rows.jsonl.gz")
+def convert(
+    rows: Annotated[str, typer.Argument(help="A file of rows, or - for standard input.")],
+    out: Annotated[str, typer.Option("--out", "-o", help="Where to write them, or - for standard output.")] = "-",
+    to: Annotated[str, typer.Option(help="messages, alpaca, sharegpt or prompt-completion.")] = "messages",
+    format: Annotated[str, typer.Option(help="The format of the rows; auto finds it.")] = "auto",
+) -> None:
+    """Read rows in one format and write them in another; rows that can't be used go to OUT.rejects.jsonl."""
+    from leaven.data import files
+
+    outcome = files.read(rows, format)
+    files.write(outcome.kept, out, to)
+    print(outcome.notes[0], file=sys.stderr)
+    if outcome.dropped and out != "-":
+        rejects = Path(out + ".rejects.jsonl")
+        files.write_rejects(outcome, rejects)
+        print(f"The {len(outcome.dropped):,} others are in {rejects}.", file=sys.stderr)

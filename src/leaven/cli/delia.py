@@ -1,0 +1,62 @@
+"""`leaven delia`: task rows and a model in; an adapter, the proof and a report out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Example: leaven delia task.jsonl --test test.jsonl --model Qwen/Qwen3-0.6B --queries pool.jsonl "
+    "--token '<sep>' --means 'a JSON object with the keys thought and hallucination' --out runs/halu"
+)
+def delia(
+    task: Annotated[str, typer.Argument(help="The task rows: about 100 questions that name the token, answered.")],
+    test: Annotated[str, typer.Option(help="Rows to test on; those that training has seen are left out.")],
+    queries: Annotated[str, typer.Option(help="A pool of questions on anything; the model answers them itself.")],
+    model: Annotated[str, typer.Option(help="A folder or hub id; `lab` is the tiny model that ships.")],
+    token: Annotated[str, typer.Option(help="The new special token, as it stands in the rows.")] = "<sep>",
+    means: Annotated[str, typer.Option(help="What it stands for, in plain words; never shown to the model.")] = "",
+    ratio: Annotated[float, typer.Option(min=0, help="Self-sampled rows for each task row.")] = 20,
+    size: Annotated[int, typer.Option(min=0, help="Task rows to train on; 0: all.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds; more say more.")] = 1,
+    preset: Annotated[str, typer.Option(help="ours, paper or lab.")] = "",
+    init: Annotated[str, typer.Option(help="First row of the token: random, mean, copy:TEXT, reserved:TOKEN.")] = "random",
+    format: Annotated[str, typer.Option(help="auto, messages, alpaca, sharegpt or prompt-completion.")] = "auto",
+    limit_test: Annotated[int, typer.Option(min=0, help="At most so many rows of each test; 0: all.")] = 0,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer and longest sample, in tokens.")] = 512,
+    conditioned: Annotated[bool, typer.Option(help="Show the reference answer when sampling (as published).")] = False,
+    trust_remote_code: Annotated[bool, typer.Option(help="Run Python code that comes with the model.")] = False,
+    out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/delia",
+) -> None:
+    """Adapt a model from few examples, beside the untouched model and common tuning, and write the proof.
+
+    The same command continues a run that was stopped.
+    """
+    from leaven import recipe as recipes
+    from leaven.cli.work import carry_out
+
+    values = {
+        "model": model,
+        "task": task,
+        "test": test,
+        "queries": queries,
+        "format": format,
+        "token": {"text": token, "means": means, "init": init},
+        "methods": [
+            "original",
+            "common",
+            {"name": "common_equal_steps", "ratio": ratio},
+            {"name": "delia", "ratio": ratio},
+        ],
+        "sizes": [size],
+        "seeds": list(range(seeds)),
+        "sample": {"max_new_tokens": max_new_tokens, "conditioned": conditioned},
+        "tune": {"preset": preset or ("lab" if model == "lab" else "ours")},
+        "evaluate": {"max_new_tokens": max_new_tokens, "limit_test": limit_test or None},
+        "trust_remote_code": trust_remote_code,
+        "out": out,
+    }
+    carry_out(recipes.parse(values, "the command line"), Path(out))

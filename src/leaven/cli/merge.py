@@ -1,0 +1,30 @@
+"""`leaven merge`: an adapter merged into a model of its own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: leaven merge runs/halu/cells/delia-n100-s0/adapter merged")
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="The folder of an adapter.")],
+    out: Annotated[Path, typer.Argument(help="The folder of the new model.")],
+    model: Annotated[str, typer.Option(help="The base model; by default the one that the adapter names.")] = "",
+    trust_remote_code: Annotated[bool, typer.Option(help="Run Python code that comes with the model.")] = False,
+) -> None:
+    """Merge an adapter into a model of its own, which needs neither peft nor leaven."""
+    import json
+
+    from leaven.cli.work import model_path
+    from leaven.errors import UserError
+    from leaven.tune import adapter as adapters
+
+    config = adapter / "adapter_config.json"
+    if not config.is_file():
+        raise UserError(f"{adapter} is not an adapter", "An adapter folder holds adapter_config.json.")
+    base = model or json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    adapters.merge(adapter, out, model_path(base), trust_remote_code)
+    print(f"The merged model is in {out}. Next: load it with AutoModelForCausalLM.from_pretrained({str(out)!r}).")

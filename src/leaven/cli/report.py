@@ -1,0 +1,22 @@
+"""`leaven report`: the report of a run, written again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: leaven report runs/quickstart --markdown")
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    markdown: Annotated[bool, typer.Option(help="Print the main table as Markdown too.")] = False,
+) -> None:
+    """Write the report of a run again, from the files of the run alone."""
+    from leaven.report import page, tables
+
+    summary = tables.read_summary(run)
+    if markdown:
+        print(tables.markdown(summary))
+    print(f"Report: {page.write(run)}")

@@ -1,0 +1,69 @@
+"""`leaven show`: a mixture, the tokens that carry loss, a prompt."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def show() -> None:
+    """Print what would be trained, or said to a model."""
+
+
+@app.command(epilog="Example: leaven show masks task.jsonl --model lab --token '<sep>' --rows 2")
+def masks(
+    rows_file: Annotated[str, typer.Argument(metavar="ROWS", help="A file of answered rows.")],
+    model: Annotated[str, typer.Option(help="A folder or hub id, or lab.")] = "lab",
+    token: Annotated[str, typer.Option(help="A new token to put into the vocabulary; '' for none.")] = "",
+    rows: Annotated[int, typer.Option(min=1, help="How many rows.")] = 3,
+    format: Annotated[str, typer.Option(help="The format of the file.")] = "auto",
+) -> None:
+    """Colour which tokens carry loss: those that do are green and underlined, or stand in ⟦ ⟧ without a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from leaven.cli.work import model_path
+    from leaven.data import files
+    from leaven.tune import mask
+    from leaven.weights.load import load_tokenizer
+
+    tokenizer = load_tokenizer(model_path(model))
+    if token:
+        tokenizer.add_special_tokens({"additional_special_tokens": [token]}, replace_extra_special_tokens=False)
+    console = Console()
+    for example in list(files.read(rows_file, format).kept)[:rows]:
+        encoded = mask.encode(tokenizer, example)
+        text = Text()
+        for piece, trained in mask.colour(tokenizer, encoded):
+            shown = piece if console.is_terminal or not trained else f"⟦{piece}⟧"
+            text.append(shown, style="green underline" if trained else "dim")
+        console.print(text)
+        console.print(f"{sum(encoded.completion_mask)} of {len(encoded.input_ids)} tokens carry loss\n", style="bold")
+
+
+@app.command(epilog="Example: leaven show mix runs/quickstart")
+def mix(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
+    """Print what each source brings to the mixtures of a run: rows, tokens, shares, optimiser steps."""
+    import json
+
+    from rich.console import Console
+
+    from leaven.cli.work import mix_table
+    from leaven.errors import UserError
+
+    found = sorted(run.glob("cells/*/mix.json"))
+    if not found:
+        raise UserError(f"{run} holds no mixture", "Name the folder of a run that has trained something.")
+    for path in found:
+        Console().print(mix_table(path.parent.name, json.loads(path.read_text(encoding="utf-8"))))
+
+
+@app.command(epilog="Example: leaven show prompt diversify")
+def prompt(name: Annotated[str, typer.Argument(help="The name of a prompt (leaven ls prompts).")]) -> None:
+    """Print a prompt's template."""
+    from leaven.prompts.render import source
+
+    print(source(name))
