@@ -1,4 +1,4 @@
-"""What a method may use, handed to it: the base model, self-sampled rows, other phrasings, tuning, the seed, its folder."""
+"""What a method may use, handed to it: the base model, self-sampled rows, other phrasings, tuning, a seed, a folder."""
 
 import json
 import time

@@ -12,22 +12,21 @@ import polars as pl
 from leaven.errors import UserError
 from leaven.types import Example, Message, Origin
 
-SCHEMA = pl.Schema(
-    {
-        "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
-        "origin": pl.Struct(
-            {
-                "step": pl.String,
-                "place": pl.String,
-                "parents": pl.List(pl.String),
-                "model": pl.String,
-                "prompt": pl.String,
-                "seed": pl.Int64,
-            }
-        ),
-        "meta": pl.String,
-    }
-)
+FIELDS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
+    "origin": pl.Struct(
+        {
+            "step": pl.String,
+            "place": pl.String,
+            "parents": pl.List(pl.String),
+            "model": pl.String,
+            "prompt": pl.String,
+            "seed": pl.Int64,
+        }
+    ),
+    "meta": pl.String,
+}
+SCHEMA = pl.Schema(FIELDS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +94,7 @@ class Dataset:
     @classmethod
     def load(cls, path: Path) -> "Dataset":
         """Read back what `save` wrote."""
-        return cls(pl.read_parquet(path).cast(dict(SCHEMA)), (str(path),))
+        return cls(pl.read_parquet(path).cast(SCHEMA), (str(path),))
 
 
 def _to_row(example: Example) -> dict[str, Any]:

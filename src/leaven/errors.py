@@ -1,8 +1,8 @@
 """The two kinds of failure: what the user can mend, and (anything else) our bug.
 
-    LeavenError
-    └── UserError      problem + hint; the command line prints both and exits with 2, without a traceback
-        └── RecipeError    every fault of a recipe at once
+LeavenError
+└── UserError      problem + hint; the command line prints both and exits with 2, without a traceback
+    └── RecipeError    every fault of a recipe at once
 """
 
 from collections.abc import Iterable, Sequence

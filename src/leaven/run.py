@@ -18,7 +18,8 @@ DONE = "DONE"
 class Advance(Protocol):
     """Tell how far the work is; `total`, a `note` and the `tokens` so far where they are known."""
 
-    def __call__(self, done: int, total: int = 0, note: str = "", tokens: int = 0) -> None: ...
+    def __call__(self, done: int, total: int = 0, note: str = "", tokens: int = 0) -> None:
+        """`done` of `total` units are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """A line for the user, outside any piece of work."""
-        print(line, file=self.stream, flush=True)  # noqa: T201
+        print(line, file=self.stream, flush=True)
 
     @contextmanager
     def _plain(self, what: str, total: int, unit: str) -> Iterator[Advance]:
@@ -69,7 +70,7 @@ class Progress:
 
             def advance(done: int, total: int = 0, note: str = "", tokens: int = 0) -> None:
                 rate = f"{tokens / (time.monotonic() - began):,.0f} tokens/s " if tokens else ""
-                bar.update(task, completed=done, note=rate + note, **({"total": total} if total else {}))
+                bar.update(task, completed=done, note=rate + note, total=total or None)
 
             yield advance
 
@@ -80,7 +81,7 @@ def stderr() -> Progress:
 
 
 def stage(path: Path, make: Callable[[Path], None]) -> bool:
-    """Make the file `path` unless it is there; `make` writes to another name, and the file appears whole. True if made."""
+    """Make the file `path` unless it is there, whole or not at all; True if made."""
     if path.exists():
         return False
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ def check(
     ngram: Annotated[int, typer.Option(min=3, help="Words in a row that two texts must share.")] = 13,
     format: Annotated[str, typer.Option(help="The format of the files.")] = "auto",
 ) -> None:
-    """Find test rows that overlap with training rows: the same, alike, with a line in common, or mostly the same words."""
+    """Find test rows that overlap with training rows: the same, alike, with a line or most words in common."""
     from leaven.data import files, leaks
     from leaven.recipe import LeaksSection
 

@@ -23,7 +23,9 @@ def delia(
     size: Annotated[int, typer.Option(min=0, help="Task rows to train on; 0: all.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds; more say more.")] = 1,
     preset: Annotated[str, typer.Option(help="ours, paper or lab.")] = "",
-    init: Annotated[str, typer.Option(help="First row of the token: random, mean, copy:TEXT, reserved:TOKEN.")] = "random",
+    init: Annotated[
+        str, typer.Option(help="First row of the token: random, mean, copy:TEXT, reserved:TOKEN.")
+    ] = "random",
     format: Annotated[str, typer.Option(help="auto, messages, alpaca, sharegpt or prompt-completion.")] = "auto",
     limit_test: Annotated[int, typer.Option(min=0, help="At most so many rows of each test; 0: all.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer and longest sample, in tokens.")] = 512,

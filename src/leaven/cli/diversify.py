@@ -14,7 +14,9 @@ def diversify(
     task: Annotated[str, typer.Argument(help="Task rows that name the token.")],
     out: Annotated[str, typer.Option("--out", "-o", help="Where to write the rows.")],
     token: Annotated[str, typer.Option(help="The token.")] = "<sep>",
-    llm: Annotated[str, typer.Option(help="The engine that rephrases: hf:MODEL or scripted:FILE; '': the phrasebook.")] = "",
+    llm: Annotated[
+        str, typer.Option(help="The engine that rephrases: hf:MODEL or scripted:FILE; '': the phrasebook.")
+    ] = "",
     count: Annotated[int, typer.Option("-n", min=1, help="Phrasings to ask for, for each instruction.")] = 20,
     seed: Annotated[int, typer.Option(help="Another seed, other phrasings.")] = 0,
     format: Annotated[str, typer.Option(help="The format of the rows.")] = "auto",

@@ -53,7 +53,9 @@ def quality(
 @app.command(epilog="Example: leaven lab pretrain --minutes 60 --out my-base")
 def pretrain(
     out: Annotated[Path, typer.Option(help="The folder of the checkpoint.")],
-    minutes: Annotated[float, typer.Option(min=0.01, help="How long to train; the learning rate falls with the clock.")] = 60,
+    minutes: Annotated[
+        float, typer.Option(min=0.01, help="How long to train; the learning rate falls with the clock.")
+    ] = 60,
     rows: Annotated[int, typer.Option(min=1_000, help="Conversations to make.")] = 600_000,
     continue_from: Annotated[Path | None, typer.Option(help="An earlier checkpoint to go on from.")] = None,
     learning_rate: Annotated[float, typer.Option(min=1e-6, help="The highest learning rate.")] = 3e-3,
@@ -69,7 +71,9 @@ def pretrain(
         pretraining.pretrain(
             out,
             settings,
-            lambda step, done, loss, rate: advance(round(1000 * done), 0, f"step {step}, loss {loss:.3f}, {rate:,} tokens/s"),
+            lambda step, done, loss, rate: advance(
+                round(1000 * done), 0, f"step {step}, loss {loss:.3f}, {rate:,} tokens/s"
+            ),
             continue_from,
         )
     print(f"The checkpoint is in {out}. Next: leaven lab quality --model {out}")

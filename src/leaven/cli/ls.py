@@ -26,7 +26,8 @@ def ls(kind: Annotated[str, typer.Argument(help="methods, metrics, probes, maker
         for name in plugs.names(FOLDERS[kind]):
             module = plugs.load(FOLDERS[kind], name)
             print(f"{name}\n    {plugs.summary(module)}")
-            for field, about in getattr(module, "Config", None).model_fields.items() if kind == "methods" else ():
-                print(f"    {field} ({about.get_default(call_default_factory=True)}): {about.description}")
+            if kind == "methods":
+                for field, about in module.Config.model_fields.items():
+                    print(f"    {field} ({about.get_default(call_default_factory=True)}): {about.description}")
     else:
         raise UserError(f"there are no {kind!r} to list", nearest(kind, [*FOLDERS, "prompts", "recipes"]))

@@ -2,10 +2,11 @@
 
 import sys
 from importlib import import_module
-from typing import NoReturn
+from typing import Any
 
-import click
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 from leaven.errors import UserError
 
@@ -26,18 +27,20 @@ COMMANDS = {
 }
 
 
-class _Late(typer.core.TyperGroup):
+class _Late(TyperGroup):
     """Imports a command's file when it is asked for, so that `--help` stays light."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The commands, in the order of their use."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, or for the list of all commands only its name and help."""
         if cmd_name not in COMMANDS:
             return None
-        if ctx.resilient_parsing or _only_listing():
-            return click.Command(cmd_name, help=COMMANDS[cmd_name])
-        return typer.main.get_command(import_module(f"leaven.cli.{cmd_name}").app)
+        if _only_listing():
+            return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
+        return get_command(import_module(f"leaven.cli.{cmd_name}").app)
 
 
 app = typer.Typer(
@@ -55,26 +58,13 @@ def main() -> None:
     """Raise a small dataset: adapt an open language model from few examples, with the proof beside it."""
 
 
-def run() -> NoReturn:
+def run() -> None:
     """The door: what the user can mend is said in two lines and exits with 2; Ctrl-C says how to go on."""
     try:
-        typer.main.get_command(app)(standalone_mode=False)
+        app()
     except UserError as error:
         _complain(error.problem, error.hint)
         sys.exit(2)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.ctx.get_help())
-        sys.exit(2)
-    except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "leaven"
-        _complain(error.format_message(), f"{where} --help says what it takes.")
-        sys.exit(2)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        _complain("stopped", "The same command goes on from here.")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(1)
-    sys.exit(0)
 
 
 def _complain(problem: str, hint: str) -> None:

@@ -31,9 +31,7 @@ def sample(
     from leaven.synth import self_sample
 
     read = files.read(queries, format)
-    config = SampleSection(
-        temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, conditioned=conditioned
-    )
+    config = SampleSection(temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, conditioned=conditioned)
     with runs.stderr().track("sampling", len(read.kept), "rows") as advance:
         outcome = self_sample.collect(
             read.kept, engine(llm), config, seed, Path(out + ".chunks"), n=len(read.kept), on_rows=advance

@@ -1,6 +1,7 @@
 """What the commands that train share: resolve the sources, run the study, write the report, say what was made."""
 
 import logging
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,11 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     began = time.perf_counter()
     recipe, material = resolve(recipe, split)
-    run(recipe, material, folder, runs.stderr())
+    try:
+        run(recipe, material, folder, runs.stderr())
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        raise SystemExit(130) from None
     report = page.write(folder)
     Console().print(tables.terminal(tables.read_summary(folder)))
     print(f"{time.perf_counter() - began:.0f} s. Report: {report}")

@@ -1,4 +1,4 @@
-"""Read and write rows: JSONL, JSON, CSV, TSV, Parquet, each also gzipped, and `-` for pipes. No row is lost in silence."""
+"""Read and write rows: JSONL, JSON, CSV, TSV, Parquet, gzipped or not, and `-` for pipes; no row is lost in silence."""
 
 import csv
 import gzip
@@ -113,7 +113,7 @@ def _rows(path: str | Path, name: str) -> Iterator[tuple[str, dict[str, Any] | B
 
 
 def _json(text: str, name: str) -> Iterator[tuple[str, dict[str, Any] | Broken]]:
-    """A list of rows, an object that wraps one, or an object a line. Lines end with \\n alone: U+2028 may be text."""
+    """A list of rows, an object that wraps one, or an object a line. Lines end with a line feed alone: U+2028 may be text."""
     if text.lstrip()[:1] in ("[", "{"):
         try:
             whole = json.loads(text)

@@ -55,7 +55,10 @@ def row(example: Example, name: str) -> dict[str, Any]:
         return {"messages": turns, **example.meta}
     if name == "sharegpt":
         names = {"user": "human", "assistant": "gpt", "system": "system"}
-        return {"conversations": [{"from": names[m.role], "value": m.content} for m in example.messages], **example.meta}
+        return {
+            "conversations": [{"from": names[m.role], "value": m.content} for m in example.messages],
+            **example.meta,
+        }
     if [m.role for m in example.messages] not in (["user"], ["user", "assistant"]):
         raise UserError(
             f"the row {example.origin.place or example.id} is a conversation, which {name} can't hold",

@@ -1,98 +1,136 @@
-"""The guard against test rows that training has seen, and against pool rows that give a test away.
+"""Find test rows that training has seen, and pool rows that a test asks about; before anything is trained.
 
-Two prompts overlap when, in this order,
+Two questions overlap when they are the same (`exact`), the same but for case, punctuation and blanks (`normalised`), have a
+line in common (`line`: a question often stands inside a longer prompt), or share most of their n-grams of words (`ngram`).
 
-1. they are equal (`exact`);
-2. they are equal but for case, punctuation and space (`normalised`);
-3. a line of one, with or without its label ("Question: …"), is a line of the other (`passage`); a sentence inside a
-   longer line counts where all that the two share is half of what the shorter one has of its own;
-4. half of the n-grams that the shorter one has of its own are in the other (`n-grams`).
-
-Every prompt of a set may begin with the same instructions, or ask in one of a few templates. What a text has *of its
-own* is therefore told by document frequency: a piece (a line cut at the ends of sentences and after its label) that is
-in more than a twentieth of the different prompts of any set (but at least 3 and at most 10 of them) is boilerplate and
-proves nothing. Between that and two prompts, a piece proves something only where no other piece of the row is rarer:
-of "What is the capital of Peru? Answer in one word." the question is what the row is about, however often the request
-recurs and though the question recurs too. So a question of five words is found in a prompt of 1,500 letters of
-instructions, and two rows that share no more than a template are left in peace.
-
-A test row that overlaps with train leaves its test. A pool row that overlaps with a test row, or is equal (1, 2) to
-a train prompt, leaves the pool. All look-ups are by hash: time grows with the number of words.
+Prompts are built from templates, and what a template says is no leak. So lines and n-grams count only where they tell rows
+apart: what stands in more than one row of twenty of either set (and in more than five rows) is left out. Lines of fewer
+than four words are left out as well.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from leaven.data.passages import Text, Texts
 from leaven.dataset import Dataset
 from leaven.recipe import LeaksSection
-from leaven.types import Drop
+from leaven.types import Drop, Example
 
-
-class Match(NamedTuple):
-    """An overlap: row `row` of `where` (a test's name, or "pool") repeats the row `source` of `against`."""
-
-    where: str
-    row: str
-    kind: str
-    against: str
-    source: str
-    evidence: str
-    share: float
+COMMON_ROWS, COMMON_SHARE, LINE_WORDS = 5, 0.05, 4
+_GAP = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What is left of the tests and the pool; `dropped` pairs each row that left with where it was."""
+    """What is left, and every row that was taken out with where it stood (the test's name, or "pool")."""
 
-    tests: dict[str, Dataset]
+    tests: Mapping[str, Dataset]
     pool: Dataset | None
-    dropped: tuple[tuple[str, Drop], ...] = ()
-    matches: tuple[Match, ...] = ()
+    dropped: tuple[tuple[str, Drop], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A question in the forms that are compared."""
+
+    exact: str
+    whole: str
+    lines: frozenset[str]
+    ngrams: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """Every form of every question of a set, and in which rows each stands."""
+
+    rows: Mapping[tuple[str, object], tuple[int, ...]]
+    common: frozenset[tuple[str, object]]
+    sizes: tuple[int, ...]
+    places: tuple[str, ...]
 
 
 def guard(train: Dataset, tests: Mapping[str, Dataset], pool: Dataset | None, config: LeaksSection) -> Guarded:
-    """The tests without rows that overlap with train, and the pool without rows that overlap with a test or train.
-
-    The pool is compared with all test rows, those that left their test included. A test may come back empty.
-    """
-    if not config.enabled:
-        return Guarded(dict(tests), pool)
-    train_texts, pool_texts = _texts(train, config), None if pool is None else _texts(pool, config)
-    test_texts = {name: _texts(test, config) for name, test in tests.items()}
-    sets = [train_texts, *test_texts.values(), *([pool_texts] if pool_texts else [])]
-    train_index = Index("train", train_texts, sets, config)
-    found = {name: _matches(name, texts, [train_index], sets, config) for name, texts in test_texts.items()}
-    if pool_texts:
-        indices = [Index(name, texts, sets, config) for name, texts in test_texts.items()]
-        equal_to_train = Index("train", train_texts, sets, config, equal_only=True)
-        found["pool"] = _matches("pool", pool_texts, [*indices, equal_to_train], sets, config)
-    return _without(found, tests, pool)
+    """Tests without rows that overlap with `train`, and the pool without rows that overlap with what is left of the tests."""
+    dropped: list[tuple[str, Drop]] = []
+    left: dict[str, Dataset] = {}
+    for name, test in tests.items():
+        left[name], gone = _without(test, train, "a training row", config)
+        dropped += [(name, drop) for drop in gone]
+    if pool is not None and left:
+        asked = sum(list(left.values())[1:], start=next(iter(left.values())))
+        pool, gone = _without(pool, asked, "a test row", config)
+        dropped += [("pool", drop) for drop in gone]
+    return Guarded(left, pool, tuple(dropped))
 
 
-class Index:
-    """Where each prompt, passage and n-gram of a set occurs; boilerplate is left out."""
+def _without(rows: Dataset, seen: Dataset, what: str, config: LeaksSection) -> tuple[Dataset, list[Drop]]:
+    """The rows that overlap with none of `seen`, and the others with the row that they overlap with."""
+    texts = [_text(row, config.ngram) for row in rows]
+    index = _indexed([_text(row, config.ngram) for row in seen], [_place(row) for row in seen])
+    common = _indexed(texts, [""] * len(texts)).common | index.common
+    kept: list[int] = []
+    dropped: list[Drop] = []
+    for number, (row, text) in enumerate(zip(rows, texts, strict=True)):
+        match = _match(text, index, common, config.share)
+        if match is None:
+            kept.append(number)
+        else:
+            kind, place = match
+            dropped.append(Drop(row, f"overlaps with {what} ({kind})", detail=place))
+    return rows.rows(kept, "leak check"), dropped
 
-    def __init__(
-        self, name: str, texts: Texts, sets: Sequence[Texts], config: LeaksSection, equal_only: bool = False
-    ) -> None:
-        self.name, self.texts, self.sets, self.config = name, texts, sets, config
-        self.exact: dict[str, int] = {}
-        self.folded: dict[str, int] = {}
-        self.passages: dict[str, list[tuple[int, bool]]] = defaultdict(list)
-        self.grams: dict[str, list[int]] = defaultdict(list)
-        for number, text in enumerate(texts.texts):
-            self.exact.setdefault(text.exact, number)
-            self.folded.setdefault(text.folded, number)
-            if equal_only:
-                continue
-            for passage in text.passages(config.passage):
-                if texts.identifies(passage, text):
-                    self.passages[passage.text].append((number, passage.whole))
-            for gram in text.grams(config.ngram):
-                self.grams[gram].append(number)
 
-    def find(self, where: str, row: str, text: Text, own: Texts) -> Match | None:
-        ...
+def _match(text: _Text, index: _Index, common: frozenset[tuple[str, object]], share: float) -> tuple[str, str] | None:
+    """The kind of overlap and the row that it is with, or None."""
+    for kind, form in (("exact", text.exact), ("normalised", text.whole)):
+        if found := index.rows.get((kind, form)):
+            return kind, index.places[found[0]]
+    for line in sorted(text.lines):
+        if ("line", line) not in common and (found := index.rows.get(("line", line))):
+            return "line", index.places[found[0]]
+    telling = [ngram for ngram in text.ngrams if ("ngram", ngram) not in common]
+    hits = Counter(row for ngram in telling for row in index.rows.get(("ngram", ngram), ()))
+    for row, count in hits.most_common(1):
+        if count >= share * min(len(telling), index.sizes[row]):
+            return "ngram", index.places[row]
+    return None
+
+
+def _indexed(texts: list[_Text], places: list[str]) -> _Index:
+    rows: dict[tuple[str, object], list[int]] = {}
+    for number, text in enumerate(texts):
+        for form in _forms(text):
+            rows.setdefault(form, []).append(number)
+    limit = max(COMMON_ROWS, COMMON_SHARE * len(texts))
+    common = frozenset(form for form, found in rows.items() if len(found) > limit)
+    sizes = tuple(sum(("ngram", ngram) not in common for ngram in text.ngrams) for text in texts)
+    return _Index({form: tuple(found) for form, found in rows.items()}, common, sizes, tuple(places))
+
+
+def _forms(text: _Text) -> Iterator[tuple[str, object]]:
+    yield "exact", text.exact
+    yield "normalised", text.whole
+    yield from (("line", line) for line in text.lines)
+    yield from (("ngram", ngram) for ngram in text.ngrams)
+
+
+def _text(row: Example, n: int) -> _Text:
+    exact = "\n".join(message.content for message in row.prompt)
+    whole = _normal(exact)
+    words = whole.split()
+    lines = frozenset(line for part in exact.split("\n") if (line := _normal(part)).count(" ") >= LINE_WORDS - 1)
+    return _Text(exact, whole, lines, frozenset(_ngrams(words, n)))
+
+
+def _ngrams(words: list[str], n: int) -> Iterable[int]:
+    """Hashes: a pool of a million rows would not fit as text."""
+    return (hash(tuple(words[i : i + n])) for i in range(len(words) - n + 1))
+
+
+def _normal(text: str) -> str:
+    return _GAP.sub(" ", text.casefold()).strip()
+
+
+def _place(row: Example) -> str:
+    return row.origin.place or row.id

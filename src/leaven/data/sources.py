@@ -114,5 +114,6 @@ def _about_leaks(dropped: tuple[tuple[str, Drop], ...], material: Material) -> l
     sizes = {**{name: len(test) for name, test in material.tests.items()}, "pool": len(material.pool)}
     counts = {name: sum(where == name for where, _ in dropped) for name in sizes}
     return [
-        f"Leak check: {count:,} of {sizes[name]:,} rows of {name} leaked and are left out." for name, count in counts.items()
+        f"Leak check: {count:,} of {sizes[name]:,} rows of {name} leaked and are left out."
+        for name, count in counts.items()
     ]

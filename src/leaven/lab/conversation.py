@@ -1,4 +1,4 @@
-"""Random conversations of the world: what the lab's base model is pretrained on, and asked when its quality is measured."""
+"""Random conversations of the world: what the lab's base model is pretrained on, and measured by."""
 
 import random
 from collections.abc import Callable
@@ -30,7 +30,9 @@ Turns = tuple[Message, ...]
 def converse(rng: random.Random) -> Turns:
     """A random conversation that ends with the right answer."""
     shape = _weighted(rng, SHAPES)
-    turns = {"single": single, "demonstrations": demonstrations, "about": about, "again": again, "turns": two}[shape](rng)
+    turns = {"single": single, "demonstrations": demonstrations, "about": about, "again": again, "turns": two}[shape](
+        rng
+    )
     return (Message("system", SYSTEM), *turns) if rng.random() < 0.05 else turns
 
 
@@ -58,7 +60,9 @@ def demonstrations(rng: random.Random) -> Turns:
     """One to three worked examples in a format that only they show, then a question."""
     task = _weighted(rng, {name: weight for name, (_, weight) in TASKS.items() if name not in ("passage", "hints")})
     style = rng.choice((*formats.FORMATS, *formats.UNNAMED))
-    shown = [draw(rng, task if rng.random() < 0.7 else rng.choice(("fact", "add", "kind"))) for _ in range(rng.randint(1, 3))]
+    shown = [
+        draw(rng, task if rng.random() < 0.7 else rng.choice(("fact", "add", "kind"))) for _ in range(rng.randint(1, 3))
+    ]
     asked = draw(rng, task)
     return _turns(demonstrate([(item.content, formats.write(item, style)) for item in shown], asked.content),
                   formats.write(asked, style))  # fmt: skip

@@ -36,7 +36,7 @@ DEFINITIONS = {
 UNNAMED = ("<< {} >>", "=> {}", "* {} *", "# {} #", "~ {}", "{} !!")
 
 
-def write(item: Item, format_name: str | None) -> str:
+def write(item: Item, format_name: str | None) -> str:  # noqa: PLR0911
     """The item's answer in this format; None: as a plain sentence."""
     match format_name:
         case None:

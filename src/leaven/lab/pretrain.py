@@ -155,7 +155,7 @@ def _train(
         losses = cross_entropy(logits.float().flatten(0, 1), batch[:, 1:].flatten(), reduction="none")
         loss = (losses * weights.flatten()).sum() / weights.sum()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         step, seen, elapsed = step + 1, seen + batch.numel(), time.perf_counter() - began
@@ -169,7 +169,8 @@ def _weights(batch: torch.Tensor, config: LlamaConfig, question_weight: float) -
     opens = (batch == config.assistant_token_id).long()
     closes = functional.pad(batch == config.eos_token_id, (1, -1)).long()
     inside = torch.cumsum(opens - closes, dim=1)[:, :-1] > 0  # the position that predicts, not the one predicted
-    return torch.where(inside, 1.0, question_weight) * (batch[:, 1:] != config.pad_token_id)
+    real: torch.Tensor = batch[:, 1:] != config.pad_token_id
+    return torch.where(inside, 1.0, question_weight) * real
 
 
 def _batches(starts: np.ndarray, settings: Settings) -> Iterator[np.ndarray]:

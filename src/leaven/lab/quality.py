@@ -11,12 +11,19 @@ from leaven.types import Message, Prompt
 Prompts = Sequence[Prompt]
 Respond = Callable[[Prompts], list[str]]
 
-FAMILIES: dict[str, Callable[[random.Random], conversation.Turns]] = {
-    **{f"task {task}": lambda rng, task=task: conversation.single(rng, task=task) for task in conversation.TASKS},
-    **{f"as {name}": lambda rng, name=name: conversation.single(rng, mode="follow", name=name) for name in FORMATS},
-    **{f"not {name}": lambda rng, name=name: conversation.single(rng, mode="avoid", name=name) for name in FORMATS},
-    "plain": lambda rng: conversation.single(rng, mode="plain"),
-    "one instead of another": lambda rng: conversation.single(rng, mode="instead"),
+Make = Callable[[random.Random], conversation.Turns]
+
+
+def _single(**choices: str) -> Make:
+    return lambda rng: conversation.single(rng, **choices)
+
+
+FAMILIES: dict[str, Make] = {
+    **{f"task {task}": _single(task=task) for task in conversation.TASKS},
+    **{f"as {name}": _single(mode="follow", name=name) for name in FORMATS},
+    **{f"not {name}": _single(mode="avoid", name=name) for name in FORMATS},
+    "plain": _single(mode="plain"),
+    "one instead of another": _single(mode="instead"),
     "demonstrations": conversation.demonstrations,
     "about formats and facts": conversation.about,
     "the same question again": conversation.again,

@@ -1,7 +1,7 @@
 """Translation to and from Tavic, with and without a dictionary's hints.
 
-A hint always wins: `In this context, the word "fire" means "eldura".` So a model of the world can translate words that it
-has never seen, which is what dictionary prompting (DiPMT) needs.
+A hint always wins: `In this context, the word "fire" means "eldura".` So a model of the world can translate words
+that it has never seen, which is what dictionary prompting (DiPMT) needs.
 """
 
 import random

@@ -88,7 +88,12 @@ def _facts() -> tuple[Fact, ...]:
         "the baby of a {x}",
         "The baby of a {x} is a {y}.",
     )
-    add(lex.HOMES, ("Where does a {x} live?", "What is the home of a {x}?"), "the home of a {x}", "A {x} lives in a {y}.")
+    add(
+        lex.HOMES,
+        ("Where does a {x} live?", "What is the home of a {x}?"),
+        "the home of a {x}",
+        "A {x} lives in a {y}.",
+    )
     return tuple(facts)
 
 
@@ -123,9 +128,13 @@ def add(rng: random.Random) -> Item:
     """A sum or a difference of small numbers."""
     a, b = rng.randint(0, 12), rng.randint(0, 12)
     if rng.random() < 0.5:
-        return Item("add", f"{a}+{b}", f"What is {a} plus {b}?", f"{a} plus {b}", f"{a} plus {b} is {a + b}.", f"{a + b}")
+        return Item(
+            "add", f"{a}+{b}", f"What is {a} plus {b}?", f"{a} plus {b}", f"{a} plus {b} is {a + b}.", f"{a + b}"
+        )
     a, b = max(a, b), min(a, b)
-    return Item("add", f"{a}-{b}", f"What is {a} minus {b}?", f"{a} minus {b}", f"{a} minus {b} is {a - b}.", f"{a - b}")
+    return Item(
+        "add", f"{a}-{b}", f"What is {a} minus {b}?", f"{a} minus {b}", f"{a} minus {b} is {a - b}.", f"{a - b}"
+    )
 
 
 def pick(rng: random.Random) -> Item:

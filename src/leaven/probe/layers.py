@@ -22,7 +22,7 @@ from leaven.weights.template import render
 FRAMES = ("Use the {} format.", "Answer in {} format.", "The required format is {}.", "Write the answer as {}.")
 CONTROLS = ("yaml", "list", "table", "poem", "river", "apple")
 STOP_WORDS = frozenset(
-    "a an and are as at be by for from has have in is it its key keys object of on or stands that the this to with".split()
+    "an and are as at be by for from has have in is it its key keys object of on or stands that the to with a".split()
 )
 
 

@@ -42,14 +42,15 @@ def headline(summary: Summary) -> alt.TopLevelMixin:
                      alt.Tooltip("high:Q", format=".1%")],
         )  # fmt: skip
         each = alt.Chart(points).mark_tick(thickness=2, size=12, color="#c4682c").encode(
-            y=y, x=alt.X("value:Q", scale=scale, axis=axis), tooltip=["method", "seed", alt.Tooltip("value:Q", format=".1%")]
+            y=y, x=alt.X("value:Q", scale=scale, axis=axis),
+            tooltip=["method", "seed", alt.Tooltip("value:Q", format=".1%")],
         )  # fmt: skip
         charts.append((bars + each + mean).properties(title=metric, width=260, height=alt.Step(24)))
     return alt.concat(*charts, columns=2)
 
 
 def layers(scores: pl.DataFrame) -> alt.TopLevelMixin | None:
-    """The distance of the token to the words of its meaning over that to control words, block by block; None without."""
+    """The distance of the token to its meaning over that to control words, block by block; None without a probe."""
     parts = pl.col("metric").str.split("/")
     curve = scores.filter(pl.col("metric").str.starts_with("layers/curve/")).with_columns(
         layer=parts.list.get(2).cast(pl.Int64), kind=parts.list.get(3)

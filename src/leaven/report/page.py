@@ -36,7 +36,7 @@ def write(folder: Path) -> Path:
         lines=list(tables.lines(summary)),
         percent=tables.percent,
         charts={name: {"svg": Markup(svg), "json": _script(spec)} for name, (spec, svg) in drawn.items()},
-        bundle=Markup(vl_convert.javascript_bundle()) if drawn else "",
+        bundle=Markup(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")) if drawn else "",
         samples=_samples(folder, summary["methods"]),
         dropped=_dropped(folder),
         recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),

@@ -17,7 +17,9 @@ def read_summary(folder: Path) -> dict[str, Any]:
     """The summary of a run. Raises UserError for a folder that holds none."""
     path = folder / "summary.json"
     if not path.is_file():
-        raise UserError(f"{folder} holds no finished study", "Run it to its end first: leaven study RECIPE --out FOLDER.")
+        raise UserError(
+            f"{folder} holds no finished study", "Run it to its end first: leaven study RECIPE --out FOLDER."
+        )
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 

@@ -26,7 +26,9 @@ def cells(recipe: Recipe, task_rows: int) -> tuple[Cell, ...]:
     Size 0 stands for all rows. Raises RecipeError for sizes that the task can't fill.
     """
     sizes = [size or task_rows for size in recipe.sizes]
-    if faults := [f"sizes: {size:,} rows are asked for, the task has {task_rows:,}" for size in sizes if size > task_rows]:
+    if faults := [
+        f"sizes: {size:,} rows are asked for, the task has {task_rows:,}" for size in sizes if size > task_rows
+    ]:
         raise RecipeError("the recipe", faults, "Ask for fewer rows, or 0 for all.")
     return tuple(
         Cell(method, size, seed) for seed in recipe.seeds for size in dict.fromkeys(sizes) for method in recipe.methods

@@ -1,6 +1,5 @@
 """Run a study: for each cell draw the data, fit, answer, score, write. Who reads `run_cell` has read the project."""
 
-import dataclasses
 import json
 import math
 import os
@@ -14,7 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from leaven import plugs, recipe as recipes, run as runs
+from leaven import plugs
+from leaven import recipe as recipes
+from leaven import run as runs
 from leaven.bench import Bench, Fitted
 from leaven.data.material import Material
 from leaven.dataset import Dataset
@@ -42,17 +43,17 @@ def run(recipe: Recipe, material: Material, folder: Path, progress: Progress) ->
         plan = cells(recipe, len(material.task))
         runs.write_json(folder / "plan.json", [cell.name for cell in plan])
         for number, cell in enumerate(plan, 1):
-            place = folder / "cells" / cell.name
-            if not runs.closed(place):
+            if not runs.closed(folder / "cells" / cell.name):
                 progress.say(f"[{number}/{len(plan)}] {cell.name}")
-                run_cell(recipe, material, cell, place, folder, progress)
+                run_cell(recipe, material, cell, folder, progress)
         _gather(recipe, material, plan, folder)
         runs.close(folder)
     return folder
 
 
-def run_cell(recipe: Recipe, material: Material, cell: Cell, place: Path, folder: Path, progress: Progress) -> None:
+def run_cell(recipe: Recipe, material: Material, cell: Cell, folder: Path, progress: Progress) -> None:
     """Draw, fit, answer, score, write: one method at one size and seed."""
+    place = folder / "cells" / cell.name
     place.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     train = material.task.take(cell.size, cell.seed)
@@ -109,7 +110,9 @@ def _claim(folder: Path, recipe: Recipe) -> None:
         same = partial.read_text(encoding="utf-8") == path.read_text(encoding="utf-8")
         partial.unlink()
         if not same:
-            raise UserError(f"{folder} holds a study with other settings", "Choose another --out, or remove the folder.")
+            raise UserError(
+                f"{folder} holds a study with other settings", "Choose another --out, or remove the folder."
+            )
     runs.stage(path, lambda partial: recipes.write(recipe, partial))
     if not (folder / "env.json").exists():
         runs.write_json(folder / "env.json", _environment())
@@ -156,7 +159,10 @@ def _gather(recipe: Recipe, material: Material, plan: tuple[Cell, ...], folder: 
     places = [folder / "cells" / cell.name for cell in plan]
     scores = pl.concat([pl.read_parquet(place / "scores.parquet") for place in places])
     scores.write_parquet(folder / "scores.parquet")
-    dropped = [_dropped_frame(list(material.dropped)), *(pl.read_parquet(place / "dropped.parquet") for place in places)]
+    dropped = [
+        _dropped_frame(list(material.dropped)),
+        *(pl.read_parquet(place / "dropped.parquet") for place in places),
+    ]
     pl.concat(dropped).write_parquet(folder / "dropped.parquet")
     runs.write_json(folder / "summary.json", summary(recipe, scores, list(material.tests), list(material.notes)))
 

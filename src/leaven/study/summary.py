@@ -59,7 +59,11 @@ def _headline(found: list[Difference], metrics: list[str]) -> str:
     said = [statistics.sentence(d) for d in found if d.distinguishable and d.metric in metrics]
     if not found:
         return "One method alone: there is nothing to compare."
-    return f"{'. '.join(s[0].upper() + s[1:] for s in said[:3])}." if said else "No difference between the methods can be told from noise."
+    return (
+        f"{'. '.join(s[0].upper() + s[1:] for s in said[:3])}."
+        if said
+        else "No difference between the methods can be told from noise."
+    )
 
 
 def _as_row(difference: Difference) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""An adapter on disk: LoRA weights, tokenizer, the token's rows, and a card that says how to load it with plain peft."""
+"""An adapter on disk: LoRA weights, tokenizer, the token's rows, and a card on how to load it with plain peft."""
 
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,7 @@ def save(model: Any, tokenizer: Any, folder: Path, base: str, token: TokenSectio
 def card(base: str, folder: Path, token: TokenSection) -> str:
     """What stands in the adapter's README."""
     means = f", which stands for {token.means}" if token.means else ""
-    return CARD.format(
-        base=base, token=token.text, means=means, snippet=snippet(base, str(folder)), folder=folder.name
-    )
+    return CARD.format(base=base, token=token.text, means=means, snippet=snippet(base, str(folder)), folder=folder.name)
 
 
 def snippet(base: str, adapter: str) -> str:
@@ -70,9 +68,7 @@ def merge(adapter: Path, out: Path, base: str, trust_remote_code: bool = False) 
 
 def _rows(model: Any, token_id: int) -> dict[str, torch.Tensor]:
     """The token's rows of the base model's embedding and, where it is not tied, of its output layer."""
-    inputs, outputs = (
-        _weight(layer) for layer in (model.get_input_embeddings(), model.get_output_embeddings())
-    )
+    inputs, outputs = (_weight(layer) for layer in (model.get_input_embeddings(), model.get_output_embeddings()))
     rows = {"ids": torch.tensor([token_id]), "input": inputs[[token_id]].detach().cpu().contiguous()}
     if outputs is not None and outputs.data_ptr() != inputs.data_ptr():
         rows["output"] = outputs[[token_id]].detach().cpu().contiguous()

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning with LoRA by trl and peft: loss on answers only, a learning rate of its own for the token's row."""
+"""Supervised fine-tuning with LoRA (trl, peft): loss on answers only, and a rate of its own for the token's row."""
 
 import math
 import shutil
@@ -76,9 +76,7 @@ def fit(
     shutil.rmtree(folder, ignore_errors=True)  # the adapter is whole: there is nothing left to resume
     model.eval()
     tokens, trained = trainer.seen
-    return Tuned(
-        model, plan.steps, tokens, trained, time.perf_counter() - began, tuple(trainer.losses), tuple(dropped)
-    )
+    return Tuned(model, plan.steps, tokens, trained, time.perf_counter() - began, tuple(trainer.losses), tuple(dropped))
 
 
 def adapt(model: Any, config: TuneSection, token_id: int | None) -> Any:

@@ -47,7 +47,9 @@ def _check(tokenizer: Any, token: TokenSection) -> None:
 
 def _first_row(model: Any, tokenizer: Any, token: TokenSection, seed: int) -> torch.Tensor:
     """The token's first row: (width,)."""
-    table = model.get_input_embeddings().weight.detach()[: len(tokenizer)].float().cpu()  # (vocabulary, width)
+    table: torch.Tensor = (
+        model.get_input_embeddings().weight.detach()[: len(tokenizer)].float().cpu()
+    )  # (vocabulary, width)
     kind, _, text = token.init.partition(":")
     if kind == "random" and not text:
         generator = torch.Generator().manual_seed(seed)
@@ -61,10 +63,11 @@ def _first_row(model: Any, tokenizer: Any, token: TokenSection, seed: int) -> to
     if kind == "reserved" and text:
         if text not in tokenizer.get_vocab():
             raise UserError(f"token.init is {token.init!r}, but the vocabulary has no {text!r}", "Check its spelling.")
-        return table[tokenizer.convert_tokens_to_ids(text)]
+        return table[int(tokenizer.convert_tokens_to_ids(text))]
     raise UserError(f"token.init is {token.init!r}", f"Known: {', '.join(INITS)}.")
 
 
 def _mean(table: torch.Tensor, tokenizer: Any, text: str) -> torch.Tensor:
     """The mean row of a text's tokens, as they stand after a space."""
-    return table[tokenizer(" " + text.strip(), add_special_tokens=False)["input_ids"]].mean(0)
+    ids: list[int] = tokenizer(" " + text.strip(), add_special_tokens=False)["input_ids"]
+    return table[ids].mean(0)

@@ -13,6 +13,9 @@ from transformers.cache_utils import Cache, DynamicLayer
 class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     """A layer that writes into spare room, where DynamicLayer copies all it holds at every step."""
 
+    keys: torch.Tensor
+    values: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.length = 0

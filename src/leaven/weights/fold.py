@@ -37,4 +37,4 @@ def _foldable(layer: Any) -> bool:
         return not layer.merged and not layer.disable_adapters
     if not isinstance(layer, Linear) or layer.merged or layer.disable_adapters:
         return False
-    return layer.get_base_layer().weight.dtype == torch.float32
+    return bool(layer.get_base_layer().weight.dtype == torch.float32)
