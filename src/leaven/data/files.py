@@ -113,7 +113,7 @@ def _rows(path: str | Path, name: str) -> Iterator[tuple[str, dict[str, Any] | B
 
 
 def _json(text: str, name: str) -> Iterator[tuple[str, dict[str, Any] | Broken]]:
-    """A list of rows, an object that wraps one, or an object a line. Lines end with a line feed alone: U+2028 may be text."""
+    """A list of rows, an object that wraps one, or an object a line; only line feeds end lines (U+2028 may be text)."""
     if text.lstrip()[:1] in ("[", "{"):
         try:
             whole = json.loads(text)

@@ -223,7 +223,7 @@ def _rows_at_once(model: Any, rows: list[_Row]) -> int:
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     token_bytes = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize
     # A quarter of the free memory: joining holds the caches twice, and each has spare room.
-    return max(1, min(512, int(torch.cuda.mem_get_info()[0]) // 4 // (token_bytes * tokens)))
+    return int(max(1, min(512, torch.cuda.mem_get_info()[0] // 4 // (token_bytes * tokens))))
 
 
 def _context(model: Any) -> int:
