@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from leaven.recipe import TokenSection
-from leaven.weights.load import ROWS_FILE, load
+from leaven.weights.load import ROWS_FILE, load, quiet_peft
 
 CARD = """---
 base_model: {base}
@@ -61,9 +61,20 @@ def snippet(base: str, adapter: str) -> str:
 def merge(adapter: Path, out: Path, base: str, trust_remote_code: bool = False) -> None:
     """Write a model of its own, with the adapter merged into its weights, as safetensors."""
     loaded = load(base, adapter=adapter, trust_remote_code=trust_remote_code)
-    merged = loaded.model.merge_and_unload()
+    base_model = loaded.model.get_base_model()
+    if getattr(base_model.get_input_embeddings(), "lora_embedding_A", None):
+        _untie(base_model)
+    with quiet_peft():
+        merged = loaded.model.merge_and_unload()
     merged.save_pretrained(out)
     loaded.tokenizer.save_pretrained(out)
+
+
+def _untie(model: Any) -> None:
+    """Give the output layer weights of its own: a low-rank update of the embedding is not one of the output layer."""
+    output = model.get_output_embeddings()
+    output.weight = torch.nn.Parameter(output.weight.detach().clone())
+    model.config.tie_word_embeddings = False
 
 
 def _rows(model: Any, token_id: int) -> dict[str, torch.Tensor]:

@@ -22,7 +22,7 @@ from leaven.errors import UserError
 from leaven.recipe import TuneSection
 from leaven.tune import batches, mask
 from leaven.types import Drop
-from leaven.weights.load import Loaded
+from leaven.weights.load import Loaded, quiet_peft
 
 OnStep = Callable[[int, int, float, int], None]
 """Called after each optimiser step with the step, all steps, the loss, and the real tokens seen so far."""
@@ -93,9 +93,7 @@ def adapt(model: Any, config: TuneSection, token_id: int | None) -> Any:
     if token_id is not None and config.token_learning_rate is not None:
         table = model.get_input_embeddings()
         rows = {next(name for name, layer in named.items() if layer is table).rpartition(".")[2]: [token_id]}
-    with warnings.catch_warnings():
-        # peft warns that tied weights stay tied to an adapted embedding: that is what we want.
-        warnings.simplefilter("ignore")
+    with quiet_peft():
         return get_peft_model(
             model,
             LoraConfig(

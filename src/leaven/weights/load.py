@@ -1,6 +1,7 @@
 """A model and its tokenizer from a folder or a hub id, with or without an adapter, ready to run."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,7 +142,17 @@ def _attach(model: Any, tokenizer: Any, adapter: Path) -> Any:
                 model.get_output_embeddings().weight[rows["ids"]] = rows["output"].to(
                     model.get_output_embeddings().weight
                 )
-    return PeftModel.from_pretrained(model, str(adapter))
+    with quiet_peft():
+        return PeftModel.from_pretrained(model, str(adapter))
+
+
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """Two warnings of peft off: of an attribute that transformers has renamed, and of tied weights, which we want."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", "Model (has|with) `tie_word_embeddings=True`", UserWarning)
+        yield
 
 
 @contextmanager

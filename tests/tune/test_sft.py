@@ -1,0 +1,122 @@
+import pytest
+import torch
+
+from leaven.dataset import Dataset
+from leaven.errors import UserError
+from leaven.recipe import TokenSection, TuneSection
+from leaven.tune import adapter, sft, tokens
+from leaven.types import Example, Message, Origin, pair, user
+from leaven.weights.load import load, quiet_peft
+from leaven.weights.template import encode, render
+
+ROWS = Dataset.of(pair(f"answer {word} in <sep> format", f"yes, {word}", Origin("x")) for word in ("one two three four "
+                  "five six seven France Paris Spain").split())  # fmt: skip
+OURS = {"num_train_epochs": 1, "small_data_batch": 4, "learning_rate": 1e-2, "token_learning_rate": 1e-1}
+PAPER = {"preset": "paper", "small_data_batch": 4, "learning_rate": 1e-2, "warmup_steps": 1}
+CASES = [(f, t, p, s) for f in ("llama", "qwen3", "gemma") for t in (False, True) for p in (False, True) for s in (OURS,)]
+CASES += [("llama", False, False, PAPER), ("gemma", True, False, PAPER), ("qwen3", False, True, PAPER)]
+
+
+def tuned(path, folder, settings, rows=ROWS, seed=0):
+    loaded = load(path)
+    token_id = tokens.add(loaded.model, loaded.tokenizer, TokenSection(), seed)
+    config = TuneSection.model_validate(settings)
+    return loaded, token_id, sft.fit(loaded, rows, config, seed=seed, token_id=token_id, folder=folder)
+
+
+def logits(model, tokenizer):
+    ids = encode(tokenizer, render(tokenizer, user("answer one in <sep> format please"), add_generation_prompt=True))
+    with torch.no_grad():
+        return model(input_ids=torch.tensor([ids])).logits
+
+
+@pytest.mark.parametrize(("family", "tied", "padded", "settings"), CASES)
+def test_save_reload_merge_reload_give_the_same_logits(tiny_model, tmp_path, family, tied, padded, settings):
+    path = tiny_model(family, tied, padded)
+    loaded, token_id, found = tuned(path, tmp_path / "work", settings)
+    expected = logits(found.model, loaded.tokenizer)
+    start = load(path)
+    tokens.add(start.model, start.tokenizer, TokenSection(), 0)
+    assert not torch.allclose(expected, logits(start.model, start.tokenizer), atol=1e-3)
+    folder = tmp_path / "adapter"
+    adapter.save(found.model, loaded.tokenizer, folder, path, TokenSection())
+    again = load(path, adapter=folder)
+    assert torch.allclose(logits(again.model, again.tokenizer), expected, atol=1e-5)
+    scope = {}
+    with quiet_peft():
+        exec(adapter.snippet(path, str(folder)), scope)  # what the card tells people to type
+    assert scope["tokenizer"].convert_tokens_to_ids("<sep>") == token_id
+    assert torch.allclose(logits(scope["model"].eval(), scope["tokenizer"]), expected, atol=1e-5)
+    adapter.merge(folder, tmp_path / "merged", path)
+    merged = load(str(tmp_path / "merged"))
+    assert torch.allclose(logits(merged.model, merged.tokenizer), expected, atol=1e-4)
+    weights = [file.name for file in tmp_path.rglob("*") if file.suffix in (".bin", ".pt", ".pth", ".pkl")]
+    assert not weights
+
+
+def test_only_the_adapter_and_the_new_row_are_trained(tiny_model, tmp_path):
+    path = tiny_model()
+    loaded, token_id, found = tuned(path, tmp_path, OURS)
+    before = load(path).model.state_dict()
+    with quiet_peft():
+        after = found.model.merge_and_unload().state_dict()
+    table = "model.embed_tokens.weight"
+    assert torch.equal(after[table][: len(before[table])], before[table])
+    assert after[table].shape[0] == token_id + 1
+    changed = {name for name in before if before[name].shape == after[name].shape and not torch.equal(before[name], after[name])}
+    assert changed and all(name.split(".")[-2] in ("q_proj", "k_proj", "v_proj", "o_proj") for name in changed)
+
+
+def test_the_row_has_its_own_learning_rate(tiny_model, tmp_path):
+    moves = []
+    for rate in (1e-4, 1e-1):
+        loaded, token_id, found = tuned(tiny_model(), tmp_path, {**OURS, "token_learning_rate": rate})
+        first = load(tiny_model())
+        tokens.add(first.model, first.tokenizer, TokenSection(), 0)
+        start = first.model.get_input_embeddings().weight[token_id]
+        with quiet_peft():
+            end = found.model.merge_and_unload().get_input_embeddings().weight[token_id]
+        moves.append(float((end - start).detach().norm()))
+    assert moves[1] > 100 * moves[0]
+
+
+def test_one_seed_gives_one_model(tiny_model, tmp_path):
+    runs = [tuned(tiny_model(), tmp_path, OURS, seed=seed)[2] for seed in (1, 1, 2)]
+    assert runs[0].losses == runs[1].losses != runs[2].losses
+    assert runs[0].tokens == runs[2].tokens > runs[0].trained_tokens > 0
+
+
+@pytest.mark.parametrize("batching", ["length", "packed", "random"])
+def test_the_loss_of_the_first_step_is_the_mean_over_its_trained_tokens(tiny_model, tmp_path, batching):
+    from leaven.tune import mask
+
+    path = tiny_model()
+    loaded, token_id, found = tuned(path, tmp_path, {**OURS, "batching": batching})
+    base = load(path)
+    tokens.add(base.model, base.tokenizer, TokenSection(), 0)
+    total, count = 0.0, 0
+    for example in list(ROWS)[:4]:
+        row = mask.encode(base.tokenizer, example)
+        with torch.no_grad():
+            chances = base.model(input_ids=torch.tensor([row.input_ids])).logits[0].log_softmax(-1)
+        for place in range(1, len(row.input_ids)):
+            if row.completion_mask[place]:
+                total, count = total - float(chances[place - 1, row.input_ids[place]]), count + 1
+    assert found.steps == 3
+    assert found.losses[0] == pytest.approx(total / count, rel=1e-4)
+
+
+def test_rows_that_can_not_train_are_dropped_with_the_reason(tiny_model, tmp_path):
+    rows = ROWS + Dataset.of([Example((Message("user", "q"),), Origin("x")), pair("q " * 500, "a", Origin("x"))])
+    _, _, found = tuned(tiny_model(), tmp_path, OURS, rows)
+    assert [drop.reason for drop in found.dropped] == ["no answer", "longer than 128 tokens"]
+
+
+def test_unknown_target_modules_name_the_known_ones(tiny_model, tmp_path):
+    with pytest.raises(UserError, match=r"no c_attn\nIt has down_proj"):
+        tuned(tiny_model(), tmp_path, {**OURS, "target_modules": ("c_attn",)})
+
+
+def test_no_rows_left_is_said(tiny_model, tmp_path):
+    with pytest.raises(UserError, match="no row is left"):
+        tuned(tiny_model(), tmp_path, OURS, Dataset.of([Example((Message("user", "q"),), Origin("x"))]))
