@@ -1,0 +1,107 @@
+"""Whatever is wrong: exit 2, a sentence that names the place and the remedy, no traceback."""
+
+import gzip
+import json
+
+import pytest
+
+ROW = {"messages": [{"role": "user", "content": "Use <sep>."}, {"role": "assistant", "content": "x"}]}
+DELIA = ("delia", "task.jsonl", "--test", "test.jsonl", "--queries", "pool.jsonl", "--model", "lab")
+
+
+def line(**changes):
+    return json.dumps({**ROW, **changes}) + "\n"
+
+
+# name → (file, its content, the command, what must be said)
+FILES = {
+    "broken JSON": ("task.jsonl", '{"messages": [\n', DELIA, ("task.jsonl:1", "broken JSON")),
+    "wrong encoding": ("task.jsonl", b'{"a": "\xe9"}\n', DELIA, ("task.jsonl", "UTF-8", "line 1", "iconv")),
+    "empty": ("task.jsonl", "", DELIA, ("task.jsonl", "empty")),
+    "not objects": ("task.jsonl", "1\n2\n", DELIA, ("task.jsonl:1", "not a JSON object")),
+    "unknown fields": ("task.jsonl", '{"a": 1, "b": 2}\n', DELIA, ("a, b", "messages, alpaca", "--format")),
+    "no content": ("task.jsonl", line(messages=[{"role": "user"}]), DELIA, ("task.jsonl:1", "content")),
+    "unknown role": ("task.jsonl", line(messages=[{"role": "bot", "content": "x"}]), DELIA, ("'bot'", "user")),
+    "empty messages": ("task.jsonl", line(messages=[]), DELIA, ("task.jsonl:1", "no messages")),
+    "turns that are text": ("task.jsonl", line(messages="hello"), DELIA, ("turns are not a list",)),
+    "no gzip": ("task.jsonl.gz", "plain", ("check", "task.jsonl.gz", "--test", "test.jsonl"), ("gzip", "task.jsonl.gz")),
+    "half a gzip": ("half.jsonl.gz", gzip.compress(b"x" * 999)[:20], ("check", "half.jsonl.gz", "--test", "test.jsonl"),
+                    ("gzip",)),
+    "no Parquet": ("a.parquet", "plain", ("convert", "a.parquet"), ("a.parquet", "Parquet")),
+    "unknown kind": ("a.docx", "x", ("convert", "a.docx"), ("a.docx", "jsonl")),
+    "no answers": ("task.jsonl", line(messages=ROW["messages"][:1]), DELIA, ("no row", "answer")),
+    "unused token": ("task.jsonl", line(messages=[{"role": "user", "content": "hi"}, ROW["messages"][1]]), DELIA,
+                     ("'<sep>'", "no question", "--token")),
+    "recipe that is a list": ("r.yaml", "- 1\n", ("study", "r.yaml"), ("r.yaml", "mapping")),
+    "recipe that is no YAML": ("r.yaml", "a: [\n", ("study", "r.yaml"), ("r.yaml", "YAML")),
+    "recipe with five faults": ("r.yaml", "methods: [delai]\nsise: 3\nseeds: [x]\ntune: {lora_r: 0}\nprobe: [a]\n",
+                                ("study", "r.yaml"), ("5 faults", "'delia'", "sise", "seeds.0", "lora_r", "'probes'")),
+    "recipe without methods": ("r.yaml", "sizes: [3]\n", ("study", "r.yaml"), ("methods", "at least one")),
+    "recipe with one label twice": ("r.yaml", "methods: [delia, delia]\n", ("study", "r.yaml"), ("twice", "label")),
+    "sizes larger than the task": ("r.yaml", "methods: [original]\nsizes: [5000]\n", ("study", "r.yaml"),
+                                   ("5,000", "1,000")),
+    "a method's unknown setting": ("r.yaml", "methods: [{name: delia, rato: 1}]\n", ("study", "r.yaml"), ("rato",)),
+    "a pickled model": ("m/config.json", '{"model_type": "llama"}', (*DELIA[:-1], "m"), ("m",)),
+}  # fmt: skip
+
+WORDS = {
+    "missing file": (("delia", "no.jsonl", *DELIA[2:]), ("no.jsonl", "does not exist")),
+    "a folder": (("delia", ".", *DELIA[2:]), (".", "folder")),
+    "missing test": (("delia", "task.jsonl", "--test", "no.jsonl", *DELIA[4:]), ("no.jsonl", "does not exist")),
+    "missing model": ((*DELIA[:-1], "./nowhere"), ("./nowhere", "does not exist")),
+    "model that is no model": ((*DELIA[:-1], "."), (".", "config.json")),
+    "token in the vocabulary": ((*DELIA, "--token", "</s>"), ("</s>",)),
+    "unknown init": ((*DELIA, "--init", "zeros"), ("zeros", "random")),
+    "mean without a meaning": ((*DELIA, "--init", "mean"), ("means",)),
+    "unknown preset": ((*DELIA, "--preset", "best"), ("best", "paper")),
+    "unknown format": ((*DELIA, "--format", "massages"), ("massages", "messages")),
+    "size larger than the data": ((*DELIA, "--size", "500"), ("500", "12")),
+    "negative ratio": ((*DELIA, "--ratio", "-1"), ("ratio",)),
+    "unknown flag": ((*DELIA, "--rato", "1"), ("--rato",)),
+    "unknown command": (("dleia",), ("dleia",)),
+    "missing argument": (("delia",), ("task",)),
+    "unknown recipe": (("study", "quikstart"), ("quikstart", "'quickstart'")),
+    "unknown list": (("ls", "method"), ("'methods'",)),
+    "report of nothing": (("report", "."), (".", "no finished study")),
+    "mix of nothing": (("show", "mix", "."), (".", "no mixture")),
+    "merge of nothing": (("merge", ".", "out"), (".", "adapter_config.json")),
+    "unknown prompt": (("show", "prompt", "diversfy"), ("diversfy", "'diversify'")),
+    "unknown engine": (("sample", "pool.jsonl", "--llm", "hff:x", "-o", "o.jsonl"), ("hff", "hf")),
+    "diversify without the token": (("diversify", "pool.jsonl", "-o", "o.jsonl"), ("<sep>",)),
+}
+
+
+def must_say(done, words):
+    assert done.code == 2, done.err
+    assert "Traceback" not in done.err
+    assert not [word for word in words if word not in done.err], done.err
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_wrong(leaven, rows, name):
+    file, content, command, words = FILES[name]
+    (rows / file).parent.mkdir(exist_ok=True)
+    (rows / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    must_say(leaven(*command), words)
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_a_word_that_is_wrong(leaven, rows, name):
+    command, words = WORDS[name]
+    must_say(leaven(*command), words)
+
+
+def test_a_model_without_a_chat_template(leaven, rows, tiny_model, tmp_path):
+    import shutil
+
+    model = shutil.copytree(tiny_model("qwen3"), tmp_path / "model")
+    (model / "chat_template.jinja").unlink(missing_ok=True)
+    config = model / "tokenizer_config.json"
+    values = json.loads(config.read_text())
+    values.pop("chat_template", None)
+    config.write_text(json.dumps(values))
+    must_say(leaven(*DELIA[:-1], "model"), ("chat template", "Instruct"))
+
+
+def test_at_least_thirty_kinds():
+    assert len(FILES) + len(WORDS) + 1 >= 30
