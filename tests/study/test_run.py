@@ -1,0 +1,105 @@
+"""A whole study on the lab's model, small: it resumes, it repeats, and it leaves what the report needs."""
+
+import json
+import shutil
+
+import polars as pl
+import pytest
+
+from leaven import recipe as recipes
+from leaven import run as runs
+from leaven.cli.work import resolve
+from leaven.errors import UserError
+from leaven.study.plan import cells
+from leaven.study.run import run
+
+VALUES = {
+    "methods": ["original", {"name": "delia", "ratio": 1}],
+    "sizes": [8],
+    "seeds": [0],
+    "token": {"means": "a json object with the key thought"},
+    "sample": {"max_new_tokens": 24},
+    "tune": {"preset": "lab"},
+    "evaluate": {"max_new_tokens": 16, "limit_test": 4},
+}
+
+
+def study(folder, **changes):
+    recipe, material = resolve(recipes.parse({**VALUES, **changes}, "test"))
+    return run(recipe, material, folder, runs.stderr())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return study(tmp_path_factory.mktemp("runs") / "study")
+
+
+def scores(folder):
+    return pl.read_parquet(folder / "scores.parquet")
+
+
+def test_it_leaves_every_file_of_a_run(finished):
+    for name in ("recipe.yaml", "env.json", "plan.json", "log.jsonl", "scores.parquet", "summary.json", "DONE"):
+        assert (finished / name).is_file(), name
+    cell = finished / "cells" / "delia-n8-s0"
+    for name in ("cell.json", "answers.parquet", "scores.parquet", "mix.json", "data/mixture.parquet", "adapter"):
+        assert (cell / name).exists(), name
+    about = json.loads((cell / "cell.json").read_text())
+    assert [(part["source"], part["rows"]) for part in about["mix"]] == [("task", 8), ("diverse", 8)]
+    assert about["steps"] == len(about["losses"]) == 1
+    assert not list(finished.rglob("*.partial")) and not (finished / "lock").exists()
+
+
+def test_every_test_is_scored_for_every_method(finished):
+    found = scores(finished)
+    assert set(found["method"]) == {"original", "delia"}
+    tests = {metric.split("/")[0] for metric in found["metric"]}
+    assert tests == {"unseen_phrasing", "negation", "transfer", "general", "layers"}
+    assert found.filter(pl.col("metric") == "general/exact").height == 8
+
+
+def test_the_same_recipe_gives_the_same_scores(finished, tmp_path):
+    assert scores(study(tmp_path / "again")).equals(scores(finished), null_equal=True)
+
+
+def test_a_finished_cell_is_not_computed_again(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    shutil.rmtree(copy / "cells" / "delia-n8-s0")
+    kept = (copy / "cells" / "original-n8-s0" / "cell.json").stat().st_mtime_ns
+    chunks = {path: path.stat().st_mtime_ns for path in (copy / "pool").rglob("*.parquet")}
+    study(copy)
+    assert (copy / "cells" / "original-n8-s0" / "cell.json").stat().st_mtime_ns == kept
+    assert chunks and all(path.stat().st_mtime_ns == time for path, time in chunks.items())
+    assert scores(copy).equals(scores(finished), null_equal=True)
+
+
+def test_another_recipe_in_the_same_folder_is_refused(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    with pytest.raises(UserError, match="other settings"):
+        study(copy, seeds=[1])
+
+
+def test_a_second_process_is_refused_and_a_dead_one_is_not(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    (copy / "lock").write_text("1")
+    with pytest.raises(UserError, match="number 1"):
+        study(copy)
+    (copy / "lock").write_text("999999999")
+    study(copy)
+
+
+def test_cells_come_seed_by_seed():
+    recipe = recipes.parse({**VALUES, "seeds": [3, 1], "sizes": [4, 0]}, "test")
+    assert [cell.name for cell in cells(recipe, 9)] == [
+        f"{method}-n{size}-s{seed}" for seed in (3, 1) for size in (4, 9) for method in ("original", "delia")
+    ]
+
+
+def test_a_method_of_ones_own_is_a_file(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        '"""Mine."""\nfrom leaven.recipe import Section\nclass Config(Section):\n    """None."""\n'
+        "def fit(train, bench, config):\n    return bench.base()\n"
+    )
+    folder = study(tmp_path / "run", methods=[str(path)], probes=[])
+    assert set(scores(folder)["method"]) == {"mine"}
