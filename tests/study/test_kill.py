@@ -1,0 +1,56 @@
+"""Killed at ten random moments, the same command ends with the scores of an undisturbed run."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+import yaml
+
+RECIPE = {
+    "methods": ["original", {"name": "common_equal_steps", "ratio": 2}, {"name": "delia", "ratio": 8}],
+    "sizes": [40],
+    "seeds": [0, 1],
+    "token": {"means": "a json object with the key thought"},
+    "sample": {"max_new_tokens": 48},
+    "tune": {"preset": "lab"},
+    "evaluate": {"max_new_tokens": 32, "limit_test": 20},
+}
+
+
+def command(recipe, out):
+    return [sys.executable, "-m", "leaven", "study", str(recipe), "--out", str(out)]
+
+
+@pytest.mark.slow
+def test_kill_minus_nine_at_ten_random_moments(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(RECIPE))
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    began = time.monotonic()
+    subprocess.run(command(recipe, tmp_path / "whole"), check=True, **quiet)
+    whole = time.monotonic() - began
+    rng, kills, out = random.Random(0), 0, tmp_path / "killed"
+    finished: dict[str, int] = {}
+    while kills < 10 or not (out / "DONE").exists():
+        process = subprocess.Popen(command(recipe, out), start_new_session=True, **quiet)
+        try:
+            process.wait(rng.uniform(0.05, 0.5) * whole if kills < 10 else None)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+        if kills < 10 and (out / "DONE").exists():  # too quick: take the last cell away, and go on killing
+            (out / "DONE").unlink()
+            (out / "cells" / "delia-n40-s1" / "DONE").unlink()
+            finished.pop("delia-n40-s1", None)
+        for done in out.glob("cells/*/DONE"):
+            stamp = (done.parent / "scores.parquet").stat().st_mtime_ns
+            assert finished.setdefault(done.parent.name, stamp) == stamp, f"{done.parent.name} was computed again"
+    a, b = (pl.read_parquet(folder / "scores.parquet") for folder in (tmp_path / "whole", out))
+    assert a.equals(b, null_equal=True)
+    assert (out / "report.html").exists()
