@@ -1,4 +1,4 @@
-"""Training speed: plain `trl.SFTTrainer` with its defaults against `leaven.tune.sft`, same rows, model and adapter, side by side.
+"""Training speed: `trl.SFTTrainer` with its defaults against `leaven.tune.sft`, same rows and model, side by side.
 
 Prints real tokens a second (padding does not count) and their ratio; rounds alternate, and the median counts.
 """

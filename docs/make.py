@@ -13,7 +13,9 @@ README = ROOT / "README.md"
 def tree() -> str:
     """Every file of the package with the first line of its docstring."""
     lines = []
-    for path in sorted((ROOT / "src" / "leaven").rglob("*.py"), key=lambda path: (path.parent != ROOT / "src/leaven", path)):
+    for path in sorted(
+        (ROOT / "src" / "leaven").rglob("*.py"), key=lambda path: (path.parent != ROOT / "src/leaven", path)
+    ):
         doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
         if doc:
             name = str(path.relative_to(ROOT / "src" / "leaven"))

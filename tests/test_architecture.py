@@ -91,7 +91,10 @@ def test_help_imports_nothing_heavy(command):
         f"{HEAVY!r}), file=sys.stderr)); "
     )
     if command[0] == "-m":
-        command = ["-c", "import sys, runpy; sys.argv = ['leaven', '--help']; runpy.run_module('leaven', alter_sys=True)"]
+        command = [
+            "-c",
+            "import sys, runpy; sys.argv = ['leaven', '--help']; runpy.run_module('leaven', alter_sys=True)",
+        ]
     done = subprocess.run(
         [sys.executable, "-c", watch + command[1]], capture_output=True, text=True, check=False, timeout=60
     )

@@ -24,7 +24,7 @@ FILES = {
     "unknown role": ("task.jsonl", line(messages=[{"role": "bot", "content": "x"}]), DELIA, ("'bot'", "user")),
     "empty messages": ("task.jsonl", line(messages=[]), DELIA, ("task.jsonl:1", "no messages")),
     "turns that are text": ("task.jsonl", line(messages="hello"), DELIA, ("turns are not a list",)),
-    "no gzip": ("task.jsonl.gz", "plain", ("check", "task.jsonl.gz", "--test", "test.jsonl"), ("gzip", "task.jsonl.gz")),
+    "no gzip": ("a.jsonl.gz", "plain", ("check", "a.jsonl.gz", "--test", "test.jsonl"), ("gzip", "a.jsonl.gz")),
     "half a gzip": ("half.jsonl.gz", gzip.compress(b"x" * 999)[:20], ("check", "half.jsonl.gz", "--test", "test.jsonl"),
                     ("gzip",)),
     "no Parquet": ("a.parquet", "plain", ("convert", "a.parquet"), ("a.parquet", "Parquet")),

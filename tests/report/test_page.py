@@ -29,7 +29,9 @@ def fake_run(folder, texts=HOSTILE, methods=("original", "delia</script><script>
     for number, method in enumerate(methods):
         place = folder / "cells" / f"cell-{number}-n5-s0"
         place.mkdir(parents=True)
-        answers = [{"test": "negation", "item": str(i), "prompt": t, "reference": t, "answer": t} for i, t in enumerate(texts)]
+        answers = [
+            {"test": "negation", "item": str(i), "prompt": t, "reference": t, "answer": t} for i, t in enumerate(texts)
+        ]
         pl.DataFrame(answers).write_parquet(place / "answers.parquet")
         Dataset.of([]).save(place / "data" / "mixture.parquet")
         part = {"source": "task", "rows": 5, "tokens": 50, "trained_tokens": 9, "row_share": 1.0, "token_share": 1.0,
@@ -42,8 +44,9 @@ def fake_run(folder, texts=HOSTILE, methods=("original", "delia</script><script>
                          "high": 0.9, "n_items": 4, "n_seeds": 2, "by_seed": {"0": 0.2, "1": 0.3}})  # fmt: skip
         for layer in (1, 2):
             scores += [(method, 5, 0, f"layers/curve/{layer}/{kind}", "", 1.0) for kind in ("meaning", "control")]
-    comparisons = [{"a": methods[-1], "b": methods[0], "metric": m, "size": 5, "difference": 0.5, "low": 0.1, "high": 0.9,
-                    "p": 0.01, "distinguishable": m == METRICS[0], "sentence": f"{texts[0]} is above"} for m in METRICS]  # fmt: skip
+    said = {"a": methods[-1], "b": methods[0], "size": 5, "difference": 0.5, "low": 0.1, "high": 0.9, "p": 0.01}
+    sentence = f"{texts[0]} is above"
+    comparisons = [{**said, "metric": m, "distinguishable": m == METRICS[0], "sentence": sentence} for m in METRICS]
     summary = {"headline": texts[0], "headline_metrics": METRICS, "methods": list(methods), "rows": rows,
                "comparisons": comparisons if len(methods) > 1 else [], "notes": list(texts)}  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(summary))

@@ -13,7 +13,9 @@ ROWS = Dataset.of(pair(f"answer {word} in <sep> format", f"yes, {word}", Origin(
                   "five six seven France Paris Spain").split())  # fmt: skip
 OURS = {"num_train_epochs": 1, "small_data_batch": 4, "learning_rate": 1e-2, "token_learning_rate": 1e-1}
 PAPER = {"preset": "paper", "small_data_batch": 4, "learning_rate": 1e-2, "warmup_steps": 1}
-CASES = [(f, t, p, s) for f in ("llama", "qwen3", "gemma") for t in (False, True) for p in (False, True) for s in (OURS,)]
+CASES = [
+    (f, t, p, s) for f in ("llama", "qwen3", "gemma") for t in (False, True) for p in (False, True) for s in (OURS,)
+]
 CASES += [("llama", False, False, PAPER), ("gemma", True, False, PAPER), ("qwen3", False, True, PAPER)]
 
 
@@ -56,21 +58,25 @@ def test_save_reload_merge_reload_give_the_same_logits(tiny_model, tmp_path, fam
 
 def test_only_the_adapter_and_the_new_row_are_trained(tiny_model, tmp_path):
     path = tiny_model()
-    loaded, token_id, found = tuned(path, tmp_path, OURS)
+    _, token_id, found = tuned(path, tmp_path, OURS)
     before = load(path).model.state_dict()
     with quiet_peft():
         after = found.model.merge_and_unload().state_dict()
     table = "model.embed_tokens.weight"
     assert torch.equal(after[table][: len(before[table])], before[table])
     assert after[table].shape[0] == token_id + 1
-    changed = {name for name in before if before[name].shape == after[name].shape and not torch.equal(before[name], after[name])}
+    changed = {
+        name
+        for name in before
+        if before[name].shape == after[name].shape and not torch.equal(before[name], after[name])
+    }
     assert changed and all(name.split(".")[-2] in ("q_proj", "k_proj", "v_proj", "o_proj") for name in changed)
 
 
 def test_the_row_has_its_own_learning_rate(tiny_model, tmp_path):
     moves = []
     for rate in (1e-4, 1e-1):
-        loaded, token_id, found = tuned(tiny_model(), tmp_path, {**OURS, "token_learning_rate": rate})
+        _, token_id, found = tuned(tiny_model(), tmp_path, {**OURS, "token_learning_rate": rate})
         first = load(tiny_model())
         tokens.add(first.model, first.tokenizer, TokenSection(), 0)
         start = first.model.get_input_embeddings().weight[token_id]
@@ -91,7 +97,7 @@ def test_the_loss_of_the_first_step_is_the_mean_over_its_trained_tokens(tiny_mod
     from leaven.tune import mask
 
     path = tiny_model()
-    loaded, token_id, found = tuned(path, tmp_path, {**OURS, "batching": batching})
+    _, _, found = tuned(path, tmp_path, {**OURS, "batching": batching})
     base = load(path)
     tokens.add(base.model, base.tokenizer, TokenSection(), 0)
     total, count = 0.0, 0

@@ -1,11 +1,11 @@
 """Find test rows that training has seen, and pool rows that a test asks about; before anything is trained.
 
-Two questions overlap when they are the same (`exact`), the same but for case, punctuation and blanks (`normalised`), have a
-line in common (`line`: a question often stands inside a longer prompt), or share most of their n-grams of words (`ngram`).
+Two questions overlap when they are the same (`exact`), the same but for case, punctuation and blanks (`normalised`),
+have a line in common (`line`: a question often stands inside a longer prompt), or share most n-grams of words (`ngram`).
 
-Prompts are built from templates, and what a template says is no leak. So lines and n-grams count only where they tell rows
-apart: what stands in more than one row of twenty of either set (and in more than five rows) is left out. Lines of fewer
-than four words are left out as well.
+Prompts are built from templates, and what a template says is no leak. So lines and n-grams count only where they tell
+rows apart: what stands in more than one row of twenty of either set (and in more than five rows) is left out. Lines of
+fewer than four words are left out as well.
 """
 
 import re
@@ -51,7 +51,7 @@ class _Index:
 
 
 def guard(train: Dataset, tests: Mapping[str, Dataset], pool: Dataset | None, config: LeaksSection) -> Guarded:
-    """Tests without rows that overlap with `train`, and the pool without rows that overlap with what is left of the tests."""
+    """Tests without rows that overlap with `train`, and the pool without rows that overlap with the tests that are left."""
     dropped: list[tuple[str, Drop]] = []
     left: dict[str, Dataset] = {}
     for name, test in tests.items():
