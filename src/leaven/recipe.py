@@ -31,7 +31,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "gradient_checkpointing": True,
     },
     # Ours, at the learning rates that a model of 3 million parameters needs.
-    "lab": {"learning_rate": 2e-3, "token_learning_rate": 4e-2},
+    "lab": {"learning_rate": 1e-3, "token_learning_rate": 0.2},
 }
 
 
