@@ -51,7 +51,7 @@ class _Index:
 
 
 def guard(train: Dataset, tests: Mapping[str, Dataset], pool: Dataset | None, config: LeaksSection) -> Guarded:
-    """Tests without rows that overlap with `train`, and the pool without rows that overlap with the tests that are left."""
+    """Tests without rows that overlap with `train`, and the pool without rows that overlap with a test that is left."""
     dropped: list[tuple[str, Drop]] = []
     left: dict[str, Dataset] = {}
     for name, test in tests.items():
