@@ -17,7 +17,8 @@ LONG = "the quick brown fox jumps over the lazy dog while nine grey cats sleep o
 
 def rows(*questions):
     return Dataset.of(
-        Example((Message("user", question),), Origin("x", f"f:{number}")) for number, question in enumerate(questions, 1)
+        Example((Message("user", question),), Origin("x", f"f:{number}"))
+        for number, question in enumerate(questions, 1)
     )
 
 

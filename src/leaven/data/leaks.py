@@ -1,7 +1,7 @@
 """Find test rows that training has seen, and pool rows that a test asks about; before anything is trained.
 
 Two questions overlap when they are the same (`exact`), the same but for case, punctuation and blanks (`normalised`),
-have a line in common (`line`: a question often stands inside a longer prompt), or share most n-grams of words (`ngram`).
+have a line in common (`line`: a question often stands inside a longer prompt), or share most n-grams (`ngram`).
 
 Prompts are built from templates, and what a template says is no leak. So lines and n-grams count only where they tell
 rows apart: what stands in more than one row of twenty of either set (and in more than five rows) is left out. Lines of
