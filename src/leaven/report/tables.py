@@ -29,11 +29,11 @@ def terminal(summary: Summary) -> "Table":
     from rich.table import Table
 
     table = Table(title=summary["headline"], title_justify="left", title_style="bold")
-    table.add_column("method")
+    table.add_column("method", no_wrap=True)
     for metric in summary["headline_metrics"]:
-        table.add_column(metric, justify="right")
+        table.add_column(metric.replace("/", "\n"), justify="right", no_wrap=True)
     for method, size, cells in lines(summary):
-        table.add_row(f"{method} (n={size})", *(_short(cell) for cell in cells))
+        table.add_row(f"{method}, n={size}", *(_short(cell) for cell in cells))
     return table
 
 
