@@ -15,7 +15,9 @@ from leaven.errors import UserError
 from leaven.types import Example, Message, Origin, pair
 
 SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
-TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\r"), min_size=1, max_size=30).filter(str.strip)
+TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\r"), min_size=1, max_size=30).filter(
+    str.strip
+)
 PAIRS = st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=5)
 KINDS = ("jsonl", "json", "csv", "tsv", "parquet", "jsonl.gz", "csv.gz")
 

@@ -137,7 +137,11 @@ def _row(value: Any, text: str) -> dict[str, Any] | Broken:
 
 
 def _is_table(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) and not {"role", "from"} & set(row) for row in value)
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(row, dict) and not {"role", "from"} & set(row) for row in value)
+    )
 
 
 def _content(path: Path) -> tuple[bytes, str]:

@@ -56,14 +56,11 @@ def _comparisons(recipe: Recipe, scores: pl.DataFrame, metrics: list[str]) -> li
 
 def _headline(found: list[Difference], metrics: list[str]) -> str:
     """The first comparisons that can be told from noise; else that none can."""
-    said = [statistics.sentence(d) for d in found if d.distinguishable and d.metric in metrics]
+    told = [difference for difference in found if difference.distinguishable and difference.metric in metrics]
+    said = [f"On {difference.metric}, {statistics.sentence(difference)}" for difference in told]
     if not found:
         return "One method alone: there is nothing to compare."
-    return (
-        f"{'. '.join(s[0].upper() + s[1:] for s in said[:3])}."
-        if said
-        else "No difference between the methods can be told from noise."
-    )
+    return f"{'. '.join(said[:2])}." if said else "No difference between the methods can be told from noise."
 
 
 def _as_row(difference: Difference) -> dict[str, Any]:
