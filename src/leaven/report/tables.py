@@ -84,7 +84,7 @@ def _short(row: Summary | None) -> str:
     if row is None:
         return "–"
     seeds = row["by_seed"].values()
-    spread = f" [{percent(min(seeds))}–{percent(max(seeds))}]" if len(seeds) > 1 else ""
+    spread = f"\n{percent(min(seeds))}–{percent(max(seeds))}" if len(seeds) > 1 else ""
     return percent(row["mean"]) + spread
 
 

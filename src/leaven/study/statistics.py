@@ -190,6 +190,8 @@ def _item_draws(values: Matrix) -> Matrix:
     """The mean of the seeds' means on each resample of the items, the same items for all seeds."""
     times = _item_times(values.shape[1])  # (draws, items)
     centre = _mean(values)  # taken out so that single precision is enough
+    if not np.isnan(values).any():  # the common case: one mean over seeds first, five times as fast
+        return np.asarray(centre + times @ (values - centre).mean(axis=0).astype(np.float32) / values.shape[1])
     deviations = np.nan_to_num(values - centre).astype(np.float32)
     counts = times @ (~np.isnan(values)).T.astype(np.float32)  # (draws, seeds)
     per_seed = np.full(counts.shape, np.nan)
