@@ -154,6 +154,7 @@ def test_in_a_browser_nothing_runs_and_nothing_is_fetched(tmp_path):
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     server.shutdown()
+    server.server_close()
     assert "<title>leaven report</title>" in done.stdout
     assert not asked
     assert done.stdout.count('class="vega-embed"') == 3 or done.stdout.count("vega-embed") >= 3

@@ -49,7 +49,7 @@ def guarded(material: Material, recipe: Recipe) -> Material:
         found = leaks.guard(material.task, material.tests, material.pool, recipe.leaks)
         dropped += found.dropped
         notes += _about_leaks(found.dropped, material)
-        material = replace(material, tests=found.tests, pool=found.pool or material.pool)
+        material = replace(material, tests=found.tests, pool=material.pool if found.pool is None else found.pool)
     else:
         notes.append("The leak check is off: the scores may be those of rows that training has seen.")
     if recipe.task != "lab":
