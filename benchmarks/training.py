@@ -32,6 +32,7 @@ def plain(data: Dataset) -> float:
         trainer = SFTTrainer(
             model=loaded.model,
             args=SFTConfig(output_dir=folder, num_train_epochs=1, report_to="none", disable_tqdm=True,
+                           use_cpu=not torch.cuda.is_available(),
                            save_strategy="no", logging_strategy="no"),
             train_dataset=ArrowDataset.from_list(rows),
             processing_class=loaded.tokenizer,
