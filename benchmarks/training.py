@@ -18,7 +18,7 @@ from trl import SFTConfig, SFTTrainer
 from leaven.dataset import Dataset
 from leaven.lab import checkpoint
 from leaven.lab.material import material
-from leaven.recipe import TokenSection, TuneSection
+from leaven.sections import TokenSection, TuneSection
 from leaven.tune import mask, sft, tokens
 from leaven.weights.load import load
 

@@ -4,7 +4,7 @@ from leaven import plugs, recipe
 from leaven.errors import UserError
 
 MINE = '''"""Mine: the untouched model."""
-from leaven.recipe import Section
+from leaven.sections import Section
 
 class Config(Section):
     volume: int = 3

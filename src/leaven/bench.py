@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from leaven.dataset import Dataset
 from leaven.mix import buffer
-from leaven.recipe import Recipe, TuneSection
+from leaven.recipe import Recipe
 from leaven.run import Progress
+from leaven.sections import TuneSection
 from leaven.types import Drop, Outcome, Prompt
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from leaven.data import files, leaks
 from leaven.dataset import Dataset
-from leaven.recipe import LeaksSection
+from leaven.sections import LeaksSection
 from leaven.types import Example, Message, Origin
 
 SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA", Path(__file__).parents[2].parent / "shared" / "data"))

@@ -12,7 +12,7 @@ from leaven.data import objects
 from leaven.data.objects import contains, extract, macro_f1, target_kind
 from leaven.dataset import Dataset
 from leaven.errors import UserError
-from leaven.recipe import EvaluateSection
+from leaven.sections import EvaluateSection
 from leaven.types import Example, Message, Origin, pair
 
 CONFIG = EvaluateSection()

@@ -5,7 +5,7 @@ import pytest
 from leaven.data import leaks
 from leaven.data.passages import fold
 from leaven.dataset import Dataset
-from leaven.recipe import LeaksSection
+from leaven.sections import LeaksSection
 from leaven.types import Example, Origin, user
 
 DEFAULTS = LeaksSection()

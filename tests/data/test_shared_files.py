@@ -10,7 +10,7 @@ import pytest
 
 from leaven.data import files, leaks
 from leaven.errors import UserError
-from leaven.recipe import LeaksSection
+from leaven.sections import LeaksSection
 
 SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA") or Path(__file__).parents[3] / "shared" / "data")
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")

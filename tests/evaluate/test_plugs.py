@@ -4,7 +4,7 @@ import pytest
 
 from leaven import plugs
 from leaven.dataset import Dataset
-from leaven.recipe import EvaluateSection
+from leaven.sections import EvaluateSection
 from leaven.types import Example, Message, Origin, pair
 
 CONFIG = EvaluateSection()

@@ -5,7 +5,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from leaven.errors import UserError
-from leaven.llm.hf import HF
+from leaven.llm.hf import HF, _seed_at
 from leaven.llm.open import open_llm
 from leaven.llm.protocol import Reply, Sampling
 from leaven.llm.scripted import Scripted
@@ -88,9 +88,9 @@ def test_hf_passes_the_sampling_on_and_hands_back_what_was_generated(monkeypatch
     stand_in.generate = generate
     monkeypatch.setitem(sys.modules, "leaven.weights.generate", stand_in)
     llm = HF.of(SimpleNamespace(model="m", tokenizer="t", path="tiny"), batch_size=5)
-    replies = dict(llm.replies([user("a"), user("b")], Sampling(0.7, 0.9, 8, 42)))
+    replies = dict(llm.replies([user("a"), user("b")], Sampling(0.7, 0.9, 8, 42, 3)))
     assert replies[1] == Reply("t1", None, "length", 2, 3)
     assert llm.name == "hf:tiny"
     (model, tokenizer, prompts, options), *_ = calls
     assert (model, tokenizer, prompts) == ("m", "t", [user("a"), user("b")])
-    assert options == {"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 8, "seed": 42, "batch_size": 5}
+    assert options == {"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 8, "seed": _seed_at(42, 3), "batch_size": 5}

@@ -3,7 +3,7 @@ import pytest
 from leaven.dataset import Dataset
 from leaven.llm.open import open_llm
 from leaven.llm.protocol import Sampling
-from leaven.recipe import SampleSection
+from leaven.sections import SampleSection
 from leaven.synth.self_sample import collect
 from leaven.types import Origin, pair, user
 

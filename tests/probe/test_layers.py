@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from leaven.probe import layers
-from leaven.recipe import TokenSection
+from leaven.sections import TokenSection
 from leaven.tune import tokens
 from leaven.types import user
 from leaven.weights.load import load

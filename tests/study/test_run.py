@@ -98,7 +98,7 @@ def test_cells_come_seed_by_seed():
 def test_a_method_of_ones_own_is_a_file(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(
-        '"""Mine."""\nfrom leaven.recipe import Section\nclass Config(Section):\n    """None."""\n'
+        '"""Mine."""\nfrom leaven.sections import Section\nclass Config(Section):\n    """None."""\n'
         "def fit(train, bench, config):\n    return bench.base()\n"
     )
     folder = study(tmp_path / "run", methods=[str(path)], probes=[])

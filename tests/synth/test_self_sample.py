@@ -8,7 +8,7 @@ from leaven.dataset import Dataset
 from leaven.errors import UserError
 from leaven.llm.protocol import Reply
 from leaven.llm.scripted import Scripted
-from leaven.recipe import SampleSection
+from leaven.sections import SampleSection
 from leaven.synth.self_sample import ask, collect, make
 from leaven.types import Example, Message, Origin, pair, user
 

@@ -4,7 +4,7 @@ from transformers import AutoTokenizer
 
 from leaven.dataset import Dataset
 from leaven.errors import UserError
-from leaven.recipe import TokenSection, TuneSection
+from leaven.sections import TokenSection, TuneSection
 from leaven.tune import adapter, sft, tokens
 from leaven.types import Example, Message, Origin, pair, user
 from leaven.weights.load import load, quiet_peft

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from leaven.errors import UserError
-from leaven.recipe import TokenSection
+from leaven.sections import TokenSection
 from leaven.tune import tokens
 from leaven.weights.load import load
 

@@ -17,7 +17,7 @@ def check(
 ) -> None:
     """Find test rows that overlap with training rows: the same, alike, with a line or most words in common."""
     from leaven.data import files, leaks
-    from leaven.recipe import LeaksSection
+    from leaven.sections import LeaksSection
 
     rows = files.read(test, format)
     found = leaks.guard(files.read(train, format).kept, {"test": rows.kept}, None, LeaksSection(ngram=ngram))

@@ -20,6 +20,7 @@ COMMANDS = {
     "convert": "Read rows in one format and write them in another.",
     "diversify": "Say the instructions of task rows in other words.",
     "sample": "Let a model answer queries for itself.",
+    "store": "Look at, prune or export the replies that were paid for.",
     "report": "Write the report of a run again.",
     "merge": "Merge an adapter into a model of its own.",
     "lab": "Pretrain, measure or look at the lab's tiny model and its world.",

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from leaven.data.passages import Commonness, Text, Texts
 from leaven.dataset import Dataset
-from leaven.recipe import LeaksSection
+from leaven.sections import LeaksSection
 from leaven.types import Drop
 
 

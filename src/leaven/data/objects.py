@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from leaven.dataset import Dataset
 from leaven.errors import UserError
-from leaven.recipe import EvaluateSection
+from leaven.sections import EvaluateSection
 from leaven.types import Measure
 
 Way = Literal["strict", "python", "repaired"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from leaven.data import objects
 from leaven.dataset import Dataset
-from leaven.recipe import EvaluateSection
+from leaven.sections import EvaluateSection
 from leaven.types import Example, Measure
 
 HEADLINE = "exact"

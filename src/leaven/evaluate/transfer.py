@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from leaven.data import objects
 from leaven.dataset import Dataset
-from leaven.recipe import EvaluateSection
+from leaven.sections import EvaluateSection
 from leaven.types import Measure
 
 HEADLINE = "json"

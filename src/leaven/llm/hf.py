@@ -1,6 +1,7 @@
 """A causal language model of transformers, in this process."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ class HF:
     loaded: "Loaded"
     name: str
     batch_size: int = 0
+    takes_schema: bool = False
 
     @classmethod
     def load(
@@ -44,18 +46,18 @@ class HF:
         """The engine of a model that is in memory already."""
         return cls(loaded, name or f"hf:{loaded.path}", batch_size)
 
-    def replies(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
+    def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Replies as they finish; each depends on its prompt, the seed and its index, not on its neighbours."""
         from leaven.weights.generate import generate
 
         for index, generated in generate(
             self.loaded.model,
             self.loaded.tokenizer,
-            prompts,
+            list(prompts),
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             max_new_tokens=sampling.max_new_tokens,
-            seed=sampling.seed,
+            seed=_seed_at(sampling.seed, sampling.first),
             batch_size=self.batch_size,
         ):
             yield (
@@ -67,3 +69,8 @@ class HF:
                     completion_tokens=generated.completion_tokens,
                 ),
             )
+
+
+def _seed_at(seed: int, first: int) -> int:
+    """A seed of its own for each part of a longer row of prompts: a draw depends on the seed and its place."""
+    return int.from_bytes(hashlib.sha256(f"self_sample/{seed}/{first}".encode()).digest()[:4]) >> 1

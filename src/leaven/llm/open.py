@@ -1,25 +1,74 @@
-"""The engine that a text like `hf:MODEL` or `scripted:FILE.jsonl` names."""
+"""The engine that a text like `openai:MODEL` or `hf:MODEL` names, with its store and its budget around it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from leaven.errors import UserError, nearest
+from leaven.llm.budget import Budgeted, Counted, Spend, price
 from leaven.llm.protocol import LLM
+from leaven.llm.store import Store, Stored
+from leaven.sections import LLMSection
 
-ENGINES = ("hf", "scripted")
+ENGINES = ("hf", "openai", "scripted", "vllm")
+HINT = "Write openai:MODEL, hf:MODEL_OR_DIR, vllm:MODEL or scripted:FILE.jsonl."
 
 
 def open_llm(spec: str, **options: Any) -> LLM:
-    """The engine of `hf:FOLDER_OR_ID` (options: those of `HF.load`) or `scripted:FILE.jsonl` (no options)."""
+    """The bare engine of `openai:MODEL`, `hf:MODEL`, `vllm:MODEL` or `scripted:FILE.jsonl`.
+
+    `options` go to the engine: those of `OpenAI.open` or `HF.load`; scripted has none. Raises UserError.
+    """
     engine, colon, place = spec.partition(":")
     if engine not in ENGINES or not colon or not place:
-        raise UserError(
-            f"{spec!r} names no engine", f"Write hf:MODEL or scripted:FILE.jsonl. {nearest(engine, ENGINES)}"
-        )
+        raise UserError(f"{spec!r} names no engine", f"{HINT} {nearest(engine, ENGINES)}")
+    if engine == "openai":
+        from leaven.llm.openai import OpenAI
+
+        return OpenAI.open(place, **options)
     if engine == "scripted":
         from leaven.llm.scripted import Scripted
 
         return Scripted.read(Path(place))
+    if engine == "vllm":
+        from leaven.llm.vllm import VLLM
+
+        return VLLM.load(place, **options)
     from leaven.llm.hf import HF
 
     return HF.load(place, **options)
+
+
+def open_with_budget(config: LLMSection, on_reply: Callable[[Spend], None] | None = None) -> tuple[LLM, Spend]:
+    """The engine of a recipe's `llm` section: counted(stored(budgeted(engine))), and what it spends.
+
+    Engines in process cost nothing, and a folder's model may change under its name: they are stored only in a file
+    that is named. Raises UserError for a limit on the cost of a model without a price.
+    """
+    spend = Spend(
+        price(config.engine.partition(":")[2], Path(config.prices) if config.prices else None),
+        config.max_cost, config.max_tokens, config.max_requests,
+    )  # fmt: skip
+    if config.max_cost is not None and spend.price is None:
+        raise UserError(
+            f"llm.max_cost can't be kept: the price of {config.engine} is unknown",
+            "Name a table that has it: --prices FILE, for example {date: 2026-01-31, models: "
+            "{MODEL: {prompt: 0.5, completion: 1.5}}}.",
+        )
+    llm: LLM = Budgeted(open_llm(config.engine, **_options(config)), spend)
+    if config.store != "off" and (config.store or config.engine.startswith("openai:")):
+        llm = Stored(llm, Store.open(Path(config.store).expanduser() if config.store else None))
+    return Counted(llm, spend, on_reply), spend
+
+
+def _options(config: LLMSection) -> dict[str, Any]:
+    if not config.engine.startswith("openai:"):
+        return {}
+    from leaven.llm.throttle import Limits
+
+    limits = Limits(
+        concurrency=config.concurrency,
+        requests_per_minute=config.requests_per_minute,
+        tokens_per_minute=config.tokens_per_minute,
+    )
+    return {"base_url": config.base_url, "limits": limits}

@@ -1,6 +1,6 @@
 """Text in, text out: what every engine answers to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,23 +9,34 @@ from leaven.types import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a reply is drawn; temperature 0 is greedy. `seed` makes the draw repeatable where the engine can."""
+    """How a reply is drawn; temperature 0 is greedy. `seed` makes the draw repeatable where the engine can.
+
+    `first` is the place of the first prompt in a longer row of prompts that is asked in parts. `schema` is the JSON
+    schema, as text, that a reply has to follow; an engine whose `takes_schema` is false does not look at it.
+    """
 
     temperature: float = 0.7
     top_p: float = 0.95
     max_new_tokens: int = 512
     seed: int = 0
+    first: int = 0
+    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back for one prompt. A failed call is data: `text` is None and `error` says why."""
+    """What came back for one prompt. A failed call is data: `text` is None and `error` says why.
+
+    `cached` replies cost nothing now, since a store had them; `attempts` counts the calls that were made.
+    """
 
     text: str | None
     error: str | None = None
     finish_reason: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached: bool = False
+    attempts: int = 1
 
     @property
     def truncated(self) -> bool:
@@ -40,5 +51,9 @@ class LLM(Protocol):
     def name(self) -> str:
         """What origins and cache keys call the engine."""
 
-    def replies(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
-        """Answer every prompt; a failed call is a Reply too."""
+    @property
+    def takes_schema(self) -> bool:
+        """Whether the engine itself holds replies to `Sampling.schema`."""
+
+    def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
+        """Answer every prompt; a failed call is a Reply too. Prompts are taken as there is room for them."""

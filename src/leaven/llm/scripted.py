@@ -10,7 +10,7 @@ prompt replies. An entry without `match` replies to everything.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Scripted:
 
     answer: Callable[[Prompt, int], str | Reply]
     name: str = "scripted"
+    takes_schema: bool = False
 
     @classmethod
     def read(cls, path: Path) -> "Scripted":
@@ -42,10 +43,10 @@ class Scripted:
         """The engine of these entries, which look like the lines of a script."""
         return cls(lambda prompt, draw: _reply(entries, prompt, draw), name)
 
-    def replies(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
+    def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Every reply, in the order of the prompts; words are counted as tokens."""
         for index, prompt in enumerate(prompts):
-            said = self.answer(prompt, sampling.seed + index if sampling.temperature > 0 else 0)
+            said = self.answer(prompt, sampling.seed + sampling.first + index if sampling.temperature > 0 else 0)
             yield index, said if isinstance(said, Reply) else _complete(prompt, said, "stop")
 
 

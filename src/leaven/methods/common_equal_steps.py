@@ -8,7 +8,7 @@ from pydantic import Field
 from leaven.bench import Bench, Fitted, batch_size, changed
 from leaven.dataset import Dataset
 from leaven.mix import buffer
-from leaven.recipe import Section
+from leaven.sections import Section
 
 
 class Config(Section):

@@ -7,7 +7,7 @@ from pydantic import Field
 from leaven.bench import Bench, Fitted
 from leaven.dataset import Dataset
 from leaven.mix import buffer
-from leaven.recipe import Section
+from leaven.sections import Section
 
 
 class Config(Section):

@@ -2,7 +2,7 @@
 
 from leaven.bench import Bench, Fitted
 from leaven.dataset import Dataset
-from leaven.recipe import Section
+from leaven.sections import Section
 
 
 class Config(Section):

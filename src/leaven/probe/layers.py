@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from leaven.recipe import TokenSection
+from leaven.sections import TokenSection
 from leaven.types import Measure, user
 from leaven.weights.hooks import hidden_states
 from leaven.weights.template import render

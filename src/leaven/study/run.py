@@ -20,6 +20,8 @@ from leaven.bench import Bench, Fitted
 from leaven.data.material import Material
 from leaven.dataset import Dataset
 from leaven.errors import UserError
+from leaven.llm.open import open_with_budget
+from leaven.llm.protocol import LLM
 from leaven.recipe import Recipe
 from leaven.run import Progress
 from leaven.study.plan import Cell, cells
@@ -40,18 +42,21 @@ def run(recipe: Recipe, material: Material, folder: Path, progress: Progress) ->
     with runs.lock(folder):
         _claim(folder, recipe)
         material = _prepared(recipe, material, folder, progress)
+        teacher = open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
         plan = cells(recipe, len(material.task))
         runs.write_json(folder / "plan.json", [cell.name for cell in plan])
         for number, cell in enumerate(plan, 1):
             if not runs.closed(folder / "cells" / cell.name):
                 progress.say(f"[{number}/{len(plan)}] {cell.name}")
-                run_cell(recipe, material, cell, folder, progress)
+                run_cell(recipe, material, cell, folder, progress, teacher)
         _gather(recipe, material, plan, folder)
         runs.close(folder)
     return folder
 
 
-def run_cell(recipe: Recipe, material: Material, cell: Cell, folder: Path, progress: Progress) -> None:
+def run_cell(
+    recipe: Recipe, material: Material, cell: Cell, folder: Path, progress: Progress, teacher: LLM | None = None
+) -> None:
     """Draw, fit, answer, score, write: one method at one size and seed."""
     place = folder / "cells" / cell.name
     place.mkdir(parents=True, exist_ok=True)
@@ -59,7 +64,7 @@ def run_cell(recipe: Recipe, material: Material, cell: Cell, folder: Path, progr
     train = material.task.take(cell.size, cell.seed)
     train.save(place / "data" / "train.parquet")
     method = plugs.load("methods", cell.method.name)
-    bench = Bench(recipe, cell.seed, material.pool, folder, place, progress)
+    bench = Bench(recipe, cell.seed, material.pool, folder, place, progress, teacher)
     fitted = method.fit(train, bench, method.Config.model_validate(cell.method.config))
     answers = _answer(fitted, material, bench)
     scores = [*_scores(recipe, material, answers), *_probe(recipe, fitted, cell, bench)]

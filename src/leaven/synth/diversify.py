@@ -19,7 +19,7 @@ from leaven.errors import UserError
 from leaven.llm.protocol import LLM, Sampling
 from leaven.prompts.render import phrasings, render
 from leaven.prompts.wording import Position, asked, instruction, names, negated, request, reworded
-from leaven.recipe import Section
+from leaven.sections import Section
 from leaven.types import Drop, Example, Message, Origin, Outcome, pair, user
 
 __all__ = ["DiversifyConfig", "asked", "instruction", "make", "negated"]

@@ -23,7 +23,7 @@ from leaven.dataset import SCHEMA, Dataset
 from leaven.errors import UserError
 from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.prompts.render import render, source
-from leaven.recipe import SampleSection
+from leaven.sections import SampleSection
 from leaven.types import Drop, Example, Message, Origin, Outcome, Prompt
 
 Form = Literal["plain", "again", "guided"]
@@ -44,7 +44,7 @@ def make(
     """
     form = form or ("again" if config.conditioned else "plain")
     asked = [(index, query) for index, query in enumerate(queries) if _usable(query, form)]
-    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, _seed_at(seed, start))
+    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed, start)
     replies = dict(llm.replies([ask(query, form) for _, query in asked], sampling))
     missing = [index for index in range(len(asked)) if index not in replies]
     if missing:
@@ -183,11 +183,6 @@ def _claim(folder: Path, about: dict[str, Any]) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
-
-
-def _seed_at(seed: int, start: int) -> int:
-    """A seed of its own for each chunk, so that the draw of a row depends on the seed and its place in the pool."""
-    return int.from_bytes(hashlib.sha256(f"self_sample/{seed}/{start}".encode()).digest()[:4]) >> 1
 
 
 def _prompt_hash(form: Form) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from leaven.recipe import TokenSection
+from leaven.sections import TokenSection
 from leaven.weights.load import ROWS_FILE, load, quiet_peft
 
 CARD = """---

@@ -18,7 +18,7 @@ from trl import SFTConfig
 
 from leaven.dataset import Dataset
 from leaven.errors import UserError
-from leaven.recipe import TuneSection
+from leaven.sections import TuneSection
 from leaven.tune import batches, mask
 from leaven.tune.trainer import OnStep, Trainer, Watch, is_input_row, is_token_row
 from leaven.types import Drop

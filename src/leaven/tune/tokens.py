@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from leaven.errors import UserError
-from leaven.recipe import TokenSection
+from leaven.sections import TokenSection
 from leaven.weights.load import grow
 
 INITS = ("random", "mean", "copy:TEXT", "reserved:TOKEN")

@@ -1,0 +1,67 @@
+"""What the commands that talk to a model share: the options, the opened engine, and what it spent."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from leaven.llm.protocol import LLM
+
+Engine = Annotated[str, typer.Option(help="The engine: openai:MODEL, hf:MODEL_OR_DIR, vllm:MODEL or scripted:FILE.")]
+BaseUrl = Annotated[str | None, typer.Option(help="A server that speaks Chat Completions (else OPENAI_BASE_URL).")]
+StoreFile = Annotated[str, typer.Option("--store", help="Where replies are kept (default: your cache); off: nowhere.")]
+Concurrency = Annotated[int, typer.Option(min=1, help="Calls under way at the start; the throttle adapts it.")]
+MaxCost = Annotated[float | None, typer.Option(min=0, help="Stop at so many dollars, to be continued.")]
+MaxTokens = Annotated[int | None, typer.Option(min=1, help="Stop at so many tokens, to be continued.")]
+MaxRequests = Annotated[int | None, typer.Option(min=1, help="Stop at so many calls, to be continued.")]
+Prices = Annotated[str | None, typer.Option(help="A table of prices of your own (YAML).")]
+
+
+@contextmanager
+def opened(engine: str, what: str, total: int = 0, log: Path | None = None, **options: Any) -> Iterator["LLM"]:
+    """The engine with its store and budget, and the progress of `what`; at its end, however it comes, what was spent.
+
+    `options` are fields of the recipe's `llm` section; `log` is a file for what the engine reports (concurrency, …).
+    """
+    from leaven import run as runs
+    from leaven.cli.work import model_path
+    from leaven.llm.budget import Spend
+    from leaven.llm.open import open_with_budget
+    from leaven.sections import LLMSection
+
+    spec = f"hf:{model_path('lab')}" if engine == "hf:lab" else engine
+    with runs.stderr().track(what, total, "replies") as advance, _logged(log) as logger:
+
+        def on_reply(spend: Spend) -> None:
+            advance(spend.ended, total, spend.note(), spend.tokens)
+
+        llm, spend = open_with_budget(LLMSection.model_validate({"engine": spec, **options}), on_reply)
+        try:
+            yield llm
+        finally:
+            logger.info(spend.sentence())
+    if spend.ended:
+        print(spend.sentence(), file=sys.stderr)
+
+
+@contextmanager
+def _logged(path: Path | None) -> Iterator[logging.Logger]:
+    logger = logging.getLogger("leaven.llm")
+    if path is None:
+        yield logger
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield logger
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

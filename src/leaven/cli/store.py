@@ -1,0 +1,55 @@
+"""`leaven store`: the replies that were paid for."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="The replies that were paid for.")
+File = Annotated[Path | None, typer.Option("--store", help="The store (default: the one in your cache).")]
+
+
+@app.command(epilog="Example: leaven store stats")
+def stats(store: File = None) -> None:
+    """Replies and tokens, engine by engine."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from leaven.llm.store import Store, default_path
+
+    table = Table(title=str(store or default_path()), title_justify="left")
+    for column in ("engine", "replies", "tokens in", "tokens out", "first", "last"):
+        table.add_column(column, justify="left" if column == "engine" else "right")
+    for row in Store.open(store).stats():
+        dates = (time.strftime("%Y-%m-%d", time.localtime(row[name])) for name in ("first", "last"))
+        counts = (f"{row[name]:,}" for name in ("replies", "prompt_tokens", "completion_tokens"))
+        table.add_row(row["engine"], *counts, *dates)
+    Console().print(table)
+
+
+@app.command(epilog="Example: leaven store prune --engine openai:gpt-4o --days 90")
+def prune(
+    store: File = None,
+    engine: Annotated[str | None, typer.Option(help="Only the replies of this engine.")] = None,
+    days: Annotated[float | None, typer.Option(min=0, help="Only replies older than so many days.")] = None,
+) -> None:
+    """Forget replies; without --engine or --days nothing is forgotten."""
+    from leaven.errors import UserError
+    from leaven.llm.store import Store
+
+    if engine is None and days is None:
+        raise UserError("nothing says which replies to forget", "Give --engine, --days, or both.")
+    found = Store.open(store).prune(engine, None if days is None else time.time() - days * 86_400)
+    print(f"{found:,} replies forgotten.")
+
+
+@app.command(epilog="Example: leaven store export > replies.jsonl")
+def export(store: File = None) -> None:
+    """Every reply with what was asked, as JSONL on standard output."""
+    from leaven.llm.store import Store
+
+    for row in Store.open(store).export():
+        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -1,0 +1,184 @@
+"""What a run may spend, and what it has spent: calls, tokens and money, by prices that carry a date or are unknown."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from leaven.errors import UserError
+from leaven.llm.protocol import LLM, Reply, Sampling
+from leaven.types import Prompt
+
+PRICES = Path(__file__).parent / "prices.yaml"
+PILOT = 4
+
+
+class BudgetReached(UserError):
+    """The run stopped at a limit; what was answered has been yielded, and the same command goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars for a million tokens, in and out, and when that was the published price."""
+
+    prompt: float
+    completion: float
+    date: str
+
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Dollars."""
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+
+def price(model: str, path: Path | None = None) -> Price | None:
+    """The price of a model, by its exact name; None is "unknown". A user's own file replaces the one that ships.
+
+    Raises UserError for a file that is no table of prices.
+    """
+    place = path or PRICES
+    try:
+        table: dict[str, Any] = yaml.safe_load(place.read_text(encoding="utf-8"))
+        found = table["models"].get(model)
+        return Price(float(found["prompt"]), float(found["completion"]), str(table["date"])) if found else None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{place} is no table of prices: {type(error).__name__} {error}",
+            "Dollars a million tokens: {date: 2026-01-31, models: {MODEL: {prompt: 0.5, completion: 1.5}}}.",
+        ) from error
+
+
+@dataclass(slots=True)
+class Spend:
+    """What was spent so far, and the limits; a limit that is None is not there."""
+
+    price: Price | None = None
+    max_cost: float | None = None
+    max_tokens: int | None = None
+    max_requests: int | None = None
+    requests: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    saved: int = 0
+    ended: int = 0
+    under_way: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """In and out."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def cost(self) -> float | None:
+        """Dollars, or None where the price is unknown."""
+        return self.price.of(self.prompt_tokens, self.completion_tokens) if self.price else None
+
+    def add(self, reply: Reply) -> None:
+        """A call has ended."""
+        self.under_way -= 1
+        self.requests += reply.attempts
+        self.failed += reply.text is None
+        self.prompt_tokens += reply.prompt_tokens
+        self.completion_tokens += reply.completion_tokens
+
+    def note(self) -> str:
+        """What stands beside a progress bar."""
+        ok = self.ended - self.failed
+        money = f", ${self.cost:,.4f}" if self.cost is not None else ""
+        return f"{ok:,} ok, {self.failed:,} failed, {self.saved:,} cached{money}"
+
+    def reached(self) -> str | None:
+        """The limit that one more call might pass, judging those under way by the mean so far."""
+        share = 1 + self.under_way / max(1, self.requests) if self.requests else 1
+        if self.max_requests is not None and self.requests + self.under_way >= self.max_requests:
+            return f"max_requests {self.max_requests:,}"
+        if self.max_tokens is not None and self.tokens * share >= self.max_tokens:
+            return f"max_tokens {self.max_tokens:,}"
+        if self.max_cost is not None and (self.cost or 0) * share >= self.max_cost:
+            return f"max_cost ${self.max_cost:,.2f}"
+        return None
+
+    def sentence(self) -> str:
+        """What the end of a run says."""
+        money = f"${self.cost:,.4f} by prices of {self.price.date}" if self.price else "cost unknown"
+        failed = f" ({self.failed:,} failed)" if self.failed else ""
+        saved = f"; the store saved {self.saved:,} calls" if self.saved else ""
+        return (
+            f"Spent {self.requests:,} calls{failed}, {self.prompt_tokens:,} tokens in, "
+            f"{self.completion_tokens:,} out, {money}{saved}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Budgeted:
+    """An engine that stops at its limits. It stands inside the store, which costs nothing: Stored(Budgeted(engine))."""
+
+    engine: LLM
+    spend: Spend
+    stopped: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The engine's own name."""
+        return self.engine.name
+
+    @property
+    def takes_schema(self) -> bool:
+        """Whether the engine takes one."""
+        return self.engine.takes_schema
+
+    def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
+        """Replies until a limit is reached: then what is under way ends, and BudgetReached is raised."""
+        self.stopped.clear()
+        waiting = iter(prompts)
+        # What a call takes is not known before the first replies: a few go ahead where tokens or money are limited.
+        unknown = self.spend.requests == 0 and (self.spend.max_tokens, self.spend.max_cost) != (None, None)
+        first = list(islice(waiting, PILOT if unknown else 0))
+        for start, part in ((0, first), (len(first), waiting)):
+            for index, reply in self.engine.replies(self._allowed(part), sampling):
+                self.spend.add(reply)
+                yield start + index, reply
+        if self.stopped:
+            raise BudgetReached(
+                f"the budget is used up: {self.stopped[0]}. {self.spend.sentence()}",
+                "Nothing is lost: raise the limit, and the same command goes on from here.",
+            )
+
+    def _allowed(self, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
+        for prompt in prompts:
+            if limit := self.spend.reached():
+                self.stopped.append(limit)
+                return
+            self.spend.under_way += 1
+            yield prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Outside the store: counts what it saved, and tells `on_reply` after each reply."""
+
+    engine: LLM
+    spend: Spend
+    on_reply: Callable[[Spend], None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The engine's own name."""
+        return self.engine.name
+
+    @property
+    def takes_schema(self) -> bool:
+        """Whether the engine takes one."""
+        return self.engine.takes_schema
+
+    def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
+        """The engine's replies."""
+        for index, reply in self.engine.replies(prompts, sampling):
+            self.spend.saved += reply.cached
+            self.spend.ended += 1
+            if self.on_reply:
+                self.on_reply(self.spend)
+            yield index, reply

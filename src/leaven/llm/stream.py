@@ -1,0 +1,94 @@
+"""Many calls at once, in a thread of their own, as one plain iterator of replies."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+
+from leaven.llm.protocol import Reply
+from leaven.llm.throttle import Throttle
+from leaven.types import Prompt
+
+Ask = Callable[[int, Prompt], Awaitable[tuple[int, Reply]]]
+
+
+async def gathered(ask: Ask, prompts: Iterable[Prompt], throttle: Throttle) -> AsyncIterator[tuple[int, Reply]]:
+    """Ask whenever the throttle has room, and yield what is ready meanwhile.
+
+    When a call raises, no more begin; those under way are paid for, so they are yielded before the error is raised.
+    """
+    ready: asyncio.Queue[tuple[int, Reply] | None] = asyncio.Queue()
+    tasks: set[asyncio.Task[None]] = set()
+    errors: list[Exception] = []
+
+    async def one(index: int, prompt: Prompt) -> None:
+        try:
+            ready.put_nowait(await ask(index, prompt))
+        except Exception as error:
+            errors.append(error)
+
+    async def start() -> None:
+        waiting = enumerate(prompts)
+        try:
+            while not errors:
+                await throttle.enter()
+                if (asked := next(waiting, None)) is None or errors:
+                    throttle.leave()
+                    break
+                task = asyncio.create_task(one(*asked))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+        except Exception as error:  # of whoever makes the prompts
+            errors.append(error)
+        while tasks:
+            await asyncio.wait(set(tasks))
+        ready.put_nowait(None)
+
+    starter = asyncio.create_task(start())
+    try:
+        while (found := await ready.get()) is not None:
+            yield found
+        if errors:
+            raise errors[0]
+    finally:
+        for task in (starter, *tasks):
+            task.cancel()
+        await asyncio.gather(starter, *tasks, return_exceptions=True)
+
+
+def listen(source: AsyncIterator[tuple[int, Reply]]) -> Iterator[tuple[int, Reply]]:
+    """An asynchronous iterator as a plain one: it runs in a thread, which ends when the caller stops listening."""
+    ready: queue.SimpleQueue[tuple[int, Reply] | BaseException | None] = queue.SimpleQueue()
+    loop = asyncio.new_event_loop()
+
+    async def pump() -> None:
+        try:
+            async for found in source:
+                ready.put(found)
+            ready.put(None)
+        except BaseException as error:
+            ready.put(error)
+            if isinstance(error, asyncio.CancelledError):
+                await source.aclose()  # type: ignore[attr-defined]
+
+    task = loop.create_task(pump())
+    thread = threading.Thread(target=_run, args=(loop, task), daemon=True, name="leaven-llm")
+    thread.start()
+    try:
+        while (found := ready.get()) is not None:
+            if isinstance(found, BaseException):
+                raise found
+            yield found
+    finally:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+
+
+def _run(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[None]") -> None:
+    try:
+        loop.run_until_complete(task)
+    except asyncio.CancelledError:
+        pass
+    finally:
+        loop.close()

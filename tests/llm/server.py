@@ -1,0 +1,126 @@
+"""A chat-completions server for tests, in a process of its own: latency, a limit, faults by plan, and a count.
+
+    python server.py PORT_FILE '{"latency": 0.2, "at_once": 64, "faults": {"500": 0.1}, "seed": 0}'
+
+GET /count says how many requests came and how many were answered; GET /seen lists the prompts that were answered.
+"""
+
+import asyncio
+import json
+import os
+import random
+import sys
+from pathlib import Path
+
+from aiohttp import web
+
+
+class Plan:
+    def __init__(self, latency=0.0, at_once=10_000, refuse=False, faults=None, seed=0, key="", schema=True, poison=""):
+        self.latency, self.at_once, self.refuse, self.faults = latency, at_once, refuse, faults or {}
+        self.random, self.key, self.schema, self.poison = random.Random(seed), key, schema, poison
+        self.room = asyncio.Semaphore(at_once)
+        self.came, self.answered, self.under_way, self.most, self.seen = 0, 0, 0, 0, []
+
+    def fault(self):
+        draw = self.random.random()
+        for name, share in self.faults.items():
+            if (draw := draw - share) < 0:
+                return name
+        return None
+
+
+async def chat(request):
+    plan = request.app["plan"]
+    body = await request.json()
+    plan.came += 1
+    if plan.key and request.headers.get("Authorization") != f"Bearer {plan.key}":
+        return error(401, f"Incorrect API key provided: {request.headers.get('Authorization')}")
+    if "response_format" in body and not plan.schema:
+        return error(400, "response_format is not supported")
+    if "tools" in body and plan.schema is None:
+        return error(400, "tools are not supported")
+    if plan.refuse and plan.under_way >= plan.at_once:
+        return error(429, "too many at once")
+    plan.under_way += 1
+    plan.most = max(plan.most, plan.under_way)
+    try:
+        async with plan.room:
+            await asyncio.sleep(plan.latency)
+            return await answer(request, plan, body)
+    finally:
+        plan.under_way -= 1
+
+
+async def answer(request, plan, body):
+    asked = body["messages"][-1]["content"]
+    fault = "500" if plan.poison and plan.poison in asked else plan.fault()
+    if fault in ("429", "429 later"):
+        return error(429, "slow down", {"Retry-After": "0.05"} if fault == "429 later" else {})
+    if fault in ("500", "503"):
+        return error(int(fault), "broken")
+    if fault == "hang":
+        await asyncio.sleep(3600)
+    if fault == "reset":
+        request.transport.abort()
+        return web.Response()
+    text = completion(body, asked, fault)
+    if fault == "truncated":
+        response = web.StreamResponse(headers={"Content-Length": str(len(text))})
+        await response.prepare(request)
+        await response.write(text[: len(text) // 2].encode())
+        request.transport.close()
+        return response
+    if fault is None or fault == "length":
+        plan.answered += 1
+        plan.seen.append(asked)
+    return web.Response(text=text[:20] if fault == "no json" else text, content_type="application/json")
+
+
+def completion(body, asked, fault):
+    said = f"reply to {asked}"
+    if "response_format" in body or "tools" in body or "JSON schema" in asked:
+        said = json.dumps({"score": len(asked) % 10, "reason": "long enough"})
+    message = {"role": "assistant", "content": said}
+    if "tools" in body:
+        call = {"id": "1", "type": "function", "function": {"name": "reply", "arguments": said}}
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    choices = [{"index": 0, "message": message, "finish_reason": "length" if fault == "length" else "stop"}]
+    usage = {"prompt_tokens": len(asked.split()), "completion_tokens": len(said.split())}
+    return json.dumps({"id": "x", "choices": [] if fault == "no choices" else choices, "usage": usage})
+
+
+def error(status, message, headers=None):
+    body = {"error": {"message": message, "type": "fault"}}
+    return web.json_response(body, status=status, headers=headers)
+
+
+async def count(request):
+    plan = request.app["plan"]
+    return web.json_response({"came": plan.came, "answered": plan.answered, "most": plan.most})
+
+
+async def seen(request):
+    return web.json_response(request.app["plan"].seen)
+
+
+async def main():
+    app = web.Application(client_max_size=2**26)
+    app["plan"] = Plan(**json.loads(sys.argv[2]))
+    app.router.add_post("/v1/chat/completions", chat)
+    app.router.add_get("/count", count)
+    app.router.add_get("/seen", seen)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    place = Path(sys.argv[1])
+    place.with_suffix(".partial").write_text(str(site._server.sockets[0].getsockname()[1]))
+    place.with_suffix(".partial").replace(place)
+    parent = os.getppid()
+    while os.getppid() == parent:  # ends with whoever started it
+        await asyncio.sleep(0.5)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

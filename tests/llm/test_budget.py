@@ -1,0 +1,68 @@
+import pytest
+from tests.llm.test_openai import asked_of, questions, serving
+
+from leaven.errors import UserError
+from leaven.llm.budget import Budgeted, BudgetReached, Counted, Price, Spend, price
+from leaven.llm.open import open_with_budget
+from leaven.llm.openai import OpenAI
+from leaven.llm.protocol import Sampling
+from leaven.llm.scripted import Scripted
+from leaven.llm.store import Store, Stored
+from leaven.sections import LLMSection
+
+
+def test_the_price_is_known_by_name_or_unknown(tmp_path):
+    assert price("a-model-that-nobody-has") is None
+    mine = tmp_path / "prices.yaml"
+    mine.write_text("{date: 2026-01-31, models: {mine: {prompt: 2, completion: 8}}}")
+    found = price("mine", mine)
+    assert found == Price(2, 8, "2026-01-31")
+    assert found.of(1_000_000, 500_000) == 6
+    mine.write_text("nothing")
+    with pytest.raises(UserError, match="no table of prices"):
+        price("mine", mine)
+
+
+@pytest.mark.parametrize("limit", [{"max_requests": 10}, {"max_tokens": 60}, {"max_cost": 6e-5}])
+def test_a_limit_stops_cleanly_and_the_same_call_goes_on(tmp_path, limit):
+    store = Store.open(tmp_path / "s.db")
+    with serving(tmp_path, latency=0.01) as url:
+        answered = []
+        for _ in range(5):
+            spend = Spend(Price(1, 1, "today"), **limit)
+            llm = Stored(Budgeted(OpenAI.open("m", url), spend), store)
+            found = []
+            try:
+                found.extend(llm.replies(questions(30), Sampling()))
+            except BudgetReached as reached:
+                assert "goes on from here" in reached.hint
+                assert spend.requests <= 30
+            answered.append(asked_of(url, "count")["answered"])
+            if len(found) == 30:
+                break
+        assert answered[0] < 30
+        assert answered[-1] == 30
+        if "max_requests" in limit:
+            assert answered == [10, 20, 30]
+
+
+def test_a_limit_on_tokens_is_not_passed_by_more_than_a_reply(tmp_path):
+    spend = Spend(max_tokens=100)
+    llm = Budgeted(Scripted.of([{"reply": "one two three"}]), spend)  # five tokens a call
+    with pytest.raises(BudgetReached, match="max_tokens 100"):
+        list(llm.replies(questions(50), Sampling()))
+    assert 95 <= spend.tokens <= 105
+
+
+def test_the_end_says_what_was_spent_and_saved(tmp_path):
+    spend = Spend()
+    llm = Counted(Stored(Budgeted(Scripted.of([{"reply": "a"}]), spend), Store.open(tmp_path / "s.db")), spend)
+    list(llm.replies(questions(3), Sampling()))
+    list(llm.replies(questions(4), Sampling()))
+    assert spend.sentence() == "Spent 4 calls, 8 tokens in, 4 out, cost unknown; the store saved 3 calls."
+    assert spend.note() == "7 ok, 0 failed, 3 cached"
+
+
+def test_a_limit_on_the_cost_of_a_model_without_a_price_is_refused():
+    with pytest.raises(UserError, match=r"the price of openai:mine is unknown\nName a table"):
+        open_with_budget(LLMSection(engine="openai:mine", max_cost=5))
