@@ -19,7 +19,7 @@ LAYERS = [
     {"lab", "study", "report"},
     {"methods"},
     {"bench"},
-    {"synth", "mix", "tune", "evaluate", "probe"},
+    {"synth", "mix", "tune", "decode", "evaluate", "probe"},
     {"llm"},
     {"data", "weights"},
     {"prompts", "run"},

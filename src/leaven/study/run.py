@@ -62,7 +62,7 @@ def run_cell(recipe: Recipe, material: Material, cell: Cell, folder: Path, progr
     bench = Bench(recipe, cell.seed, material.pool, folder, place, progress)
     fitted = method.fit(train, bench, method.Config.model_validate(cell.method.config))
     answers = _answer(fitted, material, bench)
-    scores = [*_scores(recipe, material, answers), *_probe(recipe, fitted, cell, bench)]
+    scores = [*_scores(recipe, material, answers), *_probe(recipe, fitted, material, bench)]
     rows = [Score(cell.method.label, cell.size, cell.seed, *measure) for measure in scores]
     _answers_frame(material, answers).write_parquet(place / "answers.parquet")
     pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(place / "scores.parquet")
@@ -90,12 +90,12 @@ def _scores(recipe: Recipe, material: Material, answers: dict[str, list[str]]) -
             yield f"{name}/{measure.metric}", measure.item, measure.value
 
 
-def _probe(recipe: Recipe, fitted: Fitted, cell: Cell, bench: Bench) -> Iterator[tuple[str, str, float]]:
+def _probe(recipe: Recipe, fitted: Fitted, material: Material, bench: Bench) -> Iterator[tuple[str, str, float]]:
     began = time.perf_counter()
     if fitted.loaded is not None:
         for name in recipe.probes:
             probe = plugs.load("probe", name)
-            for measure in probe.measure(fitted.loaded.model, fitted.loaded.tokenizer, recipe.token, cell.seed):
+            for measure in probe.measure(fitted.loaded, recipe.token, material.tests):
                 yield f"{name}/{measure.metric}", measure.item, measure.value
     bench.seconds["probe"] = time.perf_counter() - began
 
