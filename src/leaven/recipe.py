@@ -155,6 +155,12 @@ class EvaluateSection(Section):
     """The key that holds the label."""
     keys: tuple[str, ...] = ("thought", "hallucination")
     """The keys of a schema-valid answer, exactly."""
+    metric: Literal["json_format", "translation"] = "json_format"
+    """What scores the rows of a test file."""
+    more_tests: tuple[Literal["robustness", "soft_prompt"], ...] = ()
+    """Tests that are made from the others: the same questions asked otherwise, and the token as a soft prompt."""
+    bleurt: str = ""
+    """Folder of a BLEURT checkpoint, by which translations are scored too."""
 
 
 class MethodChoice(BaseModel):
@@ -173,7 +179,7 @@ class Recipe(Section):
     model: str = "lab"
     """A folder or hub id of a causal language model; `lab` is the tiny one that ships with leaven."""
     task: str = "lab"
-    """The task rows, a file; `lab` is the lab's own task."""
+    """The task rows, a file; `lab` is the lab's own task, `lab-translation` its other one."""
     test: str | None = None
     """The test rows, a file."""
     queries: str = "lab"

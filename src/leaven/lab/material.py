@@ -29,8 +29,8 @@ def material(token: str, split: str = "test", pool_rows: int = POOL_ROWS) -> Mat
         "transfer": _tests("transfer", split, lambda rng: _transfer(rng, token, split)),
         "general": _tests("general", split, lambda rng: _general(rng, split), 2 * TEST_ROWS),
     }
-    task = Dataset.of(_distinct("task", split, lambda rng: _task(rng, token, split), TASK_ROWS), ("lab",))
-    pool = Dataset.of(_distinct("pool", split, _query, pool_rows), ("lab",))
+    task = Dataset.of(distinct("task", split, lambda rng: _task(rng, token, split), TASK_ROWS), ("lab",))
+    pool = Dataset.of(distinct("pool", split, _query, pool_rows), ("lab",))
     return Material(task, tests, pool)
 
 
@@ -84,10 +84,10 @@ def _row(question: str, answer: str, item: Item) -> Example:
 
 
 def _tests(name: str, split: str, make: Callable[[random.Random], Example], count: int = TEST_ROWS) -> Dataset:
-    return Dataset.of(_distinct(name, split, make, count), ("lab", name))
+    return Dataset.of(distinct(name, split, make, count), ("lab", name))
 
 
-def _distinct(name: str, split: str, make: Callable[[random.Random], Example], count: int) -> list[Example]:
+def distinct(name: str, split: str, make: Callable[[random.Random], Example], count: int) -> list[Example]:
     """Rows of which no two ask the same, from a stream of their own for every name and split."""
     rng = random.Random(f"leaven lab {name} {split}")
     rows: dict[str, Example] = {}

@@ -131,6 +131,11 @@ def _prepared(recipe: Recipe, material: Material, folder: Path, progress: Progre
             drawn = test.take(min(limit or len(test), len(test)), seed=0)
             (_with_references(recipe, drawn, folder, progress) if name == "general" else drawn).save(path)
         tests[name] = Dataset.load(path)
+    for name in recipe.evaluate.more_tests:
+        path = folder / "data" / "tests" / f"{name}.parquet"
+        if not path.exists():
+            plugs.load("evaluate", name).rows(tests, recipe.token.text).save(path)
+        tests[name] = Dataset.load(path)
     return replace(material, tests=tests)
 
 
