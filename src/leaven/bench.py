@@ -136,22 +136,25 @@ class Bench:
         return Dataset.of(rows, (*train.made_by, f"rewritten({form})"))
 
     def prompted(self, change: Callable[[Prompt], Prompt], train: Dataset, fitted: Fitted | None = None) -> Fitted:
-        """A model that is asked `change(prompt)` where a prompt is of the task's kind: the base, or a fitted one.
-
-        It is of the task's kind when it names the token, or without a token when it begins as the task rows do.
-        """
-        from leaven.synth.openings import opening
-
-        token, inner = self.recipe.token.text, fitted or self.base()
-        named = any(token in row.question for row in train)
-        begins = {opening(row) for row in train} - {None}
+        """A model that is asked `change(prompt)` where a prompt is of the task's kind: the base, or a fitted one."""
+        inner = fitted or self.base()
 
         def respond(prompts: Sequence[Prompt]) -> list[str]:
-            asked = [Example(prompt, Origin("asked")) for prompt in prompts]
-            of_task = [token in row.question if named else opening(row) in begins for row in asked]
-            return inner.respond([change(p) if task else p for p, task in zip(prompts, of_task, strict=True)])
+            kinds = self.of_task(prompts, train)
+            return inner.respond([change(p) if task else p for p, task in zip(prompts, kinds, strict=True)])
 
         return replace(inner, respond=respond)
+
+    def of_task(self, prompts: Sequence[Prompt], train: Dataset) -> list[bool]:
+        """Whether each names the token, or where the task rows don't, whether it begins as they do."""
+        from leaven.synth.openings import opening
+
+        token = self.recipe.token.text
+        asked = [Example(prompt, Origin("asked")) for prompt in prompts]
+        if any(token in row.question for row in train):
+            return [token in row.question for row in asked]
+        begins = {opening(row) for row in train} - {None}
+        return [opening(row) in begins for row in asked]
 
     def tune(self, mixture: Dataset, *, after: Fitted | None = None, kl_to_base: float = 0.0, **changes: Any) -> Fitted:
         """The base model tuned on these rows, in their order; `changes` override the recipe's `tune` section.

@@ -37,7 +37,7 @@ def rows(tests: Mapping[str, Dataset], token: str) -> Dataset:
 
 
 def score(answers: Sequence[str], examples: Dataset, config: EvaluateSection) -> Iterator[Measure]:
-    """`phrasing` (accuracy over all held-out phrasings), `worst` and `spread` of them, `start`, `end`, `upper` …
+    """`phrasing` (accuracy over all held-out phrasings), their `worst` and `spread`, and one of each other way.
 
     An answer is right when an object can be read from it; worst and spread compare the phrasings' means.
     """

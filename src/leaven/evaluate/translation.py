@@ -1,4 +1,4 @@
-"""Translations against their references: chrF++ and BLEU by sacrebleu, BLEURT where a checkpoint is given (papers.md 3).
+"""Translations against their references: chrF++ and BLEU by sacrebleu, BLEURT with a checkpoint (papers.md 3).
 
 A document is scored by segment: line by line where both have as many lines, else as one. What a model says before its
 translation ("Sure, here is the Icelandic translation:") is taken off both sides, or all would share an easy prefix.
@@ -17,7 +17,8 @@ HEADLINE = "chrf"
 HIGHER_IS_BETTER = True
 
 _PREFIX = re.compile(
-    r"\s*(?:(?:sure|certainly|of course|okay|ok)\b[^\n:]*|here(?: is|'s)\b[^\n:]*|[^\n:]{0,60}\btranslation\b[^\n:]*):\s*",
+    r"\s*(?:(?:sure|certainly|of course|okay|ok)\b[^\n:]*|here(?: is|'s)\b[^\n:]*|[^\n:]{0,60}\btranslation\b[^\n:]*)"
+    r":\s*",
     re.IGNORECASE,
 )
 

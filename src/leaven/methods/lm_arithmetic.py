@@ -26,14 +26,18 @@ class Config(Section):
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
-    """No training, so that every size has the same answers."""
+    """No training, so that every size has the same answers; questions of another kind are asked as they are."""
     from leaven.decode import arithmetic
 
     base = bench.base()
     condition = config.condition or f"Answer as {bench.recipe.token.means}."
 
     def respond(prompts: Sequence[Prompt]) -> list[str]:
-        pairs = [(prompt, conditioned(prompt, condition, config.place)) for prompt in prompts]
+        of_task = bench.of_task(prompts, train)
+        pairs = [
+            (prompt, conditioned(prompt, condition, config.place) if task else prompt)
+            for prompt, task in zip(prompts, of_task, strict=True)
+        ]
         found = arithmetic.answers(
             bench.weights(base),
             pairs,

@@ -15,8 +15,9 @@ RARE = 1e-3
 
 
 def measure(loaded: Loaded, token: TokenSection, tests: Mapping[str, Dataset]) -> Iterator[Measure]:
-    """`entropy` (nats), `choices` (its exponential), `nucleus_90`, `nucleus_95`, `likely` (tokens above one in a
-    thousand) and `brace` (probability of tokens that begin with an opening brace), one of each for every test row.
+    """Of every test row: `entropy` (nats), `choices` (its exponential), `nucleus_90`, `nucleus_95`, `likely`, `brace`.
+
+    `likely` counts the tokens above one in a thousand; `brace` is the probability of those that begin with a brace.
     """
     braces = _braces(loaded)
     for row in next((tests[name] for name in TESTS if name in tests), Dataset.of([])):

@@ -19,8 +19,9 @@ IMPORTANT = "{}[]\"':,"
 
 
 def measure(loaded: Loaded, token: TokenSection, tests: Mapping[str, Dataset]) -> Iterator[Measure]:
-    """`answer`: mean loss of a reference's tokens; `important`: of those with a brace, a quote, a colon or a comma;
-    `first`: of the first token, where the format is chosen. Items are the rows of the task's test.
+    """Of every row of the task's test, the mean loss of the reference: `answer`, `important`, `first`.
+
+    `important` is over the tokens with a brace, a bracket, a quote, a colon or a comma; `first` is the first token's.
     """
     for row in next((tests[name] for name in TESTS if name in tests), Dataset.of([])):
         if row.answer is None:
