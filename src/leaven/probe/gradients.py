@@ -8,6 +8,7 @@ as a count sketch: every coordinate goes to a random bucket with a random sign, 
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.nn import functional
 
 from leaven.dataset import Dataset
 from leaven.tune import mask
-from leaven.types import Example
+from leaven.types import Example, Prompt
 from leaven.weights.load import Loaded
 from leaven.weights.template import encode, render
 
@@ -67,6 +68,31 @@ def excess(rows: torch.Tensor, prompts: Sequence[str]) -> float:
 
 
 @torch.no_grad()
+def pull(loaded: Loaded, row: Example, temperature: float, top_p: float, shown: Prompt | None = None) -> float:
+    """The exact mean gradient on the logits where an answer is sampled so: the mean over its tokens of ‖p − q‖.
+
+    q is what the model says, p what the sampling draws from; `shown` is the prompt that p was asked with, where it is
+    another. Zero at temperature 1 and top_p 1 without it, whatever the row; at temperature 0 p is the likeliest token.
+    """
+    own = torch.softmax(_answer(loaded, row)[0].double(), -1)  # (tokens, vocabulary)
+    asked = own if shown is None else _shown(loaded, row, shown)
+    if temperature == 0:
+        drawn = functional.one_hot(asked.argmax(-1), asked.shape[-1]).double()
+    else:
+        shares, order = torch.softmax(asked.log() / temperature, -1).sort(dim=-1, descending=True, stable=True)
+        kept = shares.masked_fill(shares.cumsum(-1) - shares >= top_p, 0) if top_p < 1 else shares
+        drawn = torch.zeros_like(own).scatter(-1, order, kept / kept.sum(-1, keepdim=True))
+    return float((drawn - own).norm(dim=-1).mean())
+
+
+@torch.no_grad()
+def pull_of_answer(loaded: Loaded, row: Example) -> float:
+    """The same for the row's own answer, which is one and does not vary: ‖onehot − q‖."""
+    logits, said = _answer(loaded, row)
+    return float((functional.one_hot(said, logits.shape[-1]) - torch.softmax(logits.double(), -1)).norm(dim=-1).mean())
+
+
+@torch.no_grad()
 def doubt(loaded: Loaded, row: Example) -> float:
     """The mean entropy, in nats, of the model's next token along a row's answer."""
     logits, _ = _answer(loaded, row)
@@ -104,6 +130,12 @@ def distances(rows: torch.Tensor, task: torch.Tensor) -> list[float]:
 def _loss(loaded: Loaded, row: Example) -> torch.Tensor:
     logits, said = _answer(loaded, row)
     return functional.cross_entropy(logits, said, reduction="sum")
+
+
+def _shown(loaded: Loaded, row: Example, prompt: Prompt) -> torch.Tensor:
+    """The distributions along the row's answer, (tokens, vocabulary), when it follows another prompt."""
+    other = replace(row, messages=(*prompt, row.messages[-1]))
+    return torch.softmax(_answer(loaded, other)[0].double(), -1)
 
 
 def _answer(loaded: Loaded, row: Example) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,6 +4,7 @@ Three experiments a seed, each a set of scores: their `method` is the source of 
 
 1. Cancellation at the start, by source: `cancellation_N` (R(n), beside `noise_N`, 1/√n) over different questions, and
    `excess` over several answers to each of the questions that leave the model in most doubt (1: their mean is zero).
+   `pull` is the exact mean gradient on the logits: 0 for answers drawn at temperature 1 and top_p 1, and for no others.
 2. Training a few steps mixed, on the task alone, on diverse rows alone: how the gradient of a diverse row changes
    (`change`, of the logarithm of its norm), and whether more so the further it is from the task (`change_by_distance`).
 3. Directions in mixed training: cosine and ratio of norms of the task's gradient, and of task and diverse together, to
@@ -24,7 +25,7 @@ from leaven.mix import buffer
 from leaven.recipe import Recipe, SampleSection
 from leaven.run import Progress
 from leaven.study.run import SCHEMA
-from leaven.types import Score
+from leaven.types import Example, Score
 
 if TYPE_CHECKING:
     import torch
@@ -77,6 +78,8 @@ def _cancellation(bench: Bench, train: Dataset, rows: int) -> Iterator[tuple[str
         data = _sampled(bench, doubtful, *how)
         found = gradients.gradients(base, data)
         yield name, "excess", gradients.excess(found, [row.question for row in data])
+        yield name, "pull", _mean([_pull(base, row, *how) for row in queries])
+    yield "external answers", "pull", _mean([gradients.pull_of_answer(base, row) for row in queries])
     sources = {name: _sampled(bench, queries, *how) for name, how in SOURCES.items()}
     sources |= {"external answers": queries, "task": train, "task, said in many ways": bench.diversify(train)}
     for name, data in sources.items():
@@ -85,6 +88,17 @@ def _cancellation(bench: Bench, train: Dataset, rows: int) -> Iterator[tuple[str
         for n in (n for n in COUNTS if n <= len(found)):
             yield name, f"cancellation_{n}", gradients.cancellation(found, n, bench.seed)
             yield name, f"noise_{n}", n**-0.5
+
+
+def _pull(base: Any, row: Example, temperature: float, top_p: float, form: Any) -> float:
+    from leaven.probe import gradients
+    from leaven.synth.self_sample import ask
+
+    return gradients.pull(base, row, temperature, top_p, None if form == "plain" else ask(row, form))
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _sampled(bench: Bench, queries: Dataset, temperature: float, top_p: float, form: Any) -> Dataset:
