@@ -5,13 +5,14 @@ import math
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import yaml
 
 from leaven import plugs
 from leaven import recipe as recipes
@@ -32,9 +33,12 @@ SCHEMA = {
 PACKAGES = ("torch", "transformers", "peft", "trl", "polars")
 
 
-def run(recipe: Recipe, material: Material, folder: Path, progress: Progress) -> Path:
+def run(
+    recipe: Recipe, material: Material, folder: Path, progress: Progress, only: Collection[str] | None = None
+) -> Path:
     """Run or continue the study in `folder`, and return it; cells that are there are not computed again.
 
+    `only` runs the methods with these labels, and leaves the study open for the others. A study may grow by seeds.
     Raises UserError when the folder holds a study with another recipe, or another process works in it.
     """
     with runs.lock(folder):
@@ -42,12 +46,15 @@ def run(recipe: Recipe, material: Material, folder: Path, progress: Progress) ->
         material = _prepared(recipe, material, folder, progress)
         plan = cells(recipe, len(material.task))
         runs.write_json(folder / "plan.json", [cell.name for cell in plan])
-        for number, cell in enumerate(plan, 1):
+        wanted = [cell for cell in plan if only is None or cell.method.label in only]
+        for number, cell in enumerate(wanted, 1):
             if not runs.closed(folder / "cells" / cell.name):
-                progress.say(f"[{number}/{len(plan)}] {cell.name}")
+                progress.say(f"[{number}/{len(wanted)}] {cell.name}")
                 run_cell(recipe, material, cell, folder, progress)
-        _gather(recipe, material, plan, folder)
-        runs.close(folder)
+        done = tuple(cell for cell in plan if runs.closed(folder / "cells" / cell.name))
+        _gather(recipe, material, done, folder)
+        if len(done) == len(plan):
+            runs.close(folder)
     return folder
 
 
@@ -107,9 +114,10 @@ def _claim(folder: Path, recipe: Recipe) -> None:
     if path.exists():
         partial = path.with_name("recipe.yaml.partial")
         recipes.write(recipe, partial)
-        same = partial.read_text(encoding="utf-8") == path.read_text(encoding="utf-8")
-        partial.unlink()
-        if not same:
+        before, now = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in (path, partial))
+        grown = set(before.pop("seeds")) <= set(now.pop("seeds"))
+        partial.replace(path) if grown and before == now else partial.unlink()
+        if not grown or before != now:
             raise UserError(
                 f"{folder} holds a study with other settings", "Choose another --out, or remove the folder."
             )
