@@ -83,6 +83,7 @@ def _show(name: str, scores: "pl.DataFrame", folder: Path, scale: str) -> None:
     from leaven.study import reproduction
 
     spec, console = reproduction.spec(name), Console()
+    console.width = max(console.width, 150)  # the tables have many columns; a narrower terminal wraps whole lines
     tables = reproduction.tables(name, scores) if "rows" in spec else []
     points = list(reproduction.points(name, scores)) if "series" in spec else []
     section = pages.Section(name, spec, tables, points, reproduction.claims(name, scores), scale)
