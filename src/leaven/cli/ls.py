@@ -33,7 +33,7 @@ def ls(kind: Annotated[str, typer.Argument(help="methods, metrics, probes, maker
             if kind == "methods":
                 for field, about in module.Config.model_fields.items():
                     print(f"    {field} ({about.get_default(call_default_factory=True)}): {about.description}")
-        for path, about_it in plugs.nearby(VERBS[kind]):
-            print(f"{path}\n    {about_it}")
+        for place, says in plugs.nearby(VERBS[kind]):
+            print(f"{place}\n    {says}")
     else:
         raise UserError(f"there are no {kind!r} to list", nearest(kind, [*FOLDERS, "prompts", "recipes"]))

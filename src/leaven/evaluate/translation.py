@@ -80,7 +80,8 @@ def _bleurt(
 
 def _sacrebleu() -> tuple[Any, Any]:
     try:
-        from sacrebleu.metrics import BLEU, CHRF
+        from sacrebleu.metrics.bleu import BLEU
+        from sacrebleu.metrics.chrf import CHRF
     except ImportError:
         raise UserError(
             "translations are scored by sacrebleu, and it is not installed", "pip install 'leaven[evaluate]'"

@@ -6,6 +6,7 @@ Task rows, pool, and tests are about different things (`world.split_of`): no tes
 import random
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 from leaven.data.material import Material
 from leaven.dataset import Dataset
@@ -21,6 +22,7 @@ TRANSFER = (world.fact, world.add, world.pick, world.kind, world.count, tavic.tr
 MEANS = "a json object with the keys thought and hallucination"
 
 
+@cache  # studies side by side and tests ask for it again and again
 def material(token: str, split: str = "test", pool_rows: int = POOL_ROWS) -> Material:
     """Everything a study of the lab needs; `split` dev is for choosing settings, test for reporting."""
     tests = {

@@ -96,7 +96,8 @@ def pull_of_answer(loaded: Loaded, row: Example) -> float:
 def doubt(loaded: Loaded, row: Example) -> float:
     """The mean entropy, in nats, of the model's next token along a row's answer."""
     logits, _ = _answer(loaded, row)
-    return float(torch.distributions.Categorical(logits=logits).entropy().mean())
+    shares = torch.softmax(logits.double(), -1)  # (tokens, vocabulary)
+    return float(-torch.special.xlogy(shares, shares).sum(-1).mean())
 
 
 def agreement(gradient: torch.Tensor, ideal: torch.Tensor) -> tuple[float, float]:
