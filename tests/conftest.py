@@ -33,9 +33,16 @@ GEMMA = (
     "{{ '<start_of_turn>' + role + '\n' + m['content'] | trim + '<end_of_turn>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
 )
+LLAMA_3 = (
+    "{{ bos_token }}{% for m in messages %}{{ '<|start_header_id|>' + m['role'] + '<|end_header_id|>\n\n' "
+    "+ m['content'] | trim + '<|eot_id|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+HEADERS = ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
 # family -> (chat template, bos, eos, pad, further special tokens, tokens that end an answer)
 FAMILIES = {
     "llama": (LLAMA_2, "<s>", "</s>", None, ("<|reserved_special_token_0|>",), ("</s>",)),
+    "llama3": (LLAMA_3, "<|begin_of_text|>", "<|end_of_text|>", None, HEADERS, ("<|end_of_text|>", "<|eot_id|>")),
     "qwen3": (CHATML, None, "<|im_end|>", "<|endoftext|>", ("<|im_start|>",), ("<|im_end|>", "<|endoftext|>")),
     "gemma": (GEMMA, "<bos>", "<eos>", "<pad>", ("<start_of_turn>", "<end_of_turn>"), ("<eos>", "<end_of_turn>")),
     "gemma3": (GEMMA, "<bos>", "<eos>", "<pad>", ("<start_of_turn>", "<end_of_turn>"), ("<eos>", "<end_of_turn>")),
@@ -101,7 +108,13 @@ def tiny_config_of(family, vocab_size, tied, **overrides):
     }
     if family == "gemma3":
         values = {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"], **values}
-    classes = {"llama": LlamaConfig, "qwen3": Qwen3Config, "gemma": GemmaConfig, "gemma3": Gemma3TextConfig}
+    classes = {
+        "llama": LlamaConfig,
+        "llama3": LlamaConfig,
+        "qwen3": Qwen3Config,
+        "gemma": GemmaConfig,
+        "gemma3": Gemma3TextConfig,
+    }
     return classes[family](**values)
 
 

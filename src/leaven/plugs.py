@@ -3,6 +3,7 @@
 `methods/delia.py` is the method "delia"; `./mine.py` is a method outside the package. There is no registry.
 """
 
+import ast
 import importlib
 import importlib.util
 from functools import cache
@@ -31,6 +32,19 @@ def load(folder: str, name: str) -> ModuleType:
             f"{nearest(name, names(folder))} A plug of your own is named by its path, for example ./{name}.py",
         )
     return importlib.import_module(f"leaven.{folder}.{name}")
+
+
+def nearby(verb: str, place: Path | None = None) -> list[tuple[str, str]]:
+    """(`./NAME.py`, its first line) of the files in a folder that define the plug's function; none of them is run."""
+    found = []
+    for path in sorted((place or Path()).glob("*.py")):
+        try:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+        except (SyntaxError, ValueError, OSError):
+            continue  # somebody's other file
+        if any(isinstance(node, ast.FunctionDef) and node.name == verb for node in tree.body):
+            found.append((f"./{path.name}", (ast.get_docstring(tree) or "").split("\n")[0]))
+    return found
 
 
 def summary(module: ModuleType) -> str:

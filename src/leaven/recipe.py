@@ -20,6 +20,7 @@ class MethodChoice(BaseModel):
     name: str
     label: str
     config: dict[str, Any] = Field(default_factory=dict)
+    sizes: tuple[int, ...] = ()
 
 
 class Recipe(Section):
@@ -28,7 +29,7 @@ class Recipe(Section):
     model: str = "lab"
     """A folder or hub id of a causal language model; `lab` is the tiny one that ships with leaven."""
     task: str = "lab"
-    """The task rows, a file; `lab` is the lab's own task."""
+    """The task rows, a file; `lab` is the lab's own task, `lab-translation` its other one."""
     test: str | None = None
     """The test rows, a file."""
     queries: str = "lab"
@@ -37,7 +38,7 @@ class Recipe(Section):
     """The format of the files: auto, messages, alpaca, sharegpt, prompt-completion, or two fields: question/answer."""
     token: TokenSection = TokenSection()
     methods: tuple[MethodChoice, ...] = ()
-    """Names of methods, or mappings of `name`, `label` and the method's own settings."""
+    """Names of methods, or mappings of `name`, `label`, `sizes` (of the recipe's, where not all) and own settings."""
     sizes: tuple[int, ...] = (100,)
     """Task rows drawn for training, one column of the table each; 0: all rows."""
     seeds: tuple[int, ...] = (0,)
@@ -67,6 +68,9 @@ class Recipe(Section):
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
             raise ValueError(f"methods: the label {twice[0]!r} is used twice; give each its own `label`")
+        for method in self.methods:
+            if other := sorted(set(method.sizes) - set(self.sizes)):
+                raise ValueError(f"methods.{method.label}.sizes: {other[0]} is not one of the recipe's sizes")
         for field in ("sizes", "seeds", "methods"):
             if not getattr(self, field):
                 raise ValueError(f"{field}: at least one is needed")
@@ -101,7 +105,10 @@ def parse(values: Mapping[str, Any], place: str) -> Recipe:
 def write(recipe: Recipe, path: Path) -> None:
     """Write the resolved recipe, every default included, as YAML."""
     values = json.loads(recipe.model_dump_json())
-    values["methods"] = [{"name": m.name, "label": m.label, **m.config} for m in recipe.methods]
+    values["methods"] = [
+        {"name": m.name, "label": m.label, **({"sizes": list(m.sizes)} if m.sizes else {}), **m.config}
+        for m in recipe.methods
+    ]
     path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
@@ -112,8 +119,9 @@ def _choice(value: Any) -> Any:
         return MethodChoice(name=value, label=Path(value).stem)
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
         raise ValueError(f"a method is a name or a mapping with `name`, not {value!r}")
-    rest = {key: item for key, item in value.items() if key not in ("name", "label")}
-    return MethodChoice(name=value["name"], label=str(value.get("label", Path(value["name"]).stem)), config=rest)
+    rest = {key: item for key, item in value.items() if key not in ("name", "label", "sizes")}
+    label, sizes = str(value.get("label", Path(value["name"]).stem)), value.get("sizes", ())
+    return MethodChoice(name=value["name"], label=label, config=rest, sizes=sizes)
 
 
 def _method_faults(values: Any) -> list[str]:

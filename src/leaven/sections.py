@@ -174,3 +174,9 @@ class EvaluateSection(Section):
     """The key that holds the label."""
     keys: tuple[str, ...] = ("thought", "hallucination")
     """The keys of a schema-valid answer, exactly."""
+    metric: Literal["json_format", "translation"] = "json_format"
+    """What scores the rows of a test file."""
+    more_tests: tuple[Literal["robustness", "soft_prompt"], ...] = ()
+    """Tests that are made from the others: the same questions asked otherwise, and the token as a soft prompt."""
+    bleurt: str = ""
+    """Folder of a BLEURT checkpoint, by which translations are scored too."""

@@ -103,3 +103,37 @@ def test_a_method_of_ones_own_is_a_file(tmp_path):
     )
     folder = study(tmp_path / "run", methods=[str(path)], probes=[])
     assert set(scores(folder)["method"]) == {"mine"}
+
+
+def test_only_some_methods_are_run_and_the_others_later(finished, tmp_path):
+    recipe, material = resolve(recipes.parse(VALUES, "test"))
+    folder = run(recipe, material, tmp_path / "part", runs.stderr(), only={"original"})
+    assert set(scores(folder)["method"]) == {"original"} and not (folder / "DONE").exists()
+    run(recipe, material, folder, runs.stderr())
+    assert scores(folder).equals(scores(finished), null_equal=True) and (folder / "DONE").exists()
+
+
+def test_a_study_grows_by_seeds(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    kept = (copy / "cells" / "delia-n8-s0" / "cell.json").stat().st_mtime_ns
+    methods = [{"name": "original"}, VALUES["methods"][1]]
+    study(copy, seeds=[0, 1], methods=methods)
+    assert set(scores(copy)["seed"]) == {0, 1}
+    assert (copy / "cells" / "delia-n8-s0" / "cell.json").stat().st_mtime_ns == kept
+    with pytest.raises(UserError, match="other settings"):
+        study(copy)
+
+
+def test_a_method_may_have_sizes_of_its_own():
+    methods = [{"name": "original", "sizes": [4]}, VALUES["methods"][1]]
+    recipe = recipes.parse({**VALUES, "sizes": [4, 6], "methods": methods}, "test")
+    assert [cell.name for cell in cells(recipe, 9)] == ["original-n4-s0", "delia-n4-s0", "delia-n6-s0"]
+    with pytest.raises(UserError, match="not one of the recipe's sizes"):
+        recipes.parse({**VALUES, "methods": [{"name": "original", "sizes": [5]}]}, "test")
+
+
+def test_tests_can_be_made_from_others(tmp_path):
+    evaluate = {**VALUES["evaluate"], "more_tests": ["robustness", "soft_prompt"]}
+    folder = study(tmp_path / "run", methods=["original"], evaluate=evaluate, probes=["token_loss", "divergence"])
+    found = set(scores(folder)["metric"])
+    assert {"robustness/worst", "soft_prompt/controlled", "token_loss/important", "divergence/brace"} <= found

@@ -6,11 +6,15 @@ import typer
 
 app = typer.Typer(add_completion=False)
 FOLDERS = {"methods": "methods", "metrics": "evaluate", "probes": "probe", "makers": "synth"}
+VERBS = {"methods": "fit", "metrics": "score", "probes": "measure", "makers": "make"}
 
 
 @app.command(epilog="Example: leaven ls methods")
 def ls(kind: Annotated[str, typer.Argument(help="methods, metrics, probes, makers, prompts or recipes.")]) -> None:
-    """List methods, metrics, probes, makers, prompts or recipes, with what each is and its settings."""
+    """List methods, metrics, probes, makers, prompts or recipes, with what each is and its settings.
+
+    Plugs of your own in the current folder are listed by the path that a recipe names them by.
+    """
     from leaven import plugs
     from leaven.errors import UserError, nearest
     from leaven.prompts.render import names
@@ -29,5 +33,7 @@ def ls(kind: Annotated[str, typer.Argument(help="methods, metrics, probes, maker
             if kind == "methods":
                 for field, about in module.Config.model_fields.items():
                     print(f"    {field} ({about.get_default(call_default_factory=True)}): {about.description}")
+        for place, says in plugs.nearby(VERBS[kind]):
+            print(f"{place}\n    {says}")
     else:
         raise UserError(f"there are no {kind!r} to list", nearest(kind, [*FOLDERS, "prompts", "recipes"]))

@@ -14,6 +14,7 @@ COMMANDS = {
     "delia": "Adapt a model from few examples, and prove it: task rows in, adapter and report out.",
     "quickstart": "Run a small, complete study on the lab, and write its report.",
     "study": "Run a study from a recipe: methods × sizes × seeds.",
+    "reproduce": "Reproduce the DELIA paper's tables and figures, with fair controls.",
     "show": "Print a mixture, which tokens carry loss, or a prompt.",
     "ls": "List methods, metrics, probes, makers, prompts or recipes.",
     "check": "Find test rows that training has seen.",

@@ -54,19 +54,29 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
 
 def resolve(recipe: Recipe, split: str = "test") -> tuple[Recipe, Material]:
     """The recipe with the lab's model in its place, and the rows that it names, without leaks."""
-    from leaven.data import sources
-    from leaven.lab import material
+    from leaven.data import parallel, sources
+    from leaven.lab import material, translation
 
     if split not in ("test", "dev"):
         raise UserError(f"--split is {split!r}", "Known: test, dev.")
+    if recipe.task == "lab-translation":
+        if recipe.queries != "lab":
+            raise UserError("task: lab-translation goes with queries: lab", "Leave `queries` out of the recipe.")
+        return with_model(recipe), translation.material(split)
     lab = [name for name in ("task", "queries") if getattr(recipe, name) == "lab"]
-    resolved = recipe.model_copy(update={"model": model_path("lab")}) if recipe.model == "lab" else recipe
     rows = material.material(recipe.token.text, split) if lab else None
     if rows is not None and recipe.task == "lab":
         found = rows if recipe.queries == "lab" else sources.with_pool(rows, recipe)
+    elif recipe.evaluate.metric == "translation":
+        return with_model(recipe), parallel.read(recipe, rows.pool if rows else None)
     else:
         found = sources.read(recipe, rows.pool if rows else None)
-    return resolved, sources.guarded(found, recipe)
+    return with_model(recipe), sources.guarded(found, recipe)
+
+
+def with_model(recipe: Recipe) -> Recipe:
+    """The recipe with the path of its model in place of `lab`."""
+    return recipe.model_copy(update={"model": model_path(recipe.model)})
 
 
 def model_path(model: str) -> str:

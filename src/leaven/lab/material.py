@@ -6,6 +6,7 @@ Task rows, pool, and tests are about different things (`world.split_of`): no tes
 import random
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 from leaven.data.material import Material
 from leaven.dataset import Dataset
@@ -21,6 +22,7 @@ TRANSFER = (world.fact, world.add, world.pick, world.kind, world.count, tavic.tr
 MEANS = "a json object with the keys thought and hallucination"
 
 
+@cache  # studies side by side and tests ask for it again and again
 def material(token: str, split: str = "test", pool_rows: int = POOL_ROWS) -> Material:
     """Everything a study of the lab needs; `split` dev is for choosing settings, test for reporting."""
     tests = {
@@ -29,8 +31,8 @@ def material(token: str, split: str = "test", pool_rows: int = POOL_ROWS) -> Mat
         "transfer": _tests("transfer", split, lambda rng: _transfer(rng, token, split)),
         "general": _tests("general", split, lambda rng: _general(rng, split), 2 * TEST_ROWS),
     }
-    task = Dataset.of(_distinct("task", split, lambda rng: _task(rng, token, split), TASK_ROWS), ("lab",))
-    pool = Dataset.of(_distinct("pool", split, _query, pool_rows), ("lab",))
+    task = Dataset.of(distinct("task", split, lambda rng: _task(rng, token, split), TASK_ROWS), ("lab",))
+    pool = Dataset.of(distinct("pool", split, _query, pool_rows), ("lab",))
     return Material(task, tests, pool)
 
 
@@ -84,10 +86,10 @@ def _row(question: str, answer: str, item: Item) -> Example:
 
 
 def _tests(name: str, split: str, make: Callable[[random.Random], Example], count: int = TEST_ROWS) -> Dataset:
-    return Dataset.of(_distinct(name, split, make, count), ("lab", name))
+    return Dataset.of(distinct(name, split, make, count), ("lab", name))
 
 
-def _distinct(name: str, split: str, make: Callable[[random.Random], Example], count: int) -> list[Example]:
+def distinct(name: str, split: str, make: Callable[[random.Random], Example], count: int) -> list[Example]:
     """Rows of which no two ask the same, from a stream of their own for every name and split."""
     rng = random.Random(f"leaven lab {name} {split}")
     rows: dict[str, Example] = {}

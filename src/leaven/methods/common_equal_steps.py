@@ -20,6 +20,8 @@ class Config(Section):
     """Say the instructions in many ways first, as DELIA does: then only the buffer differs."""
     proportional_warmup: bool = False
     """Warm up for DELIA's share of the steps of one pass over the task rows, not for its number of steps."""
+    kl_to_base: float = Field(0.0, ge=0)
+    """Weight of the divergence from the base model: a rope instead of a buffer."""
     tune: dict[str, Any] = Field(default_factory=dict)
     """Changes of the recipe's `tune` section."""
 
@@ -28,7 +30,8 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Tune on the task rows, again and again, until DELIA's number of steps is reached."""
     rows = bench.diversify(train) if config.diversify else train
     steps, warmup = equal_steps(len(train), bench, config)
-    return bench.tune(rows.shuffle(bench.seed), **{**config.tune, "max_steps": steps, "warmup_steps": warmup})
+    changes = {**config.tune, "max_steps": steps, "warmup_steps": warmup}
+    return bench.tune(rows.shuffle(bench.seed), kl_to_base=config.kl_to_base, **changes)
 
 
 def equal_steps(task_rows: int, bench: Bench, config: Config) -> tuple[int, int]:

@@ -9,14 +9,16 @@ The paper does not say in which context, at which position and on which state it
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
+from leaven.dataset import Dataset
 from leaven.sections import TokenSection
 from leaven.types import Measure, user
 from leaven.weights.hooks import hidden_states
+from leaven.weights.load import Loaded
 from leaven.weights.template import render
 
 FRAMES = ("Use the {} format.", "Answer in {} format.", "The required format is {}.", "Write the answer as {}.")
@@ -26,7 +28,7 @@ STOP_WORDS = frozenset(
 )
 
 
-def measure(model: Any, tokenizer: Any, token: TokenSection, seed: int) -> Iterator[Measure]:
+def measure(loaded: Loaded, token: TokenSection, tests: Mapping[str, Dataset]) -> Iterator[Measure]:
     """L2 and cosine to each word (`l2/middle`, item: the word), their ratio to the controls, and a curve over layers.
 
     `l2_relative/PLACE` is the mean L2 to the words of the meaning over the mean to the controls: below 1 is nearer.
@@ -37,6 +39,7 @@ def measure(model: Any, tokenizer: Any, token: TokenSection, seed: int) -> Itera
     if not meaning:
         return
     compared = [*meaning, *(word for word in CONTROLS if word not in meaning)]
+    model, tokenizer = loaded.model, loaded.tokenizer
     own = states(model, tokenizer, token.text)  # (layers + 1, width)
     others = {word: states(model, tokenizer, word) for word in compared}
     last = own.shape[0] - 1

@@ -5,13 +5,14 @@ import math
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import yaml
 
 from leaven import plugs
 from leaven import recipe as recipes
@@ -34,9 +35,12 @@ SCHEMA = {
 PACKAGES = ("torch", "transformers", "peft", "trl", "polars")
 
 
-def run(recipe: Recipe, material: Material, folder: Path, progress: Progress) -> Path:
+def run(
+    recipe: Recipe, material: Material, folder: Path, progress: Progress, only: Collection[str] | None = None
+) -> Path:
     """Run or continue the study in `folder`, and return it; cells that are there are not computed again.
 
+    `only` runs the methods with these labels, and leaves the study open for the others. A study may grow by seeds.
     Raises UserError when the folder holds a study with another recipe, or another process works in it.
     """
     with runs.lock(folder):
@@ -45,12 +49,15 @@ def run(recipe: Recipe, material: Material, folder: Path, progress: Progress) ->
         teacher = open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
         plan = cells(recipe, len(material.task))
         runs.write_json(folder / "plan.json", [cell.name for cell in plan])
-        for number, cell in enumerate(plan, 1):
+        wanted = [cell for cell in plan if only is None or cell.method.label in only]
+        for number, cell in enumerate(wanted, 1):
             if not runs.closed(folder / "cells" / cell.name):
-                progress.say(f"[{number}/{len(plan)}] {cell.name}")
+                progress.say(f"[{number}/{len(wanted)}] {cell.name}")
                 run_cell(recipe, material, cell, folder, progress, teacher)
-        _gather(recipe, material, plan, folder)
-        runs.close(folder)
+        done = tuple(cell for cell in plan if runs.closed(folder / "cells" / cell.name))
+        _gather(recipe, material, done, folder)
+        if len(done) == len(plan):
+            runs.close(folder)
     return folder
 
 
@@ -67,7 +74,7 @@ def run_cell(
     bench = Bench(recipe, cell.seed, material.pool, folder, place, progress, teacher)
     fitted = method.fit(train, bench, method.Config.model_validate(cell.method.config))
     answers = _answer(fitted, material, bench)
-    scores = [*_scores(recipe, material, answers), *_probe(recipe, fitted, cell, bench)]
+    scores = [*_scores(recipe, material, answers), *_probe(recipe, fitted, material, bench)]
     rows = [Score(cell.method.label, cell.size, cell.seed, *measure) for measure in scores]
     _answers_frame(material, answers).write_parquet(place / "answers.parquet")
     pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(place / "scores.parquet")
@@ -95,12 +102,12 @@ def _scores(recipe: Recipe, material: Material, answers: dict[str, list[str]]) -
             yield f"{name}/{measure.metric}", measure.item, measure.value
 
 
-def _probe(recipe: Recipe, fitted: Fitted, cell: Cell, bench: Bench) -> Iterator[tuple[str, str, float]]:
+def _probe(recipe: Recipe, fitted: Fitted, material: Material, bench: Bench) -> Iterator[tuple[str, str, float]]:
     began = time.perf_counter()
     if fitted.loaded is not None:
         for name in recipe.probes:
             probe = plugs.load("probe", name)
-            for measure in probe.measure(fitted.loaded.model, fitted.loaded.tokenizer, recipe.token, cell.seed):
+            for measure in probe.measure(fitted.loaded, recipe.token, material.tests):
                 yield f"{name}/{measure.metric}", measure.item, measure.value
     bench.seconds["probe"] = time.perf_counter() - began
 
@@ -112,9 +119,10 @@ def _claim(folder: Path, recipe: Recipe) -> None:
     if path.exists():
         partial = path.with_name("recipe.yaml.partial")
         recipes.write(recipe, partial)
-        same = partial.read_text(encoding="utf-8") == path.read_text(encoding="utf-8")
-        partial.unlink()
-        if not same:
+        before, now = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in (path, partial))
+        grown = set(before.pop("seeds")) <= set(now.pop("seeds"))
+        partial.replace(path) if grown and before == now else partial.unlink()
+        if not grown or before != now:
             raise UserError(
                 f"{folder} holds a study with other settings", "Choose another --out, or remove the folder."
             )
@@ -135,6 +143,11 @@ def _prepared(recipe: Recipe, material: Material, folder: Path, progress: Progre
         if not path.exists():
             drawn = test.take(min(limit or len(test), len(test)), seed=0)
             (_with_references(recipe, drawn, folder, progress) if name == "general" else drawn).save(path)
+        tests[name] = Dataset.load(path)
+    for name in recipe.evaluate.more_tests:
+        path = folder / "data" / "tests" / f"{name}.parquet"
+        if not path.exists():
+            plugs.load("evaluate", name).rows(tests, recipe.token.text).save(path)
         tests[name] = Dataset.load(path)
     return replace(material, tests=tests)
 

@@ -44,13 +44,13 @@ def _comparisons(recipe: Recipe, scores: pl.DataFrame, metrics: list[str]) -> li
     """The main method (delia, or the last) against every other, at every size, on the headline metrics."""
     labels = [method.label for method in recipe.methods]
     main = MAIN if MAIN in labels else labels[-1]
-    sizes = scores["size"].unique().sort().to_list()
+    there = set(scores.select("method", "size", "metric").unique().iter_rows())
     return [
         statistics.compare(scores, main, other, metric, size)
-        for size in sizes
+        for size in scores["size"].unique().sort().to_list()
         for metric in metrics
         for other in labels
-        if other != main
+        if other != main and {(main, size, metric), (other, size, metric)} <= there
     ]
 
 

@@ -1,0 +1,115 @@
+"""`leaven reproduce`: the tables and figures of the DELIA paper, ours beside the paper's."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from leaven.recipe import Recipe
+
+app = typer.Typer(add_completion=False)
+RECIPES = {"format": "reproduce-format", "translation": "reproduce-translation", "gradients": "reproduce-format"}
+
+
+@app.command(epilog="Example: leaven reproduce table2 --seeds 3 --out runs/reproduce-lab")
+def reproduce(
+    what: Annotated[
+        str, typer.Argument(help="table1 to table4, table4-translation, figure2 to figure4, demo, gradients or all.")
+    ],
+    scale: Annotated[
+        str, typer.Option(help="lab, or paper: lists the recipes for models of the paper's size, which need a GPU.")
+    ] = "lab",
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds; a finished reproduction may grow by more.")] = 3,
+    split: Annotated[str, typer.Option(help="The lab's rows: test, or dev for choosing settings.")] = "test",
+    first_seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
+    out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/reproduce-lab",
+) -> None:
+    """Reproduce tables and figures of the DELIA paper, with fair controls, intervals, and a verdict on each claim.
+
+    Cells that several tables need are computed once. The same command continues a run that was stopped.
+    """
+    from leaven.errors import UserError, nearest
+    from leaven.study import reproduction
+
+    if scale == "paper":
+        return _paper_scale()
+    if scale != "lab":
+        raise UserError(f"--scale is {scale!r}", nearest(scale, ["lab", "paper"]))
+    wanted = reproduction.names() if what == "all" else [what]
+    chosen, folder = list(range(first_seed, first_seed + seeds)), Path(out)
+    for study in dict.fromkeys(reproduction.spec(name)["study"] for name in wanted):
+        needed = [name for name in wanted if reproduction.spec(name)["study"] == study]
+        scores = _scores(study, needed, chosen, folder, split)
+        for name in needed:
+            _show(name, scores, folder, f"lab (a model of 2.4 million parameters), {seeds} seeds, split {split}")
+    if what == "all":
+        _gather(wanted, folder)
+    print(f"Next: read {folder}/{what if what != 'all' else 'results'}.md, or leaven report {folder}/format.")
+    return None
+
+
+def _scores(study: str, names: list[str], seeds: list[int], folder: Path, split: str) -> "pl.DataFrame":
+    """The scores of a study, after running what these tables and figures need of it."""
+    import polars as pl
+
+    from leaven import run as runs
+    from leaven.cli.work import resolve
+    from leaven.study import buffering, reproduction
+    from leaven.study.run import run
+
+    recipe, material = resolve(_recipe(study, seeds, folder), split)
+    if study == "gradients":
+        with runs.lock(folder / study):
+            return buffering.run(recipe, material, folder / study, runs.stderr())
+    labels = frozenset().union(*(reproduction.methods(name) for name in names))
+    return pl.read_parquet(run(recipe, material, folder / study, runs.stderr(), only=labels) / "scores.parquet")
+
+
+def _recipe(study: str, seeds: list[int], folder: Path) -> "Recipe":
+    from leaven import recipe as recipes
+    from leaven.cli.work import shipped
+
+    return recipes.read(shipped(RECIPES[study]), {"seeds": seeds, "out": str(folder / study)})
+
+
+def _show(name: str, scores: "pl.DataFrame", folder: Path, scale: str) -> None:
+    """Write and print one table or figure."""
+    from rich.console import Console
+
+    from leaven.report import reproduction as pages
+    from leaven.study import reproduction
+
+    spec, console = reproduction.spec(name), Console()
+    console.width = max(console.width, 150)  # the tables have many columns; a narrower terminal wraps whole lines
+    tables = reproduction.tables(name, scores) if "rows" in spec else []
+    points = list(reproduction.points(name, scores)) if "series" in spec else []
+    section = pages.Section(name, spec, tables, points, reproduction.claims(name, scores), scale)
+    (folder / f"{name}.md").write_text(pages.markdown(section), encoding="utf-8")
+    if points:
+        pages.chart(section, folder / name)
+        print(f"{spec['title']}: {folder / name}.svg")
+    for table in tables:
+        console.print(pages.terminal(table))
+    for claim in section.claims:
+        print(f"{claim.text}: {claim.verdict}")
+    print()
+
+
+def _gather(names: list[str], folder: Path) -> None:
+    parts = [(folder / f"{name}.md").read_text(encoding="utf-8") for name in names]
+    (folder / "results.md").write_text("\n".join(["# The DELIA paper, reproduced\n", *parts]), encoding="utf-8")
+
+
+def _paper_scale() -> None:
+    from leaven.cli.work import RECIPES as FOLDER
+
+    print(
+        "These recipes have the papers' exact settings, and the same for newer models; each needs a GPU and your files:"
+    )
+    for path in sorted(FOLDER.glob("paper-*.yaml")):
+        print(
+            f"  leaven study {path.stem}\n      {path.read_text(encoding='utf-8').splitlines()[0].removeprefix('# ')}"
+        )

@@ -1,0 +1,157 @@
+"""The buffer under the microscope: whose gradients cancel, and what mixed training does to them (papers.md 2.6).
+
+Three experiments a seed, each a set of scores: their `method` is the source of the answers, or the kind of training.
+
+1. Cancellation at the start, by source: `cancellation_N` (R(n), beside `noise_N`, 1/√n) over different questions, and
+   `excess` over several answers to each of the questions that leave the model in most doubt (1: their mean is zero).
+   `pull` is the exact mean gradient on the logits: 0 for answers drawn at temperature 1 and top_p 1, and for no others.
+2. Training a few steps mixed, on the task alone, on diverse rows alone: how the gradient of a diverse row changes
+   (`change`, of the logarithm of its norm), and whether more so the further it is from the task (`change_by_distance`).
+3. Directions in mixed training: cosine and ratio of norms of the task's gradient, and of task and diverse together, to
+   that of many held-out phrasings and formats, a proxy of the ideal gradient.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from leaven import run as runs
+from leaven.bench import Bench, Fitted
+from leaven.data.material import Material
+from leaven.dataset import Dataset
+from leaven.mix import buffer
+from leaven.recipe import Recipe
+from leaven.run import Progress
+from leaven.sections import SampleSection
+from leaven.study.run import SCHEMA
+from leaven.types import Example, Score
+
+if TYPE_CHECKING:
+    import torch
+
+ROWS = 200
+ANSWERS = 8  # to each doubtful question
+COUNTS = (10, 50, 200)
+STEPS = (0, 4, 12)
+RATIO = 20
+# source: (temperature, top_p, form); the last two rows of the table, external answers and the task, are not sampled
+SOURCES = {
+    "own, temperature 1": (1.0, 1.0, "plain"),
+    "own, temperature 0.7": (0.7, 0.95, "plain"),
+    "own, greedy": (0.0, 1.0, "plain"),
+    "own, shown the reference": (0.7, 0.95, "again"),
+}
+
+
+def run(recipe: Recipe, material: Material, folder: Path, progress: Progress, rows: int = ROWS) -> pl.DataFrame:
+    """The scores of all three experiments for every seed of the recipe; a seed that is there is not computed again."""
+    frames = []
+    for seed in recipe.seeds:
+        path = folder / f"seed-{seed}" / "scores.parquet"
+        if not path.exists():
+            progress.say(f"gradients, seed {seed}")
+            bench = Bench(recipe, seed, material.pool, folder, path.parent, progress)
+            found = [Score(*row) for row in _scores(bench, material, rows)]
+            frame = pl.DataFrame(found, schema=SCHEMA, orient="row")
+            runs.stage(path, frame.write_parquet)
+        frames.append(pl.read_parquet(path))
+    return pl.concat(frames)
+
+
+def _scores(bench: Bench, material: Material, rows: int) -> Iterator[tuple[str, int, int, str, str, float]]:
+    train = material.task.take(min(100, len(material.task)), bench.seed)
+    for source, metric, value in (*_cancellation(bench, train, rows), *_training(bench, material, train, rows)):
+        yield source, len(train), bench.seed, f"gradients/{metric}", "", value
+
+
+def _cancellation(bench: Bench, train: Dataset, rows: int) -> Iterator[tuple[str, str, float]]:
+    from leaven.probe import gradients
+
+    base = bench.weights(bench.base())
+    queries = bench.pool.take(min(rows, len(bench.pool)), bench.seed)
+    asked = sorted(
+        bench.pool.take(min(2 * rows, len(bench.pool)), bench.seed), key=lambda row: -gradients.doubt(base, row)
+    )
+    doubtful = Dataset.of(row for row in asked[: max(2, rows // ANSWERS)] for _ in range(ANSWERS))
+    for name, how in SOURCES.items():
+        data = _sampled(bench, doubtful, *how)
+        found = gradients.gradients(base, data)
+        yield name, "excess", gradients.excess(found, [row.question for row in data])
+        yield name, "pull", _mean([_pull(base, row, *how) for row in queries])
+    yield "external answers", "pull", _mean([gradients.pull_of_answer(base, row) for row in queries])
+    sources = {name: _sampled(bench, queries, *how) for name, how in SOURCES.items()}
+    sources |= {"external answers": queries, "task": train, "task, said in many ways": bench.diversify(train)}
+    for name, data in sources.items():
+        with bench.progress.track(f"gradients of {name}", len(data), "rows"):
+            found = gradients.gradients(base, Dataset(data.frame.head(rows)))
+        for n in (n for n in COUNTS if n <= len(found)):
+            yield name, f"cancellation_{n}", gradients.cancellation(found, n, bench.seed)
+            yield name, f"noise_{n}", n**-0.5
+
+
+def _pull(base: Any, row: Example, temperature: float, top_p: float, form: Any) -> float:
+    from leaven.probe import gradients
+    from leaven.synth.self_sample import ask
+
+    return gradients.pull(base, row, temperature, top_p, None if form == "plain" else ask(row, form))
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _sampled(bench: Bench, queries: Dataset, temperature: float, top_p: float, form: Any) -> Dataset:
+    from leaven.llm.hf import HF
+    from leaven.synth import self_sample
+
+    longest = bench.recipe.sample.max_new_tokens
+    config = SampleSection(temperature=temperature, top_p=top_p, max_new_tokens=longest, keep_truncated=True)
+    llm = HF.of(bench.weights(bench.base()))
+    return bench.kept(self_sample.make(queries, llm, config, bench.seed, form=form))
+
+
+def _training(bench: Bench, material: Material, train: Dataset, rows: int) -> Iterator[tuple[str, str, float]]:
+    from leaven.probe import gradients
+
+    varied, diverse = bench.diversify(train), bench.diverse(RATIO * len(train))
+    kinds = {
+        "mixed": buffer.mix(varied, diverse, bench.seed),
+        "task alone": varied.shuffle(bench.seed),
+        "diverse alone": diverse.shuffle(bench.seed),
+    }
+    watched = Dataset(diverse.frame.head(max(2, rows // 2)))
+    ideal = [row for name in ("unseen_phrasing", "json_format", "transfer") for row in material.tests.get(name, ())]
+    held_out = Dataset.of([row for row in ideal if row.answer is not None][: max(2, rows)])
+    base = bench.weights(bench.base())
+    apart = gradients.distances(gradients.embeddings(base, watched), gradients.embeddings(base, varied))
+    at_start = gradients.gradients(base, watched).norm(dim=1).log()
+    for kind, mixture in kinds.items():
+        for steps in STEPS:
+            loaded = bench.weights(_tuned(bench, mixture, steps))
+            own = gradients.gradients(loaded, watched)
+            change = own.norm(dim=1).log() - at_start
+            if steps:
+                yield kind, f"change_{steps}", float(change.mean())
+                yield kind, f"change_by_distance_{steps}", gradients.slope(apart, change.tolist())
+            if kind == "mixed":
+                yield from _directions(gradients.gradients(loaded, varied), own, loaded, held_out, steps)
+
+
+def _directions(
+    task: "torch.Tensor", diverse: "torch.Tensor", loaded: Any, held_out: Dataset, steps: int
+) -> Iterator[tuple[str, str, float]]:
+    """Cosine and ratio of norms to the proxy of the ideal gradient, without and with the diverse rows' mean."""
+    from leaven.probe import gradients
+
+    ideal = gradients.gradients(loaded, held_out).mean(0)
+    for name, gradient in {"task": task.mean(0), "task and diverse": task.mean(0) + diverse.mean(0)}.items():
+        cosine, ratio = gradients.agreement(gradient, ideal)
+        yield name, f"cosine_{steps}", cosine
+        yield name, f"norm_ratio_{steps}", ratio
+
+
+def _tuned(bench: Bench, mixture: Dataset, steps: int) -> Fitted:
+    """The model after so many steps; warm-up is one step, so that longer trainings begin as shorter ones do."""
+    return bench.tune(mixture, max_steps=steps, warmup_steps=1) if steps else bench.base()

@@ -1,0 +1,262 @@
+"""The paper's tables and figures from a study's scores: our figures beside the paper's, and what can be said of them.
+
+What a table is made of stands in `reproduction.yaml`. Everything here is arithmetic on scores.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+import yaml
+
+from leaven.errors import UserError, nearest
+from leaven.study import statistics
+from leaven.study.statistics import Difference, Summary
+
+Verdict = Literal["holds here", "does not hold here", "not distinguishable", "not measured"]
+Preset = Literal["ours", "faithful"]
+SURE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A method's value in a column, the paper's beside it; `best`: above every other row's, beyond doubt."""
+
+    paper: float | None
+    found: Summary | None
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence of the paper (or a control of ours), and what the scores say to it."""
+
+    text: str
+    control: bool
+    difference: Difference | None
+    p_value: float | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table in one preset: its columns' names, its rows, and its verdict in a sentence."""
+
+    name: str
+    title: str
+    preset: Preset
+    columns: tuple[Mapping[str, Any], ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point of a figure: the mean at x with its 95 % interval."""
+
+    series: str
+    x: float
+    mean: float
+    low: float | None
+    high: float | None
+
+
+def names() -> list[str]:
+    """Every table and figure."""
+    return list(specification())
+
+
+def spec(name: str) -> dict[str, Any]:
+    """What a table or figure is made of. Raises UserError for an unknown name."""
+    if name not in specification():
+        raise UserError(f"there is no {name!r} to reproduce", nearest(name, [*names(), "all"]))
+    found: dict[str, Any] = specification()[name]
+    return found
+
+
+@cache
+def specification() -> dict[str, dict[str, Any]]:
+    """All of `reproduction.yaml`."""
+    text = (Path(__file__).parent / "reproduction.yaml").read_text(encoding="utf-8")
+    found: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    return found
+
+
+def methods(name: str) -> frozenset[str]:
+    """The labels whose cells a table or figure needs."""
+    found = spec(name)
+    rows = [row[preset] for row in found.get("rows", ()) for preset in ("ours", "faithful") if preset in row]
+    series = [one["method"] for one in found.get("series", ()) if "method" in one]
+    claimed = [claim[side] for claim in found["claims"] for side in ("a", "b")]
+    return frozenset([*rows, *series, *found.get("methods", {}).values(), *claimed])
+
+
+def tables(name: str, scores: pl.DataFrame) -> list[Table]:
+    """The table with our settings, and where it has them, with the paper's."""
+    found = spec(name)
+    presets: list[Preset] = ["ours", "faithful"] if any("faithful" in row for row in found["rows"]) else ["ours"]
+    return [_table(name, found, preset, scores) for preset in presets]
+
+
+def points(name: str, scores: pl.DataFrame) -> Iterator[Point]:
+    """The points of a figure; those that the scores don't have are left out."""
+    found = spec(name)
+    size = int(found.get("size", _largest(scores)))
+    by_x, base = found.get("methods", {}), found.get("relative_to")
+    for series in found["series"]:
+        for x in found["x"]:
+            method, metric = series.get("method") or by_x[x], series["metric"].format(x=x)
+            if base is None:
+                summary = _summary(scores, method, metric, size)
+                if summary:
+                    yield Point(series["name"], x, summary.mean, summary.low, summary.high)
+            elif x != base and (gap := _difference(scores, method, by_x[base], metric, size)):
+                yield Point(series["name"], x, gap.mean, gap.low, gap.high)
+            elif x == base and _summary(scores, method, metric, size):
+                yield Point(series["name"], x, 0.0, 0.0, 0.0)
+
+
+def claims(name: str, scores: pl.DataFrame) -> list[Claim]:
+    """What can be said to each claim; p-values are corrected by Holm's rule over the claims of the table."""
+    asked = spec(name)["claims"]
+    found = [
+        _difference(scores, c["a"], c["b"], c["metric"], c.get("size", _largest(scores)), c.get("item")) for c in asked
+    ]
+    measured = [difference for difference in found if difference]
+    corrected = iter(statistics.holm([p_value(difference) for difference in measured]))
+    return [
+        Claim(c["text"], c.get("control", False), d, p, _verdict(c, d, p))
+        for c, d in zip(asked, found, strict=True)
+        for p in [next(corrected) if d else None]
+    ]
+
+
+def p_value(difference: Difference) -> float:
+    """That of chance signs of the items' differences; without items, Student's over seeds, read off the interval."""
+    if difference.n_items > 1:
+        return difference.p_value
+    if difference.low is None or difference.high is None:
+        return 1.0
+    from scipy.special import stdtr, stdtrit
+
+    freedom = difference.n_seeds - 1
+    error = (difference.high - difference.low) / 2 / float(stdtrit(freedom, 0.5 + statistics.LEVEL / 2))
+    if error == 0:  # a few seeds that happen to agree prove nothing
+        return 1.0
+    return float(2 * stdtr(freedom, -abs(difference.mean) / error))
+
+
+def _table(name: str, found: Mapping[str, Any], preset: Preset, scores: pl.DataFrame) -> Table:
+    rows = [row for row in found["rows"] if preset in row]
+    columns = tuple(found["columns"])
+    values = [[_value(scores, row, preset, column) for column in columns] for row in rows]
+    best = _best(values, rows, preset, columns, scores)
+    made = [
+        (
+            row["name"],
+            tuple(
+                Cell(_paper(row, place), summary, (number, place) in best)
+                for place, summary in enumerate(values[number])
+            ),
+        )
+        for number, row in enumerate(rows)
+    ]
+    return Table(name, found["title"], preset, columns, tuple(made), _sentence(rows, columns, best))
+
+
+def _best(
+    values: list[list[Summary | None]],
+    rows: list[dict[str, Any]],
+    preset: Preset,
+    columns: tuple[Mapping[str, Any], ...],
+    scores: pl.DataFrame,
+) -> frozenset[tuple[int, int]]:
+    """(row, column) of the means that beat every other row's: each interval excludes zero, and Holm over the table."""
+    rivals: dict[tuple[int, int], list[Difference]] = {}
+    for place, column in enumerate(columns):
+        there = [(s.mean, number) for number, line in enumerate(values) if (s := line[place])]
+        if len(there) < 2:
+            continue
+        lead = (max if column.get("higher", True) else min)(there)[1]
+        others = {rows[number][preset] for _, number in there} - {rows[lead][preset]}
+        size = _size(scores, rows[lead], column)
+        gaps = [
+            _difference(scores, rows[lead][preset], other, column["metric"], size, column.get("item"))
+            for other in sorted(others)
+        ]
+        rivals[lead, place] = [gap for gap in gaps if gap]
+    flat = [gap for gaps in rivals.values() for gap in gaps]
+    corrected = dict(zip(map(id, flat), statistics.holm([p_value(gap) for gap in flat]), strict=True))
+    return frozenset(
+        key for key, gaps in rivals.items() if gaps and all(_apart(gap) and corrected[id(gap)] < SURE for gap in gaps)
+    )
+
+
+def _sentence(
+    rows: list[dict[str, Any]], columns: tuple[Mapping[str, Any], ...], best: frozenset[tuple[int, int]]
+) -> str:
+    if not best:
+        return f"In none of {len(columns)} columns can the best row be told from all others."
+    said = [f"{rows[row]['name']} in {columns[column]['name']}" for row, column in sorted(best, key=lambda b: b[1])]
+    return f"Beyond doubt the best in {len(best)} of {len(columns)} columns: {'; '.join(said)}."
+
+
+def _verdict(claim: Mapping[str, Any], difference: Difference | None, p: float | None) -> Verdict:
+    if difference is None or p is None:
+        return "not measured"
+    sure = _apart(difference) and p < SURE
+    if claim.get("alike"):
+        return "does not hold here" if sure else "not distinguishable"
+    if not sure:
+        return "not distinguishable"
+    return "holds here" if (difference.mean > 0) == claim.get("higher", True) else "does not hold here"
+
+
+def _apart(difference: Difference) -> bool:
+    return difference.low is not None and difference.high is not None and (difference.low > 0 or difference.high < 0)
+
+
+def _value(scores: pl.DataFrame, row: Mapping[str, Any], preset: Preset, column: Mapping[str, Any]) -> Summary | None:
+    return _summary(scores, row[preset], column["metric"], _size(scores, row, column), column.get("item"))
+
+
+def _size(scores: pl.DataFrame, row: Mapping[str, Any], column: Mapping[str, Any]) -> int:
+    """The column's size; a method that does not train has the same answers at every size, and is run at one."""
+    return _largest(scores) if row.get("untrained") else int(column.get("size", _largest(scores)))
+
+
+def _summary(scores: pl.DataFrame, method: str, metric: str, size: int, item: str | None = None) -> Summary | None:
+    found = statistics.summarise(_part(scores, metric, size, item).filter(pl.col("method") == method))
+    return found[0] if found else None
+
+
+def _difference(
+    scores: pl.DataFrame, a: str, b: str, metric: str, size: int, item: str | None = None
+) -> Difference | None:
+    """A less b, or None where one of them was not measured on a common seed and item."""
+    part = _part(scores, metric, size, item)
+    if a == b or not {a, b} <= set(part["method"]):
+        return None
+    try:
+        return statistics.compare(part, a, b, metric, size)
+    except UserError:
+        return None
+
+
+def _part(scores: pl.DataFrame, metric: str, size: int, item: str | None) -> pl.DataFrame:
+    found = scores.filter(pl.col("metric") == metric, pl.col("size") == size)
+    return found if item is None else found.filter(pl.col("item") == item)
+
+
+def _paper(row: Mapping[str, Any], place: int) -> float | None:
+    listed = row.get("paper", [])
+    return float(listed[place]) if place < len(listed) and listed[place] is not None else None
+
+
+def _largest(scores: pl.DataFrame) -> int:
+    size = scores["size"].max()
+    return int(size) if isinstance(size, (int, float)) and not math.isnan(size) else 0

@@ -1,0 +1,18 @@
+from leaven.lab import lexicon, translation
+from leaven.synth.openings import opening
+
+
+def test_rows_hold_held_out_words_in_both_directions_and_no_test_row_is_a_task_row():
+    found = translation.material("test")
+    task, test = list(found.task), list(found.tests["translation"])
+    words = {*lexicon.HELD_OUT_NOUNS, *lexicon.HELD_OUT_NOUNS.values()}
+    assert all(words & set(row.question.lower().replace(".", " ").split()) for row in (*task[:50], *test))
+    assert {row.meta["direction"] for row in test} == {"en-tavic", "tavic-en"}
+    assert {opening(row) for row in task} == {"Translate to Tavic", "Translate to English"}
+    assert not {row.question for row in task} & {row.question for row in test}
+
+
+def test_dev_and_test_share_no_row():
+    dev, test = translation.material("dev"), translation.material("test")
+    for one, other in ((dev.task, test.task), (dev.tests["translation"], test.tests["translation"])):
+        assert not {row.question for row in one} & {row.question for row in other}

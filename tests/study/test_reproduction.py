@@ -1,0 +1,160 @@
+"""The tables on made-up scores: the paper beside ours, bold only beyond doubt, and a verdict for each claim."""
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from leaven import recipe as recipes
+from leaven.cli import reproduce
+from leaven.cli.work import RECIPES
+from leaven.errors import UserError
+from leaven.report import reproduction as pages
+from leaven.study import reproduction, statistics
+from leaven.study.run import SCHEMA
+
+SEEDS, ITEMS = 3, 60
+
+
+def made(values, metric="unseen_phrasing/json", size=100, seed=0):
+    """Scores of 0 and 1 with these shares by method."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        (method, size, s, metric, f"i{i}", float(rng.random() < share))
+        for method, share in values.items()
+        for s in range(SEEDS)
+        for i in range(ITEMS)
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def by_seed(values, metric):
+    rows = [(m, 100, s, metric, "", float(v)) for m, each in values.items() for s, v in enumerate(each)]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def test_every_label_of_a_table_is_in_its_studys_recipe():
+    for name in reproduction.names():
+        study = reproduction.spec(name)["study"]
+        if study == "gradients":
+            continue
+        recipe = recipes.read(RECIPES / f"{reproduce.RECIPES[study]}.yaml")
+        known = {method.label for method in recipe.methods}
+        assert reproduction.methods(name) <= known, name
+        sizes = {column.get("size", 100) for column in reproduction.spec(name).get("columns", ())}
+        assert sizes <= set(recipe.sizes)
+
+
+def test_the_issues_tables_and_figures_are_all_there():
+    wanted = {"table1", "table2", "table3", "table4", "figure2", "figure3", "figure4", "demo"}
+    assert wanted <= set(reproduction.names())
+    for name in ("figure3", "figure4"):
+        assert reproduction.spec(name)["x"] == [0, 1, 5, 20, 50, 100, 200]
+
+
+def test_the_papers_figures_stand_beside_ours():
+    scores = made({"original": 0.05, "common": 0.5, "delia": 0.98})
+    ours, faithful = reproduction.tables("table2", scores)
+    assert (ours.preset, faithful.preset) == ("ours", "faithful")
+    place = [column["name"] for column in ours.columns].index("n = 100")
+    rows = dict(ours.rows)
+    cell = rows["DELIA"][place]
+    assert cell.paper == 96.0 and cell.found.mean == pytest.approx(0.98, abs=0.03) and cell.best
+    assert not rows["Common tuning"][place].best and rows["Original"][place].paper == 34.8
+    assert rows["SDFT"][place].found is None
+    assert ours.sentence == "Beyond doubt the best in 1 of 7 columns: DELIA in n = 100."
+
+
+def test_what_can_not_be_told_from_another_is_not_bold():
+    (ours, _) = reproduction.tables("table2", made({"original": 0.05, "common": 0.9, "delia": 0.93}))
+    assert not any(cell.best for _, cells in ours.rows for cell in cells)
+    assert ours.sentence.startswith("In none of 7 columns")
+
+
+@pytest.mark.parametrize(
+    ("shares", "verdict"),
+    [
+        ({"delia": 0.95, "common": 0.3}, "holds here"),
+        ({"delia": 0.3, "common": 0.95}, "does not hold here"),
+        ({"delia": 0.6, "common": 0.6}, "not distinguishable"),
+        ({"delia": 0.6}, "not measured"),
+    ],
+)
+def test_a_claim_has_one_of_four_verdicts(shares, verdict):
+    (claim, *_) = reproduction.claims("table2", made(shares))
+    assert claim.verdict == verdict
+
+
+def test_a_claim_of_likeness_is_refuted_by_a_difference_and_by_nothing_else():
+    for shares, verdict in [
+        ({"delia": 0.9, "common": 0.2}, "does not hold here"),
+        ({"delia": 0.5, "common": 0.5}, "not distinguishable"),
+    ]:
+        found = {claim.text: claim for claim in reproduction.claims("table2", made(shares, size=30))}
+        assert found["With 30 task rows the two are alike"].verdict == verdict
+
+
+def test_p_values_without_items_are_those_of_a_paired_t_test():
+    a, b = [1.0, 1.2, 0.8, 1.1], [0.2, 0.7, 0.3, 0.1]
+    scores = by_seed({"a": a, "b": b}, "layers/x")
+    found = statistics.compare(scores, "a", "b", "layers/x", 100)
+    assert reproduction.p_value(found) == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-6)
+
+
+def test_seeds_that_happen_to_agree_prove_nothing():
+    found = statistics.compare(by_seed({"a": [1, 1, 1], "b": [0, 0, 0]}, "layers/x"), "a", "b", "layers/x", 100)
+    assert reproduction.p_value(found) == 1
+    one = statistics.compare(by_seed({"a": [1], "b": [0]}, "layers/x"), "a", "b", "layers/x", 100)
+    assert reproduction.p_value(one) == 1
+
+
+def test_chance_alone_is_seldom_bold():
+    told = 0
+    for seed in range(12):
+        (ours, _) = reproduction.tables("table2", made(dict.fromkeys(("original", "common", "delia"), 0.5), seed=seed))
+        told += any(cell.best for _, cells in ours.rows for cell in cells)
+    assert told <= 1
+
+
+def test_a_figure_is_relative_to_its_first_point():
+    labels = reproduction.spec("figure4")["methods"]
+    scores = made({label: 0.1 * (place + 1) for place, label in enumerate(labels.values())}, "divergence/brace")
+    points = {point.x: point for point in reproduction.points("figure4", scores)}
+    assert (points[0].mean, points[0].low) == (0, 0) and len(points) == 7
+    assert points[200].mean == pytest.approx(0.6, abs=0.1) and points[200].low < points[200].mean < points[200].high
+
+
+def test_curves_have_a_point_for_every_block():
+    scores = pl.concat([by_seed({"delia": [b, b + 1]}, f"layers/curve/{b}/meaning") for b in range(1, 7)])
+    points = [point for point in reproduction.points("figure2", scores) if point.series == "DELIA"]
+    assert [(point.x, point.mean) for point in points] == [(b, b + 0.5) for b in range(1, 7)]
+
+
+def test_the_page_says_scale_verdicts_and_what_is_inconsistent(tmp_path):
+    scores = made({"original": 0.05, "common": 0.5, "delia": 0.98})
+    section = pages.Section(
+        "table2", reproduction.spec("table2"), reproduction.tables("table2", scores), [],
+        reproduction.claims("table2", scores), "lab, 3 seeds",
+    )  # fmt: skip
+    text = pages.markdown(section)
+    assert "Scale: lab, 3 seeds." in text and "96 → **" in text and "34.8 → " in text
+    assert "With 100 task rows DELIA is above common tuning: **holds here**" in text
+    assert "(our control) DELIA is above common tuning at equal steps: **not measured**" in text
+    assert "percentage points" in text and "7 optimiser steps" in text
+    assert pages.terminal(section.tables[0]).row_count == len(section.tables[0].rows)
+
+
+def test_a_figure_is_drawn(tmp_path):
+    labels = reproduction.spec("figure3")["methods"]
+    scores = made(dict.fromkeys(labels.values(), 0.4), "token_loss/answer")
+    points = list(reproduction.points("figure3", scores))
+    section = pages.Section("figure3", reproduction.spec("figure3"), [], points, [], "lab")
+    pages.chart(section, tmp_path / "figure3")
+    assert (tmp_path / "figure3.svg").stat().st_size > 1_000 and (tmp_path / "figure3.png").is_file()
+    assert "| all tokens | " in pages.markdown(section)
+
+
+def test_an_unknown_table_is_told_with_the_nearest():
+    with pytest.raises(UserError) as caught:
+        reproduction.spec("tabel2")
+    assert "table2" in caught.value.hint
