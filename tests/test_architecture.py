@@ -21,6 +21,7 @@ LAYERS = [
     {"bench"},
     {"synth", "curate", "mix", "tune", "evaluate", "probe"},
     {"selection"},
+    {"embedding"},
     {"embed"},
     {"llm"},
     {"data", "weights", "vectors"},

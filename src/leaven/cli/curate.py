@@ -20,6 +20,7 @@ CONTEXT_FLAGS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "vectors": (
         ("embedder", "lsa", "Makes the embeddings: lsa, st:MODEL, openai:MODEL, or a .py file of yours."),
         ("embeddings", "", "Embeddings that are there already, one row each: FILE.npy, or FILE.parquet:COLUMN."),
+        ("embed_text", "all", "What of a row is embedded: all (instruction, input, output), question or answer."),
     ),
     "llm": (("llm", "", "The engine that is asked, for example hf:MODEL or scripted:FILE."),),
     "model": (("model", "lab", "The causal model that measures: a folder, a hub id, or lab."),),

@@ -100,10 +100,17 @@ def mix_table(title: str, found: dict[str, Any]) -> "Table":
 
 def selection(flags: Mapping[str, Any]) -> "Context":
     """What a selector may use, from the flags of its command."""
-    from leaven.selection import Context
+    from leaven import embedding
+    from leaven.selection import Context, no_vectors
 
+    progress = runs.stderr()
+    vectors = no_vectors
+    if "embedder" in flags:
+        vectors = embedding.source(flags["embedder"], flags["embeddings"], flags["embed_text"], progress)
     return Context(
         seed=flags.get("seed", 0),
+        vectors=vectors,
         llm=engine(flags["llm"]) if flags.get("llm") else None,
         model=model_path(flags["model"]) if flags.get("model") else "",
+        progress=progress,
     )
