@@ -104,12 +104,11 @@ def selection(flags: Mapping[str, Any]) -> "Context":
     from leaven.selection import Context, no_vectors
 
     progress = runs.stderr()
-    vectors = no_vectors
-    if "embedder" in flags:
-        vectors = embedding.source(flags["embedder"], flags["embeddings"], flags["embed_text"], progress)
     return Context(
         seed=flags.get("seed", 0),
-        vectors=vectors,
+        vectors=embedding.source(flags["embedder"], flags["embeddings"], flags["embed_text"], progress)
+        if "embedder" in flags
+        else no_vectors,
         llm=engine(flags["llm"]) if flags.get("llm") else None,
         model=model_path(flags["model"]) if flags.get("model") else "",
         progress=progress,

@@ -52,7 +52,7 @@ def scores(vectors: Vectors, found: Components, config: Config, advance: Advance
     values = np.empty(vectors.rows)
     done = 0
     for block in vectors.blocks():
-        block -= mean
+        np.subtract(block, mean, out=block)
         coordinates = block @ projection  # (rows, components)
         square = np.einsum("ij,ij->i", coordinates, coordinates) / coordinates.shape[1]
         centre = coordinates.mean(1) if config.compat == "paper" else 0

@@ -75,7 +75,7 @@ def _moments(vectors: Vectors, advance: Advance | None) -> tuple[Numbers, Number
     done = 0
     for block in vectors.blocks():
         shift = block.mean(0, dtype=np.float64).astype(np.float32) if shift is None else shift
-        block -= shift
+        np.subtract(block, shift, out=block)
         total += block.sum(0, dtype=np.float64)
         products += block.T @ block
         done += len(block)

@@ -17,7 +17,7 @@ BLOCK_BYTES = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """A table of `rows` × `width` numbers; `read(n)` yields its rows in order, in float32 arrays of at most `n` rows."""
+    """A table of `rows` × `width` numbers; `read(n)` yields its rows in order, in float32 arrays of up to `n` rows."""
 
     rows: int
     width: int
@@ -81,11 +81,10 @@ def of(array: npt.NDArray[Any], name: str = "embeddings") -> Vectors:
 
 
 def open_file(place: str) -> Vectors:
-    """The table in `FILE.npy` (memory-mapped) or `FILE.parquet:COLUMN` (the column may be left out if it is the only
-    one that holds lists of floats).
+    """The table in `FILE.npy` (memory-mapped) or `FILE.parquet:COLUMN`.
 
-    Raises UserError for a file that holds no such table.
-    """  # fmt: skip
+    The column may be left out if it is the only one with lists of floats. Raises UserError for a file without a table.
+    """
     file, _, column = place.partition(".parquet:")
     path = Path(f"{file}.parquet" if column else place).expanduser()
     if not path.is_file():
