@@ -172,7 +172,8 @@ def _band_keys(found: npt.NDArray[np.uint32], bands: int) -> Hashes:
 def _shared(keys: Hashes) -> npt.NDArray[np.bool_]:
     """Whether a row has any band in common with another, (rows,)."""
     _, place, count = np.unique(keys, return_inverse=True, return_counts=True)
-    return np.any((count[place] > 1).reshape(keys.shape), axis=1)
+    found: npt.NDArray[np.bool_] = (count > 1)[place.reshape(keys.shape)]
+    return np.logical_or.reduce(found, axis=1)
 
 
 def _mixed(values: Hashes) -> Hashes:

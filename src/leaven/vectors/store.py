@@ -33,8 +33,10 @@ def embedded(
     keys = [hashlib.sha256(f"{name}\n{text}".encode("utf-8", "surrogatepass")).digest() for text in texts]
     with _table(path) as table:
         there = _there(table, set(keys))
-        missing = [place for place, key in enumerate(keys) if key not in there]
-        missing = list({keys[place]: place for place in reversed(missing)}.values())[::-1]
+        first: dict[bytes, int] = {}
+        for place, key in enumerate(keys):
+            first.setdefault(key, place)
+        missing = [place for key, place in first.items() if key not in there]
         make = embed() if missing else None
         for start in range(0, len(missing), CHUNK):
             chunk = missing[start : start + CHUNK]
@@ -44,7 +46,7 @@ def embedded(
             with table:
                 table.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?)", fresh.items())
             there |= fresh
-            advance(len(texts) - len(missing) + start + len(chunk))
+            advance(len(first) - len(missing) + start + len(chunk), len(first))
     return np.stack([np.frombuffer(there[key], np.float32) for key in keys])
 
 

@@ -32,7 +32,9 @@ class Vectors:
         done = 0
         for block in self.read(max(1, BLOCK_BYTES // (4 * self.width))):
             # One sum a row is enough to find NaN and infinity, and needs no mask as large as the block.
-            if not np.isfinite(sums := block.sum(1, dtype=np.float64)).all():
+            with np.errstate(invalid="ignore"):
+                sums = block.sum(1, dtype=np.float64)
+            if not np.isfinite(sums).all():
                 row = done + int(np.argmin(np.isfinite(sums)))
                 raise UserError(f"{self.name}: row {row + 1:,} holds NaN or infinity", "Embed that row again.")
             done += len(block)

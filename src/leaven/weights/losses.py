@@ -1,5 +1,6 @@
 """How surprised a model is by an answer: its mean loss after the question, and without it."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -36,7 +37,7 @@ def surprises(loaded: Loaded, rows: Sequence[Example], max_tokens: int = 1024) -
         for (index, which, _, answer), loss in zip(batch, losses, strict=True):
             both = found.setdefault(index, [float("nan"), float("nan")])
             both[which] = loss
-            if all(value == value for value in both):
+            if not any(map(math.isnan, both)):
                 yield index, Surprise(both[0], both[1], len(answer))
                 del found[index]
 
