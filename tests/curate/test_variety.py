@@ -86,9 +86,16 @@ def test_no_sign_changes_exact_and_published_counts_one_component_fewer():
 
 def test_copies_of_an_outlier_all_stay(numbered, context):
     rows = random(200, 8)
-    rows[:20] = 50
+    rows[:20] = 5 + 3 * (rows[0] - 5)
     kept = variety.select(numbered(200), variety.Config(keep=0.2), context(rows)).positions
     assert set(range(20)) <= set(kept)
+
+
+def test_one_component_alone_has_no_variance(numbered, context):
+    rows = np.outer(np.arange(9), np.ones(4)).astype(np.float32)
+    with pytest.raises(UserError, match="--compat exact"):
+        variety.select(numbered(9), variety.Config(), context(rows))
+    assert variety.select(numbered(9), variety.Config(compat="exact"), context(rows)).positions == (0, 8)
 
 
 def test_coordinates_are_those_of_scikit_learn():

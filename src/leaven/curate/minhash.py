@@ -56,6 +56,8 @@ def select(data: Dataset, config: Config, context: Context) -> Outcome:
 
 def near_copies(texts: list[str], config: Config) -> dict[int, tuple[int, float]]:
     """Row → (the kept row that it is a near copy of, their Jaccard similarity)."""
+    if not texts:
+        return {}
     grams, starts = ngrams(texts, config.ngram)
     bands, depth = banding(config.threshold, config.permutations)
     keys = _band_keys(signatures(grams, starts, bands * depth), bands)

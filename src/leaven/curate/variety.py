@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from leaven.dataset import Dataset
+from leaven.errors import UserError
 from leaven.run import Advance
 from leaven.selection import Context, Size, outcome
 from leaven.types import Outcome
@@ -73,4 +74,11 @@ def above(values: Numbers, config: Config) -> list[int]:
 def _count(found: Components, config: Config) -> int:
     """How many components: as published, the zero-based index of the one that reaches the share."""
     enough = found.enough(config.explained)
-    return max(1, enough - 1) if config.compat == "paper" else enough
+    if config.compat == "exact":
+        return enough
+    if enough < 3:
+        raise UserError(
+            f"{enough} components hold {config.explained:.0%} of the variance: as published, rows can't be told apart",
+            "Say --compat exact, or embed with another model.",
+        )
+    return enough - 1
