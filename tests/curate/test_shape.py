@@ -43,8 +43,8 @@ def test_asking_for_more_than_there_is_is_said(name, numbered, context, unit, ti
     module = plugs.load("curate", name)
     from leaven.errors import UserError
 
-    with pytest.raises(UserError, match="only 3 rows"):
-        module.select(numbered(3), module.Config(n=4), context(unit(3), model=tiny_model()))
+    with pytest.raises(UserError, match="only 9 rows"):
+        module.select(numbered(9), module.Config(n=10), context(unit(9), model=tiny_model()))
 
 
 def test_a_smaller_random_draw_is_inside_a_larger_one(numbered, context):
