@@ -16,7 +16,7 @@ ROOT = Path(leaven.__file__).parent
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"lab", "study", "report"},
+    {"lab", "study", "lift", "report"},
     {"methods"},
     {"bench"},
     {"synth", "curate", "mix", "tune", "evaluate", "probe"},

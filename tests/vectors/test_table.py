@@ -89,7 +89,7 @@ def test_vendi_counts_rows_that_are_apart_and_copies_once():
 
 def test_novelsum_by_its_definition():
     unit = table.of(ROWS[:20]).unit()
-    dense = neighbours.density(unit, 3)
+    dense = neighbours.density(unit, None, 3)
     total = 0.0
     for row in range(20):
         away = sorted(max(1 - float(unit[row] @ other), 0) for other in unit)

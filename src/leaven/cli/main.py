@@ -13,6 +13,8 @@ from leaven.errors import UserError
 COMMANDS = {
     "delia": "Adapt a model from few examples, and prove it: task rows in, adapter and report out.",
     "quickstart": "Run a small, complete study on the lab, and write its report.",
+    "lift": "Make a small excellent dataset of a large one: expand, keep the varied and good, and say why.",
+    "why": "Tell why a row of a lift was kept or not.",
     "study": "Run a study from a recipe: methods × sizes × seeds.",
     "show": "Print a mixture, which tokens carry loss, or a prompt.",
     "ls": "List methods, metrics, probes, makers, selectors, prompts or recipes.",

@@ -175,7 +175,8 @@ def _shared(keys: Hashes) -> npt.NDArray[np.bool_]:
     """Whether a row has any band in common with another, (rows,)."""
     _, place, count = np.unique(keys, return_inverse=True, return_counts=True)
     found: npt.NDArray[np.bool_] = (count > 1)[place.reshape(keys.shape)]
-    return np.logical_or.reduce(found, axis=1)
+    shared: npt.NDArray[np.bool_] = np.logical_or.reduce(found, axis=1)
+    return shared
 
 
 def _mixed(values: Hashes) -> Hashes:

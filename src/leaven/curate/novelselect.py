@@ -35,7 +35,7 @@ def select(data: Dataset, config: Config, context: Context) -> Outcome:
     """As many rows as asked for; the first is drawn with the seed. `novelty` is that of a row among the kept ones."""
     count = config.of(len(data))
     unit = context.vectors(data).unit()
-    densities = density(unit, config.density_neighbours, config.density_power)
+    densities = density(unit, None, config.density_neighbours, config.density_power)
     with context.progress.track("novelselect", count, "rows") as advance:
         kept, novelty = chosen(unit, densities, count, data.permutation(context.seed)[:1], config, advance)
     return outcome(data, kept, f"novelselect(seed={context.seed})", "not novel enough", {"novelty": tuple(novelty)})

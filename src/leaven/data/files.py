@@ -63,7 +63,7 @@ def write(dataset: Dataset, path: str | Path, format: str = "messages") -> None:
 
 
 def write_rejects(outcome: Outcome, path: str | Path) -> None:
-    """Write the dropped rows as JSONL: reason, detail, place, score, the text as it came; answers and further fields."""
+    """Write the dropped rows as JSONL: reason, detail, place, score, the text as it came, the row's other fields."""
     rows = [
         {
             "reason": reason,

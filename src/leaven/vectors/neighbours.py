@@ -9,6 +9,7 @@ from leaven.vectors.table import Array
 
 Positions = npt.NDArray[np.int64]
 BLOCK = 1024
+SAME = 1e-5  # the squared distance of two copies, but for rounding
 
 
 def similarities(queries: Array, table: Array) -> Iterator[tuple[int, Array]]:
@@ -40,18 +41,23 @@ def nearest(queries: Array, table: Array, count: int, itself: bool = False) -> t
     return cosines, positions
 
 
-def density(rows: Array, neighbours: int = 10, power: float = 0.5) -> npt.NDArray[np.float64]:
+def density(
+    rows: Array, pool: Array | None = None, neighbours: int = 10, power: float = 0.5
+) -> npt.NDArray[np.float64]:
     """How crowded the place of each row is (NovelSum): the mean squared distance to its neighbours, to the -`power`.
 
-    Neighbours are the nearest of all *distinct* rows, itself left out; the rows have length one.
+    Neighbours are the nearest of all *distinct* rows of the pool (of the rows themselves, where there is none), the row
+    itself left out; all have length one.
     """
-    _, first, place = np.unique(_keys(rows), return_index=True, return_inverse=True)
-    distinct = rows[first]
-    cosines, _ = nearest(distinct, distinct, neighbours, itself=True)
-    if not cosines.shape[1]:
+    pool = rows if pool is None else pool
+    distinct = pool[np.unique(_keys(pool), return_index=True)[1]]
+    cosines, _ = nearest(rows, distinct, neighbours + 1)
+    if cosines.shape[1] < 2:
         return np.ones(len(rows))
-    squared = np.maximum(2 - 2 * cosines.astype(np.float64), 0).mean(1)
-    found: npt.NDArray[np.float64] = ((squared + 1e-9) ** -power)[place]
+    squared = np.maximum(2 - 2 * cosines.astype(np.float64), 0)
+    itself = squared[:, :1] < SAME
+    near = np.where(itself, squared[:, 1:], squared[:, :-1])
+    found: npt.NDArray[np.float64] = (near.mean(1) + 1e-9) ** -power
     return found
 
 
