@@ -15,7 +15,7 @@ from leaven.types import Origin, pair
 
 SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA", Path("/work/shared/data")))
 ALPACA_EVAL = "alpaca_eval/text_davinci_003.model_outputs.json"
-# (data, benchmark, rows of the data that overlap exactly or but for case and punctuation), as the data README lists them
+# (data, benchmark, rows of the data that are equal but for case and punctuation), as the README of the data lists them
 KNOWN = [
     (ALPACA_EVAL, "self_instruct/user_oriented_instructions.jsonl", 252),
     ("coachlm/CoachLM150_test_set.json", "truthfulqa/TruthfulQA.csv", 3),

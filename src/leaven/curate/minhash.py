@@ -6,7 +6,6 @@ their n-grams, so that no row goes by chance; what banding misses stays (`--perm
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -87,48 +86,50 @@ def near_copies(texts: list[str], config: Config) -> dict[int, tuple[int, float]
 
 
 def ngrams(texts: list[str], n: int) -> tuple[Hashes, npt.NDArray[np.int64]]:
-    """The hashes of all distinct word n-grams, row after row, and where each row's begin, (rows + 1,).
+    """The hashes of all word n-grams, row after row, and where each row's begin, (rows + 1,); a row may repeat one.
 
     A row of fewer than `n` words has one n-gram, all of them; a row without words has its text.
     """
-    vocabulary: dict[str, int] = {}
-    words: list[int] = []
+    words: list[str] = []
     lengths = np.empty(len(texts), np.int64)
-    for row, found in enumerate(_words(texts)):
-        words += [vocabulary.setdefault(word, len(vocabulary)) for word in found]
-        # Blanks fill up a short row, so that it has an n-gram.
-        words += [-1] * max(0, n - len(found))
-        lengths[row] = max(n, len(found))
-    ids = _mixed(np.asarray(words, np.int64).astype(np.uint64) + np.uint64(1))
-    ends = np.cumsum(lengths)
+    for row, one in enumerate(texts):
+        found = _WORD.findall(one.casefold()) or [one]
+        found += [""] * (n - len(found))  # fills up a short row, so that it has an n-gram
+        words += found
+        lengths[row] = len(found)
+    ids = _mixed(np.fromiter(map(_Numbers().__getitem__, words), np.uint64, len(words)))
     hashes = np.zeros(max(0, len(ids) - n + 1), np.uint64)
     for place in range(n):
-        hashes = _mixed(hashes * np.uint64(0x9E3779B97F4A7C15) + ids[place : place + len(hashes)])
-    row_of = np.repeat(np.arange(len(texts)), lengths)[: len(hashes)]
-    inside = np.arange(len(hashes)) + n <= ends[row_of]  # an n-gram doesn't cross into the next row
-    return _distinct(hashes[inside], row_of[inside], len(texts))
+        hashes *= np.uint64(0x9E3779B97F4A7C15)
+        hashes = _mixed(hashes + ids[place : place + len(hashes)])
+    inside = np.ones(len(hashes), bool)
+    ends = np.cumsum(lengths)[:-1]
+    for place in range(1, n):
+        inside[ends - place] = False  # an n-gram doesn't cross into the next row
+    return hashes[inside], np.concatenate([[0], np.cumsum(lengths - n + 1)])
 
 
 def signatures(grams: Hashes, starts: npt.NDArray[np.int64], permutations: int) -> npt.NDArray[np.uint32]:
     """The smallest hash of each row under each hash function, (rows, permutations).
 
-    The functions are multiply-add-shift, of the family that two keys collide in as rarely as chance.
+    A function is a product and a sum modulo 2^32 of an n-gram's hash, half of which are bits enough: a chance agreement
+    only makes two rows be compared.
     """
     rng = np.random.default_rng(0)
-    factors = rng.integers(0, 1 << 63, permutations, np.uint64) * np.uint64(2) + np.uint64(1)
-    terms = rng.integers(0, 1 << 63, permutations, np.uint64)
+    factors = rng.integers(0, 1 << 31, permutations, np.uint32) * np.uint32(2) + np.uint32(1)
+    terms = rng.integers(0, 1 << 32, permutations, np.uint32)
+    short = (grams >> np.uint64(32)).astype(np.uint32)
     found = np.empty((permutations, len(starts) - 1), np.uint32)
     first = 0
     while first < len(starts) - 1:
         last = max(first + 1, int(np.searchsorted(starts, starts[first] + _PIECE, "right")) - 1)
-        piece = grams[starts[first] : starts[last]]
+        piece = short[starts[first] : starts[last]]
         begins = starts[first:last] - starts[first]
         hashed = np.empty_like(piece)
         for number in range(permutations):
             np.multiply(piece, factors[number], out=hashed)
             np.add(hashed, terms[number], out=hashed)
-            short = (hashed >> np.uint64(32)).astype(np.uint32)
-            found[number, first:last] = np.minimum.reduceat(short, begins)
+            found[number, first:last] = np.minimum.reduceat(hashed, begins)
         first = last
     return np.ascontiguousarray(found.T)
 
@@ -149,17 +150,12 @@ def banding(threshold: float, permutations: int) -> tuple[int, int]:
     return best[1], best[2]
 
 
-def _words(texts: list[str]) -> Iterator[list[str]]:
-    for one in texts:
-        yield _WORD.findall(one.casefold()) or [one]
+class _Numbers(dict[str, int]):
+    """A number for each word, given when it is first looked up."""
 
-
-def _distinct(hashes: Hashes, rows: npt.NDArray[np.int64], count: int) -> tuple[Hashes, npt.NDArray[np.int64]]:
-    order = np.lexsort((hashes, rows))
-    hashes, rows = hashes[order], rows[order]
-    new = np.ones(len(hashes), bool)
-    new[1:] = (hashes[1:] != hashes[:-1]) | (rows[1:] != rows[:-1])
-    return hashes[new], np.searchsorted(rows[new], np.arange(count + 1))
+    def __missing__(self, word: str) -> int:
+        self[word] = number = len(self) + 1
+        return number
 
 
 def _band_keys(found: npt.NDArray[np.uint32], bands: int) -> Hashes:

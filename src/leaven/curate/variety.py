@@ -48,16 +48,27 @@ def select(data: Dataset, config: Config, context: Context) -> Outcome:
 
 
 def scores(vectors: Vectors, found: Components, config: Config, advance: Advance | None = None) -> Numbers:
-    """The variance (or mean square) of every row's principal coordinates, (rows,), in one pass."""
-    mean, projection = found.mean.astype(np.float32), found.projection(_count(found, config))
+    """The variance (or mean square) of every row's principal coordinates, (rows,), in one pass.
+
+    A row's squared coordinates add up to its squared length, so where most components count, the few that don't are
+    computed and taken away. The mean coordinate is one product with the mean of the components.
+    """
+    count = _count(found, config)
+    few = 2 * count <= vectors.width
+    projection = found.projection(0, count) if few else found.projection(count, vectors.width)
+    centre = found.projection(0, count).mean(1) if config.compat == "paper" else np.zeros(vectors.width, np.float32)
+    mean, scale = found.mean.astype(np.float32), found.scale.astype(np.float32)
     values = np.empty(vectors.rows)
     done = 0
     for block in vectors.blocks():
         np.subtract(block, mean, out=block)
         coordinates = block @ projection  # (rows, components)
-        square = np.einsum("ij,ij->i", coordinates, coordinates) / coordinates.shape[1]
-        centre = coordinates.mean(1) if config.compat == "paper" else 0
-        values[done : done + len(block)] = square - np.square(centre)
+        squares = np.einsum("ij,ij->i", coordinates, coordinates)
+        means = block @ centre
+        if not few:
+            np.divide(block, scale, out=block)
+            squares = np.einsum("ij,ij->i", block, block) - squares
+        values[done : done + len(block)] = squares / count - np.square(means)
         done += len(block)
         if advance is not None:
             advance(vectors.rows + done)

@@ -31,9 +31,9 @@ class Components:
         held = np.cumsum(self.variances) / self.variances.sum()
         return min(int(np.argmax(held >= share)) + 1, len(held)) if held[-1] >= share else len(held)
 
-    def projection(self, count: int) -> Array:
-        """What takes rows less their mean to their first coordinates, (width, count)."""
-        return np.ascontiguousarray((self.axes[:count] / self.scale).T, np.float32)
+    def projection(self, first: int, last: int) -> Array:
+        """What takes rows less their mean to these coordinates, (width, last - first)."""
+        return np.ascontiguousarray((self.axes[first:last] / self.scale).T, np.float32)
 
 
 def components(vectors: Vectors, advance: Advance | None = None) -> Components:
@@ -57,7 +57,7 @@ def components(vectors: Vectors, advance: Advance | None = None) -> Components:
 
 def coordinates(vectors: Vectors, found: Components, count: int) -> Array:
     """The first coordinates of every row, (rows, count)."""
-    mean, projection = found.mean.astype(np.float32), found.projection(count)
+    mean, projection = found.mean.astype(np.float32), found.projection(0, count)
     return np.concatenate([(block - mean) @ projection for block in vectors.blocks()])
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from leaven.errors import UserError
 
 Array = npt.NDArray[np.float32]
-BLOCK_BYTES = 32 << 20
+BLOCK_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Vectors:
     name: str = "embeddings"
 
     def blocks(self) -> Iterator[Array]:
-        """The table in arrays of about 32 MiB, (rows, width) each; they are the reader's own, to change at will.
+        """The table in arrays of about 16 MiB, (rows, width) each; they are the reader's own, to change at will.
 
         Raises UserError at the first row that holds NaN or infinity.
         """
@@ -97,7 +97,23 @@ def open_file(place: str) -> Vectors:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise UserError(f"{path} is not a .npy file: {error}", "Write it with numpy.save.") from error
-    return of(array, path.name)
+    return _mapped(array, path)
+
+
+def _mapped(array: "np.memmap[Any, Any]", path: Path) -> Vectors:
+    """The table of a memory-mapped file; each block is mapped by itself, so that no page stays when it is done with."""
+    whole = of(array, path.name)
+    rows, width, kind, offset = whole.rows, whole.width, array.dtype, array.offset
+    if not array.flags.c_contiguous:
+        return whole
+    del array
+
+    def read(block: int) -> Iterator[Array]:
+        for start in range(0, rows, block):
+            shape = (min(block, rows - start), width)
+            yield np.array(np.memmap(path, kind, "r", offset + start * width * kind.itemsize, shape), np.float32)
+
+    return Vectors(rows, width, read, path.name)
 
 
 def _parquet(path: Path, column: str) -> Vectors:
