@@ -1,4 +1,4 @@
-"""`leaven curate`: flags from the Config, rejects with reasons, plugs of one's own, and everything that can be wrong."""
+"""`leaven curate`: flags from the Config, rejects with reasons, plugs of one's own, and what can be wrong."""
 
 import json
 

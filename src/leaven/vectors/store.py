@@ -3,9 +3,10 @@
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,37 +31,45 @@ def embedded(
     `name` is the embedder's, and `embed()` loads it, if anything is left to do. Each chunk is on disk before the next
     begins. Raises UserError for vectors of another width than before, or that hold NaN.
     """
-    keys = [hashlib.sha256(f"{name}\n{text}".encode("utf-8", "surrogatepass")).digest() for text in texts]
+    rows: dict[bytes, list[int]] = {}
+    for row, text in enumerate(texts):
+        key = hashlib.sha256(f"{name}\n{text}".encode("utf-8", "surrogatepass")).digest()
+        rows.setdefault(key, []).append(row)
     with _table(path) as table:
-        there = _there(table, set(keys))
-        first: dict[bytes, int] = {}
-        for place, key in enumerate(keys):
-            first.setdefault(key, place)
-        missing = [place for key, place in first.items() if key not in there]
+        width = _width(table, rows)
+        known = {key for key, _ in _found(table, rows, "length(vector)")}
+        missing = [key for key in rows if key not in known]
         make = embed() if missing else None
         for start in range(0, len(missing), CHUNK):
             chunk = missing[start : start + CHUNK]
             assert make is not None
-            rows = _checked(make([texts[place] for place in chunk]), len(chunk), name, there)
-            fresh = {keys[place]: row.tobytes() for place, row in zip(chunk, rows, strict=True)}
+            fresh = _checked(make([texts[rows[key][0]] for key in chunk]), len(chunk), name, width, path)
+            width = fresh.shape[1]
             with table:
-                table.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?)", fresh.items())
-            there |= fresh
-            advance(len(first) - len(missing) + start + len(chunk), len(first))
-    return np.stack([np.frombuffer(there[key], np.float32) for key in keys])
+                lines = [(key, row.tobytes()) for key, row in zip(chunk, fresh, strict=True)]
+                table.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?)", lines)
+            advance(len(known) + start + len(chunk), len(rows))
+        whole = np.empty((len(texts), width), np.float32)
+        for key, vector in _found(table, rows, "vector"):
+            whole[rows[key]] = np.frombuffer(vector, np.float32)
+    return whole
 
 
-def _there(table: sqlite3.Connection, keys: set[bytes]) -> dict[bytes, bytes]:
+def _found(table: sqlite3.Connection, keys: Iterable[bytes], what: str) -> Iterator[tuple[bytes, Any]]:
+    """(key, what is asked of it) for each key that is there."""
     asked = list(keys)
-    found: dict[bytes, bytes] = {}
     for start in range(0, len(asked), ASKED):
         some = asked[start : start + ASKED]
         marks = ",".join("?" * len(some))
-        found.update(table.execute(f"SELECT key, vector FROM embeddings WHERE key IN ({marks})", some))
-    return found
+        yield from table.execute(f"SELECT key, {what} FROM embeddings WHERE key IN ({marks})", some)
 
 
-def _checked(rows: Array, count: int, name: str, there: dict[bytes, bytes]) -> Array:
+def _width(table: sqlite3.Connection, keys: Iterable[bytes]) -> int:
+    """How wide the vectors are that are there already; 0 where none is."""
+    return next((size // 4 for _, size in _found(table, keys, "length(vector)")), 0)
+
+
+def _checked(rows: Array, count: int, name: str, width: int, path: Path) -> Array:
     rows = np.asarray(rows, np.float32)
     if rows.ndim != 2 or len(rows) != count or not np.isfinite(rows).all():
         raise UserError(
@@ -68,11 +77,10 @@ def _checked(rows: Array, count: int, name: str, there: dict[bytes, bytes]) -> A
             + ("" if np.isfinite(rows).all() else ", with NaN or infinity in it"),
             "Each text needs one row of numbers; try another --embedder.",
         )
-    before = next(iter(there.values()), None)
-    if before is not None and len(before) != 4 * rows.shape[1]:
+    if width and width != rows.shape[1]:
         raise UserError(
-            f"{name} makes {rows.shape[1]} numbers a text, but made {len(before) // 4} before",
-            f"It is another model under the same name: remove {place()} to begin anew.",
+            f"{name} makes {rows.shape[1]} numbers a text, but made {width} before",
+            f"It is another model under the same name: remove {path} to begin anew.",
         )
     return rows
 
