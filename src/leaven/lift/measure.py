@@ -18,7 +18,7 @@ from leaven.vectors.components import components, coordinates
 from leaven.vectors.neighbours import density, nearest
 from leaven.vectors.table import Array
 
-SAMPLE, REFERENCE, SHOWN = 2000, 5000, 4000
+SAMPLE, REFERENCE, SHOWN = 2000, 5000, 2000
 
 
 def summary(
@@ -146,18 +146,16 @@ def _histogram(sizes: npt.NDArray[np.float64], everything: npt.NDArray[np.float6
 
 
 def _map(unit: Array, chosen: Sequence[int], rng: np.random.Generator, folder: Path) -> list[dict[str, Any]]:
-    """The rows on the first two principal components that variety uses; a sample of each verdict."""
+    """The rows on the first two principal components that variety uses: a sample of all of them, and of the kept."""
     if len(unit) < 3:
         return []
     vectors = table.open_file(str(folder / "embeddings.npy"))
-    points = coordinates(vectors, components(vectors), min(2, vectors.width))
-    stay = np.zeros(len(unit), bool)
-    stay[list(chosen)] = True
+    points = coordinates(vectors, components(vectors), 2)  # (rows, 2), or (rows, 1) where embeddings are one wide
+    stay = set(chosen)
     found = []
-    for verdict, members in (("dropped", np.flatnonzero(~stay)), ("kept", np.flatnonzero(stay))):
-        for index in rng.permutation(members)[: SHOWN // 2].tolist():
-            x, y = (
-                (float(value) for value in points[index, :2]) if points.shape[1] > 1 else (float(points[index, 0]), 0.0)
-            )
-            found.append({"x": round(x, 3), "y": round(y, 3), "verdict": verdict})
+    for name, members in (("before selection", range(len(unit))), ("kept", chosen)):
+        for index in rng.permutation(members)[:SHOWN].tolist():
+            x, y = float(points[index, 0]), float(points[index, -1])
+            verdict = "kept" if index in stay else "dropped"
+            found.append({"x": round(x, 3), "y": round(y, 3), "set": name, "verdict": verdict})
     return found

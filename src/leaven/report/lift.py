@@ -94,7 +94,7 @@ def data_map(summary: dict[str, Any]) -> alt.TopLevelMixin | None:
         return None
     points = pl.DataFrame(summary["map"])
     scale = {name: alt.Scale(domain=[points[name].min(), points[name].max()], nice=True) for name in ("x", "y")}
-    panels = [("before selection", points), ("kept", points.filter(pl.col("verdict") == "kept"))]
+    panels = [(str(name), points.filter(pl.col("set") == name)) for name in points["set"].unique(maintain_order=True)]
     return alt.hconcat(
         *(
             alt.Chart(rows)
