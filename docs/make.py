@@ -1,26 +1,38 @@
-"""Make the parts of the README that come from the code: the tree, and the base's quality when asked for (--quality)."""
+"""Make what the documents take from the code: the tree, the files, and the base's quality when asked (--quality)."""
 
 import ast
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
+PACKAGE = ROOT / "src" / "leaven"
+README, MAP = ROOT / "README.md", ROOT / "docs" / "architecture.md"
 
 
 def tree() -> str:
-    """Every file of the package with the first line of its docstring."""
+    """The folders with their meaning, and below each the names of its files."""
     lines = []
-    for path in sorted(
-        (ROOT / "src" / "leaven").rglob("*.py"), key=lambda path: (path.parent != ROOT / "src/leaven", path)
-    ):
-        doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-        if doc:
-            name = str(path.relative_to(ROOT / "src" / "leaven"))
-            lines.append(f"{name:28} {doc.splitlines()[0]}")
+    for folder in (PACKAGE, *sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))):
+        name = "leaven/" if folder == PACKAGE else f"  {folder.name}/"
+        lines.append(f"{name:12} {first_line(folder / '__init__.py')}")
+        stems = (path.stem for path in sorted(folder.glob("*.py")) if not path.stem.startswith("__"))
+        lines += textwrap.wrap(" · ".join(stems), 120, initial_indent=" " * 13, subsequent_indent=" " * 13)
     return "```\n" + "\n".join(lines) + "\n```"
+
+
+def files() -> str:
+    """Every file of the package with the first line of its docstring."""
+    paths = sorted(PACKAGE.rglob("*.py"), key=lambda path: (path.parent != PACKAGE, path))
+    lines = [f"{path.relative_to(PACKAGE)!s:28} {first_line(path)}" for path in paths if path.stem != "__init__"]
+    return "```\n" + "\n".join(lines) + "\n```"
+
+
+def first_line(path: Path) -> str:
+    """The first line of a module's docstring."""
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
 
 
 def quality() -> str:
@@ -39,11 +51,12 @@ def put(text: str, mark: str, content: str) -> str:
 
 
 def main() -> None:
-    """Write the README anew."""
+    """Write the README and the map of files anew."""
     text = put(README.read_text(encoding="utf-8"), "tree", tree())
     if "--quality" in sys.argv:
         text = put(text, "quality", quality())
     README.write_text(text, encoding="utf-8")
+    MAP.write_text(put(MAP.read_text(encoding="utf-8"), "files", files()), encoding="utf-8")
 
 
 if __name__ == "__main__":

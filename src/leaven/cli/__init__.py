@@ -1,0 +1,1 @@
+"""One file for each command; its docstring is its help."""

@@ -47,7 +47,9 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise SystemExit(130) from None
     report = page.write(folder)
-    Console().print(tables.terminal(tables.read_summary(folder)))
+    # In a file or a pipe rich would cut the table at 80 columns.
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(tables.terminal(tables.read_summary(folder)))
     print(f"{time.perf_counter() - began:.0f} s. Report: {report}")
     print(f"Next: open {report}, or load an adapter as {folder}/cells/*/adapter/README.md says.")
 

@@ -1,0 +1,1 @@
+"""Score answers: a metric is a file, `score(answers, examples, config)`."""

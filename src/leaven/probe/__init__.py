@@ -1,0 +1,1 @@
+"""Measure weights: a probe is a file, `measure(model, tokenizer, token, …)`."""

@@ -1,0 +1,1 @@
+"""What leaven says to a model: a template each, and the phrasebook."""

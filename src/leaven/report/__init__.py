@@ -1,0 +1,1 @@
+"""The page, the charts and the tables of a run, made from its files alone."""

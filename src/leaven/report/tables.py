@@ -32,8 +32,9 @@ def terminal(summary: Summary) -> "Table":
     table.add_column("method", no_wrap=True)
     for metric in summary["headline_metrics"]:
         table.add_column(metric.replace("/", "\n"), justify="right", no_wrap=True)
+    sizes = {row["size"] for row in summary["rows"]}
     for method, size, cells in lines(summary):
-        table.add_row(f"{method}, n={size}", *(_short(cell) for cell in cells))
+        table.add_row(f"{method}, n={size}" if len(sizes) > 1 else method, *(_short(cell) for cell in cells))
     return table
 
 

@@ -1,0 +1,1 @@
+"""New tokens, masks, batches, training with LoRA, and adapters on disk."""

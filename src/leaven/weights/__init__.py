@@ -1,0 +1,1 @@
+"""Models whose logits, hidden states and gradients can be seen."""
