@@ -34,6 +34,8 @@ fix: install
 bench: install
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/variety.py
+	$(BIN)/python benchmarks/dedup.py
 
 # The parts of the README and of docs/ that are made from the code.
 docs: install

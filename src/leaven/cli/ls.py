@@ -5,13 +5,15 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(add_completion=False)
-FOLDERS = {"methods": "methods", "metrics": "evaluate", "probes": "probe", "makers": "synth"}
-VERBS = {"methods": "fit", "metrics": "score", "probes": "measure", "makers": "make"}
+FOLDERS = {"methods": "methods", "metrics": "evaluate", "probes": "probe", "makers": "synth", "selectors": "curate"}
+VERBS = {"methods": "fit", "metrics": "score", "probes": "measure", "makers": "make", "selectors": "select"}
 
 
 @app.command(epilog="Example: leaven ls methods")
-def ls(kind: Annotated[str, typer.Argument(help="methods, metrics, probes, makers, prompts or recipes.")]) -> None:
-    """List methods, metrics, probes, makers, prompts or recipes, with what each is and its settings.
+def ls(
+    kind: Annotated[str, typer.Argument(help="methods, metrics, probes, makers, selectors, prompts or recipes.")],
+) -> None:
+    """List methods, metrics, probes, makers, selectors, prompts or recipes, with what each is and its settings.
 
     Plugs of your own in the current folder are listed by the path that a recipe names them by.
     """
@@ -30,7 +32,7 @@ def ls(kind: Annotated[str, typer.Argument(help="methods, metrics, probes, maker
         for name in plugs.names(FOLDERS[kind]):
             module = plugs.load(FOLDERS[kind], name)
             print(f"{name}\n    {plugs.summary(module)}")
-            if kind == "methods":
+            if kind in ("methods", "selectors"):
                 for field, about in module.Config.model_fields.items():
                     print(f"    {field} ({about.get_default(call_default_factory=True)}): {about.description}")
         for place, says in plugs.nearby(VERBS[kind]):

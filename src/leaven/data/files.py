@@ -24,10 +24,7 @@ def read(path: str | Path, format: str = "auto", step: str = "read") -> Outcome:
     Raises UserError when the file can't be read at all or no row of it is usable.
     """
     formats.check(format)
-    content, kind, name = _content(path)
-    found = records.parse(content, kind, name, format)
-    if not found:
-        raise UserError(f"{path} is empty: it holds no rows", "Name a file of rows.")
+    name, found = raw(path, format)
     rows = [record.row for record in found if record.row is not None]
     layout = formats.detect(rows[:LOOKED_AT], format) if rows else None
     kept: list[Example] = []
@@ -39,6 +36,15 @@ def read(path: str | Path, format: str = "auto", step: str = "read") -> Outcome:
         raise _useless(path, layout, dropped, rows)
     note = _note(name, len(kept), dropped, layout, "detected" if format == "auto" else "given")
     return Outcome(Dataset.of(kept, (f"{step} {name}",)), tuple(dropped), (note,))
+
+
+def raw(path: str | Path, format: str = "auto") -> tuple[str, list[Record]]:
+    """The name of a file in places, and its records, whatever they hold. Raises UserError where it has none."""
+    content, kind, name = _content(path)
+    found = records.parse(content, kind, name, format)
+    if not found:
+        raise UserError(f"{path} is empty: it holds no rows", "Name a file of rows.")
+    return name, found
 
 
 def write(dataset: Dataset, path: str | Path, format: str = "messages") -> None:
@@ -57,10 +63,18 @@ def write(dataset: Dataset, path: str | Path, format: str = "messages") -> None:
 
 
 def write_rejects(outcome: Outcome, path: str | Path) -> None:
-    """Write the dropped rows as JSONL: reason, detail, place, and the text as it came."""
+    """Write the dropped rows as JSONL: reason, detail, place, score, the text as it came, the row's other fields."""
     rows = [
-        {"reason": reason, "detail": detail, "place": example.origin.place, "text": example.question}
-        for example, reason, _, detail in outcome.dropped
+        {
+            "reason": reason,
+            "detail": detail,
+            "place": example.origin.place,
+            **({} if score is None else {"score": score}),
+            "text": example.question,
+            **({} if example.answer is None else {"answer": example.answer}),
+            **({"fields": dict(example.meta)} if example.meta else {}),
+        }
+        for example, reason, score, detail in outcome.dropped
     ]
     _put(render.content(rows, "jsonl"), Path(path))
 

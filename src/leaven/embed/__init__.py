@@ -1,0 +1,1 @@
+"""Embedders: text in, one row of numbers each."""

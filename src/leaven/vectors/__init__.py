@@ -1,0 +1,1 @@
+"""Embeddings in blocks: their file, their store, their components, their neighbours."""

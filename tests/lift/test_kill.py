@@ -1,0 +1,51 @@
+"""A lift that is killed outright goes on where it was: no text is embedded twice, but for the chunk in flight."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+
+PLUG = '''
+"""Writes down what it is asked, slowly."""
+import time
+from pathlib import Path
+import numpy as np
+PER_TEXT = True
+def load(model):
+    def embed(texts):
+        time.sleep(0.15)
+        with (Path(__file__).parent / "asked.txt").open("a") as file:
+            file.write("".join(text.replace("\\n", " ") + "\\n" for text in texts))
+        rng = np.random.default_rng(len(texts))
+        return rng.standard_normal((len(texts), 8)).astype(np.float32)
+    return embed
+'''
+
+
+def test_killed_while_embedding(tmp_path):
+    rows = [{"prompt": f"Say {i}.", "completion": f"{i} " * (i % 40 + 1)} for i in range(1500)]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "slow.py").write_text(PLUG)
+    words = [sys.executable, "-m", "leaven", "lift", "d.jsonl", "--embedder", "./slow.py", "--quality", "length",
+             "--n", "50", "--out", "run"]  # fmt: skip
+    env = {**os.environ, "LEAVEN_CACHE": str(tmp_path / "cache")}
+    asked = tmp_path / "asked.txt"
+    process = subprocess.Popen(words, cwd=tmp_path, env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while process.poll() is None and (not asked.exists() or len(asked.read_text().splitlines()) < 512):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "run" / "embeddings.npy").exists()
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    texts = asked.read_text().splitlines()
+    assert len(set(texts)) == 1500
+    assert len(texts) <= 1500 + 256
+    assert pl.read_parquet(tmp_path / "run" / "audit.parquet").filter(pl.col("verdict") == "kept").height == 50
+    again = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert asked.read_text().splitlines() == texts
