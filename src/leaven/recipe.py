@@ -135,7 +135,11 @@ class LeaksSection(Section):
     ngram: int = Field(13, ge=3)
     """Words in a row that two texts must share to overlap."""
     share: float = Field(0.5, gt=0, le=1)
-    """Share of the shorter text's n-grams that must be common."""
+    """Share of the shorter text's own n-grams (or words, for single sentences) that both must have."""
+    passage: int = Field(5, ge=2)
+    """Fewest words of a line or sentence that is an overlap by itself."""
+    common: float = Field(0.05, ge=0, le=1)
+    """A line or n-gram in more than this share of a set's prompts (at least 3, at most 10 of them) is boilerplate."""
 
 
 class EvaluateSection(Section):
@@ -174,7 +178,7 @@ class Recipe(Section):
     queries: str = "lab"
     """The pool whose questions the model answers for itself, a file; `lab` is the lab's own pool."""
     format: str = "auto"
-    """The format of the files: auto, messages, alpaca, sharegpt or prompt-completion."""
+    """The format of the files: auto, messages, alpaca, sharegpt, prompt-completion, or two fields: question/answer."""
     token: TokenSection = TokenSection()
     methods: tuple[MethodChoice, ...] = ()
     """Names of methods, or mappings of `name`, `label` and the method's own settings."""

@@ -76,11 +76,17 @@ class Drop(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a maker or selector returns: the rows it kept, and every row that it did not, with the reason."""
+    """What a maker or selector returns: the rows it kept, and every row that it did not, with the reason.
+
+    A selector also says at which positions of its input the kept rows stood, and what it measured of every row that
+    came in: `scores` by name, in the order of the input, NaN where a row was not measured.
+    """
 
     kept: "Dataset"
     dropped: tuple[Drop, ...] = ()
     notes: tuple[str, ...] = ()
+    positions: tuple[int, ...] = ()
+    scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def summary(self) -> str:
         """One line: how many rows were kept, and how many were dropped for which reason."""

@@ -51,7 +51,7 @@ def test_rows_that_can_not_be_used_are_listed_with_line_and_reason(tmp_path):
     path.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": \n\n{"prompt": 3}\n[1]\n{"completion": "c"}\n')
     found = files.read(path)
     assert len(found.kept) == 1
-    assert [drop.detail for drop in found.dropped] == [f"rows.jsonl:{n}" for n in (2, 4, 5, 6)]
+    assert [drop.detail.split(": ")[0] for drop in found.dropped] == [f"rows.jsonl:{n}" for n in (2, 4, 5, 6)]
     assert "broken JSON" in found.dropped[0].reason
     files.write_rejects(found, tmp_path / "rejects.jsonl")
     assert len((tmp_path / "rejects.jsonl").read_text().splitlines()) == 4

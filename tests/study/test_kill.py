@@ -54,3 +54,20 @@ def test_kill_minus_nine_at_ten_random_moments(tmp_path):
     a, b = (pl.read_parquet(folder / "scores.parquet") for folder in (tmp_path / "whole", out))
     assert a.equals(b, null_equal=True)
     assert (out / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_control_c_leaves_a_study_that_the_same_command_continues(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump({**RECIPE, "methods": ["original", "common"], "seeds": [0]}))
+    process = subprocess.Popen(command(recipe, tmp_path / "out"), stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "out" / "cells" / "original-n40-s0" / "DONE").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()[1]
+    assert process.returncode == 130
+    assert "The same command goes on from here" in said and "Traceback" not in said
+    again = subprocess.run(command(recipe, tmp_path / "out"), check=True, capture_output=True, text=True)
+    assert "original-n40-s0" not in again.stderr
+    assert (tmp_path / "out" / "report.html").exists()

@@ -25,14 +25,39 @@ def test_the_first_epoch_keeps_the_order_of_the_mixture():
 
 def test_a_packed_row_sees_only_itself(tiny_model):
     model = load(tiny_model()).model
-    rows = [{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}, {"input_ids": [8, 9, 10, 11], "labels": [8, 9, 10, 11]}]
-    packed = batches.pack(rows)
-    assert packed["position_ids"].tolist() == [[0, 1, 2, 0, 1, 2, 3]]
-    assert packed["labels"].tolist() == [[-100, 6, 7, -100, 9, 10, 11]]
+    ids = [[5, 6], [8, 9, 10, 11, 12], [13, 14, 15], [16]]
+    found = batches.pack([{"input_ids": row, "labels": row} for row in ids])
+    assert found["input_ids"].tolist() == [[8, 9, 10, 11, 12], [13, 14, 15, 5, 6], [16, 0, 0, 0, 0]]
+    assert found["position_ids"].tolist() == [[0, 1, 2, 3, 4], [0, 1, 2, 0, 1], [0, 0, 0, 0, 0]]
+    assert found["labels"].tolist() == [[-100, 9, 10, 11, 12], [-100, 14, 15, -100, 6], [-100] * 5]
     with torch.no_grad():
-        together = model(input_ids=packed["input_ids"], position_ids=packed["position_ids"], use_cache=False).logits[0]
-        alone = [model(input_ids=torch.tensor([row["input_ids"]])).logits[0] for row in rows]
-    assert torch.allclose(together, torch.cat(alone), atol=1e-5)
+        lines = model(input_ids=found["input_ids"], position_ids=found["position_ids"], use_cache=False).logits
+        alone = [model(input_ids=torch.tensor([row])).logits[0] for row in ids]
+    together = [lines[1, 3:], lines[0], lines[1, :3], lines[2, :1]]
+    assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(together, alone, strict=True))
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=40))
+def test_every_row_is_packed_once(lengths):
+    rows = [{"input_ids": [number] * length, "labels": [number] * length} for number, length in enumerate(lengths, 1)]
+    found = batches.pack(rows)
+    assert found["input_ids"].shape[1] == max(lengths)
+    counted = found["input_ids"].flatten().bincount(minlength=len(lengths) + 1)[1:]
+    assert counted.tolist() == lengths
+    assert (found["labels"] != -100).sum() == sum(length - 1 for length in lengths)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=20), st.integers(1, 7), st.integers(0, 12))
+def test_what_was_seen_is_counted_from_the_steps(lengths, step_rows, steps):
+    order, counted, done = batches.Order(lengths, step_rows, 3, sort=True), 0, 0
+    while done < steps:
+        rows = list(order)
+        for start in range(0, len(rows), step_rows):
+            if done < steps:
+                counted += sum(lengths[row] for row in rows[start : start + step_rows])
+                done += 1
+        order.set_epoch(order.epoch + 1)
+    assert order.seen(lengths, steps) == counted
 
 
 def test_padding_carries_no_loss():

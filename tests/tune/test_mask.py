@@ -35,7 +35,17 @@ def test_three_tokens_that_can_be_seen(tiny_model):
     text = tokenizer.decode(found.input_ids)
     assert text == "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n"
     shown = [tokenizer.decode([t]) for t, m in zip(found.input_ids, found.completion_mask, strict=True) if m]
-    assert shown == ["b", "<|im_end|>", "\n"]
+    assert shown == ["b", "<|im_end|>"]
+
+
+def test_a_template_without_an_end_gets_the_end_token(tiny_model):
+    tokenizer = load_tokenizer(tiny_model("qwen3"))
+    tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}" + (
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    found = mask.encode(tokenizer, pair("a", "b", Origin("x")))
+    assert tokenizer.decode(found.input_ids) == "user: a\nassistant: b<|im_end|>"
+    assert found.completion_mask[-1] == 1
 
 
 def test_there_is_one_bos(tiny_model):

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from leaven.dataset import Dataset
 from leaven.errors import UserError
@@ -52,6 +53,8 @@ def test_save_reload_merge_reload_give_the_same_logits(tiny_model, tmp_path, fam
     adapter.merge(folder, tmp_path / "merged", path)
     merged = load(str(tmp_path / "merged"))
     assert torch.allclose(logits(merged.model, merged.tokenizer), expected, atol=1e-4)
+    for place in (folder, tmp_path / "merged"):
+        assert AutoTokenizer.from_pretrained(place).pad_token == AutoTokenizer.from_pretrained(path).pad_token
     weights = [file.name for file in tmp_path.rglob("*") if file.suffix in (".bin", ".pt", ".pth", ".pkl")]
     assert not weights
 
@@ -116,6 +119,73 @@ def test_rows_that_can_not_train_are_dropped_with_the_reason(tiny_model, tmp_pat
     rows = ROWS + Dataset.of([Example((Message("user", "q"),), Origin("x")), pair("q " * 500, "a", Origin("x"))])
     _, _, found = tuned(tiny_model(), tmp_path, OURS, rows)
     assert [drop.reason for drop in found.dropped] == ["no answer", "longer than 128 tokens"]
+
+
+def test_a_row_that_the_template_refuses_is_dropped(tiny_model, tmp_path):
+    turns = (Message("user", "one"), Message("user", "two"), Message("assistant", "three"))
+    _, _, found = tuned(tiny_model("llama"), tmp_path, OURS, ROWS + Dataset.of([Example(turns, Origin("x"))]))
+    assert [drop.reason for drop in found.dropped] == ["the chat template does not take it"]
+    assert "roles must alternate" in found.dropped[0].detail
+
+
+def test_an_output_row_is_trained_only_where_answers_hold_the_token(tiny_model, tmp_path):
+    answered = Dataset.of(pair(f"answer {word}", f"<sep> {word}", Origin("x")) for word in ("one", "two", "three"))
+    for rows, trained in ((ROWS, 1), (answered, 2)):
+        path = tiny_model("llama", False, False)
+        loaded, _, found = tuned(path, tmp_path / "work", OURS, rows)
+        names = [name for name, weight in found.model.named_parameters() if "trainable_tokens" in name]
+        assert len(names) == trained
+        expected = logits(found.model, loaded.tokenizer)
+        adapter.save(found.model, loaded.tokenizer, tmp_path / "adapter", path, TokenSection())
+        again = load(path, adapter=tmp_path / "adapter")
+        assert torch.allclose(logits(again.model, again.tokenizer), expected, atol=1e-5)
+
+
+def test_a_model_with_an_adapter_goes_on_with_it(tiny_model, tmp_path):
+    loaded, token_id, first = tuned(tiny_model(), tmp_path / "one", OURS)
+    before = {name: weight.detach().clone() for name, weight in first.model.named_parameters()}
+    again = type(loaded)(first.model, loaded.tokenizer, loaded.path)
+    config = TuneSection.model_validate(OURS)
+    second = sft.fit(again, ROWS, config, seed=1, token_id=token_id, folder=tmp_path / "two").model
+    moved = {name for name, weight in second.named_parameters() if not torch.equal(weight, before[name])}
+    assert second.state_dict().keys() == first.model.state_dict().keys()
+    assert moved and all("lora_" in name or "trainable_tokens" in name for name in moved)
+
+
+def test_a_killed_training_goes_on_from_its_last_whole_checkpoint(tiny_model, tmp_path):
+    settings = {**OURS, "save_steps": 1, "num_train_epochs": 2}
+    _, _, whole = tuned(tiny_model(), tmp_path / "whole", settings)
+
+    def stop(step, *_):
+        if step == 4:
+            raise KeyboardInterrupt
+
+    loaded = load(tiny_model())
+    token_id = tokens.add(loaded.model, loaded.tokenizer, TokenSection(), 0)
+    folder, config = tmp_path / "killed", TuneSection.model_validate(settings)
+    with pytest.raises(KeyboardInterrupt):
+        sft.fit(loaded, ROWS, config, seed=0, token_id=token_id, folder=folder, on_step=stop)
+    assert (folder / "checkpoint-3" / "trainer_state.json").is_file()
+    (folder / "checkpoint-4").mkdir(exist_ok=True)  # cut off: without its state
+    (folder / "checkpoint-4" / "trainer_state.json").unlink(missing_ok=True)
+    steps = []
+    loaded = load(tiny_model())
+    tokens.add(loaded.model, loaded.tokenizer, TokenSection(), 0)
+    again = sft.fit(
+        loaded, ROWS, config, seed=0, token_id=token_id, folder=folder, on_step=lambda step, *_: steps.append(step)
+    )
+    assert steps == [4, 5, 6]
+    assert again.losses == pytest.approx(whole.losses)
+    assert (again.tokens, again.trained_tokens, again.steps) == (whole.tokens, whole.trained_tokens, whole.steps)
+    assert not folder.exists()
+
+
+def test_the_model_is_given_back_as_it_came(tiny_model, tmp_path):
+    loaded, _, found = tuned(tiny_model(), tmp_path, OURS)
+    base = found.model.get_base_model()
+    assert "forward" not in vars(base) and not found.model.training
+    assert base.generation_config.eos_token_id == load(tiny_model()).model.generation_config.eos_token_id
+    assert torch.allclose(logits(found.model, loaded.tokenizer), logits(found.model, loaded.tokenizer))
 
 
 def test_unknown_target_modules_name_the_known_ones(tiny_model, tmp_path):

@@ -1,29 +1,107 @@
-"""`leaven check`: test rows that training has seen."""
+"""`leaven check`: test rows that training has seen, or rows that give a benchmark away."""
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from leaven.data.contamination import Match
+    from leaven.dataset import Dataset
+    from leaven.recipe import LeaksSection
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command(epilog="Example: leaven check train.jsonl --test test.jsonl -o clean.jsonl")
+@app.command(
+    epilog="Example: leaven check data.jsonl --against gsm8k.jsonl --against humaneval.jsonl.gz -o clean.jsonl"
+)
 def check(
     train: Annotated[str, typer.Argument(help="The rows that are trained on.")],
-    test: Annotated[str, typer.Option(help="The rows that are tested on.")],
-    out: Annotated[str, typer.Option("--out", "-o", help="Write the test rows that are left here.")] = "",
+    test: Annotated[str, typer.Option(help="The rows that are tested on: those that overlap leave the test.")] = "",
+    against: Annotated[
+        list[str] | None, typer.Option(help="A benchmark (again for each): training rows that overlap leave.")
+    ] = None,
+    out: Annotated[str, typer.Option("--out", "-o", help="Write the rows that are left here.")] = "",
     ngram: Annotated[int, typer.Option(min=3, help="Words in a row that two texts must share.")] = 13,
+    embedder: Annotated[
+        str, typer.Option(help="With --against, compare meanings too: lsa, st:MODEL, openai:MODEL. '': words alone.")
+    ] = "",
+    cosine: Annotated[
+        float, typer.Option(min=0, max=1, help="The cosine from which two questions mean the same.")
+    ] = 0.9,
     format: Annotated[str, typer.Option(help="The format of the files.")] = "auto",
 ) -> None:
-    """Find test rows that overlap with training rows: the same, alike, with a line or most words in common."""
-    from leaven.data import files, leaks
+    """Find rows that overlap: the same, alike, with a line or most words in common, or (--embedder) of one meaning.
+
+    With --test, test rows that training has seen. With --against, training rows that give a benchmark away; the matches
+    are listed, and in OUT.matches.jsonl with both texts.
+    """
+    from leaven.errors import UserError
     from leaven.recipe import LeaksSection
 
+    if bool(test) == bool(against):
+        raise UserError("say either --test or --against", "leaven check data.jsonl --against benchmark.jsonl")
+    config = LeaksSection(ngram=ngram)
+    if against:
+        _against(train, against, out, config, embedder, cosine, format)
+    else:
+        _test(train, test, out, config, format)
+
+
+def _test(train: str, test: str, out: str, config: "LeaksSection", format: str) -> None:
+    from leaven.data import files, leaks
+
     rows = files.read(test, format)
-    found = leaks.guard(files.read(train, format).kept, {"test": rows.kept}, None, LeaksSection(ngram=ngram))
+    found = leaks.guard(files.read(train, format).kept, {"test": rows.kept}, None, config)
     for _, drop in found.dropped:
         print(f"{drop.example.origin.place}\t{drop.reason}\t{drop.detail}")
     print(f"{len(found.dropped):,} of {len(rows.kept):,} test rows overlap with {train}.")
     if out:
         files.write(found.tests["test"], out)
         print(f"{len(found.tests['test']):,} rows are in {out}.")
+
+
+def _against(
+    place: str, against: list[str], out: str, config: "LeaksSection", embedder: str, cosine: float, format: str
+) -> None:
+    from pathlib import Path
+
+    from leaven.data import contamination, files
+
+    read = files.read(place, format)
+    data = read.kept
+    benchmarks = {path: contamination.benchmark(path) for path in against}
+    matches = contamination.by_words(data, benchmarks, config)
+    if embedder:
+        seen = {(match.row, match.benchmark) for match in matches}
+        fresh = _by_meaning(data, benchmarks, embedder, cosine)
+        matches = sorted([*matches, *(match for match in fresh if (match.row, match.benchmark) not in seen)])
+    for match in matches:
+        text = " ".join(match.evidence.split())[:100]
+        print(f"{data[match.row].origin.place}\t{match.kind} {match.share:.2f}\t{match.source}\t{text}")
+    rows = {match.row for match in matches}
+    for path, asked in benchmarks.items():
+        hit = {match.source for match in matches if match.benchmark == path}
+        print(f"{len(hit):,} of {len(asked):,} questions of {path} are in {place}.", file=sys.stderr)
+    print(f"{len(rows):,} of {len(data):,} rows overlap with a benchmark.")
+    if out:
+        clean = data.rows([row for row in range(len(data)) if row not in rows], "check")
+        files.write(clean, out)
+        Path(f"{out}.matches.jsonl").write_text(contamination.table(data, matches), encoding="utf-8")
+        print(f"The {len(clean):,} others: {out}. The matches, with both texts: {out}.matches.jsonl")
+
+
+def _by_meaning(data: "Dataset", benchmarks: "dict[str, Dataset]", embedder: str, cosine: float) -> "list[Match]":
+    """Rows and questions are embedded together, so that an embedder that learns from its texts sees all of them."""
+    from leaven import embedding, run
+    from leaven.data import contamination
+
+    asked = [rows for rows in benchmarks.values()]
+    unit = embedding.source(embedder, "", "question", run.stderr())(sum(asked, start=data)).unit()
+    found, start = [], len(data)
+    for name, rows in benchmarks.items():
+        vectors = unit[start : start + len(rows)]
+        found += contamination.by_meaning(name, unit[: len(data)], rows, vectors, cosine)
+        start += len(rows)
+    return found

@@ -16,6 +16,11 @@ def report(
     """Write the report of a run again, from the files of the run alone."""
     from leaven.report import page, tables
 
+    if (run / "audit.parquet").is_file():
+        from leaven.report import lift
+
+        print(f"Report: {lift.write(run)}")
+        return
     summary = tables.read_summary(run)
     if markdown:
         print(tables.markdown(summary))

@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from leaven.llm.protocol import LLM
+    from leaven.selection import Context
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -94,3 +96,20 @@ def mix_table(title: str, found: dict[str, Any]) -> "Table":
         values = (part[column] for column in columns)
         table.add_row(part["source"], *(f"{v:.1%}" if isinstance(v, float) else f"{v:,}" for v in values))
     return table
+
+
+def selection(flags: Mapping[str, Any]) -> "Context":
+    """What a selector may use, from the flags of its command."""
+    from leaven import embedding
+    from leaven.selection import Context, no_vectors
+
+    progress = runs.stderr()
+    return Context(
+        seed=flags.get("seed", 0),
+        vectors=embedding.source(flags["embedder"], flags["embeddings"], flags["embed_text"], progress)
+        if "embedder" in flags
+        else no_vectors,
+        llm=engine(flags["llm"]) if flags.get("llm") else None,
+        model=model_path(flags["model"]) if flags.get("model") else "",
+        progress=progress,
+    )

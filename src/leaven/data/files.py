@@ -1,24 +1,21 @@
-"""Read and write rows: JSONL, JSON, CSV, TSV, Parquet, gzipped or not, and `-` for pipes; no row is lost in silence."""
+"""Rows from and to files: JSONL, JSON, CSV, TSV, Parquet, also gzipped, and `-` for pipes; none is lost in silence."""
 
-import csv
 import gzip
-import io
-import json
 import sys
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import polars as pl
-
-from leaven.data import formats
+from leaven.data import formats, records, render
+from leaven.data.records import Record
 from leaven.dataset import Dataset
-from leaven.errors import UserError
+from leaven.errors import UserError, nearest
 from leaven.types import Drop, Example, Message, Origin, Outcome
 
-KINDS = ("jsonl", "json", "csv", "tsv", "parquet")
-SHOWN = 200
+KINDS = {"jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "csv": "csv", "tsv": "tsv", "parquet": "parquet"}
 LOOKED_AT = 100
+SHOWN = 80
+GZIP = b"\x1f\x8b"
 
 
 def read(path: str | Path, format: str = "auto", step: str = "read") -> Outcome:
@@ -27,174 +24,148 @@ def read(path: str | Path, format: str = "auto", step: str = "read") -> Outcome:
     Raises UserError when the file can't be read at all or no row of it is usable.
     """
     formats.check(format)
-    name = "standard input" if str(path) == "-" else Path(path).name
-    raw = list(_rows(path, name))
-    whole = [row for _, row in raw if isinstance(row, dict)]
-    if not raw:
-        raise UserError(f"{path} is empty", "It should hold one row a line.")
-    if not whole:
-        raise UserError(f"{path} holds no usable row: {raw[0][0]}: {raw[0][1]}", "A row is a JSON object.")
-    chosen = formats.detect(whole[:LOOKED_AT]) if format == "auto" else format
+    name, found = raw(path, format)
+    rows = [record.row for record in found if record.row is not None]
+    layout = formats.detect(rows[:LOOKED_AT], format) if rows else None
     kept: list[Example] = []
     dropped: list[Drop] = []
-    for place, row in raw:
-        try:
-            if not isinstance(row, dict):
-                raise formats.RowFault(str(row))
-            kept.append(formats.example(row, chosen, Origin(step, place)))
-        except formats.RowFault as fault:
-            text = json.dumps(row, ensure_ascii=False, default=str) if isinstance(row, dict) else row.text
-            dropped.append(Drop(Example((Message("user", text),), Origin(step, place)), str(fault), detail=place))
+    for record in found:
+        result = _example(record, layout, Origin(step, record.place))
+        kept.append(result) if isinstance(result, Example) else dropped.append(result)
     if not kept:
-        raise UserError(
-            f"{path} holds no usable row as {chosen}: {dropped[0].detail}: {dropped[0].reason}",
-            f"Known formats: {', '.join(formats.FORMATS)}; say another with --format.",
-        )
-    said = f"{name}: {len(kept):,} rows, format {chosen} ({'detected' if format == 'auto' else 'given'})"
-    lost = f"; {len(dropped):,} can't be used, the first at {dropped[0].detail}: {dropped[0].reason}" if dropped else ""
-    return Outcome(Dataset.of(kept, (f"{step} {name}",)), tuple(dropped), (said + lost,))
+        raise _useless(path, layout, dropped, rows)
+    note = _note(name, len(kept), dropped, layout, "detected" if format == "auto" else "given")
+    return Outcome(Dataset.of(kept, (f"{step} {name}",)), tuple(dropped), (note,))
+
+
+def raw(path: str | Path, format: str = "auto") -> tuple[str, list[Record]]:
+    """The name of a file in places, and its records, whatever they hold. Raises UserError where it has none."""
+    content, kind, name = _content(path)
+    found = records.parse(content, kind, name, format)
+    if not found:
+        raise UserError(f"{path} is empty: it holds no rows", "Name a file of rows.")
+    return name, found
 
 
 def write(dataset: Dataset, path: str | Path, format: str = "messages") -> None:
-    """Write the rows, whole or not at all; every field that they came in with goes out again."""
-    rows = [formats.row(example, format) for example in dataset]
+    """Write the rows, whole or not at all; every field that they came in with goes out again.
+
+    Raises UserError for a row that the format can't hold. In CSV and TSV, further fields come back as text.
+    """
+    rows = render.rows(dataset, format)
     if str(path) == "-":
-        sys.stdout.write(_jsonl(rows))
+        sys.stdout.write(render.content(rows, "jsonl").decode())
+        sys.stdout.flush()
         return
-    target = Path(path)
-    kind, zipped = _kind(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
-    content = _bytes(rows, kind)
-    partial.write_bytes(gzip.compress(content, mtime=0) if zipped else content)
-    partial.replace(target)
+    kind, zipped = _kind(Path(path))
+    content = render.content(rows, kind)
+    _put(gzip.compress(content, mtime=0) if zipped else content, Path(path))
 
 
-def write_rejects(outcome: Outcome, path: Path) -> None:
-    """Write the dropped rows as JSONL: reason, detail, place, and the text as it came."""
+def write_rejects(outcome: Outcome, path: str | Path) -> None:
+    """Write the dropped rows as JSONL: reason, detail, place, score, the text as it came, the row's other fields."""
     rows = [
-        {"reason": d.reason, "detail": d.detail, "place": d.example.origin.place, "text": d.example.question}
-        for d in outcome.dropped
+        {
+            "reason": reason,
+            "detail": detail,
+            "place": example.origin.place,
+            **({} if score is None else {"score": score}),
+            "text": example.question,
+            **({} if example.answer is None else {"answer": example.answer}),
+            **({"fields": dict(example.meta)} if example.meta else {}),
+        }
+        for example, reason, score, detail in outcome.dropped
     ]
-    path.write_text(_jsonl(rows), encoding="utf-8")
+    _put(render.content(rows, "jsonl"), Path(path))
 
 
-class Broken:
-    """A piece of a file that is not a row: why, and its text as it came."""
-
-    def __init__(self, why: str, text: str) -> None:
-        self.why, self.text = why, text
-
-    def __str__(self) -> str:
-        return self.why
-
-
-def _rows(path: str | Path, name: str) -> Iterator[tuple[str, dict[str, Any] | Broken]]:
-    """(place, row) for every row, broken ones too."""
-    if str(path) == "-":
-        yield from _json(_decoded(sys.stdin.buffer.read(), "standard input"), name)
-        return
-    target = Path(path).expanduser()
-    content, kind = _content(target)
-    if kind == "parquet":
+def _example(record: Record, layout: formats.Layout | None, origin: Origin) -> Example | Drop:
+    reason, detail = record.fault, record.detail
+    if record.row is not None and layout is not None:
         try:
-            frame = pl.read_parquet(io.BytesIO(content))
-        except pl.exceptions.PolarsError as error:
-            raise UserError(f"{path} is not a Parquet file: {error}", "Check how it was written.") from error
-        yield from ((f"{name}:{number}", row) for number, row in enumerate(frame.iter_rows(named=True), 1))
-        return
-    text = _decoded(content, str(path))
-    if kind in ("csv", "tsv"):
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if kind == "tsv" else ",")
-        for row in reader:
-            yield f"{name}:{reader.line_num}", {key: value for key, value in row.items() if key is not None}
-        return
-    yield from _json(text, name)
+            return formats.example(record.row, layout, origin)
+        except formats.RowFault as fault:
+            reason, detail = fault.reason, fault.detail
+    text = record.original
+    start = text.strip()[:SHOWN] + ("…" if len(text.strip()) > SHOWN else "")
+    said = ": ".join(part for part in (origin.place, detail, start) if part)
+    return Drop(Example((Message("user", text),), origin), reason, detail=said)
 
 
-def _json(text: str, name: str) -> Iterator[tuple[str, dict[str, Any] | Broken]]:
-    """A list of rows, an object that wraps one, or an object a line; only line feeds end lines (U+2028 may be text)."""
-    if text.lstrip()[:1] in ("[", "{"):
-        try:
-            whole = json.loads(text)
-        except ValueError:
-            whole = None
-        if isinstance(whole, dict) and (lists := [v for v in whole.values() if _is_table(v)]) and len(whole) < 4:
-            whole = lists[0]
-        if isinstance(whole, list):
-            yield from ((f"{name}:row {i}", _row(row, json.dumps(row))) for i, row in enumerate(whole, 1))
-            return
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                yield f"{name}:{number}", _row(json.loads(line), line)
-            except ValueError as error:
-                yield f"{name}:{number}", Broken(f"broken JSON ({error})", line[:SHOWN])
+def _useless(
+    path: str | Path, layout: formats.Layout | None, dropped: Sequence[Drop], rows: Sequence[formats.Row]
+) -> UserError:
+    first = f"{dropped[0].reason}: {dropped[0].detail}"
+    count = "the row" if len(dropped) == 1 else f"none of the {len(dropped):,} rows"
+    problem = (
+        f"{path}: {count} can{'not' if len(dropped) == 1 else ''} be used{f' as {layout}' if layout else ''}; {first}"
+    )
+    fields = ", ".join(sorted({field for row in rows[:LOOKED_AT] for field in row}))
+    if not fields:
+        return UserError(problem, 'A row is a JSON object, for example {"prompt": "…", "completion": "…"}')
+    return UserError(problem, f"Its fields: {fields}. Known formats: {', '.join(formats.FORMATS)}; say --format.")
 
 
-def _row(value: Any, text: str) -> dict[str, Any] | Broken:
-    return value if isinstance(value, dict) else Broken("not a JSON object", text[:SHOWN])
-
-
-def _is_table(value: Any) -> bool:
+def _note(name: str, kept: int, dropped: Sequence[Drop], layout: formats.Layout | None, how: str) -> str:
+    count = f"{kept:,} of {kept + len(dropped):,} rows" if dropped else f"{kept:,} rows"
+    note = f"{name}: {count}, format {layout.name if layout else '?'} ({how})"
+    if layout and layout.fields:
+        note += f", {layout.fields}"
+    if not dropped:
+        return note
     return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(row, dict) and not {"role", "from"} & set(row) for row in value)
+        f"{note}; {len(dropped):,} can't be used, the first at {dropped[0].example.origin.place}: {dropped[0].reason}"
     )
 
 
-def _content(path: Path) -> tuple[bytes, str]:
-    kind, zipped = _kind(path)
+def _content(path: str | Path) -> tuple[bytes, str, str]:
+    """The bytes of a file, unzipped; its kind; and its name in places."""
+    if str(path) == "-":
+        return _unzipped(sys.stdin.buffer.read(), "stdin", False), "jsonl", "stdin"
+    target = Path(path).expanduser()
+    if target.is_dir():
+        inside = sorted(file.name for file in target.iterdir() if file.suffix != ".gz" and file.suffix[1:] in KINDS)
+        hint = f"Name a file in it, for example {target / inside[0]}" if inside else "Name a file of rows."
+        raise UserError(f"{path} is a folder", hint)
     try:
-        content = path.read_bytes()
-        return (gzip.decompress(content) if zipped else content), kind
+        content = target.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist", "Check the path.") from None
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder", "Name a file of rows.") from None
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise UserError(f"{path} is not a whole gzip file: {error}", "Check how it was written.") from error
+        siblings = [file.name for file in target.parent.iterdir()] if target.parent.is_dir() else []
+        hint = nearest(target.name, siblings) if 0 < len(siblings) < 20 else "Check the path."
+        raise UserError(f"{path} does not exist", hint) from None
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}", "Check its permissions.") from error
+    kind, zipped = _kind(target)
+    return _unzipped(content, str(path), zipped), kind, target.name
+
+
+def _unzipped(content: bytes, name: str, zipped: bool) -> bytes:
+    if not zipped and content[:2] != GZIP:
+        return content
+    try:
+        return gzip.decompress(content)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{name} is not a whole gzip file: {error}", f"Check it: gzip -t {name}") from error
 
 
 def _kind(path: Path) -> tuple[str, bool]:
-    zipped = path.suffix == ".gz"
-    kind = (path.with_suffix("") if zipped else path).suffix.lstrip(".").lower()
-    if kind not in KINDS and not path.is_dir():
-        raise UserError(f"{path} is no kind of file that leaven knows", f"Known: {', '.join(KINDS)}, and .gz of each.")
-    return kind, zipped
-
-
-def _decoded(content: bytes, path: str) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
+    zipped = path.suffix.lower() == ".gz"
+    suffix = (path.with_suffix("") if zipped else path).suffix.lstrip(".").lower()
+    if suffix not in KINDS:
         raise UserError(
-            f"{path} is not UTF-8: byte {error.start}, line {line}", "Convert it: iconv -f latin1 -t utf-8."
-        ) from error
+            f"{path} has no suffix that leaven knows",
+            f"Known: {', '.join(f'.{known}' for known in KINDS)}, and .gz of each. Rename the file.",
+        )
+    return KINDS[suffix], zipped
 
 
-def _bytes(rows: list[dict[str, Any]], kind: str) -> bytes:
-    if kind == "jsonl":
-        return _jsonl(rows).encode()
-    if kind == "json":
-        return json.dumps(rows, ensure_ascii=False, indent=1, default=str).encode()
-    buffer = io.BytesIO()
-    if kind == "parquet":
-        pl.DataFrame(rows, infer_schema_length=None).write_parquet(buffer)
-        return buffer.getvalue()
-    names = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, names, delimiter="\t" if kind == "tsv" else ",")
-    writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
-    return text.getvalue().encode()
-
-
-def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
-
-
-def _jsonl(rows: Iterable[dict[str, Any]]) -> str:
-    return "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+def _put(content: bytes, path: Path) -> None:
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        if partial.is_file():
+            partial.unlink()
+        raise UserError(f"{path} can't be written: {error.strerror}", "Name another file: --out FILE") from error

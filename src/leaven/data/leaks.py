@@ -1,136 +1,183 @@
-"""Find test rows that training has seen, and pool rows that a test asks about; before anything is trained.
+"""The guard against test rows that training has seen, and against pool rows that give a test away.
 
-Two questions overlap when they are the same (`exact`), the same but for case, punctuation and blanks (`normalised`),
-have a line in common (`line`: a question often stands inside a longer prompt), or share most n-grams (`ngram`).
+Two prompts (without system turns) overlap, in this order, when
 
-Prompts are built from templates, and what a template says is no leak. So lines and n-grams count only where they tell
-rows apart: what stands in more than one row of twenty of either set (and in more than five rows) is left out. Lines of
-fewer than four words are left out as well.
+1. they are equal: `exact`;
+2. they are equal but for case, punctuation and space: `normalised`;
+3. a line of one, with or without its label ("Question: …"), is a line of the other: `line`. A sentence inside a
+   longer line counts too, where all that the two share is half of what the shorter one has of its own;
+4. half of the n-grams that the shorter one has of its own are in the other: `ngram`.
+
+All prompts of a set may begin with the same instructions, or ask in one of a few templates. What a text has *of its
+own* is therefore told by document frequency. A piece (a line, cut after its label and at the ends of sentences) is
+boilerplate where more than a twentieth of the different prompts of any set have it (at least 3, at most 10 of them): it
+proves nothing. Between that and two prompts, a piece proves something only where no other piece of the row is rarer:
+"What is the capital of Peru? Answer in one word." is known by its question, though other rows ask it too, and not by
+its request. So a question of five words is found in a prompt that begins with 1,500 letters of instructions, and two
+rows that share no more than a template are left in peace.
+
+A test row that overlaps with train leaves its test. A pool row that overlaps with a test row, or that is equal (1, 2)
+to a train prompt, leaves the pool. All look-ups are by hash: time grows with the number of words.
 """
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from leaven.data.passages import Commonness, Text, Texts
 from leaven.dataset import Dataset
 from leaven.recipe import LeaksSection
-from leaven.types import Drop, Example
+from leaven.types import Drop
 
-COMMON_ROWS, COMMON_SHARE, LINE_WORDS = 5, 0.05, 4
-_GAP = re.compile(r"[\W_]+")
+
+class Match(NamedTuple):
+    """An overlap: row number `row` of `where` (a test's name, or "pool") with the row `source` of `against`."""
+
+    where: str
+    row: int
+    kind: str
+    against: str
+    source: str
+    evidence: str
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What is left, and every row that was taken out with where it stood (the test's name, or "pool")."""
+    """What is left of the tests and the pool; `dropped` pairs every row that left with where it was."""
 
-    tests: Mapping[str, Dataset]
+    tests: dict[str, Dataset]
     pool: Dataset | None
-    dropped: tuple[tuple[str, Drop], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A question in the forms that are compared."""
-
-    exact: str
-    whole: str
-    lines: frozenset[str]
-    ngrams: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Index:
-    """Every form of every question of a set, and in which rows each stands."""
-
-    rows: Mapping[tuple[str, object], tuple[int, ...]]
-    common: frozenset[tuple[str, object]]
-    sizes: tuple[int, ...]
-    places: tuple[str, ...]
+    dropped: tuple[tuple[str, Drop], ...] = ()
+    matches: tuple[Match, ...] = ()
 
 
 def guard(train: Dataset, tests: Mapping[str, Dataset], pool: Dataset | None, config: LeaksSection) -> Guarded:
-    """Tests without rows that overlap with `train`, and the pool without rows that overlap with a test that is left."""
-    dropped: list[tuple[str, Drop]] = []
-    left: dict[str, Dataset] = {}
-    for name, test in tests.items():
-        left[name], gone = _without(test, train, "a training row", config)
-        dropped += [(name, drop) for drop in gone]
-    if pool is not None and left:
-        asked = sum(list(left.values())[1:], start=next(iter(left.values())))
-        pool, gone = _without(pool, asked, "a test row", config)
-        dropped += [("pool", drop) for drop in gone]
-    return Guarded(left, pool, tuple(dropped))
+    """The tests without rows that overlap with train, and the pool without rows that overlap with a test or train.
+
+    The pool is compared with every test row, also with those that have left their test. A test may come back empty.
+    """
+    if not config.enabled:
+        return Guarded(dict(tests), pool)
+    data = [("train", train), *tests.items(), *([("pool", pool)] if pool is not None else [])]
+    texts = [Texts(rows, config.ngram, config.common) for _, rows in data]
+    commonness = Commonness(texts)
+    seen, *others = [_Index(name, each, commonness, config) for (name, _), each in zip(data, texts, strict=True)]
+    asked = others[: len(tests)]
+    matches = [match for test in asked for match in _matches(test, [seen], [], config)]
+    matches += [match for rows in others[len(tests) :] for match in _matches(rows, asked, [seen], config)]
+    found: dict[str, dict[int, Match]] = defaultdict(dict)
+    for match in matches:
+        found[match.where][match.row] = match
+    left = {name: _without(test, found[name]) for name, test in tests.items()}
+    dropped = [(where, _drop(data, match)) for where, data in tests.items() for match in found[where].values()]
+    if pool is not None:
+        dropped += [("pool", _drop(pool, match)) for match in found["pool"].values()]
+        pool = _without(pool, found["pool"])
+    return Guarded(left, pool, tuple(dropped), tuple(matches))
 
 
-def _without(rows: Dataset, seen: Dataset, what: str, config: LeaksSection) -> tuple[Dataset, list[Drop]]:
-    """The rows that overlap with none of `seen`, and the others with the row that they overlap with."""
-    texts = [_text(row, config.ngram) for row in rows]
-    index = _indexed([_text(row, config.ngram) for row in seen], [_place(row) for row in seen])
-    common = _indexed(texts, [""] * len(texts)).common | index.common
-    kept: list[int] = []
-    dropped: list[Drop] = []
-    for number, (row, text) in enumerate(zip(rows, texts, strict=True)):
-        match = _match(text, index, common, config.share)
-        if match is None:
-            kept.append(number)
-        else:
-            kind, place = match
-            dropped.append(Drop(row, f"overlaps with {what} ({kind})", detail=place))
-    return rows.rows(kept, "leak check"), dropped
+class _Index:
+    """A set's texts, and in which of them every prompt, telling passage and n-gram stands."""
+
+    def __init__(self, name: str, texts: Texts, commonness: Commonness, config: LeaksSection) -> None:
+        self.name, self.texts, self.commonness = name, texts, commonness
+        self.exact = {text.exact: number for number, text in reversed(list(enumerate(self.texts.texts)))}
+        self.folded = {text.folded: number for number, text in reversed(list(enumerate(self.texts.texts)))}
+        self._config = config
+        self._passages: dict[str, list[tuple[int, bool]]] | None = None
+        self._grams: dict[str, list[int]] | None = None
+
+    @property
+    def passages(self) -> dict[str, list[tuple[int, bool]]]:
+        """Passage → the rows that it identifies, and whether it is a whole line there."""
+        if self._passages is None:
+            self._passages = defaultdict(list)
+            for number, text in enumerate(self.texts.texts):
+                for passage in text.passages(self._config.passage):
+                    if self.commonness.identifies(passage, text):
+                        self._passages[passage.text].append((number, passage.whole))
+        return self._passages
+
+    @property
+    def grams(self) -> dict[str, list[int]]:
+        """N-gram → the rows that have it."""
+        if self._grams is None:
+            self._grams = defaultdict(list)
+            for number, text in enumerate(self.texts.texts):
+                for gram in text.grams(self._config.ngram):
+                    self._grams[gram].append(number)
+        return self._grams
 
 
-def _match(text: _Text, index: _Index, common: frozenset[tuple[str, object]], share: float) -> tuple[str, str] | None:
-    """The kind of overlap and the row that it is with, or None."""
-    for kind, form in (("exact", text.exact), ("normalised", text.whole)):
-        if found := index.rows.get((kind, form)):
-            return kind, index.places[found[0]]
-    for line in sorted(text.lines):
-        if ("line", line) not in common and (found := index.rows.get(("line", line))):
-            return "line", index.places[found[0]]
-    telling = [ngram for ngram in text.ngrams if ("ngram", ngram) not in common]
-    hits = Counter(row for ngram in telling for row in index.rows.get(("ngram", ngram), ()))
-    for row, count in hits.most_common(1):
-        if count >= share * min(len(telling), index.sizes[row]):
-            return "ngram", index.places[row]
+def _matches(
+    asked: _Index, against: Sequence[_Index], equal_only: Sequence[_Index], config: LeaksSection
+) -> list[Match]:
+    """The first match of each row of `asked`, if it has one."""
+    found: list[Match] = []
+    for number, text in enumerate(asked.texts.texts):
+        match = next((m for i in (*against, *equal_only) if (m := _equal(asked.name, number, text, i))), None)
+        match = match or next((m for i in against if (m := _passage(asked, number, text, i, config))), None)
+        match = match or next((m for i in against if (m := _grams(asked, number, text, i, config))), None)
+        if match:
+            found.append(match)
+    return found
+
+
+def _equal(where: str, number: int, text: Text, other: _Index) -> Match | None:
+    for kind, key, index in (("exact", text.exact, other.exact), ("normalised", text.folded, other.folded)):
+        if key in index and (key or kind == "exact"):
+            return Match(where, number, kind, other.name, other.texts.places[index[key]], key)
     return None
 
 
-def _indexed(texts: list[_Text], places: list[str]) -> _Index:
-    rows: dict[tuple[str, object], list[int]] = {}
-    for number, text in enumerate(texts):
-        for form in _forms(text):
-            rows.setdefault(form, []).append(number)
-    limit = max(COMMON_ROWS, COMMON_SHARE * len(texts))
-    common = frozenset(form for form, found in rows.items() if len(found) > limit)
-    sizes = tuple(sum(("ngram", ngram) not in common for ngram in text.ngrams) for text in texts)
-    return _Index({form: tuple(found) for form, found in rows.items()}, common, sizes, tuple(places))
+def _passage(asked: _Index, number: int, text: Text, other: _Index, config: LeaksSection) -> Match | None:
+    for passage in text.passages(config.passage):
+        rows = other.passages.get(passage.text)
+        # Boilerplate of either set is none of the evidence.
+        if not rows or not asked.commonness.identifies(passage, text):
+            continue
+        for row, whole in rows:
+            share = _share(text, other.texts.texts[row], asked.commonness)
+            if (whole and passage.whole) or share >= config.share:
+                return Match(asked.name, number, "line", other.name, other.texts.places[row], passage.text, share)
+    return None
 
 
-def _forms(text: _Text) -> Iterator[tuple[str, object]]:
-    yield "exact", text.exact
-    yield "normalised", text.whole
-    yield from (("line", line) for line in text.lines)
-    yield from (("ngram", ngram) for ngram in text.ngrams)
+def _share(text: Text, other: Text, commonness: Commonness) -> float:
+    """How much of the words that the shorter one has of its own both have."""
+    own, theirs = ({p for p in each.pieces if not commonness.is_boilerplate(p)} for each in (text, other))
+    return _words(own & theirs) / max(min(_words(own), _words(theirs)), 1)
 
 
-def _text(row: Example, n: int) -> _Text:
-    exact = "\n".join(message.content for message in row.prompt)
-    whole = _normal(exact)
-    words = whole.split()
-    lines = frozenset(line for part in exact.split("\n") if (line := _normal(part)).count(" ") >= LINE_WORDS - 1)
-    return _Text(exact, whole, lines, frozenset(_ngrams(words, n)))
+def _words(pieces: set[str]) -> int:
+    return sum(piece.count(" ") + 1 for piece in pieces)
 
 
-def _ngrams(words: list[str], n: int) -> Iterable[int]:
-    """Hashes: a pool of a million rows would not fit as text."""
-    return (hash(tuple(words[i : i + n])) for i in range(len(words) - n + 1))
+def _grams(asked: _Index, number: int, text: Text, other: _Index, config: LeaksSection) -> Match | None:
+    grams = text.grams(config.ngram)
+    if not any(gram in other.grams for gram in grams):
+        return None
+    own = {gram for gram in grams if _tells(gram, asked, other)}
+    rows = Counter(row for gram in own for row in other.grams.get(gram, ()))
+    for row, shared in rows.most_common(1):
+        theirs = sum(_tells(gram, asked, other) for gram in other.texts.texts[row].grams(config.ngram))
+        share = shared / min(len(own), theirs)
+        if share >= config.share:
+            evidence = next(gram for gram in sorted(own) if row in other.grams.get(gram, ()))
+            return Match(asked.name, number, "ngram", other.name, other.texts.places[row], evidence, share)
+    return None
 
 
-def _normal(text: str) -> str:
-    return _GAP.sub(" ", text.casefold()).strip()
+def _tells(gram: str, asked: _Index, other: _Index) -> bool:
+    return all(texts.gram_counts[gram] <= texts.limit for texts in (asked.texts, other.texts))
 
 
-def _place(row: Example) -> str:
-    return row.origin.place or row.id
+def _without(data: Dataset, found: Mapping[int, Match]) -> Dataset:
+    return data.rows([number for number in range(len(data)) if number not in found], "leaks.guard")
+
+
+def _drop(data: Dataset, match: Match) -> Drop:
+    what = "a training row" if match.against == "train" else "a test row"
+    return Drop(data[match.row], f"overlaps with {what} ({match.kind})", match.share, match.source)

@@ -29,13 +29,13 @@ def write(folder: Path) -> Path:
     cells = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("cells/*/cell.json"))]
     scores = pl.read_parquet(folder / "scores.parquet")
     drawn = _charts(summary, scores, cells, folder)
-    html = _environment().get_template("page.html.jinja").render(
+    html = templates().get_template("page.html.jinja").render(
         summary=summary,
         cells=cells,
         best=tables.best(summary),
         lines=list(tables.lines(summary)),
         percent=tables.percent,
-        charts={name: {"svg": Markup(svg), "json": _script(spec)} for name, (spec, svg) in drawn.items()},
+        charts={name: {"svg": Markup(svg), "json": script(spec)} for name, (spec, svg) in drawn.items()},
         bundle=Markup(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")) if drawn else "",
         samples=_samples(folder, summary["methods"]),
         dropped=_dropped(folder),
@@ -93,7 +93,7 @@ def _dropped(folder: Path) -> dict[str, Any]:
     return {"counts": counts.to_dicts(), "rows": frame.head(20).to_dicts(), "total": frame.height}
 
 
-def _script(value: Any) -> Markup:
+def script(value: Any) -> Markup:
     """JSON that can stand in a script element: nothing in it can close the element or open another."""
     text = json.dumps(value)
     for character in "<>&\u2028\u2029":
@@ -101,5 +101,6 @@ def _script(value: Any) -> Markup:
     return Markup(text)
 
 
-def _environment() -> Environment:
+def templates() -> Environment:
+    """The templates of the reports: they escape all text, and a name that is not there is an error."""
     return Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)

@@ -1,5 +1,6 @@
 """An adapter on disk: LoRA weights, tokenizer, the token's rows, and a card on how to load it with plain peft."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def save(model: Any, tokenizer: Any, folder: Path, base: str, token: TokenSectio
     folder.mkdir(parents=True, exist_ok=True)
     # False: the whole embedding would be written beside a few trained rows; ROWS_FILE holds those that matter.
     model.save_pretrained(folder, save_embedding_layers=False)
-    tokenizer.save_pretrained(folder)
+    _published(tokenizer).save_pretrained(folder)
     save_file(_rows(model, tokenizer.convert_tokens_to_ids(token.text)), folder / ROWS_FILE)
     (folder / "README.md").write_text(card(base, folder, token), encoding="utf-8")
 
@@ -67,7 +68,16 @@ def merge(adapter: Path, out: Path, base: str, trust_remote_code: bool = False) 
     with quiet_peft():
         merged = loaded.model.merge_and_unload()
     merged.save_pretrained(out)
-    loaded.tokenizer.save_pretrained(out)
+    _published(loaded.tokenizer).save_pretrained(out)
+
+
+def _published(tokenizer: Any) -> Any:
+    """The tokenizer without the padding token that `weights/load` lends to one that has none."""
+    if tokenizer.init_kwargs.get("pad_token") is not None:
+        return tokenizer
+    bare = copy.deepcopy(tokenizer)
+    bare.pad_token = None
+    return bare
 
 
 def _untie(model: Any) -> None:

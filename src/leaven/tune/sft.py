@@ -4,28 +4,25 @@ import math
 import shutil
 import time
 import warnings
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset as ArrowDataset
-from peft import LoraConfig, get_peft_model
-from torch.nn import functional
-from transformers import PrinterCallback, TrainerCallback, set_seed
-from transformers.trainer_utils import get_last_checkpoint
-from trl import SFTConfig, SFTTrainer
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import set_seed
+from trl import SFTConfig
 
 from leaven.dataset import Dataset
 from leaven.errors import UserError
 from leaven.recipe import TuneSection
 from leaven.tune import batches, mask
+from leaven.tune.trainer import OnStep, Trainer, Watch, is_input_row, is_token_row
 from leaven.types import Drop
 from leaven.weights.load import Loaded, quiet_peft
-
-OnStep = Callable[[int, int, float, int], None]
-"""Called after each optimiser step with the step, all steps, the loss, and the real tokens seen so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,60 +48,83 @@ def fit(
     folder: Path,
     on_step: OnStep | None = None,
 ) -> Tuned:
-    """Tune an adapter on the rows, in their order; `folder` holds checkpoints from which a killed training goes on."""
+    """Tune an adapter on the rows, in their order; `folder` holds checkpoints from which a killed training goes on.
+
+    A model that has an adapter goes on with it. Rows that can't be trained on come back in `dropped`. Raises UserError
+    when none is left, and for target modules that the model doesn't have.
+    """
+    began = time.perf_counter()
     rows, dropped = _encode(loaded, data, config)
     if not rows:
-        raise UserError("no row is left to train on", f"All {len(data)} were dropped: {dropped[0].reason}.")
-    set_seed(seed)
-    model = adapt(loaded.model, config, token_id)
+        raise UserError("no row is left to train on", _why(dropped))
     plan = _plan(len(rows), config)
-    trainer = _Trainer(
-        model=model,
-        args=_arguments(config, plan, seed, folder),
-        train_dataset=ArrowDataset.from_list(rows),
-        processing_class=loaded.tokenizer,
-        data_collator=_collator(config, loaded.tokenizer.pad_token_id),
-        callbacks=[_Watch(on_step)] if on_step else [],
+    order = batches.Order(
+        [len(row["input_ids"]) for row in rows], plan.step_rows, seed, sort=config.batching != "random"
     )
-    trainer.setup = (config, plan, seed, [len(row["input_ids"]) for row in rows])
-    trainer.remove_callback(PrinterCallback)
-    began = time.perf_counter()
+    set_seed(seed)
+    model = adapt(loaded.model, config, token_id, answered=any(token_id in row["labels"] for row in rows))
     with warnings.catch_warnings():
         # torch's scheduler and data loader warn about things that transformers decides (pin_memory without a GPU …).
         warnings.simplefilter("ignore")
+        trainer = Trainer(
+            model=model,
+            args=_arguments(config, plan, seed, folder),
+            train_dataset=ArrowDataset.from_list(rows),
+            processing_class=loaded.tokenizer,
+            data_collator=_collator(config, loaded.tokenizer.pad_token_id),
+            callbacks=[Watch(on_step, order)] if on_step else [],
+            order=order,
+            token_learning_rate=config.token_learning_rate,
+        )
         trainer.train(resume_from_checkpoint=_checkpoint(folder) if config.save_steps else None)
     shutil.rmtree(folder, ignore_errors=True)  # the adapter is whole: there is nothing left to resume
-    model.eval()
-    tokens, trained = trainer.seen
-    return Tuned(model, plan.steps, tokens, trained, time.perf_counter() - began, tuple(trainer.losses), tuple(dropped))
+    trained = [sum(label != batches.IGNORED for label in row["labels"]) for row in rows]
+    return Tuned(
+        model=trainer.released(),
+        steps=plan.steps,
+        tokens=order.seen(order.lengths, plan.steps),
+        trained_tokens=order.seen(trained, plan.steps),
+        seconds=time.perf_counter() - began,
+        losses=tuple(float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry),
+        dropped=tuple(dropped),
+    )
 
 
-def adapt(model: Any, config: TuneSection, token_id: int | None) -> Any:
-    """The model with an untrained adapter; with a token learning rate, the token's row is trained as itself.
+def adapt(model: Any, config: TuneSection, token_id: int | None, answered: bool = False) -> Any:
+    """The model with an untrained adapter, or with the one that it has, ready to learn.
 
-    Raises UserError for target modules that the model doesn't have.
+    With a token learning rate, the token's row of the embedding is trained as itself; that of an untied output layer
+    only where some answer holds the token (`answered`). Raises UserError for target modules that the model lacks.
     """
+    if not isinstance(model, PeftModel):
+        with quiet_peft():
+            return get_peft_model(model, _lora(model, config, token_id, answered))
+    for name, weight in model.named_parameters():
+        if is_token_row(name):
+            weight.requires_grad_(config.token_learning_rate is not None and (answered or is_input_row(name)))
+        else:
+            weight.requires_grad_("lora_" in name)
+    return model
+
+
+def _lora(model: Any, config: TuneSection, token_id: int | None, answered: bool) -> LoraConfig:
     named = dict(model.named_modules())
     endings = {name.rpartition(".")[2] for name in named}
     if missing := [name for name in config.target_modules if name not in endings]:
         linear = sorted({n.rpartition(".")[2] for n, layer in named.items() if isinstance(layer, torch.nn.Linear)})
         raise UserError(f"tune.target_modules: the model has no {', '.join(missing)}", f"It has {', '.join(linear)}.")
-    rows = None
-    if token_id is not None and config.token_learning_rate is not None:
-        table = model.get_input_embeddings()
-        rows = {next(name for name, layer in named.items() if layer is table).rpartition(".")[2]: [token_id]}
-    with quiet_peft():
-        return get_peft_model(
-            model,
-            LoraConfig(
-                r=config.lora_r,
-                lora_alpha=config.lora_alpha,
-                lora_dropout=config.lora_dropout,
-                target_modules=list(config.target_modules),
-                trainable_token_indices=rows,
-                task_type="CAUSAL_LM",
-            ),
-        )
+    tables = [model.get_input_embeddings()]
+    if answered and model.get_output_embeddings().weight is not tables[0].weight:
+        tables.append(model.get_output_embeddings())
+    rows = {name.rpartition(".")[2]: [token_id] for table in tables for name, layer in named.items() if layer is table}
+    return LoraConfig(
+        r=config.lora_r,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=config.lora_dropout,
+        target_modules=list(config.target_modules),
+        trainable_token_indices=rows if token_id is not None and config.token_learning_rate is not None else None,
+        task_type="CAUSAL_LM",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +134,10 @@ class _Plan:
     pass_rows: int
     passes: int
     steps: int
+
+    @property
+    def step_rows(self) -> int:
+        return self.pass_rows * self.passes
 
 
 def _plan(rows: int, config: TuneSection) -> _Plan:
@@ -136,7 +160,11 @@ def _encode(loaded: Loaded, data: Dataset, config: TuneSection) -> tuple[list[di
         if example.answer is None:
             dropped.append(Drop(example, "no answer"))
             continue
-        encoded = mask.encode(loaded.tokenizer, example)
+        try:
+            encoded = mask.encode(loaded.tokenizer, example)
+        except UserError as error:
+            dropped.append(Drop(example, "the chat template does not take it", detail=error.problem))
+            continue
         if len(encoded.input_ids) > longest:
             dropped.append(Drop(example, f"longer than {longest} tokens", float(len(encoded.input_ids))))
             continue
@@ -144,6 +172,12 @@ def _encode(loaded: Loaded, data: Dataset, config: TuneSection) -> tuple[list[di
         labels = [token if trained else batches.IGNORED for token, trained in pairs]
         rows.append({"input_ids": encoded.input_ids, "labels": labels})
     return rows, dropped
+
+
+def _why(dropped: Sequence[Drop]) -> str:
+    reasons = Counter(f"{drop.reason} ({drop.detail})" if drop.detail else drop.reason for drop in dropped)
+    said = "; ".join(f"{count:,} rows: {reason}" for reason, count in reasons.most_common(3))
+    return f"All {len(dropped):,} were dropped: {said}."
 
 
 def _arguments(config: TuneSection, plan: _Plan, seed: int, folder: Path) -> SFTConfig:
@@ -162,11 +196,13 @@ def _arguments(config: TuneSection, plan: _Plan, seed: int, folder: Path) -> SFT
         packing=False,
         bf16=gpu and config.dtype in ("auto", "bfloat16"),
         fp16=gpu and config.dtype == "float16",
+        use_cpu=not gpu,
+        dataloader_pin_memory=gpu,
         activation_checkpointing=config.gradient_checkpointing,
         seed=seed,
         report_to="none",
         disable_tqdm=True,
-        logging_strategy="no",
+        logging_steps=1,
         save_strategy="steps" if config.save_steps else "no",
         save_steps=max(1, config.save_steps),
         save_total_limit=1,
@@ -180,75 +216,6 @@ def _collator(config: TuneSection, pad_id: int) -> Callable[[list[dict[str, Any]
 
 
 def _checkpoint(folder: Path) -> str | None:
-    return get_last_checkpoint(str(folder)) if folder.is_dir() else None
-
-
-class _Watch(TrainerCallback):  # type: ignore[misc]
-    """Tells after each step how far the training is."""
-
-    def __init__(self, on_step: OnStep) -> None:
-        self.on_step = on_step
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        trainer = _Watch.trainer_of(kwargs)
-        loss = trainer.losses[-1] if trainer and trainer.losses else math.nan
-        self.on_step(state.global_step, state.max_steps, loss, trainer.seen[0] if trainer else 0)
-
-    @staticmethod
-    def trainer_of(kwargs: dict[str, Any]) -> "_Trainer | None":
-        """The trainer hangs on the model, since callbacks are not given it."""
-        return getattr(kwargs.get("model"), "leaven_trainer", None)
-
-
-class _Trainer(SFTTrainer):  # type: ignore[misc]
-    """trl's trainer with our order of rows, our groups of parameters, and logits only where there is loss."""
-
-    setup: tuple[TuneSection, _Plan, int, list[int]]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.losses: list[float] = []
-        self.seen = (0, 0)
-        self._step: tuple[int, float] = (-1, 0.0)
-        self.model.leaven_trainer = self
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> batches.Order:
-        config, plan, seed, lengths = self.setup
-        return batches.Order(lengths, plan.pass_rows * plan.passes, seed, sort=config.batching != "random")
-
-    def create_optimizer(self, model: Any = None) -> Any:
-        config = self.setup[0]
-        named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
-        token = [p for name, p in named if "trainable_tokens" in name]
-        rest = [p for name, p in named if "trainable_tokens" not in name]
-        groups: list[dict[str, Any]] = [{"params": rest, "weight_decay": config.weight_decay}]
-        if token:
-            groups.append({"params": token, "lr": config.token_learning_rate, "weight_decay": 0.0})
-        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
-        return self.optimizer
-
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        labels = inputs.pop("labels")
-        target = functional.pad(labels, (0, 1), value=batches.IGNORED)[:, 1:]  # (rows, tokens): what each must predict
-        columns = (target != batches.IGNORED).any(0).nonzero().squeeze(1)
-        logits = model(**inputs, use_cache=False, logits_to_keep=columns).logits  # (rows, columns, vocabulary)
-        total = functional.cross_entropy(
-            logits.float().flatten(0, 1), target[:, columns].flatten(), ignore_index=batches.IGNORED, reduction="sum"
-        )
-        count = num_items_in_batch if num_items_in_batch is not None else (target != batches.IGNORED).sum()
-        loss = total / count
-        self._note(loss.item(), inputs, int((target != batches.IGNORED).sum()))
-        return loss
-
-    def _note(self, loss: float, inputs: dict[str, Any], trained: int) -> None:
-        real = inputs["attention_mask"].sum() if "attention_mask" in inputs else inputs["input_ids"].numel()
-        self.seen = (self.seen[0] + int(real), self.seen[1] + trained)
-        step = self.state.global_step
-        if step == self._step[0]:
-            self._step = (step, self._step[1] + loss)
-            self.losses[-1] = self._step[1]
-        else:
-            self._step = (step, loss)
-            self.losses.append(loss)
+    """The newest whole checkpoint: trainer_state.json is written last, so one without it was cut off."""
+    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None

@@ -56,7 +56,7 @@ def load(
 def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
     """The fast tokenizer at `path`, padding on the left; its padding token, where it has none, is its end token.
 
-    `tune/adapter.save` starts from the tokenizer as published, so that this padding token is never written.
+    `tune/adapter` never writes this padding token.
     """
     with _foreign_errors(path):
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)

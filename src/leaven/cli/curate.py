@@ -1,0 +1,110 @@
+"""`leaven curate`: keep the rows that a selector chooses."""
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from leaven import plugs
+from leaven.errors import UserError
+
+CONTEXT_FLAGS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "seed": (("seed", "0", "Another seed, another draw."),),
+    "vectors": (
+        ("embedder", "lsa", "Makes the embeddings: lsa, st:MODEL, openai:MODEL, or a .py file of yours."),
+        ("embeddings", "", "Embeddings that are there already, one row each: FILE.npy, or FILE.parquet:COLUMN."),
+        ("embed_text", "all", "What of a row is embedded: all (instruction, input, output), question or answer."),
+    ),
+    "llm": (("llm", "", "The engine that is asked, for example hf:MODEL or scripted:FILE."),),
+    "model": (("model", "lab", "The causal model that measures: a folder, a hub id, or lab."),),
+}
+
+
+class _Selectors(TyperGroup):
+    """A command for each selector, its flags taken from the fields of its `Config`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return plugs.names("curate")
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = typer.Typer(add_completion=False)
+        module = plugs.load("curate", cmd_name)
+        example = f"Example: leaven curate {cmd_name} data.jsonl -o kept.jsonl"
+        command.command(cmd_name, help=module.__doc__, epilog=example)(_command(module, Path(cmd_name).stem))
+        return get_command(command)
+
+
+app = typer.Typer(cls=_Selectors, add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def curate() -> None:
+    """Keep the rows that a selector chooses; the others are in OUT.rejects.jsonl, each with its reason.
+
+    A selector of your own is named by its path: leaven curate ./mine.py data.jsonl -o kept.jsonl
+    """
+
+
+def _command(module: ModuleType, name: str) -> Any:
+    """A function with a parameter for each flag of the selector; typer reads its signature."""
+
+    def command(**flags: Any) -> None:
+        carry_out(module, name, flags)
+
+    command.__signature__ = inspect.Signature(list(_parameters(module)))  # type: ignore[attr-defined]
+    return command
+
+
+def _parameters(module: ModuleType) -> Iterator[inspect.Parameter]:
+    yield _flag("data", str, inspect.Parameter.empty, typer.Argument(help="A file of rows."))
+    about = typer.Option("--out", "-o", help="Where to write the rows that are kept.")
+    yield _flag("out", str, inspect.Parameter.empty, about)
+    for field, info in module.Config.model_fields.items():
+        default = info.get_default(call_default_factory=True)
+        yield _flag(field, info.annotation, default, typer.Option(help=info.description))
+    for need in getattr(module, "NEEDS", ()):
+        for flag, value, help in CONTEXT_FLAGS[need]:
+            kind: type = int if flag == "seed" else str
+            yield _flag(flag, kind, kind(value), typer.Option(help=help))
+    yield _flag("to", str, "messages", typer.Option(help="The format to write: messages, alpaca, sharegpt …"))
+    yield _flag("format", str, "auto", typer.Option(help="The format of the rows."))
+
+
+def _flag(name: str, kind: Any, default: Any, info: Any) -> inspect.Parameter:
+    annotation = Annotated[kind, info]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
+    """Read the rows, select, write what is kept and what is not."""
+    from leaven.cli.work import selection
+    from leaven.data import files
+
+    data = files.read(flags["data"], flags["format"])
+    config = _config(module, flags)
+    outcome = module.select(data.kept, config, selection(flags))
+    out = flags["out"]
+    files.write(outcome.kept, out, flags["to"])
+    rejects = outcome.dropped + data.dropped
+    if rejects:
+        files.write_rejects(type(outcome)(outcome.kept, rejects), Path(out + ".rejects.jsonl"))
+    for note in (*data.notes, *outcome.notes):
+        print(note, file=sys.stderr)
+    print(f"{name}: {outcome.summary()}. Rows: {out}")
+    if rejects:
+        print(f"The others, each with its reason: {out}.rejects.jsonl")
+
+
+def _config(module: ModuleType, flags: dict[str, Any]) -> Any:
+    try:
+        return module.Config(**{field: flags[field] for field in module.Config.model_fields})
+    except ValidationError as error:
+        faults = [f"--{str(e['loc'][0]).replace('_', '-')} is {e['input']!r}: {e['msg']}" for e in error.errors()]
+        raise UserError("; ".join(faults), "leaven curate NAME --help tells what each flag takes.") from None

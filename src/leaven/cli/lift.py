@@ -1,0 +1,106 @@
+"""`leaven lift`: from an instruction dataset to a small excellent one."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from leaven.lift.plan import Plan
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Example: leaven lift data.jsonl --llm openai:gpt-4o --rounds 2 --keep-variety 0.2 --n 10000 "
+    "--out runs/lifted"
+)
+def lift(
+    context: typer.Context,
+    data: Annotated[str, typer.Argument(help="The rows (not with --from).")] = "",
+    llm: Annotated[
+        str, typer.Option(help="The engine that answers anew, rewrites and judges; '': expand nothing.")
+    ] = "",
+    judge: Annotated[str, typer.Option(help="The engine that judges, where it is another.")] = "",
+    rounds: Annotated[int, typer.Option(min=0, help="Rounds of rewriting.")] = 2,
+    reanswer: Annotated[bool, typer.Option(help="Answer the original questions anew.")] = True,
+    against: Annotated[
+        list[str] | None, typer.Option(help="A benchmark whose rows must not be in (again for each).")
+    ] = None,
+    embedder: Annotated[str, typer.Option(help="lsa, st:MODEL, openai:MODEL, or a .py file of yours.")] = "lsa",
+    embeddings: Annotated[
+        str, typer.Option(help="Embeddings that are there already: FILE.npy or FILE.parquet:COLUMN.")
+    ] = "",
+    embed_text: Annotated[str, typer.Option(help="What of a row is embedded: all, question or answer.")] = "all",
+    keep_variety: Annotated[float, typer.Option(help="The share of rows that variety keeps; 1: all.")] = 0.2,
+    compat: Annotated[str, typer.Option(help="How variety is taken: paper or exact.")] = "paper",
+    dedup: Annotated[
+        str, typer.Option(help="Removes near copies: exact, minhash, semantic, a .py file; '': none.")
+    ] = "",
+    quality: Annotated[
+        str, typer.Option(help="Has the last word: quality (a judge), length, ifd, random, a .py file.")
+    ] = "quality",
+    model: Annotated[str, typer.Option(help="The causal model of ifd: a folder, a hub id, or lab.")] = "",
+    n: Annotated[int, typer.Option("--n", min=1, help="Rows to keep at most.")] = 10_000,
+    source: Annotated[
+        str, typer.Option("--from", help="A finished lift: select anew from what it made and scored, without a call.")
+    ] = "",
+    seed: Annotated[int, typer.Option(help="Another seed, another draw.")] = 0,
+    format: Annotated[str, typer.Option(help="The format of the rows.")] = "auto",
+    out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/lifted",
+) -> None:
+    """Expand a dataset, keep what is varied, then what is good, and write down why: data, audit and report.
+
+    The same command continues a run that was stopped. With --from, thresholds change and nothing is paid again.
+    """
+    from leaven import run as runs
+    from leaven.cli.work import engine, model_path
+    from leaven.lift import run as lifts
+    from leaven.report import lift as reports
+
+    values: dict[str, Any] = {
+        "data": data, "format": format, "llm": llm, "judge": judge, "reanswer": reanswer, "rounds": rounds,
+        "against": tuple(against or ()), "embedder": embedder, "embeddings": embeddings, "embed_text": embed_text,
+        "keep_variety": keep_variety, "compat": compat, "dedup": dedup, "quality": quality,
+        "model": model_path(model) if model else "", "n": n, "seed": seed,
+    }  # fmt: skip
+    given = {name for name in values if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
+    plan = _again(Path(source), {name: values[name] for name in given}) if source else _plan(values)
+    if source:
+        lifts.reuse(Path(source), Path(out))
+    try:
+        folder = lifts.run(plan, Path(out), runs.stderr(), engine)
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        raise SystemExit(130) from None
+    print(reports.text(folder))
+    print(f"Rows: {folder}/kept.jsonl. Audit: {folder}/audit.parquet. Report: {reports.write(folder)}")
+    print(f"Next: leaven why {folder} ROW, or other thresholds without a call: "
+          f"leaven lift --from {folder} --n {max(1, plan.n // 2)} --out FOLDER")  # fmt: skip
+
+
+def _plan(values: dict[str, Any]) -> "Plan":
+    from pydantic import ValidationError
+
+    from leaven.errors import UserError
+    from leaven.lift.plan import Plan
+
+    if not values["data"]:
+        raise UserError("there are no rows to lift", "leaven lift data.jsonl --llm ENGINE, or --from a finished lift.")
+    try:
+        return Plan.model_validate(values)
+    except ValidationError as error:
+        faults = [f"--{str(e['loc'][0]).replace('_', '-')} is {e['input']!r}: {e['msg']}" for e in error.errors()]
+        raise UserError("; ".join(faults), "leaven lift --help tells what each flag takes.") from None
+
+
+def _again(source: Path, given: dict[str, Any]) -> "Plan":
+    """The plan of another lift, with the settings that need no call changed."""
+    from leaven.errors import UserError
+    from leaven.lift.plan import FREE, read
+
+    if paid := sorted(set(given) - set(FREE)):
+        flags, free = (", ".join("--" + name.replace("_", "-") for name in names) for names in (paid, FREE))
+        raise UserError(f"--from takes over what was made: {flags} can't change it", f"These can change: {free}.")
+    return _plan({**read(source).model_dump(), **given})

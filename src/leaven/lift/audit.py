@@ -1,0 +1,156 @@
+"""The audit: a line for each row that ever existed, with its parent, its scores and ranks, the verdict and its reason.
+
+`nearest_kept` is the kept row that is nearest to it (another one, for a row that is kept itself).
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from leaven import run as runs
+from leaven.data import files
+from leaven.dataset import Dataset
+from leaven.errors import UserError
+from leaven.lift import measure
+from leaven.lift.plan import Plan
+from leaven.vectors.neighbours import nearest
+from leaven.vectors.table import Vectors
+
+STAGES = ("read", "expand", "guard", "variety", "dedup", "quality")
+PAST = {"read": "could be read", "expand": "was made whole", "guard": "gives no benchmark away",
+        "variety": "varied enough", "dedup": "unlike the rows before it", "quality": "good enough"}  # fmt: skip
+
+
+def write(plan: Plan, pool: Dataset, embedded: list[int], vectors: Vectors, folder: Path) -> None:
+    """Write `audit.parquet`, the kept rows, and the figures of the summary."""
+    frame = _origins(pool)
+    for name in STAGES:
+        path = folder / "stages" / f"{name}.parquet"
+        if path.is_file():
+            frame = _with_stage(frame, name, pl.read_parquet(path))
+    dropped = pl.col("stage") != ""
+    frame = frame.with_columns(verdict=pl.when(dropped).then(pl.lit("dropped")).otherwise(pl.lit("kept")))
+    kept = frame.filter(pl.col("verdict") == "kept")["row"].to_list()
+    unit = vectors.unit()
+    frame = frame.join(_neighbours(unit, embedded, kept), on="row", how="left", maintain_order="left")
+    partial = folder / "audit.parquet.partial"
+    frame.write_parquet(partial)
+    partial.replace(folder / "audit.parquet")
+    chosen = pool.rows(kept, "lift")
+    chosen.save(folder / "kept.parquet")
+    files.write(chosen, folder / "kept.jsonl")
+    runs.write_json(folder / "summary.json", measure.summary(plan, pool, frame, unit, embedded, kept, folder))
+
+
+def _origins(pool: Dataset) -> pl.DataFrame:
+    """Number, parent, origin and text of every row; a parent is the latest row before it with that id."""
+    numbers: dict[str, int] = {}
+    lines = []
+    for number, row in enumerate(pool):
+        origin = row.origin
+        parent = next((numbers[name] for name in origin.parents if name in numbers), None)
+        lines.append(
+            (number, row.id, origin.step, origin.place, row.meta.get("round"), parent, origin.model, origin.prompt,
+             row.meta.get("strategy"), row.question, row.answer, "", "", "")
+        )  # fmt: skip
+        numbers[row.id] = number
+    text = ("id", "step", "place", "model", "prompt", "strategy", "question", "answer", "stage", "reason", "detail")
+    names = ("row", "id", "step", "place", "round", "parent", "model", "prompt", "strategy", "question", "answer",
+             "stage", "reason", "detail")  # fmt: skip
+    schema = {name: pl.String if name in text else pl.Int64 for name in names}
+    return pl.DataFrame(lines, schema=schema, orient="row")
+
+
+def _with_stage(frame: pl.DataFrame, name: str, stage: pl.DataFrame) -> pl.DataFrame:
+    """The audit with what a stage measured, the rank by its first measure, and the rows that it dropped."""
+    measures = [column for column in stage.columns if column not in ("row", "kept", "reason", "detail")]
+    renamed = {column: column if column == name else f"{name}_{column}" for column in measures}
+    table = stage.rename({**renamed, "kept": "_kept", "reason": "_reason", "detail": "_detail"})
+    if measures:
+        best = pl.col(renamed[measures[0]])
+        table = table.with_columns(best.rank("ordinal", descending=True).cast(pl.Int64).alias(f"{name}_rank"))
+    joined = frame.join(table, on="row", how="left", maintain_order="left")
+    dropped = pl.col("_kept").is_not_null() & ~pl.col("_kept")
+    return joined.with_columns(
+        stage=pl.when(dropped).then(pl.lit(name)).otherwise("stage"),
+        reason=pl.when(dropped).then("_reason").otherwise("reason"),
+        detail=pl.when(dropped).then("_detail").otherwise("detail"),
+    ).drop("_kept", "_reason", "_detail")
+
+
+def _neighbours(unit: "np.ndarray[Any, np.dtype[np.float32]]", embedded: list[int], kept: list[int]) -> pl.DataFrame:
+    place = {row: index for index, row in enumerate(embedded)}
+    table = unit[[place[row] for row in kept]]
+    cosines, found = nearest(unit, table, 2)
+    lines = []
+    for row, values, near in zip(embedded, cosines.tolist(), found.tolist(), strict=True):
+        other = next(
+            ((kept[index], value) for index, value in zip(near, values, strict=True) if kept[index] != row), None
+        )
+        if other is not None:
+            lines.append((row, *other))
+    schema = {"row": pl.Int64, "nearest_kept": pl.Int64, "nearest_cosine": pl.Float64}
+    return pl.DataFrame(lines, schema=schema, orient="row")
+
+
+def read(folder: Path) -> pl.DataFrame:
+    """The audit of a finished lift. Raises UserError for a folder that holds none."""
+    path = folder / "audit.parquet"
+    if not path.is_file():
+        raise UserError(f"{folder} holds no finished lift", "Run it to its end first: leaven lift DATA --out FOLDER.")
+    return pl.read_parquet(path)
+
+
+def why(frame: pl.DataFrame, row: str) -> Iterator[str]:
+    """The story of a row, line by line; it is named by its number, its place or the beginning of its id.
+
+    Raises UserError where no row, or more than one, is named so.
+    """
+    found = frame.filter(
+        (pl.col("row").cast(pl.String) == row) | (pl.col("place") == row) | pl.col("id").str.starts_with(row)
+    )
+    if row.isdigit() and found.filter(pl.col("row") == int(row)).height:
+        found = found.filter(pl.col("row") == int(row))
+    if not found.height:
+        raise UserError(
+            f"no row is called {row!r}", f"Rows have numbers from 0 to {frame.height - 1:,}, places and ids."
+        )
+    if found.height > 8:
+        raise UserError(f"{found.height:,} rows are called {row!r}", "Give the number of one, or more of its id.")
+    for one in found.iter_rows(named=True):
+        yield from _story(one)
+
+
+def _story(row: Mapping[str, Any]) -> Iterator[str]:
+    verdict = "kept" if row["verdict"] == "kept" else f"dropped by {row['stage']}: {row['reason']}"
+    yield f"row {row['row']} ({row['id']}) {verdict}" + (f" ({row['detail']})" if row["detail"] else "")
+    made = [f"{name} {row[name]}" for name in ("round", "strategy", "model", "prompt") if row[name] is not None]
+    parent = f", from row {row['parent']}" if row["parent"] is not None else ""
+    yield (
+        f"  came from {row['step']}{parent}"
+        + (f" ({', '.join(made)})" if made else "")
+        + f", {row['place'] or 'no place'}"
+    )
+    for name in STAGES:
+        values = {key: value for key, value in row.items() if key == name or key.startswith(f"{name}_")}
+        said = ", ".join(
+            f"{key.removeprefix(name + '_')} {_shown(value)}" for key, value in values.items() if value is not None
+        )
+        if said:
+            yield f"  {name}: {said}" + (f" ({PAST[name]})" if row["stage"] != name else "")
+    if row["nearest_kept"] is not None:
+        yield f"  nearest kept row: {row['nearest_kept']} (cosine {row['nearest_cosine']:.3f})"
+    yield f"  question: {_short(row['question'])}"
+    yield f"  answer: {_short(row['answer'] or '(none)')}"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _short(text: str, size: int = 160) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= size else f"{line[:size]}…"

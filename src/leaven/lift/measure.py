@@ -1,0 +1,163 @@
+"""What a selection is like, beside the controls of its size: redundancy, NovelSum, Vendi, lengths, and what it cost."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from leaven.curate.length_matched import matched
+from leaven.dataset import Dataset
+from leaven.lift.plan import Plan
+from leaven.vectors import diversity, table
+from leaven.vectors.components import components, coordinates
+from leaven.vectors.neighbours import density, nearest
+from leaven.vectors.table import Array
+
+SAMPLE, REFERENCE, SHOWN = 2000, 5000, 4000
+
+
+def summary(
+    plan: Plan, pool: Dataset, frame: pl.DataFrame, unit: Array, embedded: list[int], kept: list[int], folder: Path
+) -> dict[str, Any]:
+    """The figures of the report: sets side by side, stages, sources, cost, and the points of the data map."""
+    place = {row: index for index, row in enumerate(embedded)}
+    sizes = np.asarray([len(pool[row].answer or "") for row in embedded], np.float64)
+    chosen = [place[row] for row in kept]
+    sets = {"before selection": list(range(len(embedded))), **_stages(frame, place), "kept": chosen}
+    sets |= _controls(sizes, chosen, plan.seed)
+    rng = np.random.default_rng(plan.seed)
+    reference = unit[rng.permutation(len(unit))[:REFERENCE]]
+    size = min(SAMPLE, len(kept))
+    return {
+        "headline": f"{len(kept):,} of {frame.height:,} rows are kept",
+        "sets": [
+            {"set": name, **_figures(unit[members], sizes[members], size, reference, rng)}
+            for name, members in sets.items()
+        ],
+        "stages": _verdicts(frame),
+        "sources": _sources(frame),
+        "cost": _cost(folder),
+        "map": _map(unit, chosen, rng, folder),
+        "scores": list(_scores(frame)),
+        "variety": plan.compat if plan.keep_variety < 1 else "",
+        "lengths": {name: _histogram(sizes[sets[name]], sizes) for name in ("before selection", "kept")},
+    }
+
+
+def _stages(frame: pl.DataFrame, place: Mapping[int, int]) -> dict[str, list[int]]:
+    """The rows that were left after each selection but the last."""
+    found = {}
+    order = [name for name in ("variety", "dedup") if (frame["stage"] == name).any()]
+    gone: set[int] = set()
+    for name in order:
+        gone |= {place[row] for row in frame.filter(pl.col("stage") == name)["row"] if row in place}
+        found[f"after {name}"] = [index for index in place.values() if index not in gone]
+    return found
+
+
+def _controls(sizes: npt.NDArray[np.float64], chosen: Sequence[int], seed: int) -> dict[str, list[int]]:
+    """As many rows as are kept, from all that were there to select: at random, as long, the longest."""
+    rng = np.random.default_rng(seed)
+    return {
+        "random": np.sort(rng.permutation(len(sizes))[: len(chosen)]).tolist(),
+        "length matched": matched(sizes, sizes[list(chosen)], 20, seed) if chosen else [],
+        "longest": np.sort(np.argsort(-sizes, kind="stable")[: len(chosen)]).tolist(),
+    }
+
+
+def _figures(
+    rows: Array, sizes: npt.NDArray[np.float64], size: int, reference: Array, rng: np.random.Generator
+) -> dict[str, Any]:
+    """The figures of a set. A few rows of it, as many of every set, speak for all of them where pairs are compared.
+
+    Their nearest rows are looked for in the whole set. NovelSum grows and shrinks with the number of rows, so that of
+    sets of other sizes could not be compared.
+    """
+    if len(rows) < 2:
+        return {"rows": len(rows)}
+    drawn = rows[np.sort(rng.permutation(len(rows))[:size])]
+    near = nearest(drawn, rows, 2)[0][:, 1]  # the nearest is the row itself, or a copy that is as near
+    return {
+        "rows": len(rows),
+        "sampled": len(drawn),
+        "nearest_cosine": float(near.mean()),
+        "near_copies": float((near >= 0.95).mean()),
+        "novelsum": diversity.novelsum(drawn, density(drawn, reference)),
+        "vendi": diversity.vendi(rows),
+        "median_length": float(np.median(sizes)),
+    }
+
+
+def _verdicts(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    dropped = frame.filter(pl.col("verdict") == "dropped")
+    return dropped.group_by("stage", "reason", maintain_order=True).len("rows").to_dicts()
+
+
+def _sources(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """How many rows each step and round made, and how many of them are kept."""
+    counts = frame.group_by("step", "round", "strategy", maintain_order=True).agg(
+        pl.len().alias("rows"), (pl.col("verdict") == "kept").sum().alias("kept")
+    )
+    return counts.to_dicts()
+
+
+def _cost(folder: Path) -> list[dict[str, Any]]:
+    """Calls and tokens of every stage that asked an engine, from the log."""
+    path = folder / "log.jsonl"
+    totals: dict[tuple[str, str], Counter[str]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        event = json.loads(line)
+        if event["event"] == "calls":
+            counts = totals.setdefault((event["stage"], event["engine"]), Counter())
+            counts.update({k: event[k] for k in ("calls", "failed", "prompt_tokens", "completion_tokens")})
+    return [{"stage": stage, "engine": engine, **counts} for (stage, engine), counts in totals.items()]
+
+
+def _scores(frame: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Every measure of every stage: how it lies, over all rows that have it and over those that are kept."""
+    kept = frame.filter(pl.col("verdict") == "kept")
+    for name, kind in frame.schema.items():
+        if kind != pl.Float64 or name == "nearest_cosine":
+            continue
+        values = frame[name].drop_nulls()
+        spread = {"low": 0.05, "median": 0.5, "high": 0.95}
+        yield {
+            "score": name,
+            "rows": values.len(),
+            "mean": values.mean(),
+            **{key: values.quantile(share) for key, share in spread.items()},
+            "kept": kept[name].mean(),
+        }
+
+
+def _histogram(sizes: npt.NDArray[np.float64], everything: npt.NDArray[np.float64]) -> list[dict[str, float]]:
+    """Shares of the set in bins that grow with length."""
+    edges = np.unique(np.geomspace(1, max(2, everything.max(initial=1) + 1), 40).astype(int))
+    counts, _ = np.histogram(sizes, edges)
+    total = max(1, len(sizes))
+    return [
+        {"characters": int(edge), "share": float(count / total)} for edge, count in zip(edges, counts, strict=False)
+    ]
+
+
+def _map(unit: Array, chosen: Sequence[int], rng: np.random.Generator, folder: Path) -> list[dict[str, Any]]:
+    """The rows on the first two principal components that variety uses; a sample of each verdict."""
+    if len(unit) < 3:
+        return []
+    vectors = table.open_file(str(folder / "embeddings.npy"))
+    points = coordinates(vectors, components(vectors), min(2, vectors.width))
+    stay = np.zeros(len(unit), bool)
+    stay[list(chosen)] = True
+    found = []
+    for verdict, members in (("dropped", np.flatnonzero(~stay)), ("kept", np.flatnonzero(stay))):
+        for index in rng.permutation(members)[: SHOWN // 2].tolist():
+            x, y = (
+                (float(value) for value in points[index, :2]) if points.shape[1] > 1 else (float(points[index, 0]), 0.0)
+            )
+            found.append({"x": round(x, 3), "y": round(y, 3), "verdict": verdict})
+    return found

@@ -1,0 +1,65 @@
+"""Every row of a lift that ever existed, under a number of its own, and the verdict of each stage on it.
+
+`rows.parquet` holds the rows: those that were read, those that could not be, and all that were made, failures included.
+`stages/NAME.parquet` holds a line for each row that a stage was given: kept or not, the reason, and what it measured.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from leaven import run as runs
+from leaven.errors import UserError
+from leaven.types import Outcome
+
+VERDICT = {"row": pl.Int64, "kept": pl.Boolean, "reason": pl.String, "detail": pl.String}
+
+
+def stage(folder: Path, name: str, make: Callable[[], pl.DataFrame]) -> list[int]:
+    """The numbers of the rows that a stage kept; it is carried out unless its file is there."""
+    path = folder / "stages" / f"{name}.parquet"
+
+    def carry_out(partial: Path) -> None:
+        make().write_parquet(partial)
+
+    if runs.stage(path, carry_out):
+        runs.log(folder, "stage", name=name, rows=len(kept(path)))
+    return kept(path)
+
+
+def kept(path: Path) -> list[int]:
+    """The numbers of the rows that the stage of this file kept."""
+    found: list[int] = pl.read_parquet(path, columns=["row", "kept"]).filter("kept")["row"].to_list()
+    return found
+
+
+def verdicts(
+    numbers: Sequence[int],
+    reasons: Mapping[int, str],
+    details: Mapping[int, str] | None = None,
+    scores: Mapping[str, Sequence[float]] | None = None,
+) -> pl.DataFrame:
+    """The table of a stage: rows with a reason are dropped."""
+    lines = [
+        (number, number not in reasons, reasons.get(number, ""), (details or {}).get(number, "")) for number in numbers
+    ]
+    frame = pl.DataFrame(lines, schema=VERDICT, orient="row")
+    columns = [pl.Series(name, column, dtype=pl.Float64) for name, column in (scores or {}).items()]
+    return frame.with_columns(columns).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def of_outcome(name: str, numbers: Sequence[int], outcome: Outcome) -> pl.DataFrame:
+    """The table of a selector's outcome on the rows with these numbers."""
+    stay = set(outcome.positions)
+    if len(stay) != len(outcome.kept) or len(stay) + len(outcome.dropped) != len(numbers):
+        raise UserError(
+            f"the selector {name} lost rows: {len(numbers):,} came in, {len(outcome.kept):,} were kept at "
+            f"{len(stay):,} positions, {len(outcome.dropped):,} dropped",
+            "Return leaven.selection.outcome(data, kept, made_by, reason).",
+        )
+    gone = [number for place, number in enumerate(numbers) if place not in stay]
+    drops = dict(zip(gone, outcome.dropped, strict=True))
+    reasons = {number: drop.reason for number, drop in drops.items()}
+    details = {number: drop.detail for number, drop in drops.items()}
+    return verdicts(numbers, reasons, details, outcome.scores)

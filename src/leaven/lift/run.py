@@ -1,0 +1,172 @@
+"""LIFT: expand, guard, embed, keep the varied, remove near copies, keep the good; and the reason for every row.
+
+Each stage leaves a file in the run's folder and is not carried out again. Who reads `run` has read the method.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from leaven import embedding, plugs
+from leaven import run as runs
+from leaven.curate import variety
+from leaven.data import contamination
+from leaven.dataset import Dataset
+from leaven.errors import UserError
+from leaven.lift import audit, expand, rows
+from leaven.lift.plan import Plan, claim
+from leaven.llm.protocol import LLM
+from leaven.recipe import LeaksSection
+from leaven.run import Progress
+from leaven.selection import Context
+from leaven.vectors import table
+from leaven.vectors.table import Vectors
+
+Open = Callable[[str], LLM]
+PAID = ("rows.parquet", "embeddings.npy", "stages/read.parquet", "stages/expand.parquet", "stages/guard.parquet")
+SCORES = "scores.parquet"
+
+
+def run(plan: Plan, folder: Path, progress: Progress, open_llm: Open) -> Path:
+    """Carry out or continue the lift in `folder`, and return it; engines are opened only when something is asked.
+
+    Raises UserError when the folder holds a lift with other settings, or another process works in it.
+    """
+    with runs.lock(folder):
+        claim(folder, plan)
+        if not runs.closed(folder):
+            pool = expand.expanded(plan, folder, progress, open_llm)
+            alive = rows.kept(folder / "stages" / "expand.parquet")
+            alive = _guarded(plan, pool, alive, folder)
+            vectors = _embedded(plan, pool, alive, folder, progress)
+            context = Context(plan.seed, model=plan.model, progress=progress)
+            embedded = alive
+            if plan.keep_variety < 1:
+                alive = _varied(plan, pool, alive, vectors, context, folder)
+            for name in ("dedup", "quality"):
+                here = replace(context, vectors=partial(_taken, vectors, _places(embedded, alive)))
+                alive = _selected(plan, name, pool, alive, here, folder, open_llm)
+            audit.write(plan, pool, embedded, vectors, folder)
+            runs.close(folder)
+    return folder
+
+
+def _guarded(plan: Plan, pool: Dataset, alive: list[int], folder: Path) -> list[int]:
+    """The rows that give no benchmark away."""
+    if not plan.against:
+        return alive
+
+    def make() -> pl.DataFrame:
+        benchmarks = {path: contamination.benchmark(path) for path in plan.against}
+        matches = contamination.by_words(pool.rows(alive), benchmarks, LeaksSection())
+        found = {alive[match.row]: match for match in reversed(matches)}
+        reasons = {row: f"gives a benchmark away ({match.kind})" for row, match in found.items()}
+        details = {row: f"{match.benchmark}: {match.source}" for row, match in found.items()}
+        return rows.verdicts(alive, reasons, details)
+
+    return rows.stage(folder, "guard", make)
+
+
+def _embedded(plan: Plan, pool: Dataset, alive: list[int], folder: Path, progress: Progress) -> Vectors:
+    """The embeddings of the rows that are left, in the file of the run."""
+    path = folder / "embeddings.npy"
+
+    def make(file: Path) -> None:
+        if plan.embeddings:
+            read = rows.kept(folder / "stages" / "read.parquet")
+            if not set(alive) <= set(read):
+                raise UserError(
+                    "--embeddings can't be had for rows that are made", "Say --embedder, or leave out --llm."
+                )
+            found = embedding.brought(pool.rows(read), plan.embeddings).take(_places(read, alive))
+        else:
+            found = embedding.source(plan.embedder, "", plan.embed_text, progress)(pool.rows(alive))
+        with file.open("wb") as stream:  # a path would get a suffix of numpy's own
+            np.save(stream, found.array())
+
+    runs.stage(path, make)
+    return table.open_file(str(path))
+
+
+def _varied(plan: Plan, pool: Dataset, alive: list[int], vectors: Vectors, context: Context, folder: Path) -> list[int]:
+    config = variety.Config.model_validate({"keep": plan.keep_variety, "compat": plan.compat})
+    whole = replace(context, vectors=lambda _: vectors)
+    return rows.stage(
+        folder, "variety", lambda: rows.of_outcome("variety", alive, variety.select(pool.rows(alive), config, whole))
+    )
+
+
+def _selected(
+    plan: Plan, stage: str, pool: Dataset, alive: list[int], context: Context, folder: Path, open_llm: Open
+) -> list[int]:
+    """What the selector of this stage keeps; quality, the last one, keeps `n` rows at most."""
+    name = getattr(plan, stage)
+    if not name:
+        return alive
+    if stage == "quality" and (folder / SCORES).exists():
+        return rows.stage(folder, stage, lambda: _anew(plan, pl.read_parquet(folder / SCORES), alive))
+
+    def make() -> pl.DataFrame:
+        module = plugs.load("curate", name)
+        sized = stage == "quality" and "n" in module.Config.model_fields
+        config = module.Config(**({"n": min(plan.n, len(alive))} if sized else {}))
+        judged = replace(context, llm=_judge(plan, name, folder, open_llm)) if "llm" in module.NEEDS else context
+        return rows.of_outcome(name, alive, module.select(pool.rows(alive), config, judged))
+
+    return rows.stage(folder, stage, make) if alive else alive
+
+
+def _judge(plan: Plan, name: str, folder: Path, open_llm: Open) -> LLM:
+    if not (plan.judge or plan.llm):
+        raise UserError(
+            f"the selector {name} needs a judge",
+            "Say --judge ENGINE (or --llm), or select otherwise, for example --quality length.",
+        )
+    return expand.Metered(open_llm(plan.judge or plan.llm), folder, "quality")
+
+
+def _anew(plan: Plan, scores: pl.DataFrame, alive: list[int]) -> pl.DataFrame:
+    """The best `n` by the scores of an earlier lift. Raises UserError where a row was never scored."""
+    measures = [column for column in scores.columns if column not in rows.VERDICT]
+    there = dict(zip(scores["row"].to_list(), scores.iter_rows(named=True), strict=True))
+    missing = [row for row in alive if row not in there]
+    if missing or not measures:
+        raise UserError(
+            f"{len(missing):,} of {len(alive):,} rows were never scored, the first is row {(missing or alive)[0]}",
+            "Keep no more by variety than that lift did, or run it anew with --llm or --judge: known replies are free.",
+        )
+    order = sorted((row for row in alive if there[row][measures[0]] is not None),
+                   key=lambda row: -there[row][measures[0]])  # fmt: skip
+    reasons = {row: there[row]["reason"] or "not good enough" for row in alive}
+    reasons |= dict.fromkeys(order[plan.n :], "not good enough")
+    for row in order[: plan.n]:
+        del reasons[row]
+    columns = {name: [there[row][name] for row in alive] for name in measures}
+    return rows.verdicts(alive, reasons, None, columns)
+
+
+def _taken(vectors: Vectors, places: list[int], data: Dataset) -> Vectors:
+    return vectors.take(places)
+
+
+def _places(numbers: list[int], wanted: list[int]) -> list[int]:
+    """Where the wanted numbers stand in the list."""
+    place = {number: index for index, number in enumerate(numbers)}
+    return [place[number] for number in wanted]
+
+
+def reuse(source: Path, folder: Path) -> None:
+    """Take over from a finished lift all that was paid for: the rows, their embeddings, the scores of its judge."""
+    if not runs.closed(source):
+        raise UserError(f"{source} holds no finished lift", "Run it to its end first.")
+    taken = {name: name for name in PAID} | {"stages/quality.parquet": SCORES}
+    for name, here in taken.items():
+        if (source / name).is_file() and not (folder / here).exists():
+            (folder / here).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, folder / f"{here}.partial")
+            (folder / f"{here}.partial").replace(folder / here)

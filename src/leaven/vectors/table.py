@@ -1,0 +1,159 @@
+"""Embeddings: a row for each row of a dataset, read in blocks, so that memory doesn't grow with rows."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from leaven.errors import UserError
+
+Array = npt.NDArray[np.float32]
+BLOCK_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """A table of `rows` × `width` numbers; `read(n)` yields its rows in order, in float32 arrays of up to `n` rows."""
+
+    rows: int
+    width: int
+    read: Callable[[int], Iterator[Array]]
+    name: str = "embeddings"
+
+    def blocks(self) -> Iterator[Array]:
+        """The table in arrays of about 16 MiB, (rows, width) each; they are the reader's own, to change at will.
+
+        Raises UserError at the first row that holds NaN or infinity.
+        """
+        done = 0
+        for block in self.read(max(1, BLOCK_BYTES // (4 * self.width))):
+            # One sum a row is enough to find NaN and infinity, and needs no mask as large as the block.
+            with np.errstate(invalid="ignore"):
+                sums = block.sum(1, dtype=np.float64)
+            if not np.isfinite(sums).all():
+                row = done + int(np.argmin(np.isfinite(sums)))
+                raise UserError(f"{self.name}: row {row + 1:,} holds NaN or infinity", "Embed that row again.")
+            done += len(block)
+            yield block
+
+    def array(self) -> Array:
+        """The whole table in memory, (rows, width)."""
+        found = np.empty((self.rows, self.width), np.float32)
+        done = 0
+        for block in self.blocks():
+            found[done : done + len(block)] = block
+            done += len(block)
+        return found
+
+    def unit(self) -> Array:
+        """The whole table in memory, each row of length one (a row of zeros stays), so that products are cosines."""
+        found = self.array()
+        found /= np.maximum(np.sqrt(np.einsum("ij,ij->i", found, found)), np.finfo(np.float32).tiny)[:, None]
+        return found
+
+    def take(self, positions: Sequence[int]) -> "Vectors":
+        """The rows at these positions, in memory."""
+        chosen = np.asarray(positions, np.int64)
+        found = np.empty((len(chosen), self.width), np.float32)
+        done = 0
+        for block in self.blocks():
+            here = np.flatnonzero((chosen >= done) & (chosen < done + len(block)))
+            found[here] = block[chosen[here] - done]
+            done += len(block)
+        return of(found, self.name)
+
+
+def of(array: npt.NDArray[Any], name: str = "embeddings") -> Vectors:
+    """The table of an array of any kind of float, in memory or memory-mapped."""
+    if array.ndim != 2 or not array.shape[1] or array.dtype.kind != "f":
+        raise UserError(
+            f"{name} is an array of shape {array.shape} and type {array.dtype}",
+            "Embeddings are a table of floats: one row for each row of the data.",
+        )
+
+    def read(block: int) -> Iterator[Array]:
+        for start in range(0, len(array), block):
+            yield np.array(array[start : start + block], np.float32)
+
+    return Vectors(array.shape[0], array.shape[1], read, name)
+
+
+def open_file(place: str) -> Vectors:
+    """The table in `FILE.npy` (memory-mapped) or `FILE.parquet:COLUMN`.
+
+    The column may be left out if it is the only one with lists of floats. Raises UserError for a file without a table.
+    """
+    file, _, column = place.partition(".parquet:")
+    path = Path(f"{file}.parquet" if column else place).expanduser()
+    if not path.is_file():
+        raise UserError(f"{path} does not exist", "Embeddings come from FILE.npy or FILE.parquet:COLUMN.")
+    if path.suffix == ".parquet":
+        return _parquet(path, column)
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise UserError(f"{path} is not a .npy file: {error}", "Write it with numpy.save.") from error
+    return _mapped(array, path)
+
+
+def _mapped(array: "np.memmap[Any, Any]", path: Path) -> Vectors:
+    """The table of a memory-mapped file; each block is mapped by itself, so that no page stays when it is done with."""
+    whole = of(array, path.name)
+    rows, width, kind, offset = whole.rows, whole.width, array.dtype, array.offset
+    if not array.flags.c_contiguous:
+        return whole
+    del array
+
+    def read(block: int) -> Iterator[Array]:
+        for start in range(0, rows, block):
+            shape = (min(block, rows - start), width)
+            yield np.array(np.memmap(path, kind, "r", offset + start * width * kind.itemsize, shape), np.float32)
+
+    return Vectors(rows, width, read, path.name)
+
+
+def _parquet(path: Path, column: str) -> Vectors:
+    try:
+        schema = pl.read_parquet_schema(path)
+    except pl.exceptions.PolarsError as error:
+        raise UserError(f"{path} is not a Parquet file: {error}", "Check how it was written.") from error
+    lists = [name for name, kind in schema.items() if isinstance(kind, (pl.Array, pl.List)) and _floats(kind)]
+    if not column and len(lists) == 1:
+        column = lists[0]
+    if column not in lists:
+        known = ", ".join(lists) or "none"
+        raise UserError(
+            f"{path} has no column {column!r} of floats" if column else f"{path}: which column holds the embeddings?",
+            f"Columns with lists of floats: {known}. Write {path}:COLUMN.",
+        )
+    name = f"{path.name}:{column}"
+    table = pl.scan_parquet(path).select(column)
+    rows = int(table.select(pl.len()).collect().item())
+    width = len(table.head(1).collect().item()) if rows else 1
+
+    def read(block: int) -> Iterator[Array]:
+        for batch in table.collect_batches(chunk_size=block, maintain_order=True):
+            yield from _batch(batch[column], width, block, name)
+
+    return Vectors(rows, width, read, name)
+
+
+def _batch(series: pl.Series, width: int, block: int, name: str) -> Iterator[Array]:
+    try:
+        found = series.cast(pl.Array(pl.Float32, width))
+    except pl.exceptions.PolarsError as error:
+        raise UserError(
+            f"{name}: a row is not {width} numbers wide, as the first row is", "Embed all rows with one model."
+        ) from error
+    if found.null_count():
+        raise UserError(f"{name}: a row is empty", "Each row of the data needs its embedding.")
+    for start in range(0, len(found), block):
+        yield np.array(found[start : start + block].to_numpy(), np.float32)
+
+
+def _floats(kind: pl.Array | pl.List) -> bool:
+    return isinstance(kind.inner, pl.DataType) and kind.inner.is_float()

@@ -1,0 +1,258 @@
+"""A lift from rows to report with scripted makers and a scripted judge: nothing lost, nothing done twice."""
+
+import io
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+
+from leaven import plugs
+from leaven.dataset import Dataset
+from leaven.errors import UserError
+from leaven.lift import audit, run
+from leaven.lift.plan import Plan
+from leaven.llm.protocol import Sampling
+from leaven.llm.scripted import Scripted
+from leaven.recipe import Section
+from leaven.report import lift as report
+from leaven.run import Progress
+from leaven.selection import Size, outcome
+from leaven.types import Drop, Example, Message, Origin, Outcome, user
+
+WORDS = "river boat stone cloud apple train violin desk moon salt candle bridge forest clock engine harbour".split()
+
+
+@pytest.fixture
+def data(tmp_path):
+    lines = [
+        json.dumps({"instruction": f"Tell of the {a} and the {b}.", "input": "", "output": f"The {a} {b} " * (i + 1)})
+        for i, (a, b) in enumerate((a, b) for a in WORDS[:6] for b in WORDS[6:11])
+    ]
+    lines.insert(3, "{broken")
+    lines.append(json.dumps({"instruction": "No answer.", "input": "", "output": ""}))
+    (tmp_path / "d.jsonl").write_text("\n".join(lines) + "\n")
+    return str(tmp_path / "d.jsonl")
+
+
+class Reanswer:
+    class Config(Section):
+        pass
+
+    @staticmethod
+    def make(data, llm, config, seed):
+        """Every third row fails."""
+        replies = dict(llm.replies([row.prompt for row in data], Sampling(seed=seed)))
+        rows, gone = [], []
+        for place, row in enumerate(data):
+            made = Example(
+                (*row.prompt, Message("assistant", f"{replies[place].text} {place}")),
+                Origin("reanswer", parents=(row.id,), model=llm.name, prompt="abc"),
+                {"round": 0},
+            )
+            gone.append(Drop(made, "the model failed")) if place % 3 == 2 else rows.append(made)
+        return Outcome(Dataset.of(rows), tuple(gone))
+
+
+class Evolve:
+    class Config(Section):
+        rounds: int = 1
+
+    @staticmethod
+    def make(data, llm, config, seed):
+        rows = []
+        for number in range(1, config.rounds + 1):
+            asked = [user(f"harder {number}: {row.question}") for row in data]
+            for place, reply in llm.replies(asked, Sampling(seed=seed)):
+                messages = (*asked[place], Message("assistant", f"{reply.text} {number} {place}"))
+                origin = Origin("evolve", parents=(data[place].id,), model=llm.name)
+                rows.append(Example(messages, origin, {"round": number, "strategy": "deepen"}))
+        return Outcome(Dataset.of(rows))
+
+
+class Judge:
+    NEEDS = ("llm",)
+    Config = type("Config", (Size,), {"__doc__": "How many."})
+
+    @staticmethod
+    def select(data, config, context):
+        said = dict(context.llm.replies([user(row.question) for row in data], Sampling(0)))
+        values = [float(len(row.question) * 7 % 53) for row in data]
+        assert len(said) == len(data)
+        best = sorted(range(len(data)), key=lambda row: -values[row])[: config.of(len(data))]
+        return outcome(data, best, "judge", "not good enough", {"judge": values})
+
+
+@pytest.fixture
+def plugged(monkeypatch):
+    """Stand-ins for the makers and the judge, and how often each was called."""
+    real, called = plugs.load, []
+    known = {("synth", "reanswer"): Reanswer, ("synth", "evolve"): Evolve, ("curate", "quality"): Judge}
+
+    def load(folder, name):
+        if (folder, name) not in known:
+            return real(folder, name)
+        part = known[folder, name]
+        work = "select" if folder == "curate" else "make"
+
+        def counted(*given):
+            called.append(name)
+            return getattr(part, work)(*given)
+
+        return SimpleNamespace(Config=part.Config, NEEDS=getattr(part, "NEEDS", ()), **{work: counted})
+
+    monkeypatch.setattr(plugs, "load", load)
+    return called
+
+
+def lifted(plan, folder, engine=None):
+    opened = []
+
+    def open_llm(spec):
+        opened.append(spec)
+        return engine or Scripted(lambda prompt, draw: f"Well: {prompt[-1].content[:30]}")
+
+    run.run(plan, folder, Progress(io.StringIO()), open_llm)
+    return opened
+
+
+def plan_of(data, **values):
+    settings = {"llm": "x", "rounds": 2, "keep_variety": 0.5, "n": 12, "dedup": "exact", "embedder": "lsa:8"}
+    return Plan(data=data, **{**settings, **values})
+
+
+def test_every_row_that_ever_existed_is_in_the_audit(data, tmp_path, plugged):
+    lifted(plan_of(data), tmp_path / "run")
+    frame = audit.read(tmp_path / "run")
+    # 31 rows that could be read, 1 that could not; 31 answered anew, of which 10 failed; two rounds of 31
+    assert frame.height == 31 + 1 + 31 + 62
+    assert frame["row"].to_list() == list(range(frame.height))
+    counts = dict(frame.group_by("stage").len().iter_rows())
+    assert counts["read"] == 1
+    assert counts["expand"] == 31 + 10
+    assert counts[""] == frame.filter(pl.col("verdict") == "kept").height == 12
+    assert sum(counts.values()) == frame.height
+    assert frame.filter((pl.col("verdict") == "dropped") & (pl.col("reason") == "")).is_empty()
+    kept = Dataset.load(tmp_path / "run" / "kept.parquet")
+    assert [row.id for row in kept] == frame.filter(pl.col("verdict") == "kept")["id"].to_list()
+    evolved = frame.filter(pl.col("step") == "evolve")
+    assert (evolved["question"].str.split(": ").list.last() == frame["question"].gather(evolved["parent"])).all()
+    judged = frame.filter(pl.col("quality_judge").is_not_null())
+    assert judged.filter(pl.col("verdict") == "kept")["quality_rank"].max() == 12
+    assert len((tmp_path / "run" / "kept.jsonl").read_text().splitlines()) == 12
+
+
+def test_the_nearest_kept_row_is_the_nearest_but_itself(data, tmp_path, plugged):
+    import numpy as np
+
+    lifted(plan_of(data), tmp_path / "run")
+    frame = audit.read(tmp_path / "run").filter(pl.col("variety").is_not_null())
+    unit = np.load(tmp_path / "run" / "embeddings.npy")
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    kept = [place for place, verdict in enumerate(frame["verdict"]) if verdict == "kept"]
+    for place, (found, cosine) in enumerate(frame.select("nearest_kept", "nearest_cosine").iter_rows()):
+        best = max(unit[place] @ unit[other] for other in kept if other != place)
+        assert cosine == pytest.approx(float(best), abs=1e-5)
+        assert frame["row"].to_list().index(found) in kept
+
+
+def test_a_lift_that_was_stopped_does_nothing_twice(data, tmp_path, plugged, monkeypatch):
+    engine = Scripted(lambda prompt, draw: "a text")
+
+    def stop(*_args):
+        raise KeyboardInterrupt
+
+    for stopped in ("_guarded", "_embedded", "_varied", "_selected"):
+        with monkeypatch.context() as patch:
+            patch.setattr(run, stopped, stop)
+            with pytest.raises(KeyboardInterrupt):
+                lifted(plan_of(data), tmp_path / "run", engine)
+    lifted(plan_of(data), tmp_path / "run", engine)
+    lifted(plan_of(data), tmp_path / "run", engine)
+    assert plugged == ["reanswer", "evolve", "quality"]
+    whole = tmp_path / "whole"
+    lifted(plan_of(data), whole, engine)
+    assert audit.read(whole).equals(audit.read(tmp_path / "run"))
+
+
+def test_other_thresholds_need_no_call(data, tmp_path, plugged):
+    lifted(plan_of(data), tmp_path / "a")
+    calls = len(plugged)
+    run.reuse(tmp_path / "a", tmp_path / "b")
+    assert lifted(plan_of(data, n=5), tmp_path / "b") == []
+    assert len(plugged) == calls
+    lifted(plan_of(data, n=5), tmp_path / "c")
+    again, fresh = (audit.read(tmp_path / name) for name in "bc")
+    assert again["verdict"].equals(fresh["verdict"])
+    assert again["quality_judge"].equals(fresh["quality_judge"])
+    run.reuse(tmp_path / "a", tmp_path / "d")
+    with pytest.raises(UserError, match="were never scored"):
+        lifted(plan_of(data, keep_variety=0.9), tmp_path / "d")
+
+
+def test_another_plan_in_the_same_folder_is_refused(data, tmp_path, plugged):
+    lifted(plan_of(data), tmp_path / "run")
+    with pytest.raises(UserError, match="n is 12 there, 11 here"):
+        lifted(plan_of(data, n=11), tmp_path / "run")
+    with pytest.raises(UserError, match="no finished lift"):
+        run.reuse(tmp_path, tmp_path / "e")
+
+
+def test_without_an_engine_nothing_is_asked(data, tmp_path, plugged):
+    assert lifted(plan_of(data, llm="", quality="length"), tmp_path / "run") == []
+    frame = audit.read(tmp_path / "run")
+    assert frame.filter(pl.col("reason") == "no answer").height == 1
+    with pytest.raises(UserError, match="needs a judge"):
+        lifted(plan_of(data, llm=""), tmp_path / "other")
+
+
+def test_why_tells_the_story_by_number_place_and_id(data, tmp_path, plugged):
+    lifted(plan_of(data), tmp_path / "run")
+    frame = audit.read(tmp_path / "run")
+    kept = frame.filter(pl.col("verdict") == "kept").row(0, named=True)
+    story = "\n".join(audit.why(frame, str(kept["row"])))
+    assert "kept" in story
+    assert f"from row {kept['parent']}" in story
+    assert "quality: judge" in story
+    assert "broken JSON" in "\n".join(audit.why(frame, "d.jsonl:4"))
+    assert kept["id"] in "\n".join(audit.why(frame, kept["id"][:9]))
+    with pytest.raises(UserError, match="no row is called"):
+        list(audit.why(frame, "zzz"))
+
+
+def test_the_report_escapes_rows_and_has_every_part(data, tmp_path, plugged):
+    with open(data, "a", encoding="utf-8") as file:
+        file.write(json.dumps({"instruction": "<script>alert(1)</script>", "input": "", "output": "</script>"}) + "\n")
+    engine = Scripted(lambda prompt, draw: "<img src=x onerror=alert(1)>")
+    lifted(plan_of(data), tmp_path / "run", engine)
+    page = report.write(tmp_path / "run").read_text(encoding="utf-8")
+    assert "<img src=x" not in page
+    assert "<script>alert" not in page
+    for part in ("length matched", "Vendi score", "Where the rows came from", "tokens in", "chart-map", "deepen"):
+        assert part in page
+    assert "12 of" in report.text(tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run" / "charts").iterdir()} >= {"map.svg", "map.png", "lengths.svg"}
+    cost = {one["stage"]: one for one in report.read(tmp_path / "run")["cost"]}
+    assert cost["reanswer"]["calls"] == 32
+    assert cost["evolve"]["calls"] == 64
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--quality", "length", "--n", "5", "--embedder", "lsa:4", "--out", "run"], "5 of 32 rows are kept"),
+        (["--quality", "qualty", "--out", "run", "--judge", "scripted:x"], "qualty"),
+        (["--keep-variety", "3", "--out", "run"], "--keep-variety"),
+        (["--embeddings", "no.npy", "--quality", "length", "--out", "run"], "no.npy does not exist"),
+    ],
+)
+def test_the_command(data, tmp_path, words, said):
+    done = subprocess.run(
+        [sys.executable, "-m", "leaven", "lift", data, *words],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env={**__import__("os").environ, "NO_COLOR": "1"},
+    )  # fmt: skip
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (0 if "kept" in said else 2), done.stderr
