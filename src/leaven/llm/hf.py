@@ -1,7 +1,7 @@
 """A causal language model of transformers, in this process."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,8 +44,20 @@ class HF:
         """The engine of a model that is in memory already."""
         return cls(loaded, name or f"hf:{loaded.path}", batch_size)
 
+    def questions(self, n: int, sampling: Sampling) -> Iterator[tuple[int, Reply]]:
+        """What the model writes where its chat template lets a user speak (Magpie, papers.md 5.2)."""
+        from leaven.weights.template import around_question
+
+        before, after = around_question(self.loaded.tokenizer)
+        for index, reply in self._completions([before] * n, sampling):
+            said, ended, _ = (reply.text or "").partition(after)
+            yield index, replace(reply, text=said, finish_reason="stop" if ended else reply.finish_reason)
+
     def replies(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Replies as they finish; each depends on its prompt, the seed and its index, not on its neighbours."""
+        yield from self._completions(prompts, sampling)
+
+    def _completions(self, prompts: Sequence[Prompt | str], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         from leaven.weights.generate import generate
 
         for index, generated in generate(

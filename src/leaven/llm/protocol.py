@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from leaven.types import Prompt
 
@@ -55,6 +55,18 @@ class LLM(Protocol):
 
     def replies(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Answer every prompt; a failed call is a Reply too."""
+
+
+@runtime_checkable
+class Asker(Protocol):
+    """An engine that can also let its model write what a user would ask: one that renders the chat template itself."""
+
+    @property
+    def name(self) -> str:
+        """What origins and cache keys call the engine."""
+
+    def questions(self, n: int, sampling: Sampling) -> Iterator[tuple[int, Reply]]:
+        """`n` user turns that the model writes when it is shown how one begins; as they finish."""
 
 
 def numbered(prompts: Sequence[Prompt]) -> tuple[int, ...]:
