@@ -67,6 +67,22 @@ WORDS = {
     "merge of nothing": (("merge", ".", "out"), (".", "adapter_config.json")),
     "unknown prompt": (("show", "prompt", "diversfy"), ("diversfy", "'diversify'")),
     "unknown engine": (("sample", "pool.jsonl", "--llm", "hff:x", "-o", "o.jsonl"), ("hff", "hf")),
+    "unknown form": (("sample", "pool.jsonl", "--llm", "hf:lab", "-o", "o.jsonl", "--form", "mapgie"), ("'magpie'",)),
+    "magpie with queries": (
+        ("sample", "pool.jsonl", "--llm", "hf:lab", "-o", "o.jsonl", "--form", "magpie"),
+        ("from nothing", "-n"),
+    ),
+    "magpie without a count": (("sample", "--llm", "hf:lab", "-o", "o.jsonl", "--form", "magpie"), ("-n 1000",)),
+    "magpie of a script": (
+        ("sample", "--llm", "scripted:pool.jsonl", "-o", "o.jsonl", "--form", "magpie", "-n", "1"),
+        ("pool.jsonl",),
+    ),
+    "sample of nothing": (("sample", "--llm", "hf:lab", "-o", "o.jsonl"), ("no queries", "magpie")),
+    "unknown mode": (("diversify", "task.jsonl", "-o", "o.jsonl", "--mode", "row"), ("--mode", "per_row")),
+    "phrasebook without a token": (
+        ("diversify", "task.jsonl", "-o", "o.jsonl", "--token", "", "--mode", "per_row"),
+        ("--token", "--llm"),
+    ),
     "diversify without the token": (("diversify", "pool.jsonl", "-o", "o.jsonl"), ("<sep>",)),
 }
 

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import polars as pl
@@ -14,6 +15,7 @@ from leaven.dataset import Dataset
 from leaven.errors import UserError
 from leaven.lift import audit, run
 from leaven.lift.plan import Plan
+from leaven.llm.budget import Budgeted, Counted, Spend
 from leaven.llm.protocol import Sampling
 from leaven.llm.scripted import Scripted
 from leaven.report import lift as report
@@ -112,7 +114,8 @@ def lifted(plan, folder, engine=None):
 
     def open_llm(spec):
         opened.append(spec)
-        return engine or Scripted(lambda prompt, draw: f"Well: {prompt[-1].content[:30]}")
+        llm, spend = engine or Scripted(lambda prompt, draw: f"Well: {prompt[-1].content[:30]}"), Spend()
+        return nullcontext(Counted(Budgeted(llm, spend), spend))
 
     run.run(plan, folder, Progress(io.StringIO()), open_llm)
     return opened

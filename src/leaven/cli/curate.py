@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from leaven import plugs
+from leaven.cli import engine
 from leaven.errors import UserError
 
 CONTEXT_FLAGS: dict[str, tuple[tuple[str, str, str], ...]] = {
@@ -22,7 +24,7 @@ CONTEXT_FLAGS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("embeddings", "", "Embeddings that are there already, one row each: FILE.npy, or FILE.parquet:COLUMN."),
         ("embed_text", "all", "What of a row is embedded: all (instruction, input, output), question or answer."),
     ),
-    "llm": (("llm", "", "The engine that is asked, for example hf:MODEL or scripted:FILE."),),
+    "llm": (("llm", "", "The engine that is asked: openai:MODEL, hf:MODEL_OR_DIR, vllm:MODEL or scripted:FILE."),),
     "model": (("model", "lab", "The causal model that measures: a folder, a hub id, or lab."),),
 }
 
@@ -73,6 +75,8 @@ def _parameters(module: ModuleType) -> Iterator[inspect.Parameter]:
         for flag, value, help in CONTEXT_FLAGS[need]:
             kind: type = int if flag == "seed" else str
             yield _flag(flag, kind, kind(value), typer.Option(help=help))
+        for flag, (annotation, default) in engine.FLAGS.items() if need == "llm" else ():
+            yield inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
     yield _flag("to", str, "messages", typer.Option(help="The format to write: messages, alpaca, sharegpt …"))
     yield _flag("format", str, "auto", typer.Option(help="The format of the rows."))
 
@@ -89,8 +93,13 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
 
     data = files.read(flags["data"], flags["format"])
     config = _config(module, flags)
-    outcome = module.select(data.kept, config, selection(flags))
     out = flags["out"]
+    with ExitStack() as stack:
+        llm = None
+        if flags.get("llm"):
+            opened = engine.opened(flags["llm"], name, len(data.kept), Path(out + ".log"), **engine.flags(flags))
+            llm = stack.enter_context(opened)
+        outcome = module.select(data.kept, config, selection(flags, llm))
     files.write(outcome.kept, out, flags["to"])
     rejects = outcome.dropped + data.dropped
     if rejects:

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from leaven.llm.protocol import LLM
+    from leaven.llm.budget import Counted
 
 Engine = Annotated[str, typer.Option(help="The engine: openai:MODEL, hf:MODEL_OR_DIR, vllm:MODEL or scripted:FILE.")]
 BaseUrl = Annotated[str | None, typer.Option(help="A server that speaks Chat Completions (else OPENAI_BASE_URL).")]
@@ -21,9 +21,25 @@ MaxTokens = Annotated[int | None, typer.Option(min=1, help="Stop at so many toke
 MaxRequests = Annotated[int | None, typer.Option(min=1, help="Stop at so many calls, to be continued.")]
 Prices = Annotated[str | None, typer.Option(help="A table of prices of your own (YAML).")]
 
+FLAGS: dict[str, tuple[Any, Any]] = {
+    "base_url": (BaseUrl, None),
+    "store": (StoreFile, ""),
+    "concurrency": (Concurrency, 64),
+    "max_cost": (MaxCost, None),
+    "max_tokens": (MaxTokens, None),
+    "max_requests": (MaxRequests, None),
+    "prices": (Prices, None),
+}
+"""The flags of every command that opens an engine: annotation and default."""
+
+
+def flags(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of all that a command was told, what is about its engine."""
+    return {name: given[name] for name in FLAGS}
+
 
 @contextmanager
-def opened(engine: str, what: str, total: int = 0, log: Path | None = None, **options: Any) -> Iterator["LLM"]:
+def opened(engine: str, what: str, total: int = 0, log: Path | None = None, **options: Any) -> Iterator["Counted"]:
     """The engine with its store and budget, and the progress of `what`; at its end, however it comes, what was spent.
 
     `options` are fields of the recipe's `llm` section; `log` is a file for what the engine reports (concurrency, …).

@@ -1,10 +1,13 @@
 """`leaven lift`: from an instruction dataset to a small excellent one."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from leaven.cli import engine
 
 if TYPE_CHECKING:
     from leaven.lift.plan import Plan
@@ -24,6 +27,16 @@ def lift(
     ] = "",
     judge: Annotated[str, typer.Option(help="The engine that judges, where it is another.")] = "",
     rounds: Annotated[int, typer.Option(min=0, help="Rounds of rewriting.")] = 2,
+    start: Annotated[
+        str, typer.Option(help="What each round rewrites: original, or previous (what the round before made).")
+    ] = "original",
+    tactics: Annotated[
+        list[str] | None, typer.Option("--tactic", help="How rows are made harder (again for each; leaven ls tactics).")
+    ] = None,
+    eliminate: Annotated[
+        list[str] | None,
+        typer.Option(help="Drops made rows by a rule (again for each): no_gain, refusal, copied, unanswerable."),
+    ] = None,
     reanswer: Annotated[bool, typer.Option(help="Answer the original questions anew.")] = True,
     against: Annotated[
         list[str] | None, typer.Option(help="A benchmark whose rows must not be in (again for each).")
@@ -49,18 +62,26 @@ def lift(
     seed: Annotated[int, typer.Option(help="Another seed, another draw.")] = 0,
     format: Annotated[str, typer.Option(help="The format of the rows.")] = "auto",
     out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/lifted",
+    base_url: engine.BaseUrl = None,
+    store: engine.StoreFile = "",
+    concurrency: engine.Concurrency = 64,
+    max_cost: engine.MaxCost = None,
+    max_tokens: engine.MaxTokens = None,
+    max_requests: engine.MaxRequests = None,
+    prices: engine.Prices = None,
 ) -> None:
     """Expand a dataset, keep what is varied, then what is good, and write down why: data, audit and report.
 
     The same command continues a run that was stopped. With --from, thresholds change and nothing is paid again.
     """
     from leaven import run as runs
-    from leaven.cli.work import engine, model_path
+    from leaven.cli.work import model_path
     from leaven.lift import run as lifts
     from leaven.report import lift as reports
 
     values: dict[str, Any] = {
         "data": data, "format": format, "llm": llm, "judge": judge, "reanswer": reanswer, "rounds": rounds,
+        "start": start, "tactics": tuple(tactics or ()), "eliminate": tuple(eliminate or ()),
         "against": tuple(against or ()), "embedder": embedder, "embeddings": embeddings, "embed_text": embed_text,
         "keep_variety": keep_variety, "compat": compat, "dedup": dedup, "quality": quality,
         "model": model_path(model) if model else "", "n": n, "seed": seed,
@@ -69,8 +90,11 @@ def lift(
     plan = _again(Path(source), {name: values[name] for name in given}) if source else _plan(values)
     if source:
         lifts.reuse(Path(source), Path(out))
+    flags = engine.flags(context.params)
+    # In a lift replies of engines in process are kept too: killed and started again, it goes on where it was.
+    flags["store"] = flags["store"] or ("" if llm.startswith("openai:") else f"{out}/replies.db")
     try:
-        folder = lifts.run(plan, Path(out), runs.stderr(), engine)
+        folder = lifts.run(plan, Path(out), runs.stderr(), partial(engine.opened, what="asking", **flags))
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise SystemExit(130) from None
@@ -81,18 +105,13 @@ def lift(
 
 
 def _plan(values: dict[str, Any]) -> "Plan":
-    from pydantic import ValidationError
-
+    from leaven.cli.work import checked
     from leaven.errors import UserError
     from leaven.lift.plan import Plan
 
     if not values["data"]:
         raise UserError("there are no rows to lift", "leaven lift data.jsonl --llm ENGINE, or --from a finished lift.")
-    try:
-        return Plan.model_validate(values)
-    except ValidationError as error:
-        faults = [f"--{str(e['loc'][0]).replace('_', '-')} is {e['input']!r}: {e['msg']}" for e in error.errors()]
-        raise UserError("; ".join(faults), "leaven lift --help tells what each flag takes.") from None
+    return checked(Plan, values)
 
 
 def _again(source: Path, given: dict[str, Any]) -> "Plan":

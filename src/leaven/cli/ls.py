@@ -11,9 +11,11 @@ VERBS = {"methods": "fit", "metrics": "score", "probes": "measure", "makers": "m
 
 @app.command(epilog="Example: leaven ls methods")
 def ls(
-    kind: Annotated[str, typer.Argument(help="methods, metrics, probes, makers, selectors, prompts or recipes.")],
+    kind: Annotated[
+        str, typer.Argument(help="methods, metrics, probes, makers, selectors, tactics, prompts or recipes.")
+    ],
 ) -> None:
-    """List methods, metrics, probes, makers, selectors, prompts or recipes, with what each is and its settings.
+    """List methods, metrics, probes, makers, selectors and more, with what each is and its settings.
 
     Plugs of your own in the current folder are listed by the path that a recipe names them by.
     """
@@ -28,6 +30,12 @@ def ls(
 
         for path in sorted(RECIPES.glob("*.yaml")):
             print(f"{path.stem}\n    {path.read_text(encoding='utf-8').splitlines()[0].removeprefix('# ')}")
+    elif kind == "tactics":
+        from leaven.synth.evolve import tactics
+
+        for of, known in tactics().items():
+            for name, tactic in known.items():
+                print(f"{name} ({of})\n    {tactic['says']}")
     elif kind in FOLDERS:
         for name in plugs.names(FOLDERS[kind]):
             module = plugs.load(FOLDERS[kind], name)
@@ -38,4 +46,4 @@ def ls(
         for place, says in plugs.nearby(VERBS[kind]):
             print(f"{place}\n    {says}")
     else:
-        raise UserError(f"there are no {kind!r} to list", nearest(kind, [*FOLDERS, "prompts", "recipes"]))
+        raise UserError(f"there are no {kind!r} to list", nearest(kind, [*FOLDERS, "tactics", "prompts", "recipes"]))

@@ -1,24 +1,43 @@
-"""`leaven sample`: a model answers queries."""
+"""`leaven sample`: a model answers queries, or writes them too."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from leaven.cli import engine
 
+if TYPE_CHECKING:
+    from leaven.llm.protocol import LLM
+    from leaven.sections import SampleSection
+    from leaven.types import Outcome
+
 app = typer.Typer(add_completion=False)
+FORMS = ("plain", "again", "guided", "magpie")
 
 
-@app.command(epilog="Example: leaven sample queries.jsonl --llm hf:Qwen/Qwen3-0.6B -o answers.jsonl")
+@app.command(
+    epilog="Example: leaven sample queries.jsonl --llm hf:Qwen/Qwen3-0.6B -o answers.jsonl, "
+    "or without queries: leaven sample --form magpie -n 1000 --llm hf:Qwen/Qwen3-0.6B -o rows.jsonl"
+)
 def sample(
-    queries: Annotated[str, typer.Argument(help="Rows with questions.")],
+    context: typer.Context,
     llm: engine.Engine,
     out: Annotated[str, typer.Option("--out", "-o", help="Where to write the answered rows.")],
+    queries: Annotated[str, typer.Argument(help="Rows with questions (none for magpie).")] = "",
+    form: Annotated[
+        str,
+        typer.Option(
+            help="plain: the query alone; again: the query, its reference answer, the query (DELIA as published); "
+            "guided: the reference as a guide (SDFT); magpie: the model writes the queries too."
+        ),
+    ] = "plain",
+    n: Annotated[int, typer.Option("-n", min=0, help="Rows to make; 0: one for each query.")] = 0,
     temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.7,
     top_p: Annotated[float, typer.Option(min=0.01, max=1, help="Nucleus of the sampling.")] = 0.95,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest reply, in tokens.")] = 512,
-    conditioned: Annotated[bool, typer.Option(help="Show the reference answer first (as published).")] = False,
+    keep_truncated: Annotated[bool, typer.Option(help="Keep replies that were cut at the longest.")] = False,
     seed: Annotated[int, typer.Option(help="Another seed, another sample.")] = 0,
     format: Annotated[str, typer.Option(help="The format of the rows.")] = "auto",
     base_url: engine.BaseUrl = None,
@@ -34,20 +53,43 @@ def sample(
     Finished chunks lie in OUT.chunks and paid replies in the store: the same command continues a run that was stopped.
     """
     from leaven.data import files
+    from leaven.dataset import Dataset
+    from leaven.errors import UserError, nearest
     from leaven.sections import SampleSection
-    from leaven.synth import self_sample
+    from leaven.types import Outcome
 
-    read = files.read(queries, format)
-    config = SampleSection(temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, conditioned=conditioned)
-    with engine.opened(
-        llm, "sampling", len(read.kept), Path(out + ".log"), base_url=base_url, store=store, concurrency=concurrency,
-        max_cost=max_cost, max_tokens=max_tokens, max_requests=max_requests, prices=prices,
-    ) as opened:  # fmt: skip
-        # A chunk ends when its slowest reply is there: where calls overlap, chunks are long.
-        chunk = 256 if llm.startswith(("hf:", "scripted:")) else 8192
-        outcome = self_sample.collect(
-            read.kept, opened, config, seed, Path(out + ".chunks"), n=len(read.kept), chunk=chunk
-        )
+    if form not in FORMS:
+        raise UserError(f"--form is {form!r}", nearest(form, FORMS))
+    if form == "magpie" and (queries or not n):
+        raise UserError("magpie makes rows from nothing", "Leave the queries out, and say how many rows: -n 1000.")
+    if form != "magpie" and not queries:
+        raise UserError(f"there are no queries for the form {form}", "Name a file of them, or say --form magpie -n N.")
+    read = files.read(queries, format) if queries else Outcome(Dataset.of([]))
+    config = SampleSection(
+        temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, conditioned=form == "again",
+        keep_truncated=keep_truncated,
+    )  # fmt: skip
+    wanted = n or len(read.kept)
+    with engine.opened(llm, "sampling", wanted, Path(out + ".log"), **engine.flags(context.params)) as opened:
+        made = _made(form, read, opened, config, seed, folder=Path(out + ".chunks"), n=wanted, spec=llm)
+    outcome = Outcome(made.kept, read.dropped + made.dropped, (*read.notes, *made.notes))
     files.write(outcome.kept, out)
     files.write_rejects(outcome, Path(out + ".rejects.jsonl"))
-    print(f"{outcome.summary()}. Rows: {out}")
+    for note in outcome.notes:
+        print(note, file=sys.stderr)
+    print(f"{outcome.summary()}. Rows: {out}", file=sys.stderr if out == "-" else sys.stdout)
+
+
+def _made(
+    form: str, read: "Outcome", llm: "LLM", config: "SampleSection", seed: int, *, folder: Path, n: int, spec: str
+) -> "Outcome":
+    from leaven.synth import magpie, self_sample
+
+    # A chunk ends when its slowest reply is there: where calls overlap, chunks are long.
+    chunk = 256 if spec.startswith(("hf:", "scripted:")) else 8192
+    if form == "magpie":
+        return magpie.make(llm, config, seed, folder, n=n, chunk=chunk)
+    made = self_sample.collect(read.kept, llm, config, seed, folder, n=n, chunk=chunk, form=cast("Any", form))
+    if form != "plain" and (same := self_sample.copies(read.kept, made.kept)):
+        print(f"{same:,} answers are the reference word for word", file=sys.stderr)
+    return made

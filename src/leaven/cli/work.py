@@ -5,7 +5,9 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from leaven import run as runs
 from leaven.data.material import Material
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from leaven.llm.protocol import LLM
     from leaven.selection import Context
 
+S = TypeVar("S", bound=BaseModel)
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
@@ -88,11 +91,13 @@ def model_path(model: str) -> str:
     return str(checkpoint.path()) if model == "lab" else model
 
 
-def engine(spec: str) -> "LLM":
-    """The engine of a spec; `hf:lab` is the tiny model that ships."""
-    from leaven.llm.open import open_llm
-
-    return open_llm(f"hf:{model_path('lab')}" if spec == "hf:lab" else spec)
+def checked(section: type[S], flags: Mapping[str, Any], **more: Any) -> S:
+    """The section of a command's flags. Raises UserError that names each flag that can't be."""
+    try:
+        return section.model_validate({**flags, **more})
+    except ValidationError as error:
+        faults = [f"--{str(e['loc'][0]).replace('_', '-')} is {e['input']!r}: {e['msg']}" for e in error.errors()]
+        raise UserError("; ".join(faults), "--help tells what each flag takes.") from None
 
 
 def mix_table(title: str, found: dict[str, Any]) -> "Table":
@@ -110,7 +115,7 @@ def mix_table(title: str, found: dict[str, Any]) -> "Table":
     return table
 
 
-def selection(flags: Mapping[str, Any]) -> "Context":
+def selection(flags: Mapping[str, Any], llm: "LLM | None" = None) -> "Context":
     """What a selector may use, from the flags of its command."""
     from leaven import embedding
     from leaven.selection import Context, no_vectors
@@ -121,7 +126,7 @@ def selection(flags: Mapping[str, Any]) -> "Context":
         vectors=embedding.source(flags["embedder"], flags["embeddings"], flags["embed_text"], progress)
         if "embedder" in flags
         else no_vectors,
-        llm=engine(flags["llm"]) if flags.get("llm") else None,
+        llm=llm,
         model=model_path(flags["model"]) if flags.get("model") else "",
         progress=progress,
     )

@@ -1,8 +1,9 @@
 """The first stage: read the rows, answer them anew, rewrite them in rounds; failures are rows, with their reason."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from leaven import plugs
@@ -11,12 +12,14 @@ from leaven.data import files
 from leaven.dataset import Dataset
 from leaven.lift import rows
 from leaven.lift.plan import Plan
-from leaven.llm.protocol import LLM, Reply, Sampling
+from leaven.llm.budget import Counted
 from leaven.run import Progress
-from leaven.types import Drop, Outcome, Prompt
+from leaven.types import Drop, Outcome
+
+Open = Callable[[str], AbstractContextManager[Counted]]
 
 
-def expanded(plan: Plan, folder: Path, progress: Progress, open_llm: Callable[[str], LLM]) -> Dataset:
+def expanded(plan: Plan, folder: Path, progress: Progress, open_llm: Open) -> Dataset:
     """Every row that there will ever be; the tables of the stages `read` and `expand` tell which of them are left."""
     path = folder / "rows.parquet"
     if path.exists() and (folder / "stages" / "expand.parquet").exists():
@@ -24,18 +27,10 @@ def expanded(plan: Plan, folder: Path, progress: Progress, open_llm: Callable[[s
     read = files.read(plan.data, plan.format)
     for note in read.notes:
         progress.say(note)
-    llm = None
-
-    def engine(stage: str) -> LLM:
-        nonlocal llm
-        llm = llm or open_llm(plan.llm)
-        return Metered(llm, folder, stage)
-
     made: list[Outcome] = []
-    if plan.llm and plan.reanswer:
-        made.append(_kept(folder, "reanswer", lambda: _make("reanswer", read.kept, engine("reanswer"), plan)))
-    if plan.llm and plan.rounds:
-        made.append(_kept(folder, "evolve", lambda: _make("evolve", read.kept, engine("evolve"), plan)))
+    for name, wanted in (("reanswer", plan.reanswer), ("evolve", plan.rounds > 0)):
+        if plan.llm and wanted:
+            made.append(_kept(folder, name, partial(_make, name, read.kept, plan, folder, open_llm)))
     return _joined(plan, read, made, folder)
 
 
@@ -78,39 +73,20 @@ def _kept(folder: Path, name: str, make: Callable[[], Outcome]) -> Outcome:
     return Outcome(Dataset.load(whole), tuple(drops))
 
 
-def _make(name: str, data: Dataset, llm: LLM, plan: Plan) -> Outcome:
+def _make(name: str, data: Dataset, plan: Plan, folder: Path, open_llm: Open) -> Outcome:
     module = plugs.load("synth", name)
-    settings = {"rounds": plan.rounds} if "rounds" in module.Config.model_fields else {}
-    found: Outcome = module.make(data, llm, module.Config(**settings), plan.seed)
+    shared = set(module.Config.model_fields) & set(Plan.model_fields)
+    config = module.Config(**{key: getattr(plan, key) for key in shared})
+    with asked(open_llm, plan.llm, folder, name) as llm:
+        found: Outcome = module.make(data, llm, config, plan.seed)
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Metered:
-    """An engine whose replies are counted; the log of the run gets the counts when the last one is in."""
-
-    llm: LLM
-    folder: Path
-    stage: str
-    counts: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The name of the engine that is counted."""
-        return self.llm.name
-
-    @property
-    def takes_schema(self) -> bool:
-        """Whether the engine takes one."""
-        return self.llm.takes_schema
-
-    def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
-        """The engine's replies."""
-        counts = dict.fromkeys(("calls", "failed", "prompt_tokens", "completion_tokens"), 0)
-        for index, reply in self.llm.replies(prompts, sampling):
-            counts["calls"] += 1
-            counts["failed"] += reply.text is None
-            counts["prompt_tokens"] += reply.prompt_tokens
-            counts["completion_tokens"] += reply.completion_tokens
-            yield index, reply
-        runs.log(self.folder, "calls", stage=self.stage, engine=self.name, **counts)
+@contextmanager
+def asked(open_llm: Open, spec: str, folder: Path, stage: str) -> Iterator[Counted]:
+    """The engine for one stage; the log of the run gets what it spent, however the stage ends."""
+    with open_llm(spec) as llm:
+        try:
+            yield llm
+        finally:
+            runs.log(folder, "calls", stage=stage, engine=llm.name, **llm.spend.counts())

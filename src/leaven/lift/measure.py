@@ -19,6 +19,7 @@ from leaven.vectors.neighbours import density, nearest
 from leaven.vectors.table import Array
 
 SAMPLE, REFERENCE, SHOWN = 2000, 5000, 2000
+SPENT = ("calls", "failed", "saved", "prompt_tokens", "completion_tokens", "cost")
 
 
 def summary(
@@ -107,15 +108,18 @@ def _sources(frame: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _cost(folder: Path) -> list[dict[str, Any]]:
-    """Calls and tokens of every stage that asked an engine, from the log."""
+    """Calls, tokens and dollars of every stage that asked an engine, over all its starts, from the log."""
     path = folder / "log.jsonl"
     totals: dict[tuple[str, str], Counter[str]] = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         event = json.loads(line)
         if event["event"] == "calls":
             counts = totals.setdefault((event["stage"], event["engine"]), Counter())
-            counts.update({k: event[k] for k in ("calls", "failed", "prompt_tokens", "completion_tokens")})
-    return [{"stage": stage, "engine": engine, **counts} for (stage, engine), counts in totals.items()]
+            counts.update({name: event.get(name) or 0 for name in SPENT if event.get(name) is not None})
+    return [
+        {"stage": stage, "engine": engine, **{name: counts.get(name) for name in SPENT}}
+        for (stage, engine), counts in totals.items()
+    ]
 
 
 def _scores(frame: pl.DataFrame) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from leaven import run as runs
 from leaven.embedding import Part
 from leaven.errors import UserError
 from leaven.sections import Section
+from leaven.synth.evolve import Rule, Tactic
 
 
 class Plan(Section):
@@ -28,6 +29,12 @@ class Plan(Section):
     """Whether the original questions are answered anew (their old answers leave)."""
     rounds: int = Field(2, ge=0)
     """Rounds of rewriting; each brings as many rows as the data have."""
+    start: Literal["original", "previous"] = "original"
+    """What each round rewrites: the original rows, or those that the round before made."""
+    tactics: tuple[Tactic, ...] = ()
+    """How rows are made harder (leaven ls tactics); none: one for each row, by its kind; paper: all at once."""
+    eliminate: tuple[Rule, ...] = ()
+    """Rules by which made rows are dropped: no_gain, refusal, copied, unanswerable."""
     against: tuple[str, ...] = ()
     """Benchmark files: rows that give one of them away leave before anything is selected."""
     embedder: str = "lsa"

@@ -4,7 +4,7 @@ Each stage leaves a file in the run's folder and is not carried out again. Who r
 """
 
 import shutil
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,15 +19,14 @@ from leaven.data import contamination
 from leaven.dataset import Dataset
 from leaven.errors import UserError
 from leaven.lift import audit, expand, rows
+from leaven.lift.expand import Open
 from leaven.lift.plan import Plan, claim
-from leaven.llm.protocol import LLM
 from leaven.run import Progress
 from leaven.sections import LeaksSection
 from leaven.selection import Context
 from leaven.vectors import table
 from leaven.vectors.table import Vectors
 
-Open = Callable[[str], LLM]
 PAID = ("rows.parquet", "embeddings.npy", "stages/read.parquet", "stages/expand.parquet", "stages/guard.parquet")
 SCORES = "scores.parquet"
 
@@ -115,19 +114,23 @@ def _selected(
         module = plugs.load("curate", name)
         sized = stage == "quality" and "n" in module.Config.model_fields
         config = module.Config(**({"n": min(plan.n, len(alive))} if sized else {}))
-        judged = replace(context, llm=_judge(plan, name, folder, open_llm)) if "llm" in module.NEEDS else context
-        return rows.of_outcome(name, alive, module.select(pool.rows(alive), config, judged))
+        with ExitStack() as engines:
+            judge = None
+            if "llm" in module.NEEDS:
+                judge = engines.enter_context(expand.asked(open_llm, _judge(plan, name), folder, stage))
+            judged = replace(context, llm=judge)
+            return rows.of_outcome(name, alive, module.select(pool.rows(alive), config, judged))
 
     return rows.stage(folder, stage, make) if alive else alive
 
 
-def _judge(plan: Plan, name: str, folder: Path, open_llm: Open) -> LLM:
+def _judge(plan: Plan, name: str) -> str:
     if not (plan.judge or plan.llm):
         raise UserError(
             f"the selector {name} needs a judge",
             "Say --judge ENGINE (or --llm), or select otherwise, for example --quality length.",
         )
-    return expand.Metered(open_llm(plan.judge or plan.llm), folder, "quality")
+    return plan.judge or plan.llm
 
 
 def _anew(plan: Plan, scores: pl.DataFrame, alive: list[int]) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """What a run may spend, and what it has spent: calls, tokens and money, by prices that carry a date or are unknown."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,17 @@ class Spend:
         self.prompt_tokens += reply.prompt_tokens
         self.completion_tokens += reply.completion_tokens
 
+    def counts(self) -> dict[str, float | None]:
+        """What a log says of it."""
+        return {
+            "calls": self.requests,
+            "failed": self.failed,
+            "saved": self.saved,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cost": self.cost,
+        }
+
     def note(self) -> str:
         """What stands beside a progress bar."""
         ok = self.ended - self.failed
@@ -138,7 +149,8 @@ class Budgeted:
         unknown = self.spend.requests == 0 and (self.spend.max_tokens, self.spend.max_cost) != (None, None)
         first = list(islice(waiting, PILOT if unknown else 0))
         for start, part in ((0, first), (len(first), waiting)):
-            for index, reply in self.engine.replies(self._allowed(part), sampling):
+            here = replace(sampling, first=sampling.first + start)
+            for index, reply in self.engine.replies(self._allowed(part), here):
                 self.spend.add(reply)
                 yield start + index, reply
         if self.stopped:

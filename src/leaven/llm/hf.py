@@ -1,8 +1,8 @@
 """A causal language model of transformers, in this process."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,13 +47,28 @@ class HF:
         return cls(loaded, name or f"hf:{loaded.path}", batch_size)
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
-        """Replies as they finish; each depends on its prompt, the seed and its index, not on its neighbours."""
+        """Replies as they finish; each depends on its prompt, the seed and its index, not on its neighbours.
+
+        For an empty prompt the model is shown how its chat template opens a user's turn (Magpie, papers.md 5.2).
+        """
+        from leaven.weights.template import around_question
+
+        asked = list(prompts)
+        before, after = around_question(self.loaded.tokenizer) if () in asked else ("", "")
+        for index, reply in self._completions([prompt or before for prompt in asked], sampling):
+            if asked[index]:
+                yield index, reply
+            else:
+                said, ended, _ = (reply.text or "").partition(after)
+                yield index, replace(reply, text=said, finish_reason="stop" if ended else reply.finish_reason)
+
+    def _completions(self, prompts: Sequence[Prompt | str], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         from leaven.weights.generate import generate
 
         for index, generated in generate(
             self.loaded.model,
             self.loaded.tokenizer,
-            list(prompts),
+            prompts,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             max_new_tokens=sampling.max_new_tokens,

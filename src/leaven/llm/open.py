@@ -39,7 +39,7 @@ def open_llm(spec: str, **options: Any) -> LLM:
     return HF.load(place, **options)
 
 
-def open_with_budget(config: LLMSection, on_reply: Callable[[Spend], None] | None = None) -> tuple[LLM, Spend]:
+def open_with_budget(config: LLMSection, on_reply: Callable[[Spend], None] | None = None) -> tuple[Counted, Spend]:
     """The engine of a recipe's `llm` section: counted(stored(budgeted(engine))), and what it spends.
 
     Engines in process cost nothing, and a folder's model may change under its name: they are stored only in a file

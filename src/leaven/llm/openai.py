@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from leaven.errors import UserError
-from leaven.llm.protocol import Reply, Sampling
+from leaven.llm.protocol import Reply, Sampling, spoken
 from leaven.llm.stream import gathered, listen
 from leaven.llm.throttle import Limits, Throttle
 from leaven.types import Prompt
@@ -104,7 +104,7 @@ class OpenAI:
 
         The calls run in a thread of their own; when the caller stops listening, what is under way is cancelled.
         """
-        yield from listen(self._answered(prompts, sampling))
+        yield from listen(self._answered(spoken(prompts, self.name), sampling))
 
     async def _answered(self, prompts: Iterable[Prompt], sampling: Sampling) -> AsyncIterator[tuple[int, Reply]]:
         throttle = self.server.throttle

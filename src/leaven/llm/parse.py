@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -40,7 +40,7 @@ def structured(
         else:
             again.append((index, parsed))
     repairs = [_repair(asked[index], parsed) for index, parsed in again]
-    for number, reply in llm.replies(repairs, held) if repairs else ():
+    for number, reply in llm.replies(repairs, replace(held, draws=())) if repairs else ():
         index, first = again[number]
         second = replace(read(reply, schema), asked=2)
         # A second failure keeps the first reply, which answered the question itself.
@@ -48,17 +48,28 @@ def structured(
 
 
 def read(reply: Reply, schema: type[T]) -> Parsed[T]:
-    """The value in a reply: the object at its first brace, in strict JSON, as a Python literal, or repaired."""
+    """The first object of a reply that fits: in strict JSON, as a Python literal, or repaired."""
     if reply.text is None:
         return Parsed(None, reply, reply.error)
-    found = objects.extract(reply.text)
-    if found.value is None:
-        return Parsed(None, reply, "no JSON object" if not reply.truncated else "cut at the token limit")
-    try:
-        return Parsed(schema.model_validate(dict(found.value)), reply)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        return Parsed(None, reply, f"{'.'.join(map(str, fault['loc'])) or 'object'}: {fault['msg']}")
+    fault = "cut at the token limit" if reply.truncated else "no JSON object"
+    for number, value in enumerate(_objects(reply.text)):
+        try:
+            return Parsed(schema.model_validate(value), reply)
+        except ValidationError as error:
+            first = error.errors()[0]
+            if number == 0:
+                fault = f"{'.'.join(map(str, first['loc'])) or 'object'}: {first['msg']}"
+    return Parsed(None, reply, fault)
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """The objects that stand one after another in a text, whatever is said between them."""
+    found = objects.extract(text)
+    while found.text:
+        if found.value is not None:
+            yield dict(found.value)
+        text = text[text.index(found.text) + len(found.text) :]
+        found = objects.extract(text)
 
 
 def _with_schema(prompt: Prompt, schema: str) -> Prompt:

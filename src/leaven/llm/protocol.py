@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from leaven.errors import UserError
 from leaven.types import Prompt
 
 
@@ -11,8 +12,9 @@ from leaven.types import Prompt
 class Sampling:
     """How a reply is drawn; temperature 0 is greedy. `seed` makes the draw repeatable where the engine can.
 
-    `first` is the place of the first prompt in a longer row of prompts that is asked in parts. `schema` is the JSON
-    schema, as text, that a reply has to follow; an engine whose `takes_schema` is false does not look at it.
+    `first` is the place of the first prompt in a longer row of prompts that is asked in parts, and `draws` says for
+    each prompt which draw of it is meant, where a store can't count that for itself. `schema` is the JSON schema, as
+    text, that a reply has to follow; an engine whose `takes_schema` is false does not look at it.
     """
 
     temperature: float = 0.7
@@ -21,6 +23,7 @@ class Sampling:
     seed: int = 0
     first: int = 0
     schema: str = ""
+    draws: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,4 +59,18 @@ class LLM(Protocol):
         """Whether the engine itself holds replies to `Sampling.schema`."""
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
-        """Answer every prompt; a failed call is a Reply too. Prompts are taken as there is room for them."""
+        """Answer every prompt; a failed call is a Reply too. Prompts are taken as there is room for them.
+
+        An empty prompt asks for what a user would say: engines that render the chat template themselves can do that.
+        """
+
+
+def spoken(prompts: Iterable[Prompt], name: str) -> Iterator[Prompt]:
+    """The prompts, for an engine that can't take empty ones. Raises UserError at the first of them."""
+    for prompt in prompts:
+        if not prompt:
+            raise UserError(
+                f"{name} can't write questions of its own: it has no hold of the model's chat template",
+                "The form magpie needs the weights: --llm hf:MODEL_OR_DIR.",
+            )
+        yield prompt

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from leaven.errors import UserError
-from leaven.llm.protocol import Reply, Sampling
+from leaven.llm.protocol import Reply, Sampling, spoken
 from leaven.types import Prompt
 
 KEYS = {"match", "reply", "error", "truncated"}
@@ -45,7 +45,7 @@ class Scripted:
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Every reply, in the order of the prompts; words are counted as tokens."""
-        for index, prompt in enumerate(prompts):
+        for index, prompt in enumerate(spoken(prompts, self.name)):
             said = self.answer(prompt, sampling.seed + sampling.first + index if sampling.temperature > 0 else 0)
             yield index, said if isinstance(said, Reply) else _complete(prompt, said, "stop")
 

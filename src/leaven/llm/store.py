@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +82,8 @@ class Stored:
 
     def _keys(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[bytes]:
         drawn: Counter[Prompt] = Counter()
-        for prompt in prompts:
-            yield key(self.engine.name, prompt, sampling, drawn[prompt])
+        for place, prompt in enumerate(prompts):
+            yield key(self.engine.name, prompt, sampling, sampling.draws[place] if sampling.draws else drawn[prompt])
             drawn[prompt] += 1
 
     def _known(self, waiting: dict[int, bytes]) -> Iterator[tuple[int, Reply]]:
@@ -99,6 +99,8 @@ class Stored:
         self, mine: Sequence[int], keys: dict[int, bytes], asked: Sequence[Prompt], sampling: Sampling, owner: "_Owner"
     ) -> Iterator[tuple[int, Reply]]:
         keys = dict(keys)
+        # Engines draw by place: what is left of a row of prompts must not begin with the draws of its beginning.
+        sampling = replace(sampling, first=sampling.first + min(mine, default=0))
         for number, reply in self.engine.replies((asked[place] for place in mine), sampling):
             place = mine[number]
             if reply.text is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaven.errors import UserError
-from leaven.llm.protocol import Reply, Sampling
+from leaven.llm.protocol import Reply, Sampling, spoken
 from leaven.types import Prompt
 
 
@@ -35,7 +35,9 @@ class VLLM:
         from vllm import SamplingParams
         from vllm.sampling_params import StructuredOutputsParams
 
-        asked = [[{"role": turn.role, "content": turn.content} for turn in prompt] for prompt in prompts]
+        asked = [
+            [{"role": turn.role, "content": turn.content} for turn in prompt] for prompt in spoken(prompts, self.name)
+        ]
         held = StructuredOutputsParams(json=json.loads(sampling.schema)) if sampling.schema else None
         drawn = [
             SamplingParams(

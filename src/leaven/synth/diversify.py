@@ -1,56 +1,57 @@
-"""Say each row's request for the format in other words (DELIA's diversified instructions, papers.md 2.1).
+"""Say each row's instruction in other words (DELIA's diversified instructions, papers.md 2.1).
 
 A task row is some content and a sentence that names the token: "Use the <sep> format." Where all rows say it alike,
 the model learns the sentence instead of the token. Rows that say it in many ways already are kept as they are.
+Without a token, the instruction is what stands before a row's `input`, or the paragraph that rows have in common.
 """
 
-import hashlib
-import json
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
 from pydantic import Field
 
+from leaven.data import variation
 from leaven.dataset import Dataset
 from leaven.errors import UserError
-from leaven.llm.protocol import LLM, Sampling
-from leaven.prompts.render import phrasings, render
-from leaven.prompts.wording import Position, asked, instruction, names, negated, request, reworded
+from leaven.llm.protocol import LLM
+from leaven.prompts.render import phrasings
+from leaven.prompts.wording import Position, asked, instruction, negated, request, reworded
 from leaven.sections import Section
-from leaven.types import Drop, Example, Message, Origin, Outcome, pair, user
+from leaven.synth._offers import Asked, Offer, offers
+from leaven.types import Example, Message, Origin, Outcome
 
 __all__ = ["DiversifyConfig", "asked", "instruction", "make", "negated"]
 
-_MARK = re.compile(r"\{\w+\}|<[^\s<>]+>|\[[A-Z_]+\]")
+Mode = Literal["per_instruction", "per_row"]
 
 
 class DiversifyConfig(Section):
     """How the instructions are said in other words."""
 
+    mode: Mode = "per_instruction"
+    """per_instruction: an instruction's rows share its phrasings; per_row: every row is asked about by itself."""
     enough_distinct: int = Field(10, ge=1)
-    """Data with this many distinct instructions (or one for every two rows) is kept as it is."""
-    count: int = Field(20, ge=1)
-    """Phrasings that an engine is asked for, for each distinct instruction."""
+    """Data with this many distinct instructions (or one for every two rows) is kept as it is, unless per_row."""
+    count: int = Field(0, ge=0)
+    """Phrasings that an engine is asked for at a time; 0: 20 for an instruction, 3 for a row."""
     position: Position = "same"
     """Where the new phrasing stands: same (where the old one stood), start or end."""
     max_words: int = Field(60, ge=1)
-    """A phrasing with more words is no instruction any more."""
+    """A phrasing with more words, and twice those of the instruction, is none any more."""
+    near: float = Field(0.9, gt=0, le=1)
+    """Likeness, from 0 to 1, from which two phrasings count as one."""
+    check: bool = False
+    """Ask the engine of each phrasing whether it means the same, and drop those that do not."""
+    measure: bool = False
+    """Whether notes say how varied the instructions were before, and are now."""
     temperature: float = Field(1.0, ge=0)
     """Sampling temperature of the engine."""
     max_new_tokens: int = Field(2048, ge=1)
     """Longest reply of the engine, in tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """What an engine offers for one instruction, and the hash of what it was asked."""
-
-    accepted: tuple[str, ...]
-    rejected: tuple[Drop, ...]
-    prompt: str
 
 
 def make(data: Dataset, llm: LLM | None, config: DiversifyConfig, token: str, seed: int) -> Outcome:
@@ -59,28 +60,31 @@ def make(data: Dataset, llm: LLM | None, config: DiversifyConfig, token: str, se
     An engine rephrases whole instructions; the phrasebook knows only how to ask for a format, so it replaces the
     sentences that name the token. `dropped` holds phrasings that could not be used, never rows.
     """
-    wholes = {row.id: whole for row in data if (whole := instruction(row.question, token))}
-    requests = {row.id: request(row.question, token) for row in data if row.id in wholes}
+    wholes = _instructions(data, token)
     if not wholes:
-        raise UserError(f"the token {token!r} stands in no row", "Check token.text, or name the token in the rows.")
+        raise _nothing_to_say(token)
+    requests = {row.id: request(row.question, token) for row in data if row.id in wholes} if token else wholes
     enough = min(config.enough_distinct, max(2, (len(wholes) + 1) // 2))
-    if len(set(requests.values())) >= enough:
+    if config.mode == "per_instruction" and len(set(requests.values())) >= enough:
         count = len(set(wholes.values()))
         return Outcome(data, (), (f"{count:,} distinct instructions in {len(wholes):,} rows: kept as they are",))
     if llm is None:
         return _from_phrasebook(data, requests, config, token, seed)
     # A paragraph that hardly two rows share holds the row's content: then only the request is rephrased.
-    units = wholes if len(set(wholes.values())) < enough else requests
+    units = wholes if config.mode == "per_row" or len(set(wholes.values())) < enough else requests
     return _from_engine(data, units, llm, config, token=token, seed=seed)
 
 
 def _from_phrasebook(
     data: Dataset, requests: Mapping[str, str], config: DiversifyConfig, token: str, seed: int
 ) -> Outcome:
+    if not token:
+        raise UserError("the phrasebook knows only how to ask for a format", "Name the --token, or an engine: --llm.")
     book = phrasings("follow", "train")
-    safe = _safe(data, requests, max(len(phrasing.split()) for phrasing in book), token)
-    chosen = dict(zip(safe, _spread(book, len(safe), random.Random(f"diversify/{seed}")), strict=True))
+    safe = set(_safe(data, requests, max(len(phrasing.split()) for phrasing in book), token))
+    choose = _in_turn(random.Random(f"diversify/{seed}"))
     origin = Origin("diversify", place="phrasings.yaml", seed=seed)
+    chosen = {place: choose(book) for place in sorted(safe)}
     rows = [
         _said(row, asked(row.question, token, chosen[place], config.position), origin) if place in chosen else row
         for place, row in enumerate(data)
@@ -89,104 +93,112 @@ def _from_phrasebook(
     left = sum(row.id in requests for row in data) - len(safe)
     if left:
         notes.append(f"{left:,} rows are kept as they are: their sentence with {token} may hold more than the request")
+    if config.measure and chosen:
+        before = [requests[data[place].id] for place in chosen]
+        notes.append(_measured(before, [phrasing.replace("{token}", token) for phrasing in chosen.values()]))
     return Outcome(Dataset.of(rows, (*data.made_by, f"diversify(phrasebook, seed={seed})")), (), tuple(notes))
 
 
 def _from_engine(
     data: Dataset, units: Mapping[str, str], llm: LLM, config: DiversifyConfig, *, token: str, seed: int
 ) -> Outcome:
-    distinct = list(dict.fromkeys(units.values()))
-    offers = dict(zip(distinct, _offers(distinct, llm, config, token, seed), strict=True))
-    groups = defaultdict(list)
-    for place, row in enumerate(data):
-        if row.id in units:
-            groups[units[row.id]].append(place)
-    rows = list(data)
-    for unit, places in groups.items():
-        origin = Origin("diversify", model=llm.name, prompt=offers[unit].prompt, seed=seed)
-        said = _spread(offers[unit].accepted or (unit,), len(places), random.Random(f"diversify/{seed}/{unit}"))
-        for place, phrasing in zip(places, said, strict=True):
+    groups = _groups(data, units, config.mode)
+    offered = offers([_about(data, unit, places) for unit, places in groups], llm, config, token, seed)
+    rows, before, after = list(data), list[str](), list[str]()
+    choosers: dict[str, Callable[[Sequence[str]], str]] = {}
+    for (unit, places), offer in zip(groups, offered, strict=True):
+        choose = choosers.setdefault(unit, _in_turn(random.Random(f"diversify/{seed}/{unit}")))
+        for place in places:
+            phrasing = choose(offer.accepted or (unit,))
+            before.append(unit)
+            after.append(phrasing)
             if phrasing != unit:
-                rows[place] = _said(
-                    rows[place], _replaced(rows[place].question, unit, phrasing, token, config.position), origin
-                )
-    dropped = tuple(drop for offer in offers.values() for drop in offer.rejected)
-    count = sum(len(offer.accepted) for offer in offers.values())
-    notes = [f"{count:,} phrasings of {len(distinct):,} instructions by {llm.name}"]
-    if unsaid := [unit for unit, offer in offers.items() if not offer.accepted]:
-        notes.append(f"{len(unsaid):,} instructions are kept as they are: no phrasing of them could be used")
+                origin = Origin("diversify", model=llm.name, prompt=offer.prompt, seed=seed)
+                question = _replaced(rows[place].question, unit, phrasing, token, config.position)
+                rows[place] = _said(rows[place], question, origin)
+    dropped = tuple(drop for offer in offered for drop in offer.rejected)
+    notes = [*_told(groups, offered, llm, config.mode), *([_measured(before, after)] if config.measure else [])]
+    if silent := sum(row.id not in units for row in data):
+        notes.append(f"{silent:,} rows are kept as they are: which part of them is the instruction can't be told")
     return Outcome(Dataset.of(rows, (*data.made_by, f"diversify({llm.name}, seed={seed})")), dropped, tuple(notes))
 
 
-def _offers(distinct: Sequence[str], llm: LLM, config: DiversifyConfig, token: str, seed: int) -> list[_Offer]:
-    prompts = [
-        render("diversify", instruction=unit, count=config.count, marks=sorted({token, *_MARK.findall(unit)}))
-        for unit in distinct
+def _instructions(data: Dataset, token: str) -> dict[str, str]:
+    """The instruction of each row, by the row's id; rows that have none, or none that can be told, are left out."""
+    if token:
+        return {row.id: whole for row in data if (whole := instruction(row.question, token))}
+    often = Counter(paragraph for row in data for paragraph in set(_ends(row.question)))
+    found = {}
+    for row in data:
+        paragraphs, given = _ends(row.question), row.meta.get("input")
+        if isinstance(given, str) and given.strip() and row.question.endswith(f"\n\n{given}"):
+            found[row.id] = row.question.removesuffix(f"\n\n{given}")
+        elif len(paragraphs) == 1:
+            found[row.id] = paragraphs[0]
+        elif paragraphs and often[shared := max(paragraphs, key=lambda text: often[text])] > 1:
+            found[row.id] = shared
+    return found
+
+
+def _ends(text: str) -> tuple[str, ...]:
+    """The first and the last paragraph; one where there is no other."""
+    blocks = [block.strip() for block in re.split(r"\n[ \t]*\n", text.strip())]
+    return (blocks[0], blocks[-1]) if len(blocks) > 1 else tuple(block for block in blocks if block)
+
+
+def _nothing_to_say(token: str) -> UserError:
+    if token:
+        return UserError(f"the token {token!r} stands in no row", "Check token.text, or name the token in the rows.")
+    return UserError("no row has an instruction that can be told from its content", "Put it in a paragraph of its own.")
+
+
+def _groups(data: Dataset, units: Mapping[str, str], mode: Mode) -> list[tuple[str, list[int]]]:
+    """The instructions to ask about, each with the places of its rows: all of them, or one row at a time."""
+    shared = defaultdict[str, list[int]](list)
+    for place, row in enumerate(data):
+        if row.id in units:
+            shared[units[row.id]].append(place)
+    if mode == "per_instruction":
+        return list(shared.items())
+    return sorted(((unit, [place]) for unit, places in shared.items() for place in places), key=lambda group: group[1])
+
+
+def _about(data: Dataset, unit: str, places: Sequence[int]) -> Asked:
+    return Asked(unit, tuple({data[place].answer or "" for place in places}))
+
+
+def _told(groups: Sequence[tuple[str, list[int]]], offered: Sequence[Offer], llm: LLM, mode: Mode) -> list[str]:
+    what = "instructions" if mode == "per_instruction" else "rows"
+    count = sum(len(offer.accepted) for offer in offered)
+    notes = [f"{count:,} phrasings of {len(groups):,} {what} by {llm.name}"]
+    if unsaid := sum(not offer.accepted for offer in offered):
+        notes.append(f"{unsaid:,} {what} are kept as they are: no phrasing of them could be used")
+    return notes
+
+
+def _measured(before: Sequence[str], after: Sequence[str]) -> str:
+    """How varied the instructions of the rows were, and are now."""
+    from leaven.embed import lsa
+
+    vectors = lsa.embed([*before, *after], lsa.WIDTH).astype(float)
+    spreads = []
+    for part in (vectors[: len(before)], vectors[len(before) :]):
+        # The mean cosine of all pairs of different rows, from the length of their sum.
+        pairs = max(1, len(part) * (len(part) - 1))
+        spreads.append(1 - (float((part.sum(0) ** 2).sum()) - float((part**2).sum())) / pairs)
+    figures = [
+        ("distinct instructions", f"{len(set(before)):,}", f"{len(set(after)):,}"),
+        ("their self-BLEU", *(f"{_self_bleu(texts):.1f}" for texts in (before, after))),
+        *((f"distinct-{n}", *(f"{variation.distinct(t, n):.3f}" for t in (before, after))) for n in (1, 2)),
+        ("embedding spread (LSA)", *(f"{abs(spread):.3f}" for spread in spreads)),
     ]
-    sampling = Sampling(config.temperature, 1.0, config.max_new_tokens, seed)
-    replies = dict(llm.replies([user(prompt) for prompt in prompts], sampling))
-    offers = []
-    for place, (unit, prompt) in enumerate(zip(distinct, prompts, strict=True)):
-        origin = Origin("diversify", model=llm.name, prompt=hashlib.sha256(prompt.encode()).hexdigest()[:12], seed=seed)
-        reply = replies[place]
-        if reply.text is None:
-            drop = Drop(pair(prompt, "", origin), "the model failed", detail=reply.error or "")
-            offers.append(_Offer((), (drop,), origin.prompt or ""))
-        else:
-            offers.append(_sifted(unit, candidates(reply.text), origin, config, token))
-    return offers
+    return "before → after: " + "; ".join(f"{name} {old} → {new}" for name, old, new in figures)
 
 
-def candidates(reply: str) -> list[str]:
-    """The phrasings in a reply: the strings of its JSON list, or else its lines without bullets and quotes."""
-    start, end = reply.find("["), reply.rfind("]")
-    try:
-        listed = json.loads(reply[start : end + 1])
-    except json.JSONDecodeError:
-        listed = None
-    if isinstance(listed, list) and any(isinstance(item, str) for item in listed):
-        return [item.strip() for item in listed if isinstance(item, str)]
-    lines = [re.sub(r"^\s*(?:[-*•]|\(?\d+[.):])\s+", "", line).strip() for line in reply.splitlines()]
-    return [re.sub(r'^["“](.*)["”],?$', r"\1", line) for line in lines if line and not line.startswith("```")]
-
-
-def _sifted(unit: str, offered: Sequence[str], origin: Origin, config: DiversifyConfig, token: str) -> _Offer:
-    seen = {_normal(unit)}
-    accepted, rejected = [], []
-    for text in offered:
-        reason = _fault(unit, text, seen, config, token)
-        if reason:
-            rejected.append(Drop(pair(unit, text, origin), reason))
-        else:
-            accepted.append(text)
-            seen.add(_normal(text))
-    if not offered:
-        rejected.append(Drop(pair(unit, "", origin), "the reply holds no phrasing"))
-    return _Offer(tuple(accepted), tuple(rejected), origin.prompt or "")
-
-
-def _fault(unit: str, text: str, seen: set[str], config: DiversifyConfig, token: str) -> str:
-    """Why a phrasing can't be used; "" when it can."""
-    if not names(text, token):
-        return "the token is missing"
-    if _marks(text, token) != _marks(unit, token):
-        return "other placeholders"
-    if _normal(text) in seen:
-        return "duplicate"
-    if len(text.split()) > config.max_words:
-        return "too long"
-    if "\n" in text or text.endswith(":") or text[0] in "{[":
-        return "not an instruction"
-    return ""
-
-
-def _marks(text: str, token: str) -> Counter[str]:
-    """Placeholders and special tokens other than the token, which may be named more or less often."""
-    return Counter(mark for mark in _MARK.findall(text) if mark != token)
-
-
-def _normal(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.casefold()))
+def _self_bleu(texts: Sequence[str]) -> float:
+    """Self-BLEU of the distinct texts; one text said over and over is as little varied as can be."""
+    distinct = list(dict.fromkeys(texts))
+    return variation.self_bleu(distinct) if len(distinct) > 1 else 100.0
 
 
 def _safe(data: Dataset, requests: Mapping[str, str], limit: int, token: str) -> list[int]:
@@ -206,12 +218,17 @@ def _safe(data: Dataset, requests: Mapping[str, str], limit: int, token: str) ->
     ]
 
 
-def _spread(items: Sequence[str], n: int, rng: random.Random) -> list[str]:
-    """`n` items, each as often as any other (give or take one), in random order."""
-    chosen: list[str] = []
-    while len(chosen) < n:
-        chosen += rng.sample(items, len(items))
-    return chosen[:n]
+def _in_turn(rng: random.Random) -> Callable[[Sequence[str]], str]:
+    """Chooses of the texts at hand one that was chosen least often before."""
+    said = Counter[str]()
+
+    def choose(texts: Sequence[str]) -> str:
+        least = min(said[text] for text in texts)
+        chosen = rng.choice([text for text in texts if said[text] == least])
+        said[chosen] += 1
+        return chosen
+
+    return choose
 
 
 def _replaced(text: str, unit: str, phrasing: str, token: str, position: Position) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from leaven.dataset import Dataset
 from leaven.llm.protocol import LLM, Sampling
+from leaven.prompts.phrasing import found
 from leaven.prompts.render import phrasings, render
-from leaven.synth.diversify import candidates
 from leaven.types import Drop, Example, Origin, Outcome, pair, user
 
 _SENTENCE = re.compile(r"[^.!?]+[.!?]?")
@@ -43,7 +43,7 @@ def listed(text: str, llm: LLM | None, seed: int) -> list[str]:
     if llm is None:
         return [sentence.strip() for sentence in _SENTENCE.findall(text) if sentence.strip(" .!?")]
     reply = next(r for _, r in llm.replies([user(render("facts", text=text))], Sampling(0.0, 1.0, 1024, seed)))
-    return list(dict.fromkeys(line for line in candidates(reply.text or "") if line))
+    return list(dict.fromkeys(line for line in found(reply.text or "") if line))
 
 
 def _asked(fact: str, llm: LLM, per_fact: int, seed: int) -> list[Example]:

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from leaven.dataset import Dataset
 from leaven.llm.protocol import LLM, Sampling
+from leaven.prompts.phrasing import found
 from leaven.prompts.render import phrasings, render
-from leaven.synth.diversify import candidates
 from leaven.types import Example, Message, Origin, Outcome, user
 
 _OPENING = re.compile(r"\s*([^:\n]{3,200}):")
@@ -51,7 +51,7 @@ def _phrasebook(text: str) -> list[str]:
 def _asked(text: str, llm: LLM, seed: int, count: int) -> list[str]:
     prompt = render("diversify", instruction=f"{text}:", count=count, marks=[])
     reply = next(reply for _, reply in llm.replies([user(prompt)], Sampling(1.0, 1.0, 2048, seed)))
-    offered = (said.rstrip(": ").strip() for said in candidates(reply.text or ""))
+    offered = (said.rstrip(": ").strip() for said in found(reply.text or ""))
     return list(dict.fromkeys([text, *(said for said in offered if said and "\n" not in said and ":" not in said)]))
 
 

@@ -7,23 +7,24 @@ buffer of diverse rows is for. Three forms of asking:
 - again: the query, the reference answer as the assistant's turn, and the query again. DELIA's published form;
   its fixed system prompt is left out, since Gemma has no system role, but a system turn of the row stays.
 - guided: the reference inside the query, as a guide. SDFT's form (2402.13669, papers.md 5.11).
+
+`magpie.py` needs no queries: the model writes them too.
 """
 
 import hashlib
-import json
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import polars as pl
-
-from leaven.dataset import SCHEMA, Dataset
+from leaven.dataset import Dataset
 from leaven.errors import UserError
 from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.prompts.render import render, source
 from leaven.sections import SampleSection
+from leaven.synth import _chunks as chunks
 from leaven.types import Drop, Example, Message, Origin, Outcome, Prompt
 
 Form = Literal["plain", "again", "guided"]
@@ -34,17 +35,26 @@ _SPEAKS_OF_GUIDE = re.compile(
 
 
 def make(
-    queries: Dataset, llm: LLM, config: SampleSection, seed: int, start: int = 0, *, form: Form | None = None
+    queries: Dataset,
+    llm: LLM,
+    config: SampleSection,
+    seed: int,
+    start: int = 0,
+    *,
+    form: Form | None = None,
+    draws: Sequence[int] = (),
 ) -> Outcome:
     """The model's own answers, in the order of the queries; truncated and empty replies and failures are dropped.
 
-    `start` is the place of the first query in the whole pool: with `seed` it decides the draws of this call. Without
-    `form`, the configuration's `conditioned` chooses between plain and again. Blanks around a reply are cut; the
-    published code cuts its first two characters, which are blanks in Llama 2 alone.
+    `start` is the place of the first query in the whole pool: with `seed` it decides the draws of this call; `draws`
+    counts for each query those that are equal to it and came before. Without `form`, the configuration's `conditioned`
+    chooses between plain and again. Blanks around a reply are cut; the published code cuts its first two characters,
+    which are blanks in Llama 2 alone.
     """
     form = form or ("again" if config.conditioned else "plain")
     asked = [(index, query) for index, query in enumerate(queries) if _usable(query, form)]
-    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed, start)
+    counted = tuple(draws[index] for index, _ in asked) if draws else ()
+    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed, start, draws=counted)
     replies = dict(llm.replies([ask(query, form) for _, query in asked], sampling))
     missing = [index for index in range(len(asked)) if index not in replies]
     if missing:
@@ -55,6 +65,12 @@ def make(
     kept = [result for result in results if isinstance(result, Example)]
     dropped = tuple(result for result in results if isinstance(result, Drop))
     return Outcome(Dataset.of(kept, (*queries.made_by, f"self_sample({form}, {llm.name}, seed={seed})")), dropped)
+
+
+def copies(queries: Dataset, kept: Dataset) -> int:
+    """How many rows say the reference of their query word for word: a conditioned sample of these is not its own."""
+    references = {query.id: (query.answer or "").strip() for query in queries}
+    return sum(row.answer == references.get(row.origin.parents[0]) for row in kept)
 
 
 def collect(
@@ -75,14 +91,16 @@ def collect(
     queries run out first, a note says how many rows are missing. `on_rows` is told the rows kept so far.
     """
     form = form or ("again" if config.conditioned else "plain")
-    _claim(folder, {"model": llm.name, "seed": seed, "chunk": chunk, "form": form, **config.model_dump()})
-    kept, dropped = Dataset.of([]), list[Drop]()
+    chunks.claim(folder, {"model": llm.name, "seed": seed, "chunk": chunk, "form": form, **config.model_dump()})
+    kept, dropped, seen = Dataset.of([]), list[Drop](), Counter[str]()
     for number, start in enumerate(range(0, len(queries), chunk)):
         if len(kept) >= n:
             break
         part = queries.rows(list(range(start, min(start + chunk, len(queries)))))
-        outcome = _chunk(part, llm, config, seed, start, path=folder / f"{number:05}.parquet", form=form)
-        if len(failures := _failures(outcome)) == chunk:
+        draws = [seen.update([query.id]) or seen[query.id] - 1 for query in part]
+        path = folder / f"{number:05}.parquet"
+        outcome = _chunk(part, llm, config, seed, start, path=path, form=form, draws=draws)
+        if len(failures := chunks.failures(outcome)) == chunk:
             raise UserError(f"{llm.name} answered none of {chunk} prompts: {failures[0].detail}", "Check the engine.")
         kept, dropped = kept + outcome.kept, [*dropped, *outcome.dropped]
         if on_rows:
@@ -132,57 +150,30 @@ def _result(query: Example, reply: Reply | None, config: SampleSection, form: Fo
     return row
 
 
-def _chunk(part: Dataset, llm: LLM, config: SampleSection, seed: int, start: int, *, path: Path, form: Form) -> Outcome:
+def _chunk(
+    part: Dataset,
+    llm: LLM,
+    config: SampleSection,
+    seed: int,
+    start: int,
+    *,
+    path: Path,
+    form: Form,
+    draws: Sequence[int],
+) -> Outcome:
     if path.is_file():
-        outcome = _read(path)
+        outcome = chunks.read(path)
         if _parents(outcome) == sorted(query.id for query in part):
             return outcome
-    outcome = make(part, llm, config, seed, start, form=form)
-    if not _failures(outcome):  # a failed call is worth another try when the run is resumed
-        _write(outcome, path)
+    outcome = make(part, llm, config, seed, start, form=form, draws=draws)
+    if not chunks.failures(outcome):  # a failed call is worth another try when the run is resumed
+        chunks.write(outcome, path)
     return outcome
-
-
-def _failures(outcome: Outcome) -> list[Drop]:
-    return [drop for drop in outcome.dropped if drop.reason == "the model failed"]
-
-
-def _write(outcome: Outcome, path: Path) -> None:
-    """Both kinds of row in one table, which is there whole or not at all."""
-    drops = Dataset.of(drop.example for drop in outcome.dropped).frame.with_columns(
-        reason=pl.Series([drop.reason for drop in outcome.dropped], dtype=pl.String),
-        score=pl.Series([drop.score for drop in outcome.dropped], dtype=pl.Float64),
-        detail=pl.Series([drop.detail for drop in outcome.dropped], dtype=pl.String),
-    )
-    partial = path.with_name(path.name + ".partial")
-    pl.concat([outcome.kept.frame, drops], how="diagonal").write_parquet(partial)
-    partial.replace(path)
-
-
-def _read(path: Path) -> Outcome:
-    frame = pl.read_parquet(path)
-    drops = frame.filter(pl.col("reason").is_not_null())
-    examples = Dataset(drops.select(SCHEMA.names()))
-    values = drops.select("reason", "score", "detail").rows()
-    kept = Dataset(frame.filter(pl.col("reason").is_null()).select(SCHEMA.names()), (str(path),))
-    return Outcome(kept, tuple(Drop(example, *value) for example, value in zip(examples, values, strict=True)))
 
 
 def _parents(outcome: Outcome) -> list[str]:
     rows = [*outcome.kept, *(drop.example for drop in outcome.dropped)]
     return sorted(row.origin.parents[0] for row in rows)
-
-
-def _claim(folder: Path, about: dict[str, Any]) -> None:
-    """Say in the folder what its chunks are; raises UserError when it holds chunks of another kind."""
-    path = folder / "about.json"
-    text = json.dumps(about, indent=2, sort_keys=True)
-    if path.is_file() and path.read_text(encoding="utf-8") != text:
-        raise UserError(f"{folder} holds samples that were made with other settings", "Choose another folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _prompt_hash(form: Form) -> str:

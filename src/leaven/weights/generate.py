@@ -68,7 +68,7 @@ class _Decoder:
 def generate(
     model: Any,
     tokenizer: Any,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[Prompt | str],
     *,
     temperature: float = 0.0,
     top_p: float = 1.0,

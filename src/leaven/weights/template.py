@@ -8,13 +8,18 @@ from jinja2.exceptions import TemplateError
 from leaven.errors import UserError
 from leaven.types import Message
 
+QUESTION = "QUESTION-STANDS-HERE"
 
-def render(tokenizer: Any, messages: Sequence[Message], add_generation_prompt: bool) -> str:
+
+def render(tokenizer: Any, messages: Sequence[Message] | str, add_generation_prompt: bool) -> str:
     """The turns as text, special tokens included: tokenise it with `encode`, which adds no second BOS.
 
+    A text is taken for rendered already.
     A template without a system role (Gemma) gets the system text at the head of the first user turn.
     Raises UserError when the template refuses the turns.
     """
+    if isinstance(messages, str):
+        return messages
     try:
         return _apply(tokenizer, messages, add_generation_prompt)
     except TemplateError as error:
@@ -25,6 +30,15 @@ def render(tokenizer: Any, messages: Sequence[Message], add_generation_prompt: b
         return _apply(tokenizer, folded, add_generation_prompt)
     except TemplateError as error:
         raise _refusal(messages, error) from error
+
+
+def around_question(tokenizer: Any) -> tuple[str, str]:
+    """What the template writes before a user's first words, and after their last: blanks after them left out."""
+    text = render(tokenizer, (Message("user", QUESTION),), True)
+    before, found, after = text.partition(QUESTION)
+    if not found:
+        raise UserError("the model's chat template changes what the user says", "Sample by another form: --form plain.")
+    return before, after.split("\n")[0].strip() or after.strip()
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
