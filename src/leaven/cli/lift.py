@@ -62,6 +62,9 @@ def lift(
     seed: Annotated[int, typer.Option(help="Another seed, another draw.")] = 0,
     format: Annotated[str, typer.Option(help="The format of the rows.")] = "auto",
     out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/lifted",
+    push_to_hub: Annotated[
+        str, typer.Option(metavar="USER/NAME", help="Upload the export as this (private) dataset repository.")
+    ] = "",
     base_url: engine.BaseUrl = None,
     store: engine.StoreFile = "",
     concurrency: engine.Concurrency = 64,
@@ -99,7 +102,12 @@ def lift(
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise SystemExit(130) from None
     print(reports.text(folder))
-    print(f"Rows: {folder}/kept.jsonl. Audit: {folder}/audit.parquet. Report: {reports.write(folder)}")
+    print(f"Rows: {folder}/kept.jsonl, for trainers: {folder}/export. Audit: {folder}/audit.parquet.")
+    print(f"Report: {reports.write(folder)}")
+    if push_to_hub:
+        from leaven.data import export
+
+        print(f"Uploaded: {export.push(folder / 'export', push_to_hub)}")
     print(f"Next: leaven why {folder} ROW, or other thresholds without a call: "
           f"leaven lift --from {folder} --n {max(1, plan.n // 2)} --out FOLDER")  # fmt: skip
 

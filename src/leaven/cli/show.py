@@ -1,9 +1,13 @@
 """`leaven show`: a mixture, the tokens that carry loss, a prompt."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from leaven.dataset import Dataset
+    from leaven.types import Prompt
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -61,9 +65,49 @@ def mix(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> No
         Console().print(mix_table(path.parent.name, json.loads(path.read_text(encoding="utf-8"))))
 
 
-@app.command(epilog="Example: leaven show prompt diversify")
-def prompt(name: Annotated[str, typer.Argument(help="The name of a prompt (leaven ls prompts).")]) -> None:
-    """Print a prompt's template."""
+@app.command(epilog="Example: leaven show prompt diversify task.jsonl --row 3")
+def prompt(
+    name: Annotated[str, typer.Argument(help="The name of a prompt (leaven ls prompts).")],
+    rows_file: Annotated[str, typer.Argument(metavar="ROWS", help="A file of rows; '': the lab's task.")] = "",
+    row: Annotated[int, typer.Option(min=0, help="Fill it in for this row (1: the first); 0: the template.")] = 0,
+    token: Annotated[str, typer.Option(help="The token that instructions name; '' where there is none.")] = "<sep>",
+    format: Annotated[str, typer.Option(help="The format of the file.")] = "auto",
+) -> None:
+    """Print a prompt: its template, or with --row the turns as they are sent."""
+    from leaven.data import files
+    from leaven.errors import UserError
     from leaven.prompts.render import source
 
-    print(source(name))
+    if not row:
+        print(source(name))
+        return
+    if rows_file:
+        data = files.read(rows_file, format).kept
+    else:
+        from leaven.lab.material import material
+
+        data = material(token, "test").task
+    if row > len(data):
+        raise UserError(f"--row is {row}, but only {len(data):,} rows are there", "The first row is 1.")
+    for role, text in _sent(name, data, row - 1, token):
+        print(f"[{role}]\n{text}")
+
+
+def _sent(name: str, data: "Dataset", place: int, token: str) -> "Prompt":
+    """The turns that an engine gets of a row. Raises UserError for a prompt that is not about a row."""
+    from leaven.curate import quality
+    from leaven.errors import UserError
+    from leaven.prompts.render import source
+    from leaven.synth import diversify, evolve, self_sample
+
+    match name:
+        case "diversify":
+            return diversify.prompt(data, place, token)
+        case "evolve":
+            return evolve.asked(data[place], evolve.Config())
+        case "judge" | "quality":
+            return quality.asked(data[place])
+        case "sdft":
+            return self_sample.ask(data[place], "guided")
+    source(name)  # an unknown name is said so
+    raise UserError(f"the prompt {name} is not filled in from a row", "Those that are: diversify, evolve, judge, sdft.")

@@ -1,5 +1,6 @@
 """A language model as a judge (LIFT, papers.md 1.2): four heads, 100 points; and how far its marks can be trusted."""
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -110,5 +111,5 @@ def _spearman(first: Values, second: Values) -> float:
 
 @cache
 def _examples() -> Sequence[Any]:
-    found: Sequence[Any] = yaml.safe_load((FOLDER / "judge.yaml").read_text(encoding="utf-8"))
-    return found
+    found = yaml.safe_load((FOLDER / "judge.yaml").read_text(encoding="utf-8"))
+    return [{**one, "marks": json.dumps(one["marks"])} for one in found]

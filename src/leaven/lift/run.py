@@ -15,7 +15,7 @@ import polars as pl
 from leaven import embedding, plugs
 from leaven import run as runs
 from leaven.curate import variety
-from leaven.data import contamination
+from leaven.data import contamination, export
 from leaven.dataset import Dataset
 from leaven.errors import UserError
 from leaven.lift import audit, expand, rows
@@ -51,6 +51,7 @@ def run(plan: Plan, folder: Path, progress: Progress, open_llm: Open) -> Path:
                 here = replace(context, vectors=partial(_taken, vectors, _places(embedded, alive)))
                 alive = _selected(plan, name, pool, alive, here, folder, open_llm)
             audit.write(plan, pool, embedded, vectors, folder)
+            _exported(plan, folder)
             runs.close(folder)
     return folder
 
@@ -122,6 +123,14 @@ def _selected(
             return rows.of_outcome(name, alive, module.select(pool.rows(alive), config, judged))
 
     return rows.stage(folder, stage, make) if alive else alive
+
+
+def _exported(plan: Plan, folder: Path) -> None:
+    """The kept rows for trainers and the hub; where nothing is kept there is nothing to export."""
+    kept = Dataset.load(folder / "kept.parquet")
+    if len(kept) and all(row.answer is not None for row in kept):
+        about = f"Selected by `leaven lift` from {Path(plan.data).name}; every row's reason is in the run's audit."
+        export.export(kept, folder / "export", folder.resolve().name, about)
 
 
 def _judge(plan: Plan, name: str) -> str:

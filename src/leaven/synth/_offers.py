@@ -45,7 +45,7 @@ class Offer:
 
 def offers(asked: Sequence[Asked], llm: LLM, config: "DiversifyConfig", token: str, seed: int) -> list[Offer]:
     """The offer for each instruction; phrasings that can't be used are in `rejected`, with the reason."""
-    prompts = [prompt(one.unit, config, token) for one in asked]
+    prompts = [asked_about(one.unit, config, token) for one in asked]
     sampling = Sampling(config.temperature, 1.0, config.max_new_tokens, seed)
     replies = dict(llm.replies([user(text) for text in prompts], sampling))
     made = []
@@ -60,7 +60,7 @@ def offers(asked: Sequence[Asked], llm: LLM, config: "DiversifyConfig", token: s
     return _checked(asked, made, llm, config, seed) if config.check else made
 
 
-def prompt(unit: str, config: "DiversifyConfig", token: str) -> str:
+def asked_about(unit: str, config: "DiversifyConfig", token: str) -> str:
     """What the engine is asked about an instruction."""
     count = config.count or (FOR_AN_INSTRUCTION if config.mode == "per_instruction" else FOR_A_ROW)
     return render("diversify", instruction=unit, count=count, marks=sorted({*([token] if token else []), *marks(unit)}))

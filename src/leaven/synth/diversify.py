@@ -21,10 +21,10 @@ from leaven.llm.protocol import LLM
 from leaven.prompts.render import phrasings
 from leaven.prompts.wording import Position, asked, instruction, negated, request, reworded
 from leaven.sections import Section
-from leaven.synth._offers import Asked, Offer, offers
-from leaven.types import Example, Message, Origin, Outcome
+from leaven.synth._offers import Asked, Offer, asked_about, offers
+from leaven.types import Example, Message, Origin, Outcome, Prompt, user
 
-__all__ = ["DiversifyConfig", "asked", "instruction", "make", "negated"]
+__all__ = ["DiversifyConfig", "asked", "instruction", "make", "negated", "prompt"]
 
 Mode = Literal["per_instruction", "per_row"]
 
@@ -73,6 +73,14 @@ def make(data: Dataset, llm: LLM | None, config: DiversifyConfig, token: str, se
     # A paragraph that hardly two rows share holds the row's content: then only the request is rephrased.
     units = wholes if config.mode == "per_row" or len(set(wholes.values())) < enough else requests
     return _from_engine(data, units, llm, config, token=token, seed=seed)
+
+
+def prompt(data: Dataset, place: int, token: str) -> Prompt:
+    """What an engine is asked of the instruction of the row at `place`. Raises UserError where none can be told."""
+    wholes = _instructions(data, token)
+    if data[place].id not in wholes:
+        raise _nothing_to_say(token)
+    return user(asked_about(wholes[data[place].id], DiversifyConfig(), token))
 
 
 def _from_phrasebook(

@@ -1,0 +1,36 @@
+"""`leaven export`: a folder for TRL, axolotl, LLaMA-Factory and the hub."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: leaven export runs/lifted/kept.parquet -o export --push-to-hub me/lifted")
+def export(
+    rows: Annotated[str, typer.Argument(help="A file of answered rows.")],
+    out: Annotated[str, typer.Option("--out", "-o", help="The folder to write.")],
+    name: Annotated[str, typer.Option(help="The dataset's name (default: the folder's).")] = "",
+    about: Annotated[str, typer.Option(help="A paragraph for the dataset card.")] = "",
+    push_to_hub: Annotated[
+        str, typer.Option(metavar="USER/NAME", help="Upload the folder as this dataset repository.")
+    ] = "",
+    public: Annotated[bool, typer.Option(help="Make a new repository public.")] = False,
+    format: Annotated[str, typer.Option(help="The format of the rows.")] = "auto",
+) -> None:
+    """Write rows with what each trainer needs to read them, and a dataset card; upload them where asked."""
+    from leaven.data import export as exports
+    from leaven.data import files
+
+    read = files.read(rows, format)
+    folder = Path(out)
+    for path in exports.export(read.kept, folder, name or folder.resolve().name, about):
+        print(path)
+    print(
+        f"TRL: trl sft --dataset_name {folder} …   axolotl: the part of {folder}/axolotl.yaml   "
+        f"LLaMA-Factory: dataset_dir: {folder}, dataset: {name or folder.resolve().name}"
+    )
+    if push_to_hub:
+        print(f"Uploaded: {exports.push(folder, push_to_hub, private=not public)}")
