@@ -72,6 +72,8 @@ class LLMSection(Section):
     """The address of a server that speaks Chat Completions; null: OPENAI_BASE_URL, else OpenAI."""
     store: str = ""
     """The file of replies that were paid for; empty: the user's cache, for engines that cost money; off: none."""
+    batch: bool = False
+    """Ask through the server's batch endpoint: within a day instead of at once, and cheaper where it is OpenAI's."""
     concurrency: int = Field(64, ge=1)
     """Calls under way at the start; the throttle finds what the server bears."""
     requests_per_minute: int | None = Field(None, ge=1)

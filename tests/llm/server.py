@@ -2,6 +2,7 @@
 
     python server.py PORT_FILE '{"latency": 0.2, "at_once": 64, "faults": {"500": 0.1}, "seed": 0}'
 
+Files and batches are served too; a batch ends when it has been looked at `looks` times.
 GET /count says how many requests came and how many were answered; GET /seen lists the prompts that were answered.
 """
 
@@ -16,10 +17,13 @@ from aiohttp import web
 
 
 class Plan:
-    def __init__(self, latency=0.0, at_once=10_000, refuse=False, faults=None, seed=0, key="", schema=True, poison=""):
+    def __init__(
+        self, latency=0.0, at_once=10_000, refuse=False, faults=None, seed=0, key="", schema=True, poison="", looks=2
+    ):
         self.latency, self.at_once, self.refuse, self.faults = latency, at_once, refuse, faults or {}
         self.random, self.key, self.schema, self.poison = random.Random(seed), key, schema, poison
         self.room = asyncio.Semaphore(at_once)
+        self.looks, self.files, self.batches = looks, {}, {}
         self.came, self.answered, self.under_way, self.most, self.seen = 0, 0, 0, 0, []
 
     def fault(self):
@@ -97,17 +101,66 @@ def error(status, message, headers=None):
 
 async def count(request):
     plan = request.app["plan"]
-    return web.json_response({"came": plan.came, "answered": plan.answered, "most": plan.most})
+    return web.json_response(
+        {"came": plan.came, "answered": plan.answered, "most": plan.most, "batches": len(plan.batches)}
+    )
 
 
 async def seen(request):
     return web.json_response(request.app["plan"].seen)
 
 
+async def upload(request):
+    plan, form = request.app["plan"], await request.post()
+    name = f"file-{len(plan.files)}"
+    plan.files[name] = form["file"].file.read().decode()
+    return web.json_response({"id": name, "purpose": form["purpose"]})
+
+
+async def download(request):
+    return web.Response(text=request.app["plan"].files[request.match_info["id"]])
+
+
+async def start(request):
+    plan, body = request.app["plan"], await request.json()
+    name = f"batch_{len(plan.batches)}"
+    plan.batches[name] = {"id": name, "status": "in_progress", "input_file_id": body["input_file_id"], "looks": 0}
+    return web.json_response(plan.batches[name])
+
+
+async def look(request):
+    plan = request.app["plan"]
+    batch = plan.batches[request.match_info["id"]]
+    batch["looks"] += 1
+    if batch["looks"] >= plan.looks and batch["status"] == "in_progress":
+        lines = [json.loads(line) for line in plan.files[batch["input_file_id"]].splitlines()]
+        results, errors = [], []
+        for line in reversed(lines):
+            asked, fault = line["body"]["messages"][-1]["content"], plan.fault()
+            plan.came += 1
+            if plan.poison and plan.poison in asked:
+                body = {"error": {"message": "poison"}}
+                errors.append({"custom_id": line["custom_id"], "response": {"status_code": 400, "body": body}})
+            elif fault != "lost":
+                plan.answered += 1
+                plan.seen.append(asked)
+                body = json.loads(completion(line["body"], asked, fault))
+                results.append({"custom_id": line["custom_id"], "response": {"status_code": 200, "body": body}})
+        for name, found in (("output", results), ("error", errors)):
+            plan.files[f"{batch['id']}-{name}"] = "".join(json.dumps(line) + "\n" for line in found)
+            batch[f"{name}_file_id"] = f"{batch['id']}-{name}"
+        batch["status"] = "completed"
+    return web.json_response(batch)
+
+
 async def main():
     app = web.Application(client_max_size=2**26)
     app["plan"] = Plan(**json.loads(sys.argv[2]))
     app.router.add_post("/v1/chat/completions", chat)
+    app.router.add_post("/v1/files", upload)
+    app.router.add_get("/v1/files/{id}/content", download)
+    app.router.add_post("/v1/batches", start)
+    app.router.add_get("/v1/batches/{id}", look)
     app.router.add_get("/count", count)
     app.router.add_get("/seen", seen)
     runner = web.AppRunner(app, access_log=None)

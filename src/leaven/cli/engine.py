@@ -16,6 +16,7 @@ Engine = Annotated[str, typer.Option(help="The engine: openai:MODEL, hf:MODEL_OR
 BaseUrl = Annotated[str | None, typer.Option(help="A server that speaks Chat Completions (else OPENAI_BASE_URL).")]
 StoreFile = Annotated[str, typer.Option("--store", help="Where replies are kept (default: your cache); off: nowhere.")]
 Concurrency = Annotated[int, typer.Option(min=1, help="Calls under way at the start; the throttle adapts it.")]
+Batch = Annotated[bool, typer.Option("--batch", help="Ask by the server's batch endpoint: cheaper, within a day.")]
 MaxCost = Annotated[float | None, typer.Option(min=0, help="Stop at so many dollars, to be continued.")]
 MaxTokens = Annotated[int | None, typer.Option(min=1, help="Stop at so many tokens, to be continued.")]
 MaxRequests = Annotated[int | None, typer.Option(min=1, help="Stop at so many calls, to be continued.")]
@@ -25,6 +26,7 @@ FLAGS: dict[str, tuple[Any, Any]] = {
     "base_url": (BaseUrl, None),
     "store": (StoreFile, ""),
     "concurrency": (Concurrency, 64),
+    "batch": (Batch, False),
     "max_cost": (MaxCost, None),
     "max_tokens": (MaxTokens, None),
     "max_requests": (MaxRequests, None),

@@ -68,6 +68,7 @@ def lift(
     base_url: engine.BaseUrl = None,
     store: engine.StoreFile = "",
     concurrency: engine.Concurrency = 64,
+    batch: engine.Batch = False,
     max_cost: engine.MaxCost = None,
     max_tokens: engine.MaxTokens = None,
     max_requests: engine.MaxRequests = None,

@@ -149,7 +149,7 @@ class Budgeted:
         unknown = self.spend.requests == 0 and (self.spend.max_tokens, self.spend.max_cost) != (None, None)
         first = list(islice(waiting, PILOT if unknown else 0))
         for start, part in ((0, first), (len(first), waiting)):
-            here = replace(sampling, first=sampling.first + start)
+            here = replace(sampling, first=sampling.first + start, draws=sampling.draws[start:])
             for index, reply in self.engine.replies(self._allowed(part), here):
                 self.spend.add(reply)
                 yield start + index, reply

@@ -55,10 +55,16 @@ def open_with_budget(config: LLMSection, on_reply: Callable[[Spend], None] | Non
             "Name a table that has it: --prices FILE, for example {date: 2026-01-31, models: "
             "{MODEL: {prompt: 0.5, completion: 1.5}}}.",
         )
-    llm: LLM = Budgeted(open_llm(config.engine, **_options(config)), spend)
+    store = None
     if config.store != "off" and (config.store or config.engine.startswith("openai:")):
-        llm = Stored(llm, Store.open(Path(config.store).expanduser() if config.store else None))
-    return Counted(llm, spend, on_reply), spend
+        store = Store.open(Path(config.store).expanduser() if config.store else None)
+    engine = open_llm(config.engine, **_options(config))
+    if config.batch:
+        from leaven.llm import batch
+
+        engine = batch.of(engine, store)
+    llm: LLM = Budgeted(engine, spend)
+    return Counted(Stored(llm, store) if store else llm, spend, on_reply), spend
 
 
 def _options(config: LLMSection) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class _Server:
     throttle: Throttle
     ways: list[str] = field(default_factory=lambda: ["json_schema", "tool", "plain"])
     """How it can be held to a schema, the best first; what it refuses is struck off."""
+    limit: str = "max_tokens"
+    """What it calls the longest reply; newer models of OpenAI's know only max_completion_tokens."""
     broken_in_a_row: int = 0
     last_heard: float | None = None
     fatal: ServerError | None = None
@@ -99,6 +101,11 @@ class OpenAI:
         """What origins and cache keys call the engine."""
         return f"openai:{self.model}" if self.base_url == DEFAULT_URL else f"openai:{self.model}@{self.base_url}"
 
+    @property
+    def way(self) -> str:
+        """How the server can be held to a schema, as far as is known."""
+        return self.server.ways[0]
+
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Replies as they arrive. Raises ServerError when the server is dead or refuses everything.
 
@@ -126,14 +133,19 @@ class OpenAI:
         server, throttle = self.server, self.server.throttle
         calls, broken, refused_since = 0, 0, 0.0
         while True:
-            calls, way = calls + 1, server.ways[0]
+            calls, way, limit = calls + 1, server.ways[0], server.limit
             try:
-                status, headers, text = await self._call(session, prompt, sampling, way)
+                body = request_body(self.model, prompt, sampling, way, limit)
+                status, headers, text = await self._call(session, body)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 status, headers, text = 0, {}, type(error).__name__
             finally:
                 throttle.leave()
-            verdict = self._read(status, text, way if sampling.schema else "plain")
+            verdict: Reply | str = AGAIN
+            if status == 400 and limit != (other := "max_completion_tokens") and other in text:
+                server.limit = other
+            else:
+                verdict = self._read(status, text, way if sampling.schema else "plain")
             if isinstance(verdict, Reply):
                 throttle.answered(verdict.prompt_tokens + verdict.completion_tokens)
                 return index, replace(verdict, attempts=calls)
@@ -151,10 +163,7 @@ class OpenAI:
                 await asyncio.sleep(throttle.limits.backoff_seconds * min(16, 2**broken) * random.uniform(0.5, 1))
             await throttle.enter()
 
-    async def _call(
-        self, session: aiohttp.ClientSession, prompt: Prompt, sampling: Sampling, way: str
-    ) -> tuple[int, dict[str, str], str]:
-        body = _body(self.model, prompt, sampling, way)
+    async def _call(self, session: aiohttp.ClientSession, body: dict[str, Any]) -> tuple[int, dict[str, str], str]:
         async with session.post(f"{self.base_url}/chat/completions", json=body) as response:
             return response.status, dict(response.headers), await response.text(errors="replace")
 
@@ -178,7 +187,7 @@ class OpenAI:
         server.heard()
         if status == 200:
             return read_completion(text)
-        said = self._without_key(_message(text))
+        said = self.without_key(_message(text))
         if status in FATAL or "insufficient_quota" in text:
             what = FATAL.get(status, "has no more quota for this key")
             server.fatal = ServerError(
@@ -193,7 +202,8 @@ class OpenAI:
             return Reply(None, f"the server refuses it ({status}): {said}")
         return f"the server failed ({status}): {said}"
 
-    def _without_key(self, text: str) -> str:
+    def without_key(self, text: str) -> str:
+        """The text, without the key that some servers repeat."""
         return text.replace(self.key.value, "…") if self.key.value else text
 
 
@@ -216,13 +226,14 @@ def read_completion(text: str) -> Reply | str:
     return Reply(whole, None, finish, came, went)
 
 
-def _body(model: str, prompt: Prompt, sampling: Sampling, way: str) -> dict[str, Any]:
+def request_body(model: str, prompt: Prompt, sampling: Sampling, way: str, limit: str = "max_tokens") -> dict[str, Any]:
+    """The JSON of a chat completion; `way` is how it is held to the schema: json_schema, tool or plain."""
     body: dict[str, Any] = {
         "model": model,
         "messages": [{"role": message.role, "content": message.content} for message in prompt],
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
-        "max_tokens": sampling.max_new_tokens,
+        limit: sampling.max_new_tokens,
     }
     if not sampling.schema or way == "plain":
         return body

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS replies (
     prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, made REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS claims (key BLOB PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batches (key TEXT PRIMARY KEY, batch TEXT NOT NULL, engine TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, host TEXT NOT NULL, process INTEGER, beat REAL NOT NULL);
 """
 STALE = 60
@@ -45,6 +46,17 @@ def key(engine: str, prompt: Prompt, sampling: Sampling, draw: int) -> bytes:
     drawn = [sampling.temperature, sampling.top_p, sampling.max_new_tokens, sampling.schema, seed, draw]
     about = [engine, [list(message) for message in prompt], *drawn]
     return hashlib.sha256(json.dumps(about, ensure_ascii=False).encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def draws_of(prompts: Sequence[Prompt], sampling: Sampling) -> tuple[int, ...]:
+    """Which draw of its prompt each one is, as told or else counted: equal prompts are different draws."""
+    if sampling.draws:
+        return sampling.draws
+    drawn, found = Counter[Prompt](), list[int]()
+    for prompt in prompts:
+        found.append(drawn[prompt])
+        drawn[prompt] += 1
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +79,11 @@ class Stored:
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """What is there at once, then what the engine says, then what other processes were asked for meanwhile."""
         asked = list(prompts)
-        waiting = dict(enumerate(self._keys(asked, sampling)))
+        sampling = replace(sampling, draws=draws_of(asked, sampling))
+        waiting = {
+            place: key(self.name, prompt, sampling, draw)
+            for place, (prompt, draw) in enumerate(zip(asked, sampling.draws, strict=True))
+        }
         with self.store.owner() as owner:
             while waiting:
                 for place, reply in self._known(waiting):
@@ -79,12 +95,6 @@ class Stored:
                     yield place, reply
                 if waiting and not mine:
                     time.sleep(0.5)
-
-    def _keys(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[bytes]:
-        drawn: Counter[Prompt] = Counter()
-        for place, prompt in enumerate(prompts):
-            yield key(self.engine.name, prompt, sampling, sampling.draws[place] if sampling.draws else drawn[prompt])
-            drawn[prompt] += 1
 
     def _known(self, waiting: dict[int, bytes]) -> Iterator[tuple[int, Reply]]:
         places = list(waiting.items())
@@ -100,7 +110,8 @@ class Stored:
     ) -> Iterator[tuple[int, Reply]]:
         keys = dict(keys)
         # Engines draw by place: what is left of a row of prompts must not begin with the draws of its beginning.
-        sampling = replace(sampling, first=sampling.first + min(mine, default=0))
+        drawn = tuple(sampling.draws[place] for place in mine)
+        sampling = replace(sampling, first=sampling.first + min(mine, default=0), draws=drawn)
         for number, reply in self.engine.replies((asked[place] for place in mine), sampling):
             place = mine[number]
             if reply.text is not None:
@@ -141,12 +152,26 @@ class Store:
 
     def put(self, known: bytes, engine: str, prompt: Prompt, sampling: Sampling, reply: Reply) -> None:
         """Keep a reply; one that is there already stays."""
-        asked = json.dumps([*(list(message) for message in prompt), asdict(sampling)])
+        asked = json.dumps([*(list(message) for message in prompt), asdict(replace(sampling, draws=()))])
         self.base.execute(
             "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (known, engine, asked, reply.text, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens,
              time.time()),
         )  # fmt: skip
+
+    def batches(self, engine: str) -> dict[str, str]:
+        """The pending batch of each key (in hexadecimal digits) that waits in one."""
+        return dict(self.base.execute("SELECT key, batch FROM batches WHERE engine = ?", (engine,)))
+
+    def keep_batch(self, engine: str, batch: str, keys: Sequence[str]) -> None:
+        """Remember that these keys wait in a batch."""
+        self.base.execute("BEGIN IMMEDIATE")
+        self.base.executemany("INSERT OR REPLACE INTO batches VALUES (?, ?, ?)", [(k, batch, engine) for k in keys])
+        self.base.execute("COMMIT")
+
+    def forget_batch(self, keys: Iterable[str]) -> None:
+        """The replies to these keys have been fetched."""
+        self.base.executemany("DELETE FROM batches WHERE key = ?", [(known,) for known in keys])
 
     def stats(self) -> list[dict[str, Any]]:
         """Replies, tokens and dates, engine by engine."""
