@@ -17,10 +17,10 @@ quickstart: install
 	$(BIN)/leaven quickstart --out runs/quickstart
 
 test: install
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 test-all: install
-	$(BIN)/pytest -m 'not gpu'
+	$(BIN)/pytest -n 2 -m 'not gpu'
 
 check: install
 	$(BIN)/ruff check src tests benchmarks

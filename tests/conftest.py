@@ -5,6 +5,8 @@ import socket
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
+# Tests run two at a time on two cores: threads of one would wait for those of the other, and take ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 

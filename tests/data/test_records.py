@@ -190,7 +190,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 ASKED = TEXTS.filter(str.strip)
 KEYS = st.sampled_from(["tag", "score", "système", "a;b", ""])
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_subnormal=False) | TEXTS,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
     max_leaves=4,
 )
