@@ -94,7 +94,7 @@ def _show(name: str, scores: "pl.DataFrame", folder: Path, scale: str) -> None:
     for table in tables:
         console.print(pages.terminal(table))
     for claim in section.claims:
-        print(f"{claim.text}: {claim.verdict}")
+        print(f"{claim.text} ({pages.SETTINGS[claim.preset]}): {claim.verdict}")
     print()
 
 

@@ -33,9 +33,16 @@ def markdown(section: Section) -> str:
         text += [f"**With {SETTINGS[table.preset]}.** {table.sentence}", "", *_rows(table), ""]
     if section.points:
         text += [f"![{section.spec['title']}]({section.name}.svg)", "", *_series(section), ""]
-    for claim in section.claims:
-        text.append(f"- {'(our control) ' if claim.control else ''}{claim.text}: **{claim.verdict}**{_evidence(claim)}")
-    text += ["", *(f"*{note}*\n" for note in section.spec["notes"])]
+    both = len({claim.preset for claim in section.claims}) > 1
+    for preset in dict.fromkeys(claim.preset for claim in section.claims):
+        text += [f"Claims, with {SETTINGS[preset]}:", ""] if both else []
+        text += [
+            f"- {'(our control) ' if claim.control else ''}{claim.text}: **{claim.verdict}**{_evidence(claim)}"
+            for claim in section.claims
+            if claim.preset == preset
+        ]
+        text.append("")
+    text += [*(f"*{note}*\n" for note in section.spec["notes"])]
     return "\n".join(text).rstrip() + "\n"
 
 

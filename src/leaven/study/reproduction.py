@@ -33,9 +33,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A sentence of the paper (or a control of ours), and what the scores say to it."""
+    """A sentence of the paper (or a control of ours), and what the scores say to it with the settings of a preset."""
 
     text: str
+    preset: Preset
     control: bool
     difference: Difference | None
     p_value: float | None
@@ -121,18 +122,32 @@ def points(name: str, scores: pl.DataFrame) -> Iterator[Point]:
 
 
 def claims(name: str, scores: pl.DataFrame) -> list[Claim]:
-    """What can be said to each claim; p-values are corrected by Holm's rule over the claims of the table."""
-    asked = spec(name)["claims"]
+    """What can be said to each claim, with our settings and, where both methods have them, with the paper's.
+
+    p-values are corrected by Holm's rule over all of them.
+    """
+    asked = list(_asked(spec(name)))
     found = [
-        _difference(scores, c["a"], c["b"], c["metric"], c.get("size", _largest(scores)), c.get("item")) for c in asked
+        _difference(scores, a, b, c["metric"], c.get("size", _largest(scores)), c.get("item")) for c, _, a, b in asked
     ]
     measured = [difference for difference in found if difference]
     corrected = iter(statistics.holm([p_value(difference) for difference in measured]))
     return [
-        Claim(c["text"], c.get("control", False), d, p, _verdict(c, d, p))
-        for c, d in zip(asked, found, strict=True)
+        Claim(c["text"], preset, c.get("control", False), d, p, _verdict(c, d, p))
+        for (c, preset, _, _), d in zip(asked, found, strict=True)
         for p in [next(corrected) if d else None]
     ]
+
+
+def _asked(found: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Preset, str, str]]:
+    """(claim, preset, label, label) of every comparison; a claim that names a preset is about that alone."""
+    theirs = {row["ours"]: row["faithful"] for row in found.get("rows", ()) if {"ours", "faithful"} <= set(row)}
+    for claim in found["claims"]:
+        yield claim, claim.get("preset", "ours"), claim["a"], claim["b"]
+    for claim in found["claims"]:
+        a, b = theirs.get(claim["a"]), theirs.get(claim["b"])
+        if "preset" not in claim and a and b and (a, b) != (claim["a"], claim["b"]):
+            yield claim, "faithful", a, b
 
 
 def p_value(difference: Difference) -> float:
