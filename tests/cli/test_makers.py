@@ -61,3 +61,30 @@ def test_export_and_what_it_says_next(leaven, rows):
     assert done.code == 0, done.err
     assert "dataset_dir: out, dataset: sums" in done.out
     assert (rows / "out" / "dataset_info.json").exists()
+
+
+def test_plan_counts_the_calls_of_each_command(leaven, rows):
+    judged = '{"reason": "r", "clarity": 9, "difficulty": 9, "explanation": 9, "accuracy": 9}'
+    llm = script(
+        rows,
+        {"match": "You revise tasks", "reply": '{"instruction": "Harder.", "input": ""}'},
+        {"match": "You mark entries", "reply": judged},
+        {"match": "different ways to give", "reply": '["Say what it is."]'},
+        {"reply": "Well."},
+    )
+    count = len(lines(rows / "pool.jsonl"))
+    lift = leaven("plan", "--pilot", 3, "lift", "pool.jsonl", "--llm", llm, "--rounds", 2, "--keep-variety", 0.5)
+    assert lift.code == 0, lift.err
+    figures = [line.split("│")[2].strip() for line in lift.out.splitlines() if line.count("│") > 3]
+    expected = [count, 4 * count, round(3 * count * 0.5) + 50]
+    assert figures == [f"{n:,}" for n in (*expected, sum(expected))]
+    assert "The price is unknown" in lift.out
+    sampled = leaven("plan", "sample", "pool.jsonl", "--llm", llm)
+    assert f" {count:,} " in sampled.out
+    (rows / "prices.yaml").write_text("{date: 2026-01-31, models: {s.jsonl: {prompt: 1000, completion: 1000}}}")
+    priced = leaven("plan", "diversify", "pool.jsonl", "--llm", llm, "--token", "", "--prices", "prices.yaml")
+    assert priced.code == 0, priced.err
+    assert "By prices of 2026-01-31" in priced.out
+    assert leaven("plan", "sample").code == 2
+    assert leaven("plan", "sample", "pool.jsonl", "--llm", llm, "--temprature", 1).code == 2
+    assert "cells" in leaven("plan", "lab-defaults").out

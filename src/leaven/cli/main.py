@@ -15,6 +15,7 @@ COMMANDS = {
     "quickstart": "Run a small, complete study on the lab, and write its report.",
     "lift": "Make a small excellent dataset of a large one: expand, keep the varied and good, and say why.",
     "why": "Tell why a row of a lift was kept or not.",
+    "plan": "Say what a command will take before it is started: calls, tokens, money; memory and hours of a study.",
     "export": "Write rows for TRL, axolotl, LLaMA-Factory and the hub.",
     "study": "Run a study from a recipe: methods × sizes × seeds.",
     "reproduce": "Reproduce the DELIA paper's tables and figures, with fair controls.",

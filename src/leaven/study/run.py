@@ -54,6 +54,9 @@ def run(
             if not runs.closed(folder / "cells" / cell.name):
                 progress.say(f"[{number}/{len(wanted)}] {cell.name}")
                 run_cell(recipe, material, cell, folder, progress, teacher)
+        if teacher and teacher.spend.ended:
+            progress.say(teacher.spend.sentence())
+            runs.log(folder, "calls", engine=teacher.name, **teacher.spend.counts())
         done = tuple(cell for cell in plan if runs.closed(folder / "cells" / cell.name))
         _gather(recipe, material, done, folder)
         if len(done) == len(plan):

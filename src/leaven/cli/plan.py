@@ -1,0 +1,175 @@
+"""`leaven plan`: what a command will take, before it is started."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from leaven.dataset import Dataset
+    from leaven.llm.budget import Counted
+    from leaven.llm.pilot import Range, Recorded, Step
+
+app = typer.Typer(add_completion=False)
+COMMANDS = ("lift", "sample", "diversify")
+
+
+@app.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
+    epilog="Example: leaven plan lift data.jsonl --llm openai:gpt-4o --rounds 2, or leaven plan paper-llama-2-7b-chat",
+)
+def plan(
+    context: typer.Context,
+    what: Annotated[str, typer.Argument(help="lift, sample or diversify, with its own flags after it; or a recipe.")],
+    pilot: Annotated[int, typer.Option(min=2, help="(before WHAT) Rows that the pilot asks about.")] = 8,
+    tokens: Annotated[int, typer.Option(min=1, help="(before WHAT) Recipes: tokens of a row.")] = 300,
+    teraflops: Annotated[
+        float, typer.Option(min=0.1, help="(before WHAT) Recipes: the accelerator's peak; 312: A100, 989: H100.")
+    ] = 312,
+) -> None:
+    """Say what a command will take: calls, tokens and money by a small pilot; for a recipe, memory and hours too.
+
+    The pilot's replies are in the store, so that the command itself does not pay for them again.
+    """
+    if what in COMMANDS:
+        return _piloted(what, context.args, pilot)
+    return _recipe(what, tokens, teraflops)
+
+
+def _piloted(what: str, words: list[str], pilot: int) -> None:
+    from leaven.cli import engine
+    from leaven.data import files
+    from leaven.errors import UserError
+    from leaven.llm.pilot import Recorded
+
+    command = typer.main.get_command(import_module(f"leaven.cli.{what}").app)
+    # Some commands need the name of a file to write; a plan writes none.
+    needed = [] if what == "lift" or {"-o", "--out"} & set(words) else ["--out", "-"]
+    flags = command.make_context(f"leaven {what}", [*words, *needed]).params
+    place = flags.get("data") or flags.get("queries") or flags.get("task")
+    if not place or not flags.get("llm"):
+        raise UserError("a plan needs rows and an engine", f"leaven plan {what} data.jsonl --llm openai:MODEL …")
+    data = files.read(place, flags["format"]).kept
+    few = data.take(min(pilot, len(data)), 0)
+    with engine.opened(flags["llm"], "pilot", **engine.flags(flags)) as llm:
+        steps = list(_STEPS[what](data, few, flags, partial(Recorded, llm)))
+        _print(steps, llm)
+
+
+def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
+    """Answers anew, rewritings and their answers, and the judge on what variety leaves of them."""
+    from leaven.curate import quality
+    from leaven.dataset import Dataset
+    from leaven.llm.pilot import Step
+    from leaven.selection import Context
+    from leaven.synth import evolve, reanswer
+
+    made, seed, rows = Dataset.of([]), flags["seed"], len(data)
+    if flags["reanswer"]:
+        llm: Recorded = recorded()
+        made = made + reanswer.make(few, llm, reanswer.Config(), seed).kept
+        yield Step("answer anew", rows, tuple(llm.said))
+    if flags["rounds"]:
+        llm = recorded()
+        config = evolve.Config(rounds=1, tactics=tuple(flags["tactics"] or ()), start=flags["start"])
+        made = made + evolve.make(few, llm, config, seed).kept
+        yield Step(f"rewrite and answer, {flags['rounds']} rounds", 2 * rows * flags["rounds"], tuple(llm.said))
+    if flags["quality"] == "quality":
+        llm = recorded()
+        sample = made if len(made) else few
+        quality.select(sample, quality.Config(keep=1, twice=0), Context(seed, llm=llm))
+        expanded = rows * (int(flags["reanswer"] or not flags["rounds"]) + flags["rounds"])
+        yield Step("judge", round(expanded * flags["keep_variety"]) + quality.Config().twice, tuple(llm.said))
+
+
+def _sample(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
+    from leaven.llm.pilot import Step
+    from leaven.sections import SampleSection
+    from leaven.synth import self_sample
+
+    llm: Recorded = recorded()
+    names = ("temperature", "top_p", "max_new_tokens", "keep_truncated")
+    config = SampleSection.model_validate({name: flags[name] for name in names})
+    self_sample.make(few, llm, config, flags["seed"], form=flags["form"])
+    yield Step("sample", flags["n"] or len(data), tuple(llm.said))
+
+
+def _diversify(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
+    """A dry run counts the calls; the pilot asks about the instructions of a few rows."""
+    from leaven.cli.work import checked
+    from leaven.llm.pilot import Recorded, Step
+    from leaven.llm.scripted import Scripted
+    from leaven.synth import diversify
+
+    asked = Recorded(Scripted(lambda prompt, draw: "[]"))
+    names = ("count", "mode", "near", "position", "temperature")
+    config = checked(diversify.DiversifyConfig, {name: flags[name] for name in names})
+    diversify.make(data, asked, config, flags["token"], flags["seed"])
+    llm = recorded()
+    diversify.make(few, llm, config, flags["token"], flags["seed"])
+    calls = len(asked.said)
+    yield Step("diversify", calls, tuple(llm.said))
+    if flags["check"]:
+        yield Step("check (at most; taken for as long as the phrasings)", calls * (config.count or 20), tuple(llm.said))
+
+
+_STEPS = {"lift": _lift, "sample": _sample, "diversify": _diversify}
+
+
+def _print(steps: "list[Step]", llm: "Counted") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from leaven.llm.pilot import total
+
+    price = llm.spend.price
+    table = Table(title=f"What it will take, by {sum(len(step.said) for step in steps)} calls", title_justify="left")
+    table.add_column("step")
+    for column in ("calls", "tokens in", "tokens out", "dollars"):
+        table.add_column(column, justify="right")
+    for step in steps:
+        ranges = (_said(step.prompt_tokens), _said(step.completion_tokens), _dollars(step.cost(price)))
+        table.add_row(step.name, f"{step.calls:,}", *ranges)
+    calls, came, went, cost = total(steps, price)
+    table.add_section()
+    table.add_row("all", f"{calls:,}", _said(came), _said(went), _dollars(cost))
+    Console(width=120).print(table)
+    if failed := sum(reply.text is None for step in steps for reply in step.said):
+        print(f"{failed} calls of the pilot failed: the ranges are too low.")
+    if price is None:
+        print("The price is unknown: name a table that has it, --prices FILE.")
+    else:
+        print(f"By prices of {price.date}. Stop at a limit with --max-cost, --max-tokens or --max-requests.")
+
+
+def _said(found: "Range") -> str:
+    return f"{found[0]:,.0f} to {found[1]:,.0f}"
+
+
+def _dollars(found: "Range | None") -> str:
+    return "unknown" if found is None else f"{found[0]:,.2f} to {found[1]:,.2f}"
+
+
+def _recipe(name: str, tokens: int, teraflops: float) -> None:
+    """Cells, accelerator and hours of a study; files that are not there yet are said, and common sizes taken."""
+    from leaven import recipe as recipes
+    from leaven.cli.work import model_path, shipped
+    from leaven.data import files
+    from leaven.study.needs import needs, shape, told
+
+    recipe = recipes.read(shipped(name))
+    there = {path: Path(path).is_file() for path in (recipe.task, recipe.test or "") if path}
+    rows = {path: len(files.read(path, recipe.format).kept) for path, found in there.items() if found}
+    model = shape(model_path(recipe.model))
+    task_rows = rows.get(recipe.task, max(*recipe.sizes, 100))
+    test_rows = recipe.evaluate.limit_test or rows.get(recipe.test or "", 1000)
+    found = needs(recipe, model, task_rows=task_rows, test_rows=test_rows, tokens=tokens, teraflops=teraflops)
+    print("\n".join(told(found, model, teraflops)))
+    missing = [path for path, is_there in there.items() if not is_there and path not in ("lab", "lab-translation")]
+    if missing:
+        print(f"Not there yet: {', '.join(missing)}; taken for {task_rows:,} task rows and {test_rows:,} test rows.")
+    calls = "the teacher is asked as leaven plan diversify says" if recipe.llm.engine else "no engine is paid"
+    print(f"Rows are taken for {tokens} tokens (--tokens); {calls}. Rough: hours are a range for good and bad use.")

@@ -1,0 +1,90 @@
+"""What a long run will take, from a few of its calls: calls, tokens and money, each as a range."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
+
+from leaven.llm.budget import Price
+from leaven.llm.protocol import LLM, Reply, Sampling
+from leaven.types import Prompt
+
+ROWS = 8
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An engine whose replies are kept for the estimate."""
+
+    engine: LLM
+    said: list[Reply] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The engine's own name."""
+        return self.engine.name
+
+    @property
+    def takes_schema(self) -> bool:
+        """Whether the engine takes one."""
+        return self.engine.takes_schema
+
+    def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
+        """The engine's replies."""
+        for index, reply in self.engine.replies(prompts, sampling):
+            self.said.append(reply)
+            yield index, reply
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of the run: the calls that it makes at most, and what the pilot's calls took."""
+
+    name: str
+    calls: int
+    said: tuple[Reply, ...]
+
+    @property
+    def prompt_tokens(self) -> Range:
+        """Tokens in."""
+        return _range([reply.prompt_tokens for reply in self.said], self.calls)
+
+    @property
+    def completion_tokens(self) -> Range:
+        """Tokens out."""
+        return _range([reply.completion_tokens for reply in self.said], self.calls)
+
+    def cost(self, price: Price | None) -> Range | None:
+        """Dollars, or None where the price is unknown."""
+        if price is None:
+            return None
+        (a, b), (c, d) = self.prompt_tokens, self.completion_tokens
+        return price.of(round(a), round(c)), price.of(round(b), round(d))
+
+
+def total(steps: Iterable[Step], price: Price | None) -> tuple[int, Range, Range, Range | None]:
+    """Calls, tokens in, tokens out, and dollars of all steps; the ends of ranges are added up."""
+    found = list(steps)
+    costs = [step.cost(price) for step in found]
+    known = [cost for cost in costs if cost]
+    return (
+        sum(step.calls for step in found),
+        _sum(step.prompt_tokens for step in found),
+        _sum(step.completion_tokens for step in found),
+        _sum(known) if price else None,
+    )
+
+
+def _range(values: list[int], calls: int) -> Range:
+    """The mean, two standard errors below and above it, times the calls; never less than a tenth to either side."""
+    if not values or not calls:
+        return 0.0, 0.0
+    mean = fmean(values)
+    error = 2 * stdev(values) / len(values) ** 0.5 if len(values) > 1 else mean
+    error = max(error, mean / 10)
+    return max(0.0, mean - error) * calls, (mean + error) * calls
+
+
+def _sum(ranges: Iterable[Range]) -> Range:
+    found = list(ranges)
+    return sum(low for low, _ in found), sum(high for _, high in found)

@@ -1,0 +1,124 @@
+"""What a study needs of a machine: memory of the accelerator, and hours; rough, and said to be.
+
+Work is counted as 2 operations for each parameter and token forward, 2 more backward (LoRA's base is frozen, so only
+activations have gradients), and 2 for a second forward pass where activations are not kept. Memory is the weights, the
+trained rows with AdamW's two moments, the activations, and the logits with their gradient, which are often the most.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from leaven import plugs
+from leaven.bench import batch_size, changed
+from leaven.errors import UserError
+from leaven.recipe import MethodChoice, Recipe
+from leaven.sections import TuneSection
+from leaven.study.plan import cells
+
+USE = (0.15, 0.45)
+"""The share of an accelerator's peak that training reaches, from bad to good."""
+WRITING = (0.01, 0.10)
+"""The same for answers, one token after another."""
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A model's size; `known` says where it is from."""
+
+    parameters: float
+    width: int
+    layers: int
+    vocabulary: int
+    known: str
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Cells, rows that are trained on and answered, gibibytes (low, high) and hours (low, high)."""
+
+    cells: int
+    trained_rows: int
+    answers: int
+    gib: tuple[float, float]
+    hours: tuple[float, float]
+
+
+def shape(model: str) -> Shape:
+    """From the model's configuration; where that is out of reach, guessed from a size in the name, like 7b."""
+    try:
+        return _of_config(model)
+    except Exception as error:  # transformers and the hub raise of all kinds; the name is what is left then
+        size = re.search(r"(\d+(?:\.\d+)?)\s*b\b", model.lower())
+        if not size:
+            raise UserError(f"the size of {model} is unknown: {error}", "Name a folder that holds it.") from error
+        parameters = float(size[1]) * 1e9
+        width = round((parameters / 32 / 12) ** 0.5 / 64) * 64
+        return Shape(parameters, width, 32, 128_000, "guessed from the name")
+
+
+def needs(recipe: Recipe, model: Shape, *, task_rows: int, test_rows: int, tokens: int, teraflops: float) -> Needs:
+    """What the study takes on an accelerator of so many teraflops, with rows of so many tokens."""
+    plan = cells(recipe, task_rows)
+    trained = [_rows(cell.method, cell.size, recipe.tune) for cell in plan]
+    passes = 6 if recipe.tune.gradient_checkpointing else 4
+    longest = max(_ratio(method) * max(size or task_rows for size in recipe.sizes) for method in recipe.methods)
+    sampled = round(longest) * len(recipe.seeds)
+    answers = len(plan) * test_rows
+    written = 2 * model.parameters * tokens * (answers + sampled)
+    training = passes * model.parameters * tokens * sum(trained)
+    low, high = (
+        (training / use + written / writing) / (teraflops * 1e12) / 3600
+        for use, writing in zip(reversed(USE), reversed(WRITING), strict=True)
+    )
+    return Needs(len(plan), sum(trained), answers + sampled, _memory(recipe.tune, model, tokens), (low, high))
+
+
+def _of_config(model: str) -> Shape:
+    from accelerate import init_empty_weights
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(model)
+    with init_empty_weights():
+        parameters = sum(p.numel() for p in AutoModelForCausalLM.from_config(config).parameters())
+    text = config.get_text_config()
+    return Shape(parameters, text.hidden_size, text.num_hidden_layers, text.vocab_size, "from its configuration")
+
+
+def _config(method: MethodChoice) -> Any:
+    return plugs.load("methods", method.name).Config.model_validate(method.config)
+
+
+def _ratio(method: MethodChoice) -> float:
+    return float(getattr(_config(method), "ratio", 0))
+
+
+def _rows(method: MethodChoice, size: int, tune: TuneSection) -> int:
+    """Rows that pass through training, over all epochs; a method without settings for it does not train."""
+    config = _config(method)
+    if not hasattr(config, "tune"):
+        return 0
+    return math.ceil(size * (1 + _ratio(method)) * changed(tune, config.tune).num_train_epochs)
+
+
+def _memory(tune: TuneSection, model: Shape, tokens: int) -> tuple[float, float]:
+    batch = batch_size(tune, 10**6) // max(1, tune.gradient_accumulation_steps) * tokens
+    weights = model.parameters * (1.1 if tune.load_in_8bit else 2)
+    adapter = 16 * 2 * tune.lora_r * model.width * len(tune.target_modules) * model.layers
+    kept = 2 * model.layers if tune.gradient_checkpointing else 34 * model.layers
+    activations = batch * model.width * (kept + (34 if tune.gradient_checkpointing else 0))
+    logits = batch * model.vocabulary * 8
+    total = weights + adapter + activations + logits
+    return total / GIB, total * 1.4 / GIB
+
+
+def told(found: Needs, model: Shape, teraflops: float) -> list[str]:
+    """The lines that a plan prints."""
+    return [
+        f"{found.cells:,} cells; {found.trained_rows:,} rows trained on, {found.answers:,} answers written.",
+        f"Model: {model.parameters / 1e9:.2f} billion parameters ({model.known}), {model.layers} layers.",
+        f"Accelerator: {found.gib[0]:.0f} to {found.gib[1]:.0f} GiB; at {teraflops:g} teraflops about "
+        f"{found.hours[0]:.1f} to {found.hours[1]:.1f} hours.",
+    ]

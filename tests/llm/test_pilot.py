@@ -1,0 +1,49 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leaven.llm.budget import Price
+from leaven.llm.pilot import Recorded, Step, total
+from leaven.llm.protocol import Reply, Sampling
+from leaven.llm.scripted import Scripted
+from leaven.types import user
+
+PRICE = Price(2.0, 8.0, "2026-01-31")
+
+
+def said(*tokens):
+    return tuple(Reply("x", None, "stop", came, went) for came, went in tokens)
+
+
+def test_a_range_by_hand():
+    step = Step("sample", 1000, said((100, 10), (100, 30)))
+    assert step.prompt_tokens == pytest.approx((90_000, 110_000))  # no spread: a tenth to either side
+    error = 2 * 200**0.5 / 2**0.5  # the deviation of 10 and 30, twice, over the root of two
+    assert step.completion_tokens == pytest.approx(((20 - error) * 1000 if error < 20 else 0, (20 + error) * 1000))
+    low, high = step.cost(PRICE)
+    assert low == pytest.approx(90_000 * 2 / 1e6)
+    assert high == pytest.approx((110_000 * 2 + 40_000 * 8) / 1e6)
+    assert step.cost(None) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=1, max_size=9), st.integers(0, 10_000))
+def test_the_mean_lies_within_and_nothing_is_negative(tokens, calls):
+    step = Step("x", calls, said(*tokens))
+    mean = sum(came for came, _ in tokens) / len(tokens) * calls
+    low, high = step.prompt_tokens
+    assert 0 <= low <= mean * (1 + 1e-9) and mean <= high * (1 + 1e-9) + 1e-9
+
+
+def test_ends_add_up_and_an_unknown_price_stays_unknown():
+    steps = [Step("a", 10, said((10, 1))), Step("b", 5, said((20, 2))), Step("none", 0, ())]
+    calls, came, _, cost = total(steps, PRICE)
+    assert calls == 15
+    assert came == (0.0, 2 * 10 * 10 + 2 * 20 * 5)  # one call tells nothing of the spread: up to twice as much
+    assert cost[1] == pytest.approx(sum(step.cost(PRICE)[1] for step in steps))
+    assert total(steps, None)[3] is None
+
+
+def test_replies_pass_and_are_kept():
+    llm = Recorded(Scripted(lambda prompt, draw: prompt[-1].content))
+    found = dict(llm.replies([user("a"), user("b c")], Sampling()))
+    assert [found[n].text for n in range(2)] == [reply.text for reply in llm.said] == ["a", "b c"]
