@@ -6,6 +6,7 @@ alternate, and the median counts. datasketch gets its bulk interface, the fastes
 
 import argparse
 import random
+import re
 import statistics
 import time
 
@@ -42,7 +43,7 @@ def theirs(texts: list[str], config: minhash.Config) -> tuple[float, set[int]]:
     began = time.perf_counter()
     grams = []
     for text in texts:
-        words = minhash._WORD.findall(text.casefold()) or [text]
+        words = re.findall(minhash.WORD, text.casefold()) or [text]
         joined = [" ".join(words[i : i + config.ngram]) for i in range(max(1, len(words) - config.ngram + 1))]
         grams.append([gram.encode() for gram in set(joined)])
     signatures = MinHash.bulk(grams, num_perm=config.permutations)

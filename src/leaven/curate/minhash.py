@@ -4,11 +4,11 @@ Signatures are made for all rows at once. Rows that agree in a whole band are co
 their n-grams, so that no row goes by chance; what banding misses stays (`--permutations` makes that rarer).
 """
 
-import re
 from collections import defaultdict
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from pydantic import Field
 
 from leaven.dataset import Dataset
@@ -19,7 +19,7 @@ from leaven.types import Outcome
 
 NEEDS = ()
 Hashes = npt.NDArray[np.uint64]
-_WORD = re.compile(r"\w+")
+WORD = r"\w+"
 _PIECE = 1 << 16  # n-grams hashed at a time: they stay in the processor's cache
 
 
@@ -69,8 +69,9 @@ def near_copies(texts: list[str], config: Config) -> dict[int, tuple[int, float]
 
     found: dict[int, tuple[int, float]] = {}
     buckets: dict[int, list[int]] = defaultdict(list)
-    for row in np.flatnonzero(_shared(keys)).tolist():  # a row that shares no band has no near copy
-        mine = keys[row].tolist()
+    shared = _shared(keys)
+    for row in np.flatnonzero(shared.any(1)).tolist():  # a row that shares no band has no near copy
+        mine = keys[row][shared[row]].tolist()
         best = (0.0, 0)
         for other in {other for key in mine for other in buckets.get(key, ())}:
             a, b = gram_set(row), gram_set(other)
@@ -90,23 +91,29 @@ def ngrams(texts: list[str], n: int) -> tuple[Hashes, npt.NDArray[np.int64]]:
 
     A row of fewer than `n` words has one n-gram, all of them; a row without words has its text.
     """
-    words: list[str] = []
-    lengths = np.empty(len(texts), np.int64)
-    for row, one in enumerate(texts):
-        found = _WORD.findall(one.casefold()) or [one]
-        found += [""] * (n - len(found))  # fills up a short row, so that it has an n-gram
-        words += found
-        lengths[row] = len(found)
-    ids = _mixed(np.fromiter(map(_Numbers().__getitem__, words), np.uint64, len(words)))
+    folded = pl.Series([one.casefold() for one in texts], dtype=pl.String)
+    words = folded.str.extract_all(WORD)
+    ids = words.explode(empty_as_null=True).hash().to_numpy().copy()
+    lengths = np.maximum(words.list.len().to_numpy().astype(np.int64), 1)
+    wordless = np.flatnonzero(words.list.len().to_numpy() == 0)
+    ids[(np.cumsum(lengths) - lengths)[wordless]] = folded.gather(wordless).hash().to_numpy()
+    ids, lengths = _filled(ids, lengths, n)
     hashes = np.zeros(max(0, len(ids) - n + 1), np.uint64)
     for place in range(n):
         hashes *= np.uint64(0x9E3779B97F4A7C15)
-        hashes = _mixed(hashes + ids[place : place + len(hashes)])
+        hashes += ids[place : place + len(hashes)]
     inside = np.ones(len(hashes), bool)
     ends = np.cumsum(lengths)[:-1]
     for place in range(1, n):
         inside[ends - place] = False  # an n-gram doesn't cross into the next row
-    return hashes[inside], np.concatenate([[0], np.cumsum(lengths - n + 1)])
+    return _mixed(hashes[inside]), np.concatenate([[0], np.cumsum(lengths - n + 1)])
+
+
+def _filled(ids: Hashes, lengths: npt.NDArray[np.int64], n: int) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """Short rows filled up to `n` words, so that each has an n-gram."""
+    short = np.flatnonzero(lengths < n)
+    places = np.repeat(np.cumsum(lengths)[short], n - lengths[short])
+    return np.insert(ids, places, 0), np.maximum(lengths, n)
 
 
 def signatures(grams: Hashes, starts: npt.NDArray[np.int64], permutations: int) -> npt.NDArray[np.uint32]:
@@ -150,14 +157,6 @@ def banding(threshold: float, permutations: int) -> tuple[int, int]:
     return best[1], best[2]
 
 
-class _Numbers(dict[str, int]):
-    """A number for each word, given when it is first looked up."""
-
-    def __missing__(self, word: str) -> int:
-        self[word] = number = len(self) + 1
-        return number
-
-
 def _band_keys(found: npt.NDArray[np.uint32], bands: int) -> Hashes:
     """One number for each band of each row, (rows, bands); other bands have other numbers."""
     rows, depth = found.reshape(len(found), bands, -1), found.shape[1] // bands
@@ -168,11 +167,10 @@ def _band_keys(found: npt.NDArray[np.uint32], bands: int) -> Hashes:
 
 
 def _shared(keys: Hashes) -> npt.NDArray[np.bool_]:
-    """Whether a row has any band in common with another, (rows,)."""
+    """Which bands a row has in common with another row, (rows, bands)."""
     _, place, count = np.unique(keys, return_inverse=True, return_counts=True)
     found: npt.NDArray[np.bool_] = (count > 1)[place.reshape(keys.shape)]
-    shared: npt.NDArray[np.bool_] = np.logical_or.reduce(found, axis=1)
-    return shared
+    return found
 
 
 def _mixed(values: Hashes) -> Hashes:

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 logger = logging.getLogger(__name__)
 
 DECREASE = 0.8
+FIRST_GROWTH = 1 / 4
+"""Until a server refuses for the first time, so much is added in each round of answers: calls that start and end all
+together leave it idle between two rounds, a few that wait there do not."""
 GROWTH_AFTER_REFUSAL = 4
 """Rounds of success that a server which refused has to show for one more call at a time."""
 
@@ -19,8 +22,7 @@ class Limits:
     """What a user may set; caps that are None are not there."""
 
     concurrency: int = 64
-    """Calls under way at the start; the throttle goes below when the server refuses, and never above `most`."""
-    most: int = 256
+    """Calls under way at the start; fewer when the server refuses, and never more than four times as many."""
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     attempts: int = 4
@@ -52,7 +54,7 @@ class Throttle:
     _freed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.allowed = float(min(self.limits.concurrency, self.limits.most))
+        self.allowed = float(self.limits.concurrency)
         self._note()
 
     def begin(self) -> None:
@@ -74,12 +76,12 @@ class Throttle:
         self._freed.set()
 
     def answered(self, tokens: int) -> None:
-        """The server bore it: after a round of answers, one more call at a time (additive increase)."""
+        """The server bore it: after a round of answers more at a time, and one more once it has ever refused."""
         self._tokens.append((time.monotonic(), tokens))
         before = int(self.allowed)
-        rounds = GROWTH_AFTER_REFUSAL if self.refused else 1
+        growth = 1 / (self.allowed * GROWTH_AFTER_REFUSAL) if self.refused else FIRST_GROWTH
         if self.under_way >= before - 1:  # only a limit that was reached has been tried
-            self.allowed = min(self.allowed + 1 / (self.allowed * rounds), self.limits.most)
+            self.allowed = min(self.allowed + growth, 4 * self.limits.concurrency)
         if int(self.allowed) != before:
             self._note()
 
