@@ -2,12 +2,15 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 
 import polars as pl
+import pytest
+from tests.llm.test_openai import asked_of, serving
 
 PLUG = '''
 """Writes down what it is asked, slowly."""
@@ -49,3 +52,29 @@ def test_killed_while_embedding(tmp_path):
     again = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert asked.read_text().splitlines() == texts
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(8, marks=pytest.mark.slow)])
+def test_killed_while_asking_no_reply_is_paid_twice(tmp_path, kills):
+    """Answering anew, evolving and the report: killed at random moments, each prompt is answered about once."""
+    rows = [{"prompt": f"Say {i}.", "completion": f"{i} " * (i % 40 + 1)} for i in range(200)]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rng = random.Random(kills)
+    with serving(tmp_path, latency=0.1, at_once=16) as url:
+        words = [sys.executable, "-m", "leaven", "lift", "d.jsonl", "--llm", "openai:m", "--base-url", url,
+                 "--rounds", "1", "--concurrency", "8", "--quality", "length", "--n", "50", "--out", "run"]  # fmt: skip
+        env = {**os.environ, "OPENAI_API_KEY": "x", "XDG_CACHE_HOME": str(tmp_path), "LEAVEN_CACHE": str(tmp_path)}
+        for _ in range(kills):
+            process = subprocess.Popen(
+                words, cwd=tmp_path, env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
+            time.sleep(1.5 + rng.uniform(0, 2))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        answered = asked_of(url, "count")["answered"]
+    # 200 answers anew and 200 rewritings, each unreadable and asked for once more; 32 are in flight at the most.
+    assert 3 * 200 <= answered <= 3 * 200 + 32 * kills
+    audit = pl.read_parquet(tmp_path / "run" / "audit.parquet")
+    assert dict(audit.group_by("step").len().iter_rows()) == {"read": 200, "reanswer": 200, "evolve": 200}

@@ -135,7 +135,7 @@ def test_prompts_are_taken_as_there_is_room(tmp_path):
             yield prompt
 
     with serving(tmp_path, latency=0.02) as url:
-        replies = OpenAI.open("m", url, Limits(concurrency=4, most=4)).replies(prompts(), Sampling())
+        replies = OpenAI.open("m", url, Limits(concurrency=4)).replies(prompts(), Sampling())
         next(replies)
         assert len(taken) < 20
         assert len(list(replies)) == 49

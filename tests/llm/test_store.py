@@ -26,9 +26,10 @@ from pathlib import Path
 from leaven.llm.openai import OpenAI
 from leaven.llm.protocol import Sampling
 from leaven.llm.store import Store, Stored
+from leaven.llm.throttle import Limits
 from leaven.types import user
 url, store, rows = sys.argv[1:4]
-llm = Stored(OpenAI.open("m", url), Store.open(Path(store)))
+llm = Stored(OpenAI.open("m", url, limits=Limits(concurrency=16)), Store.open(Path(store)))
 found = dict(llm.replies([user(f"question {number}") for number in range(int(rows))], Sampling()))
 assert all(found[number].text == f"reply to question {number}" for number in range(int(rows)))
 """
@@ -149,7 +150,7 @@ def test_kill_minus_nine_loses_no_more_than_what_was_in_flight(tmp_path, rows, k
         answered = asked_of(url, "count")["answered"]
         seen = asked_of(url, "seen")
     assert sorted(set(seen)) == sorted(f"question {number}" for number in range(rows))
-    assert rows <= answered <= rows + kills * 64  # the client's limit on what is in flight
+    assert rows <= answered <= rows + kills * 64  # the most that a client has in flight: four times its concurrency
     assert len(list(Store.open(tmp_path / "s.db").export())) == rows
 
 
