@@ -9,13 +9,11 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from typer.core import TyperGroup
 from typer.main import get_command
 
 from leaven import plugs
 from leaven.cli import engine
-from leaven.errors import UserError
 
 CONTEXT_FLAGS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "seed": (("seed", "0", "Another seed, another draw."),),
@@ -88,11 +86,11 @@ def _flag(name: str, kind: Any, default: Any, info: Any) -> inspect.Parameter:
 
 def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
     """Read the rows, select, write what is kept and what is not."""
-    from leaven.cli.work import selection
+    from leaven.cli.work import checked, selection
     from leaven.data import files
 
     data = files.read(flags["data"], flags["format"])
-    config = _config(module, flags)
+    config = checked(module.Config, {field: flags[field] for field in module.Config.model_fields})
     out = flags["out"]
     with ExitStack() as stack:
         llm = None
@@ -109,11 +107,3 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
     print(f"{name}: {outcome.summary()}. Rows: {out}")
     if rejects:
         print(f"The others, each with its reason: {out}.rejects.jsonl")
-
-
-def _config(module: ModuleType, flags: dict[str, Any]) -> Any:
-    try:
-        return module.Config(**{field: flags[field] for field in module.Config.model_fields})
-    except ValidationError as error:
-        faults = [f"--{str(e['loc'][0]).replace('_', '-')} is {e['input']!r}: {e['msg']}" for e in error.errors()]
-        raise UserError("; ".join(faults), "leaven curate NAME --help tells what each flag takes.") from None

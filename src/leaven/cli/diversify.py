@@ -12,6 +12,7 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: leaven diversify task.jsonl --token '<sep>' --llm openai:gpt-4o -n 20 -o varied.jsonl")
+@engine.with_flags
 def diversify(
     context: typer.Context,
     task: Annotated[str, typer.Argument(help="A file of rows.")],
@@ -30,14 +31,6 @@ def diversify(
     temperature: Annotated[float, typer.Option(min=0, help="Sampling temperature of the engine.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Another seed, other phrasings.")] = 0,
     format: Annotated[str, typer.Option(help="The format of the rows.")] = "auto",
-    base_url: engine.BaseUrl = None,
-    store: engine.StoreFile = "",
-    concurrency: engine.Concurrency = 64,
-    batch: engine.Batch = False,
-    max_cost: engine.MaxCost = None,
-    max_tokens: engine.MaxTokens = None,
-    max_requests: engine.MaxRequests = None,
-    prices: engine.Prices = None,
 ) -> None:
     """Say each row's instruction in other words; rows that vary already are kept as they are (see --mode).
 

@@ -1,9 +1,11 @@
 """What the commands that talk to a model share: the options, the opened engine, and what it spent."""
 
+import inspect
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +35,23 @@ FLAGS: dict[str, tuple[Any, Any]] = {
     "prices": (Prices, None),
 }
 """The flags of every command that opens an engine: annotation and default."""
+
+
+def with_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the engine's flags added to its own; it reads them from its context."""
+
+    @wraps(command)
+    def wrapped(**given: Any) -> None:
+        command(**{name: value for name, value in given.items() if name not in FLAGS})
+
+    signature = inspect.signature(command)
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in FLAGS.items()
+    ]
+    own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in signature.parameters.values()]
+    wrapped.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+    return wrapped
 
 
 def flags(given: Mapping[str, Any]) -> dict[str, Any]:

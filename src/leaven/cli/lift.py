@@ -19,6 +19,7 @@ app = typer.Typer(add_completion=False)
     epilog="Example: leaven lift data.jsonl --llm openai:gpt-4o --rounds 2 --keep-variety 0.2 --n 10000 "
     "--out runs/lifted"
 )
+@engine.with_flags
 def lift(
     context: typer.Context,
     data: Annotated[str, typer.Argument(help="The rows (not with --from).")] = "",
@@ -65,14 +66,6 @@ def lift(
     push_to_hub: Annotated[
         str, typer.Option(metavar="USER/NAME", help="Upload the export as this (private) dataset repository.")
     ] = "",
-    base_url: engine.BaseUrl = None,
-    store: engine.StoreFile = "",
-    concurrency: engine.Concurrency = 64,
-    batch: engine.Batch = False,
-    max_cost: engine.MaxCost = None,
-    max_tokens: engine.MaxTokens = None,
-    max_requests: engine.MaxRequests = None,
-    prices: engine.Prices = None,
 ) -> None:
     """Expand a dataset, keep what is varied, then what is good, and write down why: data, audit and report.
 

@@ -21,6 +21,7 @@ FORMS = ("plain", "again", "guided", "magpie")
     epilog="Example: leaven sample queries.jsonl --llm hf:Qwen/Qwen3-0.6B -o answers.jsonl, "
     "or without queries: leaven sample --form magpie -n 1000 --llm hf:Qwen/Qwen3-0.6B -o rows.jsonl"
 )
+@engine.with_flags
 def sample(
     context: typer.Context,
     llm: engine.Engine,
@@ -40,14 +41,6 @@ def sample(
     keep_truncated: Annotated[bool, typer.Option(help="Keep replies that were cut at the longest.")] = False,
     seed: Annotated[int, typer.Option(help="Another seed, another sample.")] = 0,
     format: Annotated[str, typer.Option(help="The format of the rows.")] = "auto",
-    base_url: engine.BaseUrl = None,
-    store: engine.StoreFile = "",
-    concurrency: engine.Concurrency = 64,
-    batch: engine.Batch = False,
-    max_cost: engine.MaxCost = None,
-    max_tokens: engine.MaxTokens = None,
-    max_requests: engine.MaxRequests = None,
-    prices: engine.Prices = None,
 ) -> None:
     """Let a model answer queries; rows that failed, with their reasons, are in OUT.rejects.jsonl.
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from leaven.errors import UserError
-from leaven.llm.protocol import LLM, Reply, Sampling
+from leaven.llm.protocol import Around, Reply, Sampling
 from leaven.types import Prompt
 
 PRICES = Path(__file__).parent / "prices.yaml"
@@ -124,22 +124,11 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True)
-class Budgeted:
+class Budgeted(Around):
     """An engine that stops at its limits. It stands inside the store, which costs nothing: Stored(Budgeted(engine))."""
 
-    engine: LLM
     spend: Spend
     stopped: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """The engine's own name."""
-        return self.engine.name
-
-    @property
-    def takes_schema(self) -> bool:
-        """Whether the engine takes one."""
-        return self.engine.takes_schema
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Replies until a limit is reached: then what is under way ends, and BudgetReached is raised."""
@@ -169,22 +158,11 @@ class Budgeted:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Around):
     """Outside the store: counts what it saved, and tells `on_reply` after each reply."""
 
-    engine: LLM
     spend: Spend
     on_reply: Callable[[Spend], None] | None = None
-
-    @property
-    def name(self) -> str:
-        """The engine's own name."""
-        return self.engine.name
-
-    @property
-    def takes_schema(self) -> bool:
-        """Whether the engine takes one."""
-        return self.engine.takes_schema
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """The engine's replies."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
 from leaven.llm.budget import Price
-from leaven.llm.protocol import LLM, Reply, Sampling
+from leaven.llm.protocol import Around, Reply, Sampling
 from leaven.types import Prompt
 
 ROWS = 8
@@ -13,21 +13,10 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Around):
     """An engine whose replies are kept for the estimate."""
 
-    engine: LLM
     said: list[Reply] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """The engine's own name."""
-        return self.engine.name
-
-    @property
-    def takes_schema(self) -> bool:
-        """Whether the engine takes one."""
-        return self.engine.takes_schema
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """The engine's replies."""

@@ -65,6 +65,23 @@ class LLM(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What stands around an engine, like a store: it has the engine's name, and takes a schema where that does."""
+
+    engine: LLM
+
+    @property
+    def name(self) -> str:
+        """The engine's own name."""
+        return self.engine.name
+
+    @property
+    def takes_schema(self) -> bool:
+        """Whether the engine takes one."""
+        return self.engine.takes_schema
+
+
 def spoken(prompts: Iterable[Prompt], name: str) -> Iterator[Prompt]:
     """The prompts, for an engine that can't take empty ones. Raises UserError at the first of them."""
     for prompt in prompts:

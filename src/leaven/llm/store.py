@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from leaven.errors import UserError
-from leaven.llm.protocol import LLM, Reply, Sampling
+from leaven.llm.protocol import Around, Reply, Sampling
 from leaven.types import Prompt
 
 TABLES = """
@@ -60,21 +60,10 @@ def draws_of(prompts: Sequence[Prompt], sampling: Sampling) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Around):
     """An engine whose replies go through a store: `Stored(engine, Store.open(path))`."""
 
-    engine: LLM
     store: "Store"
-
-    @property
-    def name(self) -> str:
-        """The engine's own name."""
-        return self.engine.name
-
-    @property
-    def takes_schema(self) -> bool:
-        """Whether the engine takes one."""
-        return self.engine.takes_schema
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """What is there at once, then what the engine says, then what other processes were asked for meanwhile."""
