@@ -137,3 +137,19 @@ def test_tests_can_be_made_from_others(tmp_path):
     folder = study(tmp_path / "run", methods=["original"], evaluate=evaluate, probes=["token_loss", "divergence"])
     found = set(scores(folder)["metric"])
     assert {"robustness/worst", "soft_prompt/controlled", "token_loss/important", "divergence/brace"} <= found
+
+
+def test_a_teacher_says_the_instructions_in_other_words_and_its_cost_is_told(tmp_path, capsys):
+    said = json.dumps(["Write it as <sep> wants it.", "Kindly answer by way of <sep>."])
+    (tmp_path / "teacher.jsonl").write_text(json.dumps({"match": "different ways to give", "reply": said}) + "\n")
+    llm = {"engine": f"scripted:{tmp_path / 'teacher.jsonl'}"}
+    folder = study(tmp_path / "study", methods=[{"name": "delia", "ratio": 1}], llm=llm)
+    mixture = pl.read_parquet(folder / "cells" / "delia-n8-s0" / "data" / "mixture.parquet")
+    questions = [messages[0]["content"] for messages in mixture["messages"].to_list()]
+    varied = [text for text in questions if "<sep>" in text]
+    assert len(varied) == 8
+    assert all("Write it as <sep>" in text or "by way of <sep>" in text for text in varied)
+    assert "Spent 1 calls" in capsys.readouterr().err
+    events = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    (event,) = [event for event in events if event["event"] == "calls"]
+    assert (event["calls"], event["engine"]) == (1, "scripted:teacher.jsonl")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from leaven.cli import engine
+
 app = typer.Typer(add_completion=False)
 
 
@@ -12,7 +14,9 @@ app = typer.Typer(add_completion=False)
     epilog="Example: leaven delia task.jsonl --test test.jsonl --model Qwen/Qwen3-0.6B --queries pool.jsonl "
     "--token '<sep>' --means 'a JSON object with the keys thought and hallucination' --out runs/halu"
 )
+@engine.with_flags
 def delia(
+    context: typer.Context,
     task: Annotated[str, typer.Argument(help="The task rows: about 100 questions that name the token, answered.")],
     test: Annotated[str, typer.Option(help="Rows to test on; those that training has seen are left out.")],
     queries: Annotated[str, typer.Option(help="A pool of questions on anything; the model answers them itself.")],
@@ -30,6 +34,9 @@ def delia(
     limit_test: Annotated[int, typer.Option(min=0, help="At most so many rows of each test; 0: all.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer and longest sample, in tokens.")] = 512,
     conditioned: Annotated[bool, typer.Option(help="Show the reference answer when sampling (as published).")] = False,
+    llm: Annotated[
+        str, typer.Option(help="An engine that rephrases instructions (as in leaven sample); '': the phrasebook.")
+    ] = "",
     trust_remote_code: Annotated[bool, typer.Option(help="Run Python code that comes with the model.")] = False,
     out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/delia",
 ) -> None:
@@ -58,6 +65,7 @@ def delia(
         "sample": {"max_new_tokens": max_new_tokens, "conditioned": conditioned},
         "tune": {"preset": preset or ("lab" if model == "lab" else "ours")},
         "evaluate": {"max_new_tokens": max_new_tokens, "limit_test": limit_test or None},
+        "llm": {"engine": llm, **engine.flags(context.params)},
         "trust_remote_code": trust_remote_code,
         "out": out,
     }
