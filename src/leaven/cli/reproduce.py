@@ -44,7 +44,12 @@ def reproduce(
         needed = [name for name in wanted if reproduction.spec(name)["study"] == study]
         scores = _scores(study, needed, chosen, folder, split)
         for name in needed:
-            _show(name, scores, folder, f"lab (a model of 2.4 million parameters), {seeds} seeds, split {split}")
+            _show(
+                name,
+                scores,
+                folder,
+                f"lab (a model of 2.4 million parameters), {seeds} seed{'s' if seeds > 1 else ''}, split {split}",
+            )
     if what == "all":
         _gather(wanted, folder)
     print(f"Next: read {folder}/{what if what != 'all' else 'results'}.md, or leaven report {folder}/format.")
