@@ -42,9 +42,7 @@ def lift(
     against: Annotated[
         list[str] | None, typer.Option(help="A benchmark whose rows must not be in (again for each).")
     ] = None,
-    embedder: Annotated[
-        str, typer.Option(help="lsa, st:MODEL, openai:MODEL (at OPENAI_BASE_URL), or a .py file.")
-    ] = "lsa",
+    embedder: Annotated[str, typer.Option(help="lsa, st:MODEL, openai:MODEL (at OPENAI_BASE_URL), or a .py.")] = "lsa",
     embeddings: Annotated[
         str, typer.Option(help="Embeddings that are there already: FILE.npy or FILE.parquet:COLUMN.")
     ] = "",
@@ -92,10 +90,9 @@ def lift(
     flags = engine.flags(context.params)
     # In a lift replies of engines in process are kept too: killed and started again, it goes on where it was.
     flags["store"] = flags["store"] or ("" if llm.startswith("openai:") else f"{out}/replies.db")
+    opened = partial(engine.opened, what="asking", log=Path(out) / "llm.log", **flags)
     try:
-        folder = lifts.run(
-            plan, Path(out), runs.stderr(), partial(engine.opened, what="asking", log=Path(out) / "llm.log", **flags)
-        )
+        folder = lifts.run(plan, Path(out), runs.stderr(), opened)
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise SystemExit(130) from None

@@ -40,16 +40,13 @@ def reproduce(
         raise UserError(f"--scale is {scale!r}", nearest(scale, ["lab", "paper"]))
     wanted = reproduction.names() if what == "all" else [what]
     chosen, folder = list(range(first_seed, first_seed + seeds)), Path(out)
+    drawn = f"{seeds} seed{'s' if seeds > 1 else ''}"
+    about = f"lab (a model of 2.4 million parameters), {drawn}, split {split}"
     for study in dict.fromkeys(reproduction.spec(name)["study"] for name in wanted):
         needed = [name for name in wanted if reproduction.spec(name)["study"] == study]
         scores = _scores(study, needed, chosen, folder, split)
         for name in needed:
-            _show(
-                name,
-                scores,
-                folder,
-                f"lab (a model of 2.4 million parameters), {seeds} seed{'s' if seeds > 1 else ''}, split {split}",
-            )
+            _show(name, scores, folder, about)
     if what == "all":
         _gather(wanted, folder)
     print(f"Next: read {folder}/{what if what != 'all' else 'results'}.md, or leaven report {folder}/format.")
