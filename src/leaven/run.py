@@ -52,7 +52,8 @@ class Progress:
             last, elapsed = now, now - began
             left = f", {elapsed / done * (size - done):.0f} s left" if done and size else ""
             rate = f", {tokens / elapsed:,.0f} tokens/s" if tokens else ""
-            self.say(f"{what}: {done:,} of {size:,} {unit}{rate}{left}{', ' + note if note else ''}")
+            share = f"{done:,} of {size:,}" if size else f"{done:,}"
+            self.say(f"{what}: {share} {unit}{rate}{left}{', ' + note if note else ''}")
 
         yield advance
 

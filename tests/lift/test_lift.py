@@ -112,7 +112,7 @@ def plugged(monkeypatch):
 def lifted(plan, folder, engine=None):
     opened = []
 
-    def open_llm(spec):
+    def open_llm(spec, what):
         opened.append(spec)
         llm, spend = engine or Scripted(lambda prompt, draw: f"Well: {prompt[-1].content[:30]}"), Spend()
         return nullcontext(Counted(Budgeted(llm, spend), spend))

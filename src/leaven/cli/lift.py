@@ -90,7 +90,7 @@ def lift(
     flags = engine.flags(context.params)
     # In a lift replies of engines in process are kept too: killed and started again, it goes on where it was.
     flags["store"] = flags["store"] or ("" if llm.startswith("openai:") else f"{out}/replies.db")
-    opened = partial(engine.opened, what="asking", log=Path(out) / "llm.log", **flags)
+    opened = partial(engine.opened, log=Path(out) / "llm.log", **flags)
     try:
         folder = lifts.run(plan, Path(out), runs.stderr(), opened)
     except KeyboardInterrupt:

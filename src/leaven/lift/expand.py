@@ -16,7 +16,8 @@ from leaven.llm.budget import Counted
 from leaven.run import Progress
 from leaven.types import Drop, Outcome
 
-Open = Callable[[str], AbstractContextManager[Counted]]
+Open = Callable[[str, str], AbstractContextManager[Counted]]
+"""Opens the engine of a spec, to be shown under a name while it is asked."""
 
 
 def expanded(plan: Plan, folder: Path, progress: Progress, open_llm: Open) -> Dataset:
@@ -85,7 +86,7 @@ def _make(name: str, data: Dataset, plan: Plan, folder: Path, open_llm: Open) ->
 @contextmanager
 def asked(open_llm: Open, spec: str, folder: Path, stage: str) -> Iterator[Counted]:
     """The engine for one stage; the log of the run gets what it spent, however the stage ends."""
-    with open_llm(spec) as llm:
+    with open_llm(spec, stage) as llm:
         try:
             yield llm
         finally:
