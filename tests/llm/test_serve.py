@@ -22,12 +22,13 @@ def url(tmp_path_factory):
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    log = (tmp_path_factory.mktemp("serve") / "log").open("w")
+    log = tmp_path_factory.mktemp("serve") / "log"
     command = [str(Path(sys.executable).with_name("transformers")), "serve", str(checkpoint.path())]
-    server = subprocess.Popen([*command, "--port", str(port), "--host", "127.0.0.1"], stdout=log, stderr=log)
+    with log.open("w") as output:
+        server = subprocess.Popen([*command, "--port", str(port), "--host", "127.0.0.1"], stdout=output, stderr=output)
     try:
         for _ in range(600):
-            assert server.poll() is None, Path(log.name).read_text()
+            assert server.poll() is None, log.read_text()
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
                 break
