@@ -18,11 +18,22 @@ from aiohttp import web
 
 class Plan:
     def __init__(
-        self, latency=0.0, at_once=10_000, refuse=False, faults=None, seed=0, key="", schema=True, poison="", looks=2
+        self,
+        latency=0.0,
+        at_once=10_000,
+        refuse=False,
+        faults=None,
+        seed=0,
+        key="",
+        schema=True,
+        poison="",
+        looks=2,
+        modern=False,
     ):
         self.latency, self.at_once, self.refuse, self.faults = latency, at_once, refuse, faults or {}
         self.random, self.key, self.schema, self.poison = random.Random(seed), key, schema, poison
         self.room = asyncio.Semaphore(at_once)
+        self.modern = modern
         self.looks, self.files, self.batches = looks, {}, {}
         self.came, self.answered, self.under_way, self.most, self.seen = 0, 0, 0, 0, []
 
@@ -40,6 +51,8 @@ async def chat(request):
     plan.came += 1
     if plan.key and request.headers.get("Authorization") != f"Bearer {plan.key}":
         return error(401, f"Incorrect API key provided: {request.headers.get('Authorization')}")
+    if plan.modern and "max_tokens" in body:
+        return error(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")
     if "response_format" in body and not plan.schema:
         return error(400, "response_format is not supported")
     if "tools" in body and plan.schema is None:

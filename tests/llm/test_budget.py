@@ -66,3 +66,11 @@ def test_the_end_says_what_was_spent_and_saved(tmp_path):
 def test_a_limit_on_the_cost_of_a_model_without_a_price_is_refused():
     with pytest.raises(UserError, match=r"the price of openai:mine is unknown\nName a table"):
         open_with_budget(LLMSection(engine="openai:mine", max_cost=5))
+
+
+def test_the_pilot_and_the_rest_are_drawn_by_their_own_places():
+    seen = []
+    spend = Spend(max_tokens=10**6)
+    llm = Budgeted(Scripted(lambda prompt, draw: seen.append(draw) or "x"), spend)
+    assert len(list(llm.replies(questions(9), Sampling(seed=0, first=100)))) == 9
+    assert seen == list(range(100, 109))

@@ -169,6 +169,15 @@ def test_structured_replies_by_what_the_server_can_do(tmp_path, schema, ways):
         assert all((parsed.error, parsed.asked) == ("no JSON object", 2) for parsed in found.values())
 
 
+def test_newer_models_have_another_name_for_the_longest_reply(tmp_path):
+    with serving(tmp_path, modern=True) as url:
+        llm = OpenAI.open("m", url, Limits(concurrency=4))
+        found = dict(llm.replies(questions(40), Sampling()))
+        assert all(reply.text for reply in found.values())
+        assert asked_of(url, "count")["came"] <= 40 + 4  # learnt once, by the calls that were under way
+        assert llm.server.limit == "max_completion_tokens"
+
+
 def test_what_is_no_chat_completion_is_said():
     for text in ("", "[]", "{}", '{"choices": []}', '{"choices": [{"message": null}]}', '"x"'):
         assert "no chat completion" in openai.read_completion(text)

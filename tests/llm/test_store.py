@@ -49,8 +49,8 @@ class Counting:
 
     def replies(self, prompts, sampling):
         for index, prompt in enumerate(prompts):
-            self.asked.append(prompt[-1].content)
-            yield index, Reply(f"{prompt[-1].content} #{len(self.asked)}", None, "stop", 3, 4)
+            self.asked.append(prompt[-1].content if prompt else "")
+            yield index, Reply(f"{self.asked[-1]} #{len(self.asked)}", None, "stop", 3, 4)
 
 
 def texts(llm, prompts, **sampling):
@@ -76,6 +76,29 @@ def test_samples_of_one_prompt_are_as_many_draws(tmp_path):
     assert texts(llm, [user("x")] * 4)[:3] == three
     assert len(engine.asked) == 4
     assert len(set(texts(llm, [user("x")] * 3, seed=1)) | set(three)) == 6
+
+
+def test_draws_that_are_told_apart_by_the_caller_are_apart(tmp_path):
+    llm = Stored(Counting(), Store.open(tmp_path / "s.db"))
+    first, again, second = (texts(llm, [user("a")] * 2, draws=draws) for draws in ((0, 1), (0, 1), (2, 3)))
+    assert first == again == ["a #1", "a #2"]
+    assert second == ["a #3", "a #4"]
+
+
+def test_what_is_left_of_a_row_of_prompts_is_drawn_by_its_own_place(tmp_path):
+    """An engine draws by place: resumed in the middle, it must not begin with the draws of the beginning."""
+    seen = []
+
+    class Placed(Counting):
+        def replies(self, prompts, sampling):
+            seen.append(sampling.first)
+            yield from super().replies(prompts, sampling)
+
+    llm = Stored(Placed(), Store.open(tmp_path / "s.db"))
+    texts(llm, [()] * 3, draws=(0, 1, 2))
+    texts(llm, [()] * 5, draws=(0, 1, 2, 3, 4))
+    texts(llm, [()] * 2, first=5, draws=(5, 6))
+    assert seen == [0, 3, 5]
 
 
 def test_a_failed_reply_is_asked_again(tmp_path):

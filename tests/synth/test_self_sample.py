@@ -189,3 +189,17 @@ def test_every_query_is_kept_or_dropped_exactly_once(n, modulus):
     outcome = make(pool(n), llm, CONFIG, 0)
     parents = Counter(row.origin.parents for row in [*outcome.kept, *(drop.example for drop in outcome.dropped)])
     assert parents == Counter((query.id,) for query in pool(n))
+
+
+def test_equal_queries_are_different_draws_also_from_chunk_to_chunk(tmp_path):
+    """Through a store, the second chunk's copy of a query must not get the first chunk's reply."""
+    from leaven.llm.store import Store, Stored
+
+    def llm():
+        return Stored(Scripted(lambda prompt, draw: f"drawn {draw}"), Store.open(tmp_path / "s.db"))
+
+    queries = Dataset.of([pair("question", "reference", ORIGIN)] * 4)
+    first = collect(queries, llm(), CONFIG, 0, tmp_path / "a", n=4, chunk=2)
+    assert len(set(texts(first))) == 4
+    again = collect(queries, llm(), CONFIG, 0, tmp_path / "b", n=4, chunk=2)
+    assert texts(again) == texts(first)
