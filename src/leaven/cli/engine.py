@@ -4,7 +4,7 @@ import inspect
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -84,6 +84,31 @@ def opened(engine: str, what: str, total: int = 0, log: Path | None = None, **op
             logger.info(spend.sentence())
     if spend.ended:
         print(spend.sentence(), file=sys.stderr)
+
+
+def opener(log: Path, given: Mapping[str, Any]) -> Callable[[str, str], AbstractContextManager["Counted"]]:
+    """Opens engines one after another, `(spec, what)`; the limits hold for all of them together."""
+    from leaven.llm.budget import BudgetReached
+
+    spent = {"max_requests": 0.0, "max_tokens": 0.0, "max_cost": 0.0}
+
+    @contextmanager
+    def open_next(spec: str, what: str) -> Iterator["Counted"]:
+        left = {name: given[name] - used for name, used in spent.items() if given[name] is not None}
+        for name, amount in left.items():
+            if amount <= 0:
+                raise BudgetReached(
+                    f"the budget is used up before {what}: --{name.replace('_', '-')} {given[name]:g}",
+                    "Nothing is lost: raise the limit, and the same command goes on from here.",
+                )
+        with opened(spec, what, log=log, **{**given, **left}) as llm:
+            try:
+                yield llm
+            finally:
+                for name, used in zip(spent, (llm.spend.requests, llm.spend.tokens, llm.spend.cost or 0), strict=True):
+                    spent[name] += used
+
+    return open_next
 
 
 @contextmanager

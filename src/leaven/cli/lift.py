@@ -1,7 +1,6 @@
 """`leaven lift`: from an instruction dataset to a small excellent one."""
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,7 +89,7 @@ def lift(
     flags = engine.flags(context.params)
     # In a lift replies of engines in process are kept too: killed and started again, it goes on where it was.
     flags["store"] = flags["store"] or ("" if llm.startswith("openai:") else f"{out}/replies.db")
-    opened = partial(engine.opened, log=Path(out) / "llm.log", **flags)
+    opened = engine.opener(Path(out) / "llm.log", flags)
     try:
         folder = lifts.run(plan, Path(out), runs.stderr(), opened)
     except KeyboardInterrupt:
