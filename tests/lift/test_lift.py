@@ -84,7 +84,7 @@ class Judge:
         values = [float(len(row.question) * 7 % 53) for row in data]
         assert len(said) == len(data)
         best = sorted(range(len(data)), key=lambda row: -values[row])[: config.of(len(data))]
-        return outcome(data, best, "judge", "not good enough", {"judge": values})
+        return outcome(data, best, "judge", "not good enough", {"judge": values}, notes=("two rows tie: <b>often</b>",))
 
 
 @pytest.fixture
@@ -235,6 +235,8 @@ def test_the_report_escapes_rows_and_has_every_part(data, tmp_path, plugged):
     assert "<script>alert" not in page
     for part in ("length matched", "Vendi score", "Where the rows came from", "tokens in", "chart-map", "deepen"):
         assert part in page
+    assert "quality: two rows tie: &lt;b&gt;often&lt;/b&gt;" in page
+    assert "variety (paper): " in page
     assert "12 of" in report.text(tmp_path / "run")
     assert {path.name for path in (tmp_path / "run" / "charts").iterdir()} >= {"map.svg", "map.png", "lengths.svg"}
     cost = {one["stage"]: one for one in report.read(tmp_path / "run")["cost"]}

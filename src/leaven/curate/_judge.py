@@ -69,7 +69,7 @@ class Reliability(NamedTuple):
         )
         return (
             f"Judge: {again}two rows tie with a chance of {self.ties:.1%}; {self.at_top:.1%} at {TOP} points or more; "
-            f"correlation with length {self.length:.2f}"
+            f"correlation with length {self.length:.2f}" + (f"; {self.warning}" if self.warning else "")
         )
 
 

@@ -63,7 +63,7 @@ def select(data: Dataset, config: Config, context: Context) -> Outcome:
     reasons = dict.fromkeys(order, "not good enough") | dict.fromkeys(unread, "the judge's marks can't be read")
     columns = {"quality": scores, "judge": marks, "length_score": lengths, "judge_again": again}
     columns |= {head: np.asarray([getattr(p.value, head) if p.value else np.nan for p in parsed]) for head in HEADS}
-    notes = [trust.sentence(), *([f"Warning: {trust.warning}"] if trust.warning else [])]
+    notes = [trust.sentence()]
     if unread:
         notes.append(f"{len(unread):,} of {len(data):,} rows have no mark: the judge's replies can't be read")
     said = {place: one.value.reason if one.value else _said(one) for place, one in enumerate(parsed)}

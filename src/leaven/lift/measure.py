@@ -12,6 +12,7 @@ import polars as pl
 
 from leaven.curate.length_matched import matched
 from leaven.dataset import Dataset
+from leaven.lift import rows
 from leaven.lift.plan import Plan
 from leaven.vectors import diversity, table
 from leaven.vectors.components import components, coordinates
@@ -41,6 +42,7 @@ def summary(
             for name, members in sets.items()
         ],
         "stages": _verdicts(frame),
+        "notes": rows.notes(folder),
         "sources": _sources(frame),
         "cost": _cost(folder),
         "map": _map(unit, chosen, rng, folder),

@@ -4,6 +4,7 @@
 `stages/NAME.parquet` holds a line for each row that a stage was given: kept or not, the reason, and what it measured.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import polars as pl
 
 from leaven import run as runs
 from leaven.errors import UserError
+from leaven.run import Progress
 from leaven.types import Outcome
 
 VERDICT = {"row": pl.Int64, "kept": pl.Boolean, "reason": pl.String, "detail": pl.String}
@@ -26,6 +28,21 @@ def stage(folder: Path, name: str, make: Callable[[], pl.DataFrame]) -> list[int
     if runs.stage(path, carry_out):
         runs.log(folder, "stage", name=name, rows=len(kept(path)))
     return kept(path)
+
+
+def note(folder: Path, stage: str, notes: Sequence[str], progress: Progress) -> None:
+    """Say what a stage noticed, to the user now and to the report later."""
+    for text in notes:
+        progress.say(text)
+        runs.log(folder, "note", stage=stage, text=text)
+
+
+def notes(folder: Path) -> list[dict[str, str]]:
+    """What the stages noticed, each note once: a stage that was begun again notices the same again."""
+    path = folder / "log.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else ()
+    events = [event for event in map(json.loads, lines) if event["event"] == "note"]
+    return [dict(pair) for pair in dict.fromkeys((("stage", e["stage"]), ("text", e["text"])) for e in events)]
 
 
 def kept(path: Path) -> list[int]:

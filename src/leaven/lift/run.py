@@ -96,9 +96,13 @@ def _embedded(plan: Plan, pool: Dataset, alive: list[int], folder: Path, progres
 def _varied(plan: Plan, pool: Dataset, alive: list[int], vectors: Vectors, context: Context, folder: Path) -> list[int]:
     config = variety.Config.model_validate({"keep": plan.keep_variety, "compat": plan.compat})
     whole = replace(context, vectors=lambda _: vectors)
-    return rows.stage(
-        folder, "variety", lambda: rows.of_outcome("variety", alive, variety.select(pool.rows(alive), config, whole))
-    )
+
+    def make() -> pl.DataFrame:
+        outcome = variety.select(pool.rows(alive), config, whole)
+        rows.note(folder, "variety", outcome.notes, context.progress)
+        return rows.of_outcome("variety", alive, outcome)
+
+    return rows.stage(folder, "variety", make)
 
 
 def _selected(
@@ -120,7 +124,9 @@ def _selected(
             if "llm" in module.NEEDS:
                 judge = engines.enter_context(expand.asked(open_llm, _judge(plan, name), folder, stage))
             judged = replace(context, llm=judge)
-            return rows.of_outcome(name, alive, module.select(pool.rows(alive), config, judged))
+            outcome = module.select(pool.rows(alive), config, judged)
+        rows.note(folder, stage, outcome.notes, context.progress)
+        return rows.of_outcome(name, alive, outcome)
 
     return rows.stage(folder, stage, make) if alive else alive
 
@@ -182,3 +188,6 @@ def reuse(source: Path, folder: Path) -> None:
             (folder / here).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, folder / f"{here}.partial")
             (folder / f"{here}.partial").replace(folder / here)
+    for note in rows.notes(source):
+        if note["stage"] == "quality" and note not in rows.notes(folder):
+            runs.log(folder, "note", **note)
