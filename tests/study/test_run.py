@@ -113,6 +113,17 @@ def test_only_some_methods_are_run_and_the_others_later(finished, tmp_path):
     assert scores(folder).equals(scores(finished), null_equal=True) and (folder / "DONE").exists()
 
 
+def test_a_raised_limit_and_a_field_that_is_newer_than_the_folder_are_no_other_settings(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    text = (copy / "recipe.yaml").read_text()
+    (copy / "recipe.yaml").write_text(text.replace("  batch: false\n", ""))
+    study(copy, llm={"max_requests": 7, "concurrency": 3})
+    assert "max_requests: 7" in (copy / "recipe.yaml").read_text()
+    assert scores(copy).equals(scores(finished), null_equal=True)
+    with pytest.raises(UserError, match="other settings"):
+        study(copy, llm={"engine": "scripted:other.jsonl"})
+
+
 def test_a_study_grows_by_seeds(finished, tmp_path):
     copy = shutil.copytree(finished, tmp_path / "copy")
     kept = (copy / "cells" / "delia-n8-s0" / "cell.json").stat().st_mtime_ns

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from leaven import plugs
 from leaven import recipe as recipes
@@ -25,6 +24,7 @@ from leaven.llm.open import open_with_budget
 from leaven.llm.protocol import LLM
 from leaven.recipe import Recipe
 from leaven.run import Progress
+from leaven.sections import LLMSection
 from leaven.study.plan import Cell, cells
 from leaven.study.summary import summary
 from leaven.types import Drop, Example, Message, Score
@@ -120,18 +120,21 @@ def _claim(folder: Path, recipe: Recipe) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "recipe.yaml"
     if path.exists():
-        partial = path.with_name("recipe.yaml.partial")
-        recipes.write(recipe, partial)
-        before, now = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in (path, partial))
-        grown = set(before.pop("seeds")) <= set(now.pop("seeds"))
-        partial.replace(path) if grown and before == now else partial.unlink()
-        if not grown or before != now:
+        before = recipes.read(path)
+        if not set(before.seeds) <= set(recipe.seeds) or _bare(before) != _bare(recipe):
             raise UserError(
                 f"{folder} holds a study with other settings", "Choose another --out, or remove the folder."
             )
-    runs.stage(path, lambda partial: recipes.write(recipe, partial))
+    partial = path.with_name("recipe.yaml.partial")
+    recipes.write(recipe, partial)
+    partial.replace(path)
     if not (folder / "env.json").exists():
         runs.write_json(folder / "env.json", _environment())
+
+
+def _bare(recipe: Recipe) -> str:
+    """What the cells depend on: not the seeds, nor how the engine is reached and what it may cost."""
+    return recipe.model_copy(update={"seeds": (0,), "llm": LLMSection(engine=recipe.llm.engine)}).model_dump_json()
 
 
 def _prepared(recipe: Recipe, material: Material, folder: Path, progress: Progress) -> Material:
