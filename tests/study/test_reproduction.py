@@ -106,6 +106,17 @@ def test_a_claim_is_judged_with_the_papers_settings_too():
     assert (warm.preset, warm.verdict) == ("faithful", "not measured")
 
 
+def test_the_page_begins_with_every_claim_and_both_verdicts():
+    scores = made({"delia": 0.95, "common": 0.2, "delia_paper": 0.5, "common_paper": 0.5})
+    spec, claims = reproduction.spec("table2"), reproduction.claims("table2", scores)
+    page = pages.page([pages.Section("table2", spec, reproduction.tables("table2", scores), [], claims, "lab")])
+    head, _, rest = page.partition("## Table 2")
+    assert "| table2: With 100 task rows DELIA is above common tuning | holds here | not distinguishable |" in head
+    assert "(our control) DELIA is above equal steps with proportional warm-up | – | not measured |" in head
+    assert head.count("\n| table2: ") == len({claim.text for claim in claims})
+    assert "Claims, with the paper's settings:" in rest
+
+
 def test_p_values_without_items_are_those_of_a_paired_t_test():
     a, b = [1.0, 1.2, 0.8, 1.1], [0.2, 0.7, 0.3, 0.1]
     scores = by_seed({"a": a, "b": b}, "layers/x")

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from leaven.recipe import Recipe
+    from leaven.report.reproduction import Section
 
 app = typer.Typer(add_completion=False)
 RECIPES = {"format": "reproduce-format", "translation": "reproduce-translation", "gradients": "reproduce-format"}
@@ -32,6 +33,7 @@ def reproduce(
     Cells that several tables need are computed once. The same command continues a run that was stopped.
     """
     from leaven.errors import UserError, nearest
+    from leaven.report import reproduction as pages
     from leaven.study import reproduction
 
     if scale == "paper":
@@ -42,13 +44,15 @@ def reproduce(
     chosen, folder = list(range(first_seed, first_seed + seeds)), Path(out)
     drawn = f"{seeds} seed{'s' if seeds > 1 else ''}"
     about = f"lab (a model of 2.4 million parameters), {drawn}, split {split}"
+    sections = {}
     for study in dict.fromkeys(reproduction.spec(name)["study"] for name in wanted):
         needed = [name for name in wanted if reproduction.spec(name)["study"] == study]
         scores = _scores(study, needed, chosen, folder, split)
         for name in needed:
-            _show(name, scores, folder, about)
+            sections[name] = _show(name, scores, folder, about)
     if what == "all":
-        _gather(wanted, folder)
+        page = pages.page([sections[name] for name in wanted])
+        (folder / "results.md").write_text(page, encoding="utf-8")
     print(f"Next: read {folder}/{what if what != 'all' else 'results'}.md, or leaven report {folder}/format.")
     return None
 
@@ -77,8 +81,8 @@ def _recipe(study: str, seeds: list[int], folder: Path) -> "Recipe":
     return recipes.read(shipped(RECIPES[study]), {"seeds": seeds, "out": str(folder / study)})
 
 
-def _show(name: str, scores: "pl.DataFrame", folder: Path, scale: str) -> None:
-    """Write and print one table or figure."""
+def _show(name: str, scores: "pl.DataFrame", folder: Path, scale: str) -> "Section":
+    """Write and print one table or figure, and return it."""
     from rich.console import Console
 
     from leaven.report import reproduction as pages
@@ -98,11 +102,7 @@ def _show(name: str, scores: "pl.DataFrame", folder: Path, scale: str) -> None:
     for claim in section.claims:
         print(f"{claim.text} ({pages.SETTINGS[claim.preset]}): {claim.verdict}")
     print()
-
-
-def _gather(names: list[str], folder: Path) -> None:
-    parts = [(folder / f"{name}.md").read_text(encoding="utf-8") for name in names]
-    (folder / "results.md").write_text("\n".join(["# The DELIA paper, reproduced\n", *parts]), encoding="utf-8")
+    return section
 
 
 def _paper_scale() -> None:

@@ -46,6 +46,23 @@ def markdown(section: Section) -> str:
     return "\n".join(text).rstrip() + "\n"
 
 
+def page(sections: Sequence[Section]) -> str:
+    """All sections as one page, which begins with every claim and what can be said to it."""
+    lines = [
+        "# The DELIA paper, reproduced",
+        "",
+        "| claim | with our settings | with the paper's settings |",
+        "|---|---|---|",
+    ]
+    for section in sections:
+        for text in dict.fromkeys(claim.text for claim in section.claims):
+            said = {claim.preset: claim.verdict for claim in section.claims if claim.text == text}
+            control = any(claim.control for claim in section.claims if claim.text == text)
+            ours, theirs = (said.get(preset, "–") for preset in SETTINGS)
+            lines.append(f"| {section.name}: {'(our control) ' if control else ''}{text} | {ours} | {theirs} |")
+    return "\n".join([*lines, "", *map(markdown, sections)])
+
+
 def terminal(table: Shown) -> "RichTable":
     """A table for the terminal; each cell is the paper's figure, an arrow, and ours."""
     from rich.table import Table
