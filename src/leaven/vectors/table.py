@@ -12,7 +12,7 @@ import polars as pl
 from leaven.errors import UserError
 
 Array = npt.NDArray[np.float32]
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Vectors:
     name: str = "embeddings"
 
     def blocks(self) -> Iterator[Array]:
-        """The table in arrays of about 16 MiB, (rows, width) each; they are the reader's own, to change at will.
+        """The table in arrays of about 32 MiB, (rows, width) each; they are the reader's own, to change at will.
 
         Raises UserError at the first row that holds NaN or infinity.
         """
