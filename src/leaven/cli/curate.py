@@ -73,8 +73,8 @@ def _parameters(module: ModuleType) -> Iterator[inspect.Parameter]:
         for flag, value, help in CONTEXT_FLAGS[need]:
             kind: type = int if flag == "seed" else str
             yield _flag(flag, kind, kind(value), typer.Option(help=help))
-        for flag, (annotation, default) in engine.FLAGS.items() if need == "llm" else ():
-            yield inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        if need == "llm":
+            yield from engine.parameters()
     yield _flag("to", str, "messages", typer.Option(help="The format to write: messages, alpaca, sharegpt …"))
     yield _flag("format", str, "auto", typer.Option(help="The format of the rows."))
 

@@ -37,6 +37,14 @@ FLAGS: dict[str, tuple[Any, Any]] = {
 """The flags of every command that opens an engine: annotation and default."""
 
 
+def parameters() -> list[inspect.Parameter]:
+    """The engine's flags as parameters of a command's function."""
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in FLAGS.items()
+    ]
+
+
 def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     """The command with the engine's flags added to its own; it reads them from its context."""
 
@@ -45,12 +53,8 @@ def with_flags(command: Callable[..., None]) -> Callable[..., None]:
         command(**{name: value for name, value in given.items() if name not in FLAGS})
 
     signature = inspect.signature(command)
-    more = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in FLAGS.items()
-    ]
     own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in signature.parameters.values()]
-    wrapped.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+    wrapped.__signature__ = signature.replace(parameters=[*own, *parameters()])  # type: ignore[attr-defined]
     return wrapped
 
 
@@ -97,10 +101,7 @@ def opener(log: Path, given: Mapping[str, Any]) -> Callable[[str, str], Abstract
         left = {name: given[name] - used for name, used in spent.items() if given[name] is not None}
         for name, amount in left.items():
             if amount <= 0:
-                raise BudgetReached(
-                    f"the budget is used up before {what}: --{name.replace('_', '-')} {given[name]:g}",
-                    "Nothing is lost: raise the limit, and the same command goes on from here.",
-                )
+                raise BudgetReached(f"the budget is used up before {what}: --{name.replace('_', '-')} {given[name]:g}")
         with opened(spec, what, log=log, **{**given, **left}) as llm:
             try:
                 yield llm

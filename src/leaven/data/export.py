@@ -72,7 +72,7 @@ def card(rows: Dataset, name: str, about: str = "") -> str:
         ),
         f"Answers have {lengths[len(lengths) // 2]:,} characters in the median, {lengths[-1]:,} at most; "
         f"{turns[1]:,} rows have one turn.",
-        "Made with [leaven](https://pypi.org/project/leaven/). The licence is that of the rows it was made from, and "
+        "Made with leaven. The licence is that of the rows it was made from, and "
         "of the models that wrote: state it here before you publish.",
     ]
     return f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n" + "\n\n".join(lines) + "\n"

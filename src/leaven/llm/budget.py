@@ -19,6 +19,9 @@ PILOT = 4
 class BudgetReached(UserError):
     """The run stopped at a limit; what was answered has been yielded, and the same command goes on."""
 
+    def __init__(self, what: str) -> None:
+        super().__init__(what, "Nothing is lost: raise the limit, and the same command goes on from here.")
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -143,10 +146,7 @@ class Budgeted(Around):
                 self.spend.add(reply)
                 yield start + index, reply
         if self.stopped:
-            raise BudgetReached(
-                f"the budget is used up: {self.stopped[0]}. {self.spend.sentence()}",
-                "Nothing is lost: raise the limit, and the same command goes on from here.",
-            )
+            raise BudgetReached(f"the budget is used up: {self.stopped[0]}. {self.spend.sentence()}")
 
     def _allowed(self, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
         for prompt in prompts:

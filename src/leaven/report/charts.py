@@ -1,12 +1,24 @@
 """The charts of a report, as Vega-Lite: headline metrics with intervals and seeds, layers, losses."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import altair as alt
 import polars as pl
 
 Summary = Mapping[str, Any]
+
+
+def draw(chart: alt.TopLevelMixin, path: Path) -> tuple[dict[str, Any], str]:
+    """Write the chart as `path`.svg and `path`.png; its Vega-Lite specification and the SVG."""
+    import vl_convert
+
+    specification = chart.to_dict()
+    svg = vl_convert.vegalite_to_svg(specification)
+    path.with_suffix(".svg").write_text(svg, encoding="utf-8")
+    path.with_suffix(".png").write_bytes(vl_convert.vegalite_to_png(specification, scale=2))
+    return specification, svg
 
 
 def headline(summary: Summary) -> alt.TopLevelMixin:

@@ -10,6 +10,7 @@ import polars as pl
 from markupsafe import Markup
 
 from leaven.errors import UserError
+from leaven.report import charts
 from leaven.report.page import script, templates
 
 SAMPLES = 6
@@ -63,13 +64,9 @@ def write(folder: Path) -> Path:
         "redundancy": redundancy(summary),
         "lengths": lengths(summary),
     }.items():
-        if chart is None:
-            continue
-        spec = chart.to_dict()
-        svg = vl_convert.vegalite_to_svg(spec)
-        (folder / "charts" / f"{name}.svg").write_text(svg, encoding="utf-8")
-        (folder / "charts" / f"{name}.png").write_bytes(vl_convert.vegalite_to_png(spec, scale=2))
-        drawn[name] = {"svg": Markup(svg), "json": script(spec)}
+        if chart is not None:
+            spec, svg = charts.draw(chart, folder / "charts" / name)
+            drawn[name] = {"svg": Markup(svg), "json": script(spec)}
     html = (
         templates()
         .get_template("lift.html.jinja")

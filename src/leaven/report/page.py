@@ -51,22 +51,11 @@ def _charts(
     summary: dict[str, Any], scores: pl.DataFrame, cells: list[dict[str, Any]], folder: Path
 ) -> dict[str, tuple[dict[str, Any], str]]:
     """Name → (Vega-Lite specification, SVG); both also as files."""
-    import vl_convert
-
     from leaven.report import charts
 
     found = {"headline": charts.headline(summary), "layers": charts.layers(scores), "losses": charts.losses(cells)}
     (folder / "charts").mkdir(exist_ok=True)
-    drawn = {}
-    for name, chart in found.items():
-        if chart is None:
-            continue
-        spec = chart.to_dict()
-        svg = vl_convert.vegalite_to_svg(spec)
-        (folder / "charts" / f"{name}.svg").write_text(svg, encoding="utf-8")
-        (folder / "charts" / f"{name}.png").write_bytes(vl_convert.vegalite_to_png(spec, scale=2))
-        drawn[name] = (spec, svg)
-    return drawn
+    return {name: charts.draw(chart, folder / "charts" / name) for name, chart in found.items() if chart is not None}
 
 
 def _samples(folder: Path, methods: list[str]) -> list[dict[str, Any]]:

@@ -81,7 +81,8 @@ def chart(section: Section, path: Path) -> None:
     """Draw a figure's points with their intervals as SVG and PNG."""
     import altair as alt
     import polars as pl
-    import vl_convert
+
+    from leaven.report import charts
 
     rows = [(p.series, str(p.x), p.mean, p.low, p.high) for p in section.points]
     frame = pl.DataFrame(rows, orient="row", schema=["series", "x", "mean", "low", "high"])
@@ -91,9 +92,7 @@ def chart(section: Section, path: Path) -> None:
     drawn = (
         base.mark_line(point=True).encode(y=y) + base.mark_rule(opacity=0.5).encode(y="low:Q", y2="high:Q")
     ).properties(width=560, height=280)
-    specification = drawn.to_dict()
-    path.with_suffix(".svg").write_text(vl_convert.vegalite_to_svg(specification), encoding="utf-8")
-    path.with_suffix(".png").write_bytes(vl_convert.vegalite_to_png(specification, scale=2))
+    charts.draw(drawn, path)
 
 
 def _rows(table: Shown) -> Iterator[str]:

@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 
-from leaven.errors import UserError
 from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.types import Prompt
 
 
 def all_of(llm: LLM, prompts: Sequence[Prompt], sampling: Sampling) -> list[Reply]:
-    """A reply to every prompt, in their order. Raises UserError where the engine leaves one out."""
+    """A reply to every prompt, in their order. Raises RuntimeError for an engine that breaks its promise."""
     replies = dict(llm.replies(prompts, sampling))
     if missing := [index for index in range(len(prompts)) if index not in replies]:
-        raise UserError(f"{llm.name} did not answer {len(missing)} of {len(prompts)} prompts", "Check the engine.")
+        raise RuntimeError(f"{llm.name} left {len(missing)} of {len(prompts)} prompts without a reply")
     return [replies[index] for index in range(len(prompts))]
 
 

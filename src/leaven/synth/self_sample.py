@@ -25,6 +25,7 @@ from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.prompts.render import render, source
 from leaven.sections import SampleSection
 from leaven.synth import _chunks as chunks
+from leaven.synth._replies import all_of
 from leaven.types import Drop, Example, Message, Origin, Outcome, Prompt
 
 Form = Literal["plain", "again", "guided"]
@@ -55,11 +56,8 @@ def make(
     asked = [(index, query) for index, query in enumerate(queries) if _usable(query, form)]
     counted = tuple(draws[index] for index, _ in asked) if draws else ()
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed, start, draws=counted)
-    replies = dict(llm.replies([ask(query, form) for _, query in asked], sampling))
-    missing = [index for index in range(len(asked)) if index not in replies]
-    if missing:
-        raise RuntimeError(f"{llm.name} left {len(missing)} of {len(asked)} prompts without a reply")
-    answered = {index: replies[place] for place, (index, _) in enumerate(asked)}
+    replies = all_of(llm, [ask(query, form) for _, query in asked], sampling)
+    answered = {index: reply for (index, _), reply in zip(asked, replies, strict=True)}
     origin = Origin("self_sample", model=llm.name, prompt=_prompt_hash(form), seed=seed)
     results = [_result(query, answered.get(index), config, form, origin) for index, query in enumerate(queries)]
     kept = [result for result in results if isinstance(result, Example)]
