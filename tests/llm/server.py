@@ -123,6 +123,10 @@ async def seen(request):
     return web.json_response(request.app["plan"].seen)
 
 
+async def embeddings(request):
+    return error(401, f"Incorrect API key provided: {request.headers.get('Authorization')}")
+
+
 async def upload(request):
     plan, form = request.app["plan"], await request.post()
     name = f"file-{len(plan.files)}"
@@ -170,6 +174,7 @@ async def main():
     app = web.Application(client_max_size=2**26)
     app["plan"] = Plan(**json.loads(sys.argv[2]))
     app.router.add_post("/v1/chat/completions", chat)
+    app.router.add_post("/v1/embeddings", embeddings)
     app.router.add_post("/v1/files", upload)
     app.router.add_get("/v1/files/{id}/content", download)
     app.router.add_post("/v1/batches", start)

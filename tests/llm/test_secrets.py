@@ -61,6 +61,17 @@ def test_a_server_that_repeats_the_key_it_refuses(folder):
     assert nowhere(folder, refused)
 
 
+def test_an_embedder_that_is_refused_or_has_a_key_in_its_address(folder):
+    words = ("curate", "k_center", "rows.jsonl", "--embedder", "openai:m", "--n", 4, "-o", "k.jsonl")
+    with serving(folder, key="another") as url:
+        refused = command(folder, *words, OPENAI_BASE_URL=url)
+        bad = command(folder, *words, OPENAI_BASE_URL=url.replace("127", f"user:{KEY}@127"))
+    assert (refused.returncode, bad.returncode) == (2, 2)
+    assert "Incorrect API key" in refused.stderr
+    assert "carries a user name" in bad.stderr
+    assert nowhere(folder, refused, bad)
+
+
 @pytest.mark.parametrize(
     "url", [f"http://user:{KEY}@127.0.0.1:1/v1", f"http://127.0.0.1:1/v1?key={KEY}", f"nonsense-{KEY}"]
 )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from leaven.errors import UserError
+from leaven.llm.address import address, key
 from leaven.vectors.table import Array
 
 PER_TEXT = True
@@ -25,7 +26,7 @@ def load(model: str) -> Callable[[Sequence[str]], Array]:
     """The embedder of this model."""
     if not model:
         raise UserError("openai names no model", "Write openai:MODEL, for example openai:text-embedding-3-small.")
-    server = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1").rstrip("/")
+    server = address()
     if "OPENAI_API_KEY" not in os.environ:
         raise UserError("OPENAI_API_KEY is not set", "export OPENAI_API_KEY=… (any text, for a server without keys).")
     return lambda texts: _embed(server, model, texts)
@@ -47,13 +48,14 @@ def _embed(server: str, model: str, texts: Sequence[str]) -> Array:
 
 def _posted(url: str, body: bytes) -> Any:
     """The answer as JSON; what may pass is tried again, waiting twice as long each time."""
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {os.environ['OPENAI_API_KEY']}"}
+    secret = key()
+    headers = {"Content-Type": "application/json", **secret.headers}
     for tried in range(1, TRIES + 1):
         try:
             with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=PATIENCE) as reply:
                 return json.loads(reply.read())
         except urllib.error.HTTPError as error:
-            why = f"{error.code} {error.reason}: {error.read()[:300].decode('utf-8', 'replace')}"
+            why = secret.hidden(f"{error.code} {error.reason}: {error.read()[:300].decode('utf-8', 'replace')}")
             if error.code not in AGAIN or tried == TRIES:
                 raise UserError(f"{url} refused: {why}", "Check the model, the key and the quota.") from error
         except (urllib.error.URLError, TimeoutError) as error:

@@ -133,15 +133,13 @@ class Batched:
             time.sleep(WAIT * tried if tried < TRIES else 0)
         raise ServerError(
             f"{self.server.base_url}{path.split('/batch_', maxsplit=1)[0]} does not serve batches ({status}): "
-            f"{self.server.without_key(said)[:200]}",
+            f"{self.server.key.hidden(said)[:200]}",
             "Ask without --batch, or start the same command again later: what was sent is not sent twice.",
         )
 
     async def _call(
         self, method: str, path: str, form: dict[str, Any] | None = None, json: Any = None
     ) -> tuple[int, str]:
-        key = self.server.key.value
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=300)
         data = None
         if form:
@@ -150,7 +148,7 @@ class Batched:
             data.add_field("file", form["file"], filename="requests.jsonl", content_type="application/jsonl")
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+                aiohttp.ClientSession(timeout=timeout, headers=self.server.key.headers) as session,
                 session.request(method, self.server.base_url + path, data=data, json=json) as response,
             ):
                 return response.status, await response.text(errors="replace")

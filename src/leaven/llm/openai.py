@@ -3,18 +3,17 @@
 import asyncio
 import json
 import logging
-import os
 import random
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from leaven.errors import UserError
+from leaven.llm.address import DEFAULT_URL, Key, address, key
 from leaven.llm.protocol import Reply, Sampling, spoken
 from leaven.llm.stream import gathered, listen
 from leaven.llm.throttle import Limits, Throttle
@@ -22,7 +21,6 @@ from leaven.types import Prompt
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_URL = "https://api.openai.com/v1"
 FATAL = {401: "refuses the key", 403: "refuses the key", 404: "has no such model or address"}
 DEAD_AFTER = 8
 """Calls in a row, over all prompts, that find no server at all."""
@@ -31,16 +29,6 @@ AGAIN = "again"
 
 class ServerError(UserError):
     """The server can't be used; what was answered so far has been yielded, and the same command goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A secret that does not print itself."""
-
-    value: str
-
-    def __repr__(self) -> str:
-        return "Key(…)"
 
 
 @dataclass(slots=True)
@@ -85,16 +73,7 @@ class OpenAI:
     @classmethod
     def open(cls, model: str, base_url: str | None = None, limits: Limits | None = None) -> "OpenAI":
         """The engine of `openai:MODEL`, at `base_url`, OPENAI_BASE_URL or OpenAI. Raises UserError for a bad URL."""
-        url = (base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).rstrip("/")
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError("the base URL is no http address", "For example: --base-url http://127.0.0.1:8000/v1")
-        if parts.username or parts.password or parts.query:
-            raise UserError(
-                f"the base URL of {parts.hostname} carries a user name, a password or a query",
-                "Give the key in the environment: export OPENAI_API_KEY=…",
-            )
-        return cls(model, url, Key(os.environ.get("OPENAI_API_KEY", "")), _Server(Throttle(limits or Limits())))
+        return cls(model, address(base_url), key(), _Server(Throttle(limits or Limits())))
 
     @property
     def name(self) -> str:
@@ -118,9 +97,8 @@ class OpenAI:
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=throttle.limits.connect_seconds, sock_read=throttle.limits.read_seconds
         )
-        headers = {"Authorization": f"Bearer {self.key.value}"} if self.key.value else {}
         connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(timeout=timeout, headers=headers, connector=connector) as session:
+        async with aiohttp.ClientSession(timeout=timeout, headers=self.key.headers, connector=connector) as session:
             throttle.begin()
             self.server.fatal = None
             async for found in gathered(partial(self._reply, session, sampling), prompts, throttle):
@@ -187,7 +165,7 @@ class OpenAI:
         server.heard()
         if status == 200:
             return read_completion(text)
-        said = self.without_key(_message(text))
+        said = self.key.hidden(_message(text))
         if status in FATAL or "insufficient_quota" in text:
             what = FATAL.get(status, "has no more quota for this key")
             server.fatal = ServerError(
@@ -201,10 +179,6 @@ class OpenAI:
         if status < 500 and status not in (408, 409, 425, 429):
             return Reply(None, f"the server refuses it ({status}): {said}")
         return f"the server failed ({status}): {said}"
-
-    def without_key(self, text: str) -> str:
-        """The text, without the key that some servers repeat."""
-        return text.replace(self.key.value, "…") if self.key.value else text
 
 
 def read_completion(text: str) -> Reply | str:
