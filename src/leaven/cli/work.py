@@ -59,7 +59,7 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
 
 def resolve(recipe: Recipe, split: str = "test") -> tuple[Recipe, Material]:
     """The recipe with the lab's model in its place, and the rows that it names, without leaks."""
-    from leaven.data import parallel, sources
+    from leaven.data import sources
     from leaven.lab import material, translation
 
     if split not in ("test", "dev"):
@@ -72,8 +72,6 @@ def resolve(recipe: Recipe, split: str = "test") -> tuple[Recipe, Material]:
     rows = material.material(recipe.token.text, split) if lab else None
     if rows is not None and recipe.task == "lab":
         found = rows if recipe.queries == "lab" else sources.with_pool(rows, recipe)
-    elif recipe.evaluate.metric == "translation":
-        return with_model(recipe), parallel.read(recipe, rows.pool if rows else None)
     else:
         found = sources.read(recipe, rows.pool if rows else None)
     return with_model(recipe), sources.guarded(found, recipe)

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from leaven.data import files, leaks, objects
+from leaven.data import files, leaks, objects, parallel
 from leaven.data.material import Material
 from leaven.dataset import Dataset
 from leaven.errors import UserError
@@ -23,11 +23,13 @@ def read(recipe: Recipe, pool: Dataset | None) -> Material:
         raise UserError("there are no test rows", "Name a file of them: --test FILE, or `test:` in the recipe.")
     task, test = files.read(recipe.task, recipe.format), files.read(recipe.test, recipe.format)
     queries = files.read(recipe.queries, recipe.format) if pool is None else Outcome(pool)
-    _check_task(task.kept, recipe)
-    notes = (*task.notes, *test.notes, *queries.notes, *_about_targets(task.kept))
+    notes = (*task.notes, *test.notes, *queries.notes)
+    if recipe.evaluate.metric == "json_format":
+        _check_task(task.kept, recipe)
+        notes += (*_about_targets(task.kept),)
     outcomes = (("train", task), ("test", test), ("pool", queries))
     dropped = tuple((where, drop) for where, outcome in outcomes for drop in outcome.dropped)
-    return Material(task.kept, {"json_format": test.kept}, queries.kept, notes, dropped)
+    return Material(task.kept, {recipe.evaluate.metric: test.kept}, queries.kept, notes, dropped)
 
 
 def with_pool(rows: Material, recipe: Recipe) -> Material:
@@ -53,7 +55,8 @@ def guarded(material: Material, recipe: Recipe) -> Material:
     else:
         notes.append("The leak check is off: the scores may be those of rows that training has seen.")
     if recipe.task != "lab":
-        material = _with_tests(material, recipe)
+        translation = recipe.evaluate.metric == "translation"
+        material = parallel.with_general(material) if translation else _with_tests(material, recipe)
     if empty := [name for name, test in material.tests.items() if not len(test)]:
         raise UserError(f"no row of the test {empty[0]} is left", "Bring test rows that training has not seen.")
     return replace(material, notes=tuple(notes), dropped=tuple(dropped))
