@@ -79,6 +79,9 @@ def test_plan_counts_the_calls_of_each_command(leaven, rows):
     expected = [count, 4 * count, round(3 * count * 0.5) + 50]
     assert figures == [f"{n:,}" for n in (*expected, sum(expected))]
     assert "The price is unknown" in lift.out
+    asked = ("lift", "pool.jsonl", "--llm", llm, "--rounds", 2, "--eliminate", "no_gain")
+    assert f" {6 * count:,} " in leaven("plan", *asked).out  # one more call for each rewriting
+    assert leaven("plan", *asked[:-1], "no_gian").code == 2
     sampled = leaven("plan", "sample", "pool.jsonl", "--llm", llm)
     assert f" {count:,} " in sampled.out
     (rows / "prices.yaml").write_text("{date: 2026-01-31, models: {s.jsonl: {prompt: 1000, completion: 1000}}}")

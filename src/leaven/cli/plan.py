@@ -61,6 +61,7 @@ def _piloted(what: str, words: list[str], pilot: int) -> None:
 
 def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
     """Answers anew, rewritings and their answers, and the judge on what variety leaves of them."""
+    from leaven.cli.work import checked
     from leaven.curate import quality
     from leaven.dataset import Dataset
     from leaven.llm.pilot import Step
@@ -74,9 +75,10 @@ def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: A
         yield Step("answer anew", rows, tuple(llm.said))
     if flags["rounds"]:
         llm = recorded()
-        config = evolve.Config(rounds=1, tactics=tuple(flags["tactics"] or ()), start=flags["start"])
+        config = checked(evolve.Config, {name: tuple(flags[name] or ()) for name in ("tactics", "eliminate")}, rounds=1)
         made = made + evolve.make(few, llm, config, seed).kept
-        yield Step(f"rewrite and answer, {flags['rounds']} rounds", 2 * rows * flags["rounds"], tuple(llm.said))
+        each = 2 + ("no_gain" in config.eliminate)  # a rewriting, its answer, and whether anything is gained
+        yield Step(f"rewrite and answer, {flags['rounds']} rounds", each * rows * flags["rounds"], tuple(llm.said))
     if flags["quality"] == "quality":
         llm = recorded()
         sample = made if len(made) else few
