@@ -62,3 +62,14 @@ def test_every_shipped_recipe_is_valid_and_says_what_it_is():
         assert recipe.read(path).methods
         assert path.read_text(encoding="utf-8").startswith("# ")
         assert yaml.safe_load(path.read_text(encoding="utf-8"))["out"]
+
+
+def test_metrics_and_made_tests_are_files_and_an_unknown_one_is_said():
+    evaluate = {"metric": "translaton", "more_tests": ["robustnes", "negation"]}
+    with pytest.raises(RecipeError) as caught:
+        recipe.parse({**MINIMAL, "evaluate": evaluate}, "here")
+    said = str(caught.value)
+    assert "evaluate.metric: 'translaton' is no metric. Did you mean 'translation'?" in said
+    assert "evaluate.more_tests: 'robustnes' is no test that can be made. Did you mean 'robustness'?" in said
+    assert "evaluate.more_tests: 'negation' is no test that can be made" in said
+    assert recipe.parse({**MINIMAL, "evaluate": {"metric": "general"}}, "here").evaluate.metric == "general"

@@ -97,7 +97,7 @@ def parse(values: Mapping[str, Any], place: str) -> Recipe:
     except ValidationError as error:
         faults = [_sentence(fault) for fault in error.errors()] + _method_faults(values.get("methods"))
         raise RecipeError(place, faults, "leaven schema prints every key.") from None
-    if faults := _method_faults(values.get("methods")) + _probe_faults(recipe.probes):
+    if faults := _method_faults(values.get("methods")) + _plug_faults(recipe):
         raise RecipeError(place, faults, "leaven ls methods lists the methods and their settings.")
     return recipe
 
@@ -140,9 +140,22 @@ def _method_faults(values: Any) -> list[str]:
     return faults
 
 
-def _probe_faults(probes: tuple[str, ...]) -> list[str]:
-    known = plugs.names("probe")
-    return [f"probes: {name!r} is no probe. {nearest(name, known)}" for name in probes if name not in known]
+def _plug_faults(recipe: Recipe) -> list[str]:
+    """Names of probes and metrics that no file has; a test that is made needs a metric with `rows`."""
+    probes, metrics = plugs.names("probe"), plugs.names("evaluate")
+    wanted = recipe.evaluate.more_tests  # the files are only looked into where a test is to be made
+    makers = [name for name in metrics if wanted and hasattr(plugs.load("evaluate", name), "rows")]
+    asked = (
+        ("probes", "probe", recipe.probes, probes),
+        ("evaluate.metric", "metric", (recipe.evaluate.metric,), metrics),
+        ("evaluate.more_tests", "test that can be made", wanted, makers),
+    )
+    return [
+        f"{field}: {name!r} is no {what}. {nearest(name, known)}"
+        for field, what, names, known in asked
+        for name in names
+        if name not in known
+    ]
 
 
 def _sentence(fault: Any, title: str = "Recipe") -> str:

@@ -176,9 +176,9 @@ class EvaluateSection(Section):
     """The key that holds the label."""
     keys: tuple[str, ...] = ("thought", "hallucination")
     """The keys of a schema-valid answer, exactly."""
-    metric: Literal["json_format", "translation"] = "json_format"
-    """What scores the rows of a test file."""
-    more_tests: tuple[Literal["robustness", "soft_prompt"], ...] = ()
-    """Tests that are made from the others: the same questions asked otherwise, and the token as a soft prompt."""
+    metric: str = "json_format"
+    """What scores the rows of a test file: json_format, translation, or another file of `evaluate/`."""
+    more_tests: tuple[str, ...] = ()
+    """Tests that are made from the others: robustness (asked otherwise), soft_prompt, or another that has `rows`."""
     bleurt: str = ""
     """Folder of a BLEURT checkpoint, by which translations are scored too."""

@@ -24,7 +24,7 @@ def read(recipe: Recipe, pool: Dataset | None) -> Material:
     task, test = files.read(recipe.task, recipe.format), files.read(recipe.test, recipe.format)
     queries = files.read(recipe.queries, recipe.format) if pool is None else Outcome(pool)
     notes = (*task.notes, *test.notes, *queries.notes)
-    if recipe.evaluate.metric == "json_format":
+    if recipe.evaluate.metric != "translation":
         _check_task(task.kept, recipe)
         notes += (*_about_targets(task.kept),)
     outcomes = (("train", task), ("test", test), ("pool", queries))
@@ -64,12 +64,12 @@ def guarded(material: Material, recipe: Recipe) -> Material:
 
 def _with_tests(material: Material, recipe: Recipe) -> Material:
     """Negation from the test rows, transfer and general from queries that are set apart from the pool."""
-    token, test = recipe.token.text, material.tests["json_format"]
+    token, test = recipe.token.text, material.tests[recipe.evaluate.metric]
     count = min(POOL_TEST_ROWS, len(material.pool) // 10)
     apart, pool = material.pool.split(2 * count, seed=0)
     rows = list(apart)
     tests = {
-        "json_format": test,
+        recipe.evaluate.metric: test,
         "negation": _made(list(test), "negation", token, _forbid),
         "transfer": _made(rows[:count], "transfer", token, _request),
         "general": _made(rows[count:], "general", token, lambda row, token, rng: row.question),
