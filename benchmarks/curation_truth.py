@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 
 from leaven.cli.work import model_path
-from leaven.curate import exact, ifd, length, minhash, semantic, variety
-from leaven.data import files
-from leaven.dataset import Dataset
-from leaven.embed import lsa
-from leaven.embedding import text
-from leaven.run import Progress
-from leaven.selection import Context
-from leaven.vectors import table
-from leaven.vectors.components import components
-from leaven.vectors.neighbours import density
+from leaven.lift import vectors as table
+from leaven.lift.components import components
+from leaven.lift.embed import lsa
+from leaven.lift.embedding import text
+from leaven.lift.neighbours import density
+from leaven.lift.selection import Context
+from leaven.lift.selectors import exact, ifd, length, minhash, semantic, variety
+from leaven.rows import files
+from leaven.rows.dataset import Dataset
+from leaven.runs.folder import Progress
 
 DRAWS, Z = 1000, 1.96
 QUIET = Progress(io.StringIO())

@@ -1,4 +1,4 @@
-"""MinHash dedup: datasketch against `leaven.curate.minhash`, the same n-grams, threshold and number of permutations.
+"""MinHash dedup: datasketch against ours, the same n-grams, threshold and number of permutations.
 
 Rows: a file, by default made-up ones (48,000, a third of them an earlier row with a few words changed). Rounds
 alternate, and the median counts. datasketch gets its bulk interface, the fastest that it has.
@@ -10,7 +10,7 @@ import re
 import statistics
 import time
 
-from leaven.curate import minhash
+from leaven.lift.selectors import minhash
 
 ROWS, ROUNDS = 48_000, 3
 
@@ -31,8 +31,8 @@ def made_up(count: int) -> list[str]:
 
 
 def from_file(path: str) -> list[str]:
-    from leaven.data import files
-    from leaven.embedding import text
+    from leaven.lift.embedding import text
+    from leaven.rows import files
 
     return [text(row) for row in files.read(path).kept]
 

@@ -16,10 +16,10 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from leaven.cli import engine
-from leaven.curate._judge import judged
-from leaven.dataset import Dataset
+from leaven.llm.judge import judged
 from leaven.llm.protocol import Sampling
-from leaven.types import Origin, pair
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Origin, pair
 
 DRAWS = 1000
 PART = re.compile(r"###(The instruction to evaluate|Response to evaluate)\s*:\s*(.*?)(?=\n###|\Z)", re.DOTALL)

@@ -7,11 +7,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from leaven.llm.openai import OpenAI
+from leaven.llm.engines.openai import OpenAI
+from leaven.llm.engines.scripted import Scripted
 from leaven.llm.protocol import LLM, Sampling
-from leaven.llm.scripted import Scripted
 from leaven.llm.store import Store, Stored
-from leaven.types import user
+from leaven.rows.example import user
 
 SERVER = Path(__file__).parent.parent / "tests" / "llm" / "server.py"
 REQUESTS, LATENCY, AT_ONCE, STORED, ROUNDS = 2000, 0.2, 64, 20_000, 3

@@ -1,4 +1,4 @@
-"""Self-sampling speed: a plain batched `generate` loop against `leaven.weights.generate`, same prompts and batch size.
+"""Self-sampling speed: a plain batched `generate` loop against `leaven.models.generate`, same prompts and batch size.
 
 Prints rows a second and their ratio; rounds alternate, and the median counts.
 """
@@ -10,10 +10,10 @@ import torch
 
 from leaven.lab import checkpoint
 from leaven.lab.material import material
-from leaven.types import Prompt
-from leaven.weights.generate import generate
-from leaven.weights.load import Loaded, load
-from leaven.weights.template import render
+from leaven.models.generate import generate
+from leaven.models.load import Loaded, load
+from leaven.models.template import render
+from leaven.rows.example import Prompt
 
 ROWS, ROUNDS, BATCH, NEW_TOKENS = 512, 3, 64, 96
 SAMPLING = {"temperature": 0.7, "top_p": 0.95}

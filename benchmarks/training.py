@@ -1,4 +1,4 @@
-"""Training speed: `trl.SFTTrainer` against `leaven.tune.sft`, same rows and model, side by side.
+"""Training speed: `trl.SFTTrainer` against `leaven.models.sft`, same rows and model, side by side.
 
 Prints real tokens a second (padding does not count) and the ratio to trl with its defaults, and to trl with our number
 of rows in a step; rounds alternate, and the median counts.
@@ -15,12 +15,13 @@ from datasets import Dataset as ArrowDataset
 from peft import LoraConfig
 from trl import SFTConfig, SFTTrainer
 
-from leaven.dataset import Dataset
 from leaven.lab import checkpoint
 from leaven.lab.material import material
-from leaven.sections import TokenSection, TuneSection
-from leaven.tune import mask, sft, tokens
-from leaven.weights.load import load
+from leaven.models import mask, sft, tokens
+from leaven.models.load import load
+from leaven.models.settings import TuneSection
+from leaven.rows.dataset import Dataset
+from leaven.task.token import TokenSection
 
 ROWS, ROUNDS = 1024, 3
 

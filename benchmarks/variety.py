@@ -1,4 +1,4 @@
-"""LIFT's variety: scikit-learn as published against `leaven.curate.variety`, each in a process of its own.
+"""LIFT's variety: scikit-learn as published against `leaven.lift.selectors.variety`, each in a process of its own.
 
 First 60,000 × 1,536 float32 from one .npy file: seconds, peak memory, and whether both keep the same rows. Then 0.25,
 0.5 and 1 million × 384 from Parquet, leaven alone: time should grow in proportion, and memory stay under 2 GB.
@@ -32,9 +32,9 @@ def published(place: str) -> list[int]:
 
 
 def ours(place: str) -> list[int]:
-    from leaven.curate import variety
-    from leaven.vectors import table
-    from leaven.vectors.components import components
+    from leaven.lift import vectors as table
+    from leaven.lift.components import components
+    from leaven.lift.selectors import variety
 
     vectors, config = table.open_file(place), variety.Config()
     return variety.above(variety.scores(vectors, components(vectors), config), config)
@@ -48,7 +48,7 @@ def measured(which: str, place: Path) -> tuple[float, float, list[int]]:
 
 
 def child(which: str, place: str) -> None:
-    importlib.import_module({"published": "sklearn.decomposition", "ours": "leaven.curate.variety"}[which])
+    importlib.import_module({"published": "sklearn.decomposition", "ours": "leaven.lift.selectors.variety"}[which])
     began = time.perf_counter()
     kept = {"published": published, "ours": ours}[which](place)
     seconds = time.perf_counter() - began

@@ -1,10 +1,11 @@
 import pytest
 
-from leaven import plugs, recipe
+from leaven import plugs
 from leaven.errors import UserError
+from leaven.study import recipe
 
 MINE = '''"""Mine: the untouched model."""
-from leaven.sections import Section
+from leaven.section import Section
 
 class Config(Section):
     volume: int = 3

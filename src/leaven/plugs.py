@@ -1,6 +1,6 @@
 """Plugs: a method, maker, metric or probe is a file, and its name is the name of the file.
 
-`methods/delia.py` is the method "delia"; `./mine.py` is a method outside the package. There is no registry.
+`delia/methods/delia.py` is the method "delia"; `./mine.py` is a method outside the package. There is no registry.
 """
 
 import ast
@@ -12,26 +12,46 @@ from types import ModuleType
 
 from leaven.errors import UserError, nearest
 
+FOLDERS: dict[str, tuple[str, ...]] = {
+    "methods": ("delia/methods",),
+    "metrics": ("task/metrics",),
+    "probes": ("study/probes",),
+    "makers": ("delia/makers", "lift/makers"),
+    "selectors": ("lift/selectors",),
+    "embedders": ("lift/embed",),
+}
+"""Where the plugs of each kind lie."""
 
-def names(folder: str) -> list[str]:
-    """The plugs that the package has in `folder`, for example "methods"."""
-    files = (Path(__file__).parent / folder).glob("*.py")
-    return sorted(path.stem for path in files if not path.stem.startswith("_"))
+
+def names(kind: str) -> list[str]:
+    """The plugs of a kind that the package has, for example "methods"."""
+    return sorted(_files(kind))
 
 
-def load(folder: str, name: str) -> ModuleType:
-    """The plug called `name`: a file of the package's `folder`, or a path that ends in `.py`.
+def _files(kind: str) -> dict[str, str]:
+    """The name of each plug, and its folder."""
+    return {
+        path.stem: folder
+        for folder in FOLDERS[kind]
+        for path in (Path(__file__).parent / folder).glob("*.py")
+        if not path.stem.startswith("_")
+    }
+
+
+def load(kind: str, name: str) -> ModuleType:
+    """The plug called `name`: a file of the package, or a path that ends in `.py`.
 
     Raises UserError for an unknown name (with the nearest known one) or a path that does not exist.
     """
     if name.endswith(".py"):
         return _load_file(Path(name).resolve())
-    if name not in names(folder):
+    files = _files(kind)
+    if name not in files:
         raise UserError(
-            f"there is no {folder} plug called {name!r}",
-            f"{nearest(name, names(folder))} A plug of your own is named by its path, for example ./{name}.py",
+            f"there is no {kind} plug called {name!r}",
+            f"{nearest(name, files)} A plug of your own is named by its path, for example ./{name}.py",
         )
-    return importlib.import_module(f"leaven.{folder}.{name}")
+    return importlib.import_module(f"leaven.{files[name].replace('/', '.')}.{name}")
 
 
 def nearby(verb: str, place: Path | None = None) -> list[tuple[str, str]]:

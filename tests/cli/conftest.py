@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from leaven.data import files
-from leaven.dataset import Dataset
-from leaven.types import Origin, pair
+from leaven.rows import files
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Origin, pair
 
 
 @pytest.fixture

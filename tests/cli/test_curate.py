@@ -8,8 +8,8 @@ import pytest
 MINE = '''"""Keep the rows with an even number."""
 from typing import Literal
 from pydantic import Field
-from leaven.sections import Section
-from leaven.selection import outcome
+from leaven.section import Section
+from leaven.lift.selection import outcome
 
 NEEDS = ()
 

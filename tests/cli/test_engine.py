@@ -7,7 +7,7 @@ import pytest
 from leaven.cli import engine
 from leaven.errors import UserError
 from leaven.llm.protocol import Sampling
-from leaven.types import user
+from leaven.rows.example import user
 
 
 def test_limits_hold_for_all_engines_of_a_command_together(tmp_path, capsys):

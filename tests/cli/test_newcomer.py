@@ -7,9 +7,9 @@ METHOD = '''"""Tune on the shortest half of the task rows."""
 
 from pydantic import Field
 
-from leaven.bench import Bench, Fitted
-from leaven.dataset import Dataset
-from leaven.sections import Section
+from leaven.delia.bench import Bench, Fitted
+from leaven.rows.dataset import Dataset
+from leaven.section import Section
 
 
 class Config(Section):

@@ -4,10 +4,10 @@ import pytest
 
 from leaven.lab import checkpoint, conversation, quality
 from leaven.lab.pretrain import Settings, pretrain, render
-from leaven.types import user
-from leaven.weights.generate import generate
-from leaven.weights.load import load
-from leaven.weights.template import render as render_template
+from leaven.models.generate import generate
+from leaven.models.load import load
+from leaven.models.template import render as render_template
+from leaven.rows.example import user
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
+from leaven.delia.makers.openings import opening
 from leaven.lab import lexicon, translation
-from leaven.synth.openings import opening
 
 
 def test_rows_hold_held_out_words_in_both_directions_and_no_test_row_is_a_task_row():

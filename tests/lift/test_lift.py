@@ -11,18 +11,18 @@ import polars as pl
 import pytest
 
 from leaven import plugs
-from leaven.dataset import Dataset
 from leaven.errors import UserError
 from leaven.lift import audit, run
-from leaven.lift.plan import Plan
+from leaven.lift.selection import Size, outcome
+from leaven.lift.settings import Plan
 from leaven.llm.budget import Budgeted, Counted, Spend
+from leaven.llm.engines.scripted import Scripted
 from leaven.llm.protocol import Sampling
-from leaven.llm.scripted import Scripted
-from leaven.report import lift as report
-from leaven.run import Progress
-from leaven.sections import Section
-from leaven.selection import Size, outcome
-from leaven.types import Drop, Example, Message, Origin, Outcome, user
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Drop, Example, Message, Origin, Outcome, user
+from leaven.runs.folder import Progress
+from leaven.section import Section
+from leaven.view import lift as report
 
 WORDS = "river boat stone cloud apple train violin desk moon salt candle bridge forest clock engine harbour".split()
 
@@ -91,13 +91,13 @@ class Judge:
 def plugged(monkeypatch):
     """Stand-ins for the makers and the judge, and how often each was called."""
     real, called = plugs.load, []
-    known = {("synth", "reanswer"): Reanswer, ("synth", "evolve"): Evolve, ("curate", "quality"): Judge}
+    known = {("makers", "reanswer"): Reanswer, ("makers", "evolve"): Evolve, ("selectors", "quality"): Judge}
 
     def load(folder, name):
         if (folder, name) not in known:
             return real(folder, name)
         part = known[folder, name]
-        work = "select" if folder == "curate" else "make"
+        work = "select" if folder == "selectors" else "make"
 
         def counted(*given):
             called.append(name)

@@ -10,21 +10,21 @@ from tests.llm.test_openai import asked_of, questions, serving
 from leaven.errors import UserError
 from leaven.llm import batch, budget
 from leaven.llm.batch import Batched
+from leaven.llm.engines.openai import OpenAI, ServerError
+from leaven.llm.engines.scripted import Scripted
 from leaven.llm.open import open_with_budget
-from leaven.llm.openai import OpenAI, ServerError
 from leaven.llm.protocol import Sampling
-from leaven.llm.scripted import Scripted
+from leaven.llm.settings import LLMSection
 from leaven.llm.store import Store, Stored
-from leaven.sections import LLMSection
 
 CLIENT = """
 import sys
 from pathlib import Path
 from leaven.llm.batch import Batched
-from leaven.llm.openai import OpenAI
+from leaven.llm.engines.openai import OpenAI
 from leaven.llm.protocol import Sampling
 from leaven.llm.store import Store, Stored
-from leaven.types import user
+from leaven.rows.example import user
 store = Store.open(Path(sys.argv[2]))
 llm = Stored(Batched(OpenAI.open("m", sys.argv[1]), store, every=float(sys.argv[3])), store)
 print(len(dict(llm.replies([user(f"question {n}") for n in range(20)], Sampling()))), flush=True)

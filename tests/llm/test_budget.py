@@ -3,12 +3,12 @@ from tests.llm.test_openai import asked_of, questions, serving
 
 from leaven.errors import UserError
 from leaven.llm.budget import Budgeted, BudgetReached, Counted, Price, Spend, price
+from leaven.llm.engines.openai import OpenAI
+from leaven.llm.engines.scripted import Scripted
 from leaven.llm.open import open_with_budget
-from leaven.llm.openai import OpenAI
 from leaven.llm.protocol import Sampling
-from leaven.llm.scripted import Scripted
+from leaven.llm.settings import LLMSection
 from leaven.llm.store import Store, Stored
-from leaven.sections import LLMSection
 
 
 def test_the_price_is_known_by_name_or_unknown(tmp_path):

@@ -10,12 +10,12 @@ from tests.llm.test_openai import serving
 from leaven.errors import UserError
 from leaven.llm.batch import Batched
 from leaven.llm.budget import Budgeted, Counted, Spend
+from leaven.llm.engines.openai import OpenAI
 from leaven.llm.open import open_llm
-from leaven.llm.openai import OpenAI
 from leaven.llm.parse import structured
 from leaven.llm.protocol import Reply, Sampling
 from leaven.llm.store import Store, Stored
-from leaven.types import Message, user
+from leaven.rows.example import Message, user
 
 
 class Score(BaseModel):

@@ -5,11 +5,11 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from leaven.errors import UserError
-from leaven.llm.hf import HF, _seed_at
+from leaven.llm.engines.hf import HF, _seed_at
+from leaven.llm.engines.scripted import Scripted
 from leaven.llm.open import open_llm
 from leaven.llm.protocol import Reply, Sampling
-from leaven.llm.scripted import Scripted
-from leaven.types import user
+from leaven.rows.example import user
 
 
 def script(tmp_path, *entries):
@@ -84,9 +84,9 @@ def test_hf_passes_the_sampling_on_and_hands_back_what_was_generated(monkeypatch
         for index in reversed(range(len(prompts))):
             yield index, SimpleNamespace(text=f"t{index}", finish_reason="length", prompt_tokens=2, completion_tokens=3)
 
-    stand_in = ModuleType("leaven.weights.generate")
+    stand_in = ModuleType("leaven.models.generate")
     stand_in.generate = generate
-    monkeypatch.setitem(sys.modules, "leaven.weights.generate", stand_in)
+    monkeypatch.setitem(sys.modules, "leaven.models.generate", stand_in)
     llm = HF.of(SimpleNamespace(model="m", tokenizer="t", path="tiny"), batch_size=5)
     replies = dict(llm.replies([user("a"), user("b")], Sampling(0.7, 0.9, 8, 42, 3)))
     assert replies[1] == Reply("t1", None, "length", 2, 3)

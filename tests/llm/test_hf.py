@@ -1,11 +1,11 @@
 import pytest
 
-from leaven.dataset import Dataset
+from leaven.delia.makers.self_sample import collect
 from leaven.llm.open import open_llm
 from leaven.llm.protocol import Sampling
-from leaven.sections import SampleSection
-from leaven.synth.self_sample import collect
-from leaven.types import Origin, pair, user
+from leaven.models.settings import SampleSection
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Origin, pair, user
 
 PROMPTS = [user("one two three"), user("answer in json format please"), user("no")]
 

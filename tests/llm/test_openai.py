@@ -12,11 +12,12 @@ import pytest
 from pydantic import BaseModel
 
 from leaven.errors import UserError
-from leaven.llm import openai, parse
-from leaven.llm.openai import OpenAI, ServerError
+from leaven.llm import parse
+from leaven.llm.engines import openai
+from leaven.llm.engines.openai import OpenAI, ServerError
 from leaven.llm.protocol import Sampling
 from leaven.llm.throttle import Limits
-from leaven.types import user
+from leaven.rows.example import user
 
 FAULTS = ("429", "429 later", "500", "503", "hang", "reset", "truncated", "no json", "no choices", "length")
 

@@ -4,10 +4,10 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel
 
+from leaven.llm.engines.scripted import Scripted
 from leaven.llm.parse import read, structured
 from leaven.llm.protocol import Reply, Sampling
-from leaven.llm.scripted import Scripted
-from leaven.types import user
+from leaven.rows.example import user
 
 
 class Verdict(BaseModel):

@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaven.llm.budget import Price
+from leaven.llm.engines.scripted import Scripted
 from leaven.llm.pilot import Recorded, Step, total
 from leaven.llm.protocol import Reply, Sampling
-from leaven.llm.scripted import Scripted
-from leaven.types import user
+from leaven.rows.example import user
 
 PRICE = Price(2.0, 8.0, "2026-01-31")
 

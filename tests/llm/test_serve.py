@@ -67,7 +67,7 @@ def test_sample_answers_every_query_and_the_second_time_from_the_store(tmp_path,
 def test_the_server_says_what_the_model_says_in_process(tmp_path, url):
     from leaven.llm.open import open_llm
     from leaven.llm.protocol import Sampling
-    from leaven.types import user
+    from leaven.rows.example import user
 
     prompts = [user(f"What is {n} plus 2?") for n in range(10)]
     greedy = Sampling(temperature=0.0, top_p=1.0, max_new_tokens=48)

@@ -14,20 +14,20 @@ from hypothesis import strategies as st
 from tests.llm.test_openai import asked_of, questions, serving
 
 from leaven.errors import UserError
-from leaven.llm.openai import read_completion
+from leaven.llm.engines.openai import read_completion
+from leaven.llm.engines.scripted import Scripted
 from leaven.llm.protocol import Reply, Sampling
-from leaven.llm.scripted import Scripted
 from leaven.llm.store import Store, Stored, key
-from leaven.types import Message, user
+from leaven.rows.example import Message, user
 
 CLIENT = """
 import sys
 from pathlib import Path
-from leaven.llm.openai import OpenAI
+from leaven.llm.engines.openai import OpenAI
 from leaven.llm.protocol import Sampling
 from leaven.llm.store import Store, Stored
 from leaven.llm.throttle import Limits
-from leaven.types import user
+from leaven.rows.example import user
 url, store, rows = sys.argv[1:4]
 llm = Stored(OpenAI.open("m", url, limits=Limits(concurrency=16)), Store.open(Path(store)))
 found = dict(llm.replies([user(f"question {number}") for number in range(int(rows))], Sampling()))

@@ -1,9 +1,9 @@
 import pytest
 
-from leaven import recipe as recipes
 from leaven.cli.work import RECIPES
 from leaven.errors import UserError
 from leaven.study import needs as study_needs
+from leaven.study import recipe as recipes
 from leaven.study.needs import GIB, Shape, needs
 
 LLAMA = Shape(6.74e9, 4096, 32, 32_000, "by hand")

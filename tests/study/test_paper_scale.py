@@ -4,13 +4,13 @@ import polars as pl
 import pytest
 import yaml
 
-from leaven import recipe as recipes
-from leaven import run as runs
 from leaven.cli.work import RECIPES, resolve
-from leaven.data import files
-from leaven.dataset import Dataset
+from leaven.rows import files
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Origin, pair
+from leaven.runs import folder as runs
+from leaven.study import recipe as recipes
 from leaven.study.run import run
-from leaven.types import Origin, pair
 
 FAMILIES = {
     "paper-llama-2-7b-chat": "llama",

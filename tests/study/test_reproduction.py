@@ -5,13 +5,13 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from leaven import recipe as recipes
 from leaven.cli import reproduce
 from leaven.cli.work import RECIPES
 from leaven.errors import UserError
-from leaven.report import reproduction as pages
+from leaven.study import recipe as recipes
 from leaven.study import reproduction, statistics
 from leaven.study.run import SCHEMA
+from leaven.view import reproduction as pages
 
 SEEDS, ITEMS = 3, 60
 

@@ -6,11 +6,11 @@ import shutil
 import polars as pl
 import pytest
 
-from leaven import recipe as recipes
-from leaven import run as runs
 from leaven.cli.work import resolve
 from leaven.errors import UserError
-from leaven.study.plan import cells
+from leaven.runs import folder as runs
+from leaven.study import recipe as recipes
+from leaven.study.cells import cells
 from leaven.study.run import run
 
 VALUES = {
@@ -98,7 +98,7 @@ def test_cells_come_seed_by_seed():
 def test_a_method_of_ones_own_is_a_file(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(
-        '"""Mine."""\nfrom leaven.sections import Section\nclass Config(Section):\n    """None."""\n'
+        '"""Mine."""\nfrom leaven.section import Section\nclass Config(Section):\n    """None."""\n'
         "def fit(train, bench, config):\n    return bench.base()\n"
     )
     folder = study(tmp_path / "run", methods=[str(path)], probes=[])

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from leaven.data.contamination import Match
-    from leaven.dataset import Dataset
-    from leaven.sections import LeaksSection
+    from leaven.lift.contamination import Match
+    from leaven.rows.dataset import Dataset
+    from leaven.rows.leaks import LeaksSection
 
 app = typer.Typer(add_completion=False)
 
@@ -38,7 +38,7 @@ def check(
     are listed, and in OUT.matches.jsonl with both texts.
     """
     from leaven.errors import UserError
-    from leaven.sections import LeaksSection
+    from leaven.rows.leaks import LeaksSection
 
     if bool(test) == bool(against):
         raise UserError("say either --test or --against", "leaven check data.jsonl --against benchmark.jsonl")
@@ -50,7 +50,7 @@ def check(
 
 
 def _test(train: str, test: str, out: str, config: "LeaksSection", format: str) -> None:
-    from leaven.data import files, leaks
+    from leaven.rows import files, leaks
 
     rows = files.read(test, format)
     found = leaks.guard(files.read(train, format).kept, {"test": rows.kept}, None, config)
@@ -67,7 +67,8 @@ def _against(
 ) -> None:
     from pathlib import Path
 
-    from leaven.data import contamination, files
+    from leaven.lift import contamination
+    from leaven.rows import files
 
     read = files.read(place, format)
     data = read.kept
@@ -94,8 +95,8 @@ def _against(
 
 def _by_meaning(data: "Dataset", benchmarks: "dict[str, Dataset]", embedder: str, cosine: float) -> "list[Match]":
     """Rows and questions are embedded together, so that an embedder that learns from its texts sees all of them."""
-    from leaven import embedding, run
-    from leaven.data import contamination
+    from leaven.lift import contamination, embedding
+    from leaven.runs import folder as run
 
     asked = [rows for rows in benchmarks.values()]
     unit = embedding.source(embedder, "", "question", run.stderr())(sum(asked, start=data)).unit()

@@ -17,7 +17,7 @@ def convert(
     format: Annotated[str, typer.Option(help="The format of the rows; auto finds it.")] = "auto",
 ) -> None:
     """Read rows in one format and write them in another; rows that can't be used go to OUT.rejects.jsonl."""
-    from leaven.data import files
+    from leaven.rows import files
 
     outcome = files.read(rows, format)
     files.write(outcome.kept, out, to)

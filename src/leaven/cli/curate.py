@@ -31,11 +31,11 @@ class _Selectors(TyperGroup):
     """A command for each selector, its flags taken from the fields of its `Config`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return plugs.names("curate")
+        return plugs.names("selectors")
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         command = typer.Typer(add_completion=False)
-        module = plugs.load("curate", cmd_name)
+        module = plugs.load("selectors", cmd_name)
         example = f"Example: leaven curate {cmd_name} data.jsonl -o kept.jsonl"
         command.command(cmd_name, help=module.__doc__, epilog=example)(_command(module, Path(cmd_name).stem))
         return get_command(command)
@@ -87,7 +87,7 @@ def _flag(name: str, kind: Any, default: Any, info: Any) -> inspect.Parameter:
 def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
     """Read the rows, select, write what is kept and what is not."""
     from leaven.cli.work import checked, selection
-    from leaven.data import files
+    from leaven.rows import files
 
     data = files.read(flags["data"], flags["format"])
     config = checked(module.Config, {field: flags[field] for field in module.Config.model_fields})

@@ -44,8 +44,8 @@ def delia(
 
     The same command continues a run that was stopped.
     """
-    from leaven import recipe as recipes
     from leaven.cli.work import carry_out
+    from leaven.study import recipe as recipes
 
     values = {
         "model": model,

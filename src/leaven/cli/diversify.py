@@ -37,8 +37,8 @@ def diversify(
     Phrasings that could not be used are in OUT.rejects.jsonl, each with its reason.
     """
     from leaven.cli.work import checked
-    from leaven.data import files
-    from leaven.synth import diversify as maker
+    from leaven.delia.makers import diversify as maker
+    from leaven.rows import files
 
     config = checked(
         maker.DiversifyConfig,

@@ -69,11 +69,11 @@ def opened(engine: str, what: str, total: int = 0, log: Path | None = None, **op
 
     `options` are fields of the recipe's `llm` section; `log` is a file for what the engine reports (concurrency, …).
     """
-    from leaven import run as runs
     from leaven.cli.work import model_path
     from leaven.llm.budget import Spend
     from leaven.llm.open import open_with_budget
-    from leaven.sections import LLMSection
+    from leaven.llm.settings import LLMSection
+    from leaven.runs import folder as runs
 
     spec = f"hf:{model_path('lab')}" if engine == "hf:lab" else engine
     with runs.stderr().track(what, total, "replies") as advance, _logged(log) as logger:

@@ -21,8 +21,8 @@ def export(
     format: Annotated[str, typer.Option(help="The format of the rows.")] = "auto",
 ) -> None:
     """Write rows with what each trainer needs to read them, and a dataset card; upload them where asked."""
-    from leaven.data import export as exports
-    from leaven.data import files
+    from leaven.rows import export as exports
+    from leaven.rows import files
 
     read = files.read(rows, format)
     folder = Path(out)

@@ -37,8 +37,8 @@ def quality(
     """Measure exact match on questions that pretraining never saw, family by family."""
     from leaven.cli.work import model_path
     from leaven.lab import quality as measuring
-    from leaven.weights.generate import generate
-    from leaven.weights.load import load
+    from leaven.models.generate import generate
+    from leaven.models.load import load
 
     loaded = load(model_path(model))
 
@@ -62,8 +62,8 @@ def pretrain(
     seed: Annotated[int, typer.Option(help="Seed of the rows and the first weights.")] = 1,
 ) -> None:
     """Pretrain a base model on the world, on a GPU or a CPU."""
-    from leaven import run as runs
     from leaven.lab import pretrain as pretraining
+    from leaven.runs import folder as runs
 
     settings = pretraining.Settings(minutes=minutes, rows=rows, learning_rate=learning_rate, seed=seed)
     progress = runs.stderr()

@@ -9,7 +9,7 @@ import typer
 from leaven.cli import engine
 
 if TYPE_CHECKING:
-    from leaven.lift.plan import Plan
+    from leaven.lift.settings import Plan
 
 app = typer.Typer(add_completion=False)
 
@@ -70,10 +70,10 @@ def lift(
 
     The same command continues a run that was stopped. With --from, thresholds change and nothing is paid again.
     """
-    from leaven import run as runs
     from leaven.cli.work import model_path
     from leaven.lift import run as lifts
-    from leaven.report import lift as reports
+    from leaven.runs import folder as runs
+    from leaven.view import lift as reports
 
     values: dict[str, Any] = {
         "data": data, "format": format, "llm": llm, "judge": judge, "reanswer": reanswer, "rounds": rounds,
@@ -99,7 +99,7 @@ def lift(
     print(f"Rows: {folder}/kept.jsonl, for trainers: {folder}/export. Audit: {folder}/audit.parquet.")
     print(f"Report: {reports.write(folder)}")
     if push_to_hub:
-        from leaven.data import export
+        from leaven.rows import export
 
         print(f"Uploaded: {export.push(folder / 'export', push_to_hub)}")
     print(f"Next: leaven why {folder} ROW, or other thresholds without a call: "
@@ -109,7 +109,7 @@ def lift(
 def _plan(values: dict[str, Any]) -> "Plan":
     from leaven.cli.work import checked
     from leaven.errors import UserError
-    from leaven.lift.plan import Plan
+    from leaven.lift.settings import Plan
 
     if not values["data"]:
         raise UserError("there are no rows to lift", "leaven lift data.jsonl --llm ENGINE, or --from a finished lift.")
@@ -119,7 +119,7 @@ def _plan(values: dict[str, Any]) -> "Plan":
 def _again(source: Path, given: dict[str, Any]) -> "Plan":
     """The plan of another lift, with the settings that need no call changed."""
     from leaven.errors import UserError
-    from leaven.lift.plan import FREE, read
+    from leaven.lift.settings import FREE, read
 
     if paid := sorted(set(given) - set(FREE)):
         flags, free = (", ".join("--" + name.replace("_", "-") for name in names) for names in (paid, FREE))

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(add_completion=False)
-FOLDERS = {"methods": "methods", "metrics": "evaluate", "probes": "probe", "makers": "synth", "selectors": "curate"}
 VERBS = {"methods": "fit", "metrics": "score", "probes": "measure", "makers": "make", "selectors": "select"}
 
 
@@ -21,7 +20,7 @@ def ls(
     """
     from leaven import plugs
     from leaven.errors import UserError, nearest
-    from leaven.prompts.render import names
+    from leaven.llm.prompts.render import names
 
     if kind == "prompts":
         print("\n".join(names()))
@@ -31,14 +30,14 @@ def ls(
         for path in sorted(RECIPES.glob("*.yaml")):
             print(f"{path.stem}\n    {path.read_text(encoding='utf-8').splitlines()[0].removeprefix('# ')}")
     elif kind == "tactics":
-        from leaven.synth.evolve import tactics
+        from leaven.lift.makers.evolve import tactics
 
         for of, known in tactics().items():
             for name, tactic in known.items():
                 print(f"{name} ({of})\n    {tactic['says']}")
-    elif kind in FOLDERS:
-        for name in plugs.names(FOLDERS[kind]):
-            module = plugs.load(FOLDERS[kind], name)
+    elif kind in VERBS:
+        for name in plugs.names(kind):
+            module = plugs.load(kind, name)
             print(f"{name}\n    {plugs.summary(module)}")
             if kind in ("methods", "selectors"):
                 for field, about in module.Config.model_fields.items():
@@ -46,4 +45,4 @@ def ls(
         for place, says in plugs.nearby(VERBS[kind]):
             print(f"{place}\n    {says}")
     else:
-        raise UserError(f"there are no {kind!r} to list", nearest(kind, [*FOLDERS, "tactics", "prompts", "recipes"]))
+        raise UserError(f"there are no {kind!r} to list", nearest(kind, [*VERBS, "tactics", "prompts", "recipes"]))

@@ -20,7 +20,7 @@ def merge(
 
     from leaven.cli.work import model_path
     from leaven.errors import UserError
-    from leaven.tune import adapter as adapters
+    from leaven.models import adapter as adapters
 
     config = adapter / "adapter_config.json"
     if not config.is_file():

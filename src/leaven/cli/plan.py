@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from leaven.dataset import Dataset
     from leaven.llm.budget import Counted
     from leaven.llm.pilot import Range, Recorded, Step
+    from leaven.rows.dataset import Dataset
 
 app = typer.Typer(add_completion=False)
 COMMANDS = ("lift", "sample", "diversify")
@@ -41,9 +41,9 @@ def plan(
 
 def _piloted(what: str, words: list[str], pilot: int) -> None:
     from leaven.cli import engine
-    from leaven.data import files
     from leaven.errors import UserError
     from leaven.llm.pilot import Recorded
+    from leaven.rows import files
 
     command = typer.main.get_command(import_module(f"leaven.cli.{what}").app)
     # Some commands need the name of a file to write; a plan writes none.
@@ -62,11 +62,11 @@ def _piloted(what: str, words: list[str], pilot: int) -> None:
 def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
     """Answers anew, rewritings and their answers, and the judge on what variety leaves of them."""
     from leaven.cli.work import checked
-    from leaven.curate import quality
-    from leaven.dataset import Dataset
+    from leaven.lift.makers import evolve, reanswer
+    from leaven.lift.selection import Context
+    from leaven.lift.selectors import quality
     from leaven.llm.pilot import Step
-    from leaven.selection import Context
-    from leaven.synth import evolve, reanswer
+    from leaven.rows.dataset import Dataset
 
     made, seed, rows = Dataset.of([]), flags["seed"], len(data)
     if flags["reanswer"]:
@@ -88,9 +88,9 @@ def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: A
 
 
 def _sample(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
+    from leaven.delia.makers import self_sample
     from leaven.llm.pilot import Step
-    from leaven.sections import SampleSection
-    from leaven.synth import self_sample
+    from leaven.models.settings import SampleSection
 
     llm: Recorded = recorded()
     names = ("temperature", "top_p", "max_new_tokens", "keep_truncated")
@@ -102,9 +102,9 @@ def _sample(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded:
 def _diversify(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
     """A dry run counts the calls; the pilot asks about the instructions of a few rows."""
     from leaven.cli.work import checked
+    from leaven.delia.makers import diversify
+    from leaven.llm.engines.scripted import Scripted
     from leaven.llm.pilot import Recorded, Step
-    from leaven.llm.scripted import Scripted
-    from leaven.synth import diversify
 
     asked = Recorded(Scripted(lambda prompt, draw: "[]"))
     names = ("count", "mode", "near", "position", "temperature")
@@ -157,9 +157,9 @@ def _dollars(found: "Range | None") -> str:
 
 def _recipe(name: str, tokens: int, teraflops: float) -> None:
     """Cells, accelerator and hours of a study; files that are not there yet are said, and common sizes taken."""
-    from leaven import recipe as recipes
     from leaven.cli.work import model_path, shipped
-    from leaven.data import files
+    from leaven.rows import files
+    from leaven.study import recipe as recipes
     from leaven.study.needs import needs, shape, told
 
     recipe = recipes.read(shipped(name))

@@ -14,8 +14,8 @@ def quickstart(
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 3,
 ) -> None:
     """Run a small, complete study on the lab, and write its report. Needs no download and no GPU."""
-    from leaven import recipe as recipes
     from leaven.cli.work import carry_out, shipped
+    from leaven.study import recipe as recipes
 
     recipe = recipes.read(shipped("quickstart"), {"out": out, "seeds": list(range(seeds))})
     carry_out(recipe, Path(out))

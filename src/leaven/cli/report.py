@@ -14,10 +14,10 @@ def report(
     markdown: Annotated[bool, typer.Option(help="Print the main table as Markdown too.")] = False,
 ) -> None:
     """Write the report of a run again, from the files of the run alone."""
-    from leaven.report import page, tables
+    from leaven.view import page, tables
 
     if (run / "audit.parquet").is_file():
-        from leaven.report import lift
+        from leaven.view import lift
 
         print(f"Report: {lift.write(run)}")
         return

@@ -8,8 +8,8 @@ import typer
 if TYPE_CHECKING:
     import polars as pl
 
-    from leaven.recipe import Recipe
-    from leaven.report.reproduction import Section
+    from leaven.study.recipe import Recipe
+    from leaven.view.reproduction import Section
 
 app = typer.Typer(add_completion=False)
 RECIPES = {"format": "reproduce-format", "translation": "reproduce-translation", "gradients": "reproduce-format"}
@@ -33,8 +33,8 @@ def reproduce(
     Cells that several tables need are computed once. The same command continues a run that was stopped.
     """
     from leaven.errors import UserError, nearest
-    from leaven.report import reproduction as pages
     from leaven.study import reproduction
+    from leaven.view import reproduction as pages
 
     if scale == "paper":
         return _paper_scale()
@@ -61,8 +61,8 @@ def _scores(study: str, names: list[str], seeds: list[int], folder: Path, split:
     """The scores of a study, after running what these tables and figures need of it."""
     import polars as pl
 
-    from leaven import run as runs
     from leaven.cli.work import resolve
+    from leaven.runs import folder as runs
     from leaven.study import buffering, reproduction
     from leaven.study.run import run
 
@@ -75,8 +75,8 @@ def _scores(study: str, names: list[str], seeds: list[int], folder: Path, split:
 
 
 def _recipe(study: str, seeds: list[int], folder: Path) -> "Recipe":
-    from leaven import recipe as recipes
     from leaven.cli.work import shipped
+    from leaven.study import recipe as recipes
 
     return recipes.read(shipped(RECIPES[study]), {"seeds": seeds, "out": str(folder / study)})
 
@@ -85,8 +85,8 @@ def _show(name: str, scores: "pl.DataFrame", folder: Path, scale: str) -> "Secti
     """Write and print one table or figure, and return it."""
     from rich.console import Console
 
-    from leaven.report import reproduction as pages
     from leaven.study import reproduction
+    from leaven.view import reproduction as pages
 
     spec, console = reproduction.spec(name), Console()
     console.width = max(console.width, 150)  # the tables have many columns; a narrower terminal wraps whole lines

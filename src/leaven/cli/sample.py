@@ -10,8 +10,8 @@ from leaven.cli import engine
 
 if TYPE_CHECKING:
     from leaven.llm.protocol import LLM
-    from leaven.sections import SampleSection
-    from leaven.types import Outcome
+    from leaven.models.settings import SampleSection
+    from leaven.rows.example import Outcome
 
 app = typer.Typer(add_completion=False)
 FORMS = ("plain", "again", "guided", "magpie")
@@ -46,11 +46,11 @@ def sample(
 
     Finished chunks lie in OUT.chunks and paid replies in the store: the same command continues a run that was stopped.
     """
-    from leaven.data import files
-    from leaven.dataset import Dataset
     from leaven.errors import UserError, nearest
-    from leaven.sections import SampleSection
-    from leaven.types import Outcome
+    from leaven.models.settings import SampleSection
+    from leaven.rows import files
+    from leaven.rows.dataset import Dataset
+    from leaven.rows.example import Outcome
 
     if form not in FORMS:
         raise UserError(f"--form is {form!r}", nearest(form, FORMS))
@@ -77,7 +77,7 @@ def sample(
 def _made(
     form: str, read: "Outcome", llm: "LLM", config: "SampleSection", seed: int, *, folder: Path, n: int, spec: str
 ) -> "Outcome":
-    from leaven.synth import magpie, self_sample
+    from leaven.delia.makers import magpie, self_sample
 
     # A chunk ends when its slowest reply is there: where calls overlap, chunks are long.
     chunk = 256 if spec.startswith(("hf:", "scripted:")) else 8192

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from leaven.dataset import Dataset
-    from leaven.types import Prompt
+    from leaven.rows.dataset import Dataset
+    from leaven.rows.example import Prompt
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -30,9 +30,9 @@ def masks(
     from rich.text import Text
 
     from leaven.cli.work import model_path
-    from leaven.data import files
-    from leaven.tune import mask
-    from leaven.weights.load import load_tokenizer
+    from leaven.models import mask
+    from leaven.models.load import load_tokenizer
+    from leaven.rows import files
 
     tokenizer = load_tokenizer(model_path(model))
     if token:
@@ -74,9 +74,9 @@ def prompt(
     format: Annotated[str, typer.Option(help="The format of the file.")] = "auto",
 ) -> None:
     """Print a prompt: its template, or with --row the turns as they are sent."""
-    from leaven.data import files
     from leaven.errors import UserError
-    from leaven.prompts.render import source
+    from leaven.llm.prompts.render import source
+    from leaven.rows import files
 
     if not row:
         print(source(name))
@@ -95,10 +95,11 @@ def prompt(
 
 def _sent(name: str, data: "Dataset", place: int, token: str) -> "Prompt":
     """The turns that an engine gets of a row. Raises UserError for a prompt that is not about a row."""
-    from leaven.curate import quality
+    from leaven.delia.makers import diversify, self_sample
     from leaven.errors import UserError
-    from leaven.prompts.render import source
-    from leaven.synth import diversify, evolve, self_sample
+    from leaven.lift.makers import evolve
+    from leaven.lift.selectors import quality
+    from leaven.llm.prompts.render import source
 
     match name:
         case "diversify":

@@ -15,8 +15,8 @@ def study(
     split: Annotated[str, typer.Option(help="The lab's rows: test, or dev for choosing settings.")] = "test",
 ) -> None:
     """Run a study from a recipe: methods × sizes × seeds. The same command continues one that was stopped."""
-    from leaven import recipe as recipes
     from leaven.cli.work import carry_out, shipped
+    from leaven.study import recipe as recipes
 
     checked = recipes.read(shipped(recipe), {"out": out} if out else None)
     carry_out(checked, Path(checked.out), split)

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from leaven import run as runs
-from leaven.data.material import Material
 from leaven.errors import UserError, nearest
-from leaven.recipe import Recipe
+from leaven.runs import folder as runs
+from leaven.study.recipe import Recipe
+from leaven.task.material import Material
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from leaven.lift.selection import Context
     from leaven.llm.protocol import LLM
-    from leaven.selection import Context
 
 S = TypeVar("S", bound=BaseModel)
-RECIPES = Path(__file__).parent.parent / "recipes"
+RECIPES = Path(__file__).parent.parent / "study" / "recipes"
 
 
 def shipped(name: str) -> Path:
@@ -38,8 +38,8 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
     """Run the study and end with a small table, the report, and the next command."""
     from rich.console import Console
 
-    from leaven.report import page, tables
     from leaven.study.run import run
+    from leaven.view import page, tables
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     began = time.perf_counter()
@@ -59,8 +59,8 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
 
 def resolve(recipe: Recipe, split: str = "test") -> tuple[Recipe, Material]:
     """The recipe with the lab's model in its place, and the rows that it names, without leaks."""
-    from leaven.data import sources
     from leaven.lab import material, translation
+    from leaven.study import sources
 
     if split not in ("test", "dev"):
         raise UserError(f"--split is {split!r}", "Known: test, dev.")
@@ -115,8 +115,8 @@ def mix_table(title: str, found: dict[str, Any]) -> "Table":
 
 def selection(flags: Mapping[str, Any], llm: "LLM | None" = None) -> "Context":
     """What a selector may use, from the flags of its command."""
-    from leaven import embedding
-    from leaven.selection import Context, no_vectors
+    from leaven.lift import embedding
+    from leaven.lift.selection import Context, no_vectors
 
     progress = runs.stderr()
     return Context(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from leaven.lab import formats, tavic, world
 from leaven.lab.world import Item
-from leaven.types import Message
+from leaven.rows.example import Message
 
 TASKS: dict[str, tuple[Callable[[random.Random], Item], float]] = {
     "fact": (world.fact, 3),

@@ -4,7 +4,7 @@ import json
 import random
 
 from leaven.lab.world import Item
-from leaven.prompts.render import phrasings
+from leaven.task.phrasebook import phrasings
 
 FORMATS = ("json", "yaml", "xml", "list", "brackets", "short", "polite")
 

@@ -8,12 +8,12 @@ import zlib
 from collections.abc import Callable
 from functools import cache
 
-from leaven.data.material import Material
-from leaven.dataset import Dataset
 from leaven.lab import conversation, formats, tavic, world
 from leaven.lab.world import Item
-from leaven.prompts.render import phrasings
-from leaven.types import Example, Message, Origin, pair
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Message, Origin, pair
+from leaven.task.material import Material
+from leaven.task.phrasebook import phrasings
 
 TASK_ROWS = 1_000
 TEST_ROWS = 100

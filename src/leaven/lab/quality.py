@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from leaven.lab import conversation
 from leaven.lab.formats import FORMATS
 from leaven.lab.pretrain import held_out
-from leaven.types import Message, Prompt
+from leaven.rows.example import Message, Prompt
 
 Prompts = Sequence[Prompt]
 Respond = Callable[[Prompts], list[str]]

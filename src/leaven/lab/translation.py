@@ -6,11 +6,11 @@ The task rows hold all ten of these words; a learner of Tavic gets them from the
 import random
 import zlib
 
-from leaven.data.material import Material
-from leaven.dataset import Dataset
 from leaven.lab import material as halu
 from leaven.lab import tavic, world
-from leaven.types import Example, Origin, pair
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Origin, pair
+from leaven.task.material import Material
 
 
 def material(split: str = "test") -> Material:

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from leaven import run as runs
-from leaven.data import files
-from leaven.dataset import Dataset
 from leaven.errors import UserError
 from leaven.lift import measure
-from leaven.lift.plan import Plan
-from leaven.vectors.neighbours import nearest
-from leaven.vectors.table import Vectors
+from leaven.lift.neighbours import nearest
+from leaven.lift.settings import Plan
+from leaven.lift.vectors import Vectors
+from leaven.rows import files
+from leaven.rows.dataset import Dataset
+from leaven.runs import folder as runs
 
 STAGES = ("read", "expand", "guard", "variety", "dedup", "quality")
 PAST = {"read": "could be read", "expand": "was made whole", "guard": "gives no benchmark away",

@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from leaven import plugs
-from leaven import run as runs
-from leaven.data import files
-from leaven.dataset import Dataset
-from leaven.lift import rows
-from leaven.lift.plan import Plan
+from leaven.lift import stages as rows
+from leaven.lift.settings import Plan
 from leaven.llm.budget import Counted
-from leaven.run import Progress
-from leaven.types import Drop, Outcome
+from leaven.rows import files
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Drop, Outcome
+from leaven.runs import folder as runs
+from leaven.runs.folder import Progress
 
 Open = Callable[[str, str], AbstractContextManager[Counted]]
 """Opens the engine of a spec, to be shown under a name while it is asked."""
@@ -75,7 +75,7 @@ def _kept(folder: Path, name: str, make: Callable[[], Outcome]) -> Outcome:
 
 
 def _make(name: str, data: Dataset, plan: Plan, folder: Path, open_llm: Open) -> Outcome:
-    module = plugs.load("synth", name)
+    module = plugs.load("makers", name)
     shared = set(module.Config.model_fields) & set(Plan.model_fields)
     config = module.Config(**{key: getattr(plan, key) for key in shared})
     with asked(open_llm, plan.llm, folder, name) as llm:

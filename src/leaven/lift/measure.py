@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from leaven.curate.length_matched import matched
-from leaven.dataset import Dataset
-from leaven.lift import rows
-from leaven.lift.plan import Plan
-from leaven.vectors import diversity, table
-from leaven.vectors.components import components, coordinates
-from leaven.vectors.neighbours import density, nearest
-from leaven.vectors.table import Array
+from leaven.lift import diversity
+from leaven.lift import stages as rows
+from leaven.lift import vectors as table
+from leaven.lift.components import components, coordinates
+from leaven.lift.neighbours import density, nearest
+from leaven.lift.selectors.length_matched import matched
+from leaven.lift.settings import Plan
+from leaven.lift.vectors import Array
+from leaven.rows.dataset import Dataset
 
 SAMPLE, REFERENCE, SHOWN = 2000, 5000, 2000
 SPENT = ("calls", "failed", "saved", "prompt_tokens", "completion_tokens", "cost")

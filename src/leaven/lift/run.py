@@ -12,20 +12,21 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from leaven import embedding, plugs
-from leaven import run as runs
-from leaven.curate import variety
-from leaven.data import contamination, export
-from leaven.dataset import Dataset
+from leaven import plugs
 from leaven.errors import UserError
-from leaven.lift import audit, expand, rows
+from leaven.lift import audit, contamination, embedding, expand
+from leaven.lift import stages as rows
+from leaven.lift import vectors as table
 from leaven.lift.expand import Open
-from leaven.lift.plan import Plan, claim
-from leaven.run import Progress
-from leaven.sections import LeaksSection
-from leaven.selection import Context
-from leaven.vectors import table
-from leaven.vectors.table import Vectors
+from leaven.lift.selection import Context
+from leaven.lift.selectors import variety
+from leaven.lift.settings import Plan, claim
+from leaven.lift.vectors import Vectors
+from leaven.rows import export
+from leaven.rows.dataset import Dataset
+from leaven.rows.leaks import LeaksSection
+from leaven.runs import folder as runs
+from leaven.runs.folder import Progress
 
 PAID = ("rows.parquet", "embeddings.npy", "stages/read.parquet", "stages/expand.parquet", "stages/guard.parquet")
 SCORES = "scores.parquet"
@@ -116,7 +117,7 @@ def _selected(
         return rows.stage(folder, stage, lambda: _anew(plan, pl.read_parquet(folder / SCORES), alive))
 
     def make() -> pl.DataFrame:
-        module = plugs.load("curate", name)
+        module = plugs.load("selectors", name)
         sized = stage == "quality" and "n" in module.Config.model_fields
         config = module.Config(**({"n": min(plan.n, len(alive))} if sized else {}))
         with ExitStack() as engines:

@@ -17,11 +17,11 @@ from typing import Any
 import aiohttp
 
 from leaven.errors import UserError
-from leaven.llm.openai import OpenAI, ServerError, request_body
-from leaven.llm.openai import read_completion as completion
+from leaven.llm.engines.openai import OpenAI, ServerError, request_body
+from leaven.llm.engines.openai import read_completion as completion
 from leaven.llm.protocol import Reply, Sampling, spoken
 from leaven.llm.store import Store, draws_of, key
-from leaven.types import Prompt
+from leaven.rows.example import Prompt
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import yaml
 
 from leaven.errors import UserError
 from leaven.llm.protocol import Around, Reply, Sampling
-from leaven.types import Prompt
+from leaven.rows.example import Prompt
 
 PRICES = Path(__file__).parent / "prices.yaml"
 PILOT = 4

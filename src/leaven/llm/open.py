@@ -7,8 +7,8 @@ from typing import Any
 from leaven.errors import UserError, nearest
 from leaven.llm.budget import Budgeted, Counted, Spend, price
 from leaven.llm.protocol import LLM
+from leaven.llm.settings import LLMSection
 from leaven.llm.store import Store, Stored
-from leaven.sections import LLMSection
 
 ENGINES = ("hf", "openai", "scripted", "vllm")
 HINT = "Write openai:MODEL, hf:MODEL_OR_DIR, vllm:MODEL or scripted:FILE.jsonl."
@@ -23,18 +23,18 @@ def open_llm(spec: str, **options: Any) -> LLM:
     if engine not in ENGINES or not colon or not place:
         raise UserError(f"{spec!r} names no engine", f"{HINT} {nearest(engine, ENGINES)}")
     if engine == "openai":
-        from leaven.llm.openai import OpenAI
+        from leaven.llm.engines.openai import OpenAI
 
         return OpenAI.open(place, **options)
     if engine == "scripted":
-        from leaven.llm.scripted import Scripted
+        from leaven.llm.engines.scripted import Scripted
 
         return Scripted.read(Path(place))
     if engine == "vllm":
-        from leaven.llm.vllm import VLLM
+        from leaven.llm.engines.vllm import VLLM
 
         return VLLM.load(place, **options)
-    from leaven.llm.hf import HF
+    from leaven.llm.engines.hf import HF
 
     return HF.load(place, **options)
 

@@ -7,10 +7,10 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from leaven.data import objects
+from leaven.llm.prompts.render import render
 from leaven.llm.protocol import LLM, Reply, Sampling
-from leaven.prompts.render import render
-from leaven.types import Message, Prompt
+from leaven.rows.example import Message, Prompt
+from leaven.task import objects
 
 T = TypeVar("T", bound=BaseModel)
 

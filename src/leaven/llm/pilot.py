@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 
 from leaven.llm.budget import Price
 from leaven.llm.protocol import Around, Reply, Sampling
-from leaven.types import Prompt
+from leaven.rows.example import Prompt
 
 ROWS = 8
 Range = tuple[float, float]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from leaven.errors import UserError
-from leaven.types import Prompt
+from leaven.rows.example import Prompt
 
 
 @dataclass(frozen=True, slots=True)

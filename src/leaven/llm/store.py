@@ -19,7 +19,7 @@ from typing import Any
 
 from leaven.errors import UserError
 from leaven.llm.protocol import Around, Reply, Sampling
-from leaven.types import Prompt
+from leaven.rows.example import Prompt
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS replies (

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 
 from leaven.llm.protocol import Reply
 from leaven.llm.throttle import Throttle
-from leaven.types import Prompt
+from leaven.rows.example import Prompt
 
 Ask = Callable[[int, Prompt], Awaitable[tuple[int, Reply]]]
 

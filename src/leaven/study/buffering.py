@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from leaven import run as runs
-from leaven.bench import Bench, Fitted
-from leaven.data.material import Material
-from leaven.dataset import Dataset
-from leaven.mix import buffer
-from leaven.recipe import Recipe
-from leaven.run import Progress
-from leaven.sections import SampleSection
+from leaven.delia import buffer
+from leaven.delia.bench import Bench, Fitted
+from leaven.models.settings import SampleSection
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Score
+from leaven.runs import folder as runs
+from leaven.runs.folder import Progress
+from leaven.study.recipe import Recipe
 from leaven.study.run import SCHEMA
-from leaven.types import Example, Score
+from leaven.task.material import Material
 
 if TYPE_CHECKING:
     import torch
@@ -67,7 +67,7 @@ def _scores(bench: Bench, material: Material, rows: int) -> Iterator[tuple[str, 
 
 
 def _cancellation(bench: Bench, train: Dataset, rows: int) -> Iterator[tuple[str, str, float]]:
-    from leaven.probe import gradients
+    from leaven.study.probes import gradients
 
     base = bench.weights(bench.base())
     queries = bench.pool.take(min(rows, len(bench.pool)), bench.seed)
@@ -92,8 +92,8 @@ def _cancellation(bench: Bench, train: Dataset, rows: int) -> Iterator[tuple[str
 
 
 def _pull(base: Any, row: Example, temperature: float, top_p: float, form: Any) -> float:
-    from leaven.probe import gradients
-    from leaven.synth.self_sample import ask
+    from leaven.delia.makers.self_sample import ask
+    from leaven.study.probes import gradients
 
     return gradients.pull(base, row, temperature, top_p, None if form == "plain" else ask(row, form))
 
@@ -103,8 +103,8 @@ def _mean(values: list[float]) -> float:
 
 
 def _sampled(bench: Bench, queries: Dataset, temperature: float, top_p: float, form: Any) -> Dataset:
-    from leaven.llm.hf import HF
-    from leaven.synth import self_sample
+    from leaven.delia.makers import self_sample
+    from leaven.llm.engines.hf import HF
 
     longest = bench.recipe.sample.max_new_tokens
     config = SampleSection(temperature=temperature, top_p=top_p, max_new_tokens=longest, keep_truncated=True)
@@ -113,7 +113,7 @@ def _sampled(bench: Bench, queries: Dataset, temperature: float, top_p: float, f
 
 
 def _training(bench: Bench, material: Material, train: Dataset, rows: int) -> Iterator[tuple[str, str, float]]:
-    from leaven.probe import gradients
+    from leaven.study.probes import gradients
 
     varied, diverse = bench.diversify(train), bench.diverse(RATIO * len(train))
     kinds = {
@@ -143,7 +143,7 @@ def _directions(
     task: "torch.Tensor", diverse: "torch.Tensor", loaded: Any, held_out: Dataset, steps: int
 ) -> Iterator[tuple[str, str, float]]:
     """Cosine and ratio of norms to the proxy of the ideal gradient, without and with the diverse rows' mean."""
-    from leaven.probe import gradients
+    from leaven.study.probes import gradients
 
     ideal = gradients.gradients(loaded, held_out).mean(0)
     for name, gradient in {"task": task.mean(0), "task and diverse": task.mean(0) + diverse.mean(0)}.items():

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaven import plugs
-from leaven.bench import batch_size, changed
+from leaven.delia.bench import batch_size, changed
 from leaven.errors import UserError
-from leaven.recipe import MethodChoice, Recipe
-from leaven.sections import TuneSection
-from leaven.study.plan import cells
+from leaven.models.settings import TuneSection
+from leaven.study.cells import cells
+from leaven.study.recipe import MethodChoice, Recipe
 
 USE = (0.15, 0.45)
 """The share of an accelerator's peak that training reaches, from bad to good."""

@@ -14,20 +14,20 @@ from typing import Any
 import polars as pl
 
 from leaven import plugs
-from leaven import recipe as recipes
-from leaven import run as runs
-from leaven.bench import Bench, Fitted
-from leaven.data.material import Material
-from leaven.dataset import Dataset
+from leaven.delia.bench import Bench, Fitted
 from leaven.errors import UserError
 from leaven.llm.open import open_with_budget
 from leaven.llm.protocol import LLM
-from leaven.recipe import Recipe
-from leaven.run import Progress
-from leaven.sections import LLMSection
-from leaven.study.plan import Cell, cells
+from leaven.llm.settings import LLMSection
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Drop, Example, Message, Score
+from leaven.runs import folder as runs
+from leaven.runs.folder import Progress
+from leaven.study import recipe as recipes
+from leaven.study.cells import Cell, cells
+from leaven.study.recipe import Recipe
 from leaven.study.summary import summary
-from leaven.types import Drop, Example, Message, Score
+from leaven.task.material import Material
 
 SCHEMA = {
     "method": pl.String, "size": pl.Int64, "seed": pl.Int64, "metric": pl.String, "item": pl.String, "value": pl.Float64
@@ -101,7 +101,7 @@ def _answer(fitted: Fitted, material: Material, bench: Bench) -> dict[str, list[
 
 def _scores(recipe: Recipe, material: Material, answers: dict[str, list[str]]) -> Iterator[tuple[str, str, float]]:
     for name, test in material.tests.items():
-        for measure in plugs.load("evaluate", name).score(answers[name], test, recipe.evaluate):
+        for measure in plugs.load("metrics", name).score(answers[name], test, recipe.evaluate):
             yield f"{name}/{measure.metric}", measure.item, measure.value
 
 
@@ -109,7 +109,7 @@ def _probe(recipe: Recipe, fitted: Fitted, material: Material, bench: Bench) -> 
     began = time.perf_counter()
     if fitted.loaded is not None:
         for name in recipe.probes:
-            probe = plugs.load("probe", name)
+            probe = plugs.load("probes", name)
             for measure in probe.measure(fitted.loaded, recipe.token, material.tests):
                 yield f"{name}/{measure.metric}", measure.item, measure.value
     bench.seconds["probe"] = time.perf_counter() - began
@@ -153,7 +153,7 @@ def _prepared(recipe: Recipe, material: Material, folder: Path, progress: Progre
     for name in recipe.evaluate.more_tests:
         path = folder / "data" / "tests" / f"{name}.parquet"
         if not path.exists():
-            plugs.load("evaluate", name).rows(tests, recipe.token.text).save(path)
+            plugs.load("metrics", name).rows(tests, recipe.token.text).save(path)
         tests[name] = Dataset.load(path)
     return replace(material, tests=tests)
 

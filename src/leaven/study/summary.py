@@ -5,8 +5,8 @@ from typing import Any
 import polars as pl
 
 from leaven import plugs
-from leaven.recipe import Recipe
 from leaven.study import statistics
+from leaven.study.recipe import Recipe
 from leaven.study.statistics import Difference
 
 MAIN = "delia"
@@ -14,7 +14,7 @@ MAIN = "delia"
 
 def summary(recipe: Recipe, scores: pl.DataFrame, tests: list[str], notes: list[str]) -> dict[str, Any]:
     """What the report shows and `summary.json` keeps."""
-    headline_metrics = [f"{name}/{plugs.load('evaluate', name).HEADLINE}" for name in tests]
+    headline_metrics = [f"{name}/{plugs.load('metrics', name).HEADLINE}" for name in tests]
     rows = statistics.summarise(scores)
     found = _comparisons(recipe, scores, headline_metrics)
     return {

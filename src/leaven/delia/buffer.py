@@ -1,0 +1,123 @@
+"""Mix task rows with diverse rows, and say what the mixture will train (papers.md 2.3, 2.6).
+
+DELIA's theory wants a long stretch of diverse rows after each task row; one seeded shuffle of the union is its
+practical stand-in, and `spacing` measures how near it comes.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
+from typing import NamedTuple, Protocol
+
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example
+
+TASK, DIVERSE = "task", "diverse"
+
+
+class Encoded(Protocol):
+    """A row in tokens; where the mask is 1, the token carries loss."""
+
+    @property
+    def input_ids(self) -> Sequence[int]:
+        """The tokens of the row."""
+
+    @property
+    def completion_mask(self) -> Sequence[int]:
+        """0 or 1 for every token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """How far a task row is from the next one, in rows (1: side by side); NaN with fewer than two task rows."""
+
+    task_rows: int
+    mean_gap: float
+    min_gap: float
+    max_gap: float
+
+
+class Part(NamedTuple):
+    """What one source brings to the mixture.
+
+    Tokens are those of one pass; `token_share` is the share of the *trained* tokens, and `steps_touched` counts
+    the optimiser steps of the whole training in which at least one row of the source takes part, rows in order.
+    """
+
+    source: str
+    rows: int
+    tokens: int
+    trained_tokens: int
+    row_share: float
+    token_share: float
+    steps_touched: int
+
+
+def mix(task: Dataset, diverse: Dataset, seed: int) -> Dataset:
+    """All rows of both in one random order; the meta field `source` says task or diverse."""
+    both = [*_marked(task, TASK), *_marked(diverse, DIVERSE)]
+    made_by = (*task.made_by, *diverse.made_by, f"mix({len(task)} + {len(diverse)}, seed={seed})")
+    return Dataset(Dataset.of(both).shuffle(seed).frame, made_by)
+
+
+def diverse_rows(task_rows: int, ratio: float) -> int:
+    """How many diverse rows a ratio stands for: the exact product, a half rounded up.
+
+    The published code has `int(task_rows * ratio)`, which cuts off: 0.29 × 100 gives it 28.
+    """
+    exact = Decimal(task_rows) * Decimal(str(ratio))
+    return int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def spacing(mixture: Dataset) -> Spacing:
+    """The distances between successive task rows of a mixture."""
+    places = [place for place, source in enumerate(_sources(mixture)) if source == TASK]
+    gaps = [after - before for before, after in pairwise(places)]
+    if not gaps:
+        return Spacing(len(places), math.nan, math.nan, math.nan)
+    return Spacing(len(places), sum(gaps) / len(gaps), float(min(gaps)), float(max(gaps)))
+
+
+def table(
+    mixture: Dataset, encode: Callable[[Example], Encoded], batch_size: int, epochs: float = 1
+) -> tuple[Part, ...]:
+    """What each source of the mixture brings; `batch_size` is that of an optimiser step."""
+    sources = list(_sources(mixture))
+    tokens = dict.fromkeys(sources, 0)
+    trained = dict.fromkeys(sources, 0)
+    for source, example in zip(sources, mixture, strict=True):
+        encoded = encode(example)
+        tokens[source] += len(encoded.input_ids)
+        trained[source] += sum(encoded.completion_mask)
+    steps = list(_steps(sources, batch_size, epochs))
+    return tuple(
+        Part(
+            source=source,
+            rows=sources.count(source),
+            tokens=tokens[source],
+            trained_tokens=trained[source],
+            row_share=sources.count(source) / len(sources),
+            token_share=trained[source] / max(1, sum(trained.values())),
+            steps_touched=sum(source in step for step in steps),
+        )
+        for source in sorted(tokens, key=lambda source: (source != TASK, source))
+    )
+
+
+def _steps(sources: list[str], batch_size: int, epochs: float) -> Iterator[set[str]]:
+    """The sources of each optimiser step; an epoch ends with a smaller step, and a last epoch may be cut short."""
+    per_epoch = math.ceil(len(sources) / batch_size)
+    for step in range(math.ceil(per_epoch * epochs)):
+        start = step % per_epoch * batch_size
+        yield set(sources[start : start + batch_size])
+
+
+def _marked(data: Dataset, source: str) -> Iterator[Example]:
+    for example in data:
+        yield replace(example, meta={**example.meta, "source": source})
+
+
+def _sources(mixture: Dataset) -> Iterator[str]:
+    return (str(example.meta.get("source", DIVERSE)) for example in mixture)

@@ -1,0 +1,253 @@
+"""Say each row's instruction in other words (DELIA's diversified instructions, papers.md 2.1).
+
+A task row is some content and a sentence that names the token: "Use the <sep> format." Where all rows say it alike,
+the model learns the sentence instead of the token. Rows that say it in many ways already are kept as they are.
+Without a token, the instruction is what stands before a row's `input`, or the paragraph that rows have in common.
+"""
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import Field
+
+from leaven.delia import variation
+from leaven.delia.makers._offers import Asked, Offer, asked_about, offers
+from leaven.errors import UserError
+from leaven.llm.protocol import LLM
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Message, Origin, Outcome, Prompt, user
+from leaven.section import Section
+from leaven.task.phrasebook import phrasings
+from leaven.task.wording import Position, asked, instruction, negated, request, reworded
+
+__all__ = ["DiversifyConfig", "asked", "instruction", "make", "negated", "prompt"]
+
+Mode = Literal["per_instruction", "per_row"]
+
+
+class DiversifyConfig(Section):
+    """How the instructions are said in other words."""
+
+    mode: Mode = "per_instruction"
+    """per_instruction: an instruction's rows share its phrasings; per_row: every row is asked about by itself."""
+    enough_distinct: int = Field(10, ge=1)
+    """Data with this many distinct instructions (or one for every two rows) is kept as it is, unless per_row."""
+    count: int = Field(0, ge=0)
+    """Phrasings that an engine is asked for at a time; 0: 20 for an instruction, 3 for a row."""
+    position: Position = "same"
+    """Where the new phrasing stands: same (where the old one stood), start or end."""
+    max_words: int = Field(60, ge=1)
+    """A phrasing with more words, and twice those of the instruction, is none any more."""
+    near: float = Field(0.9, gt=0, le=1)
+    """Likeness, from 0 to 1, from which two phrasings count as one."""
+    check: bool = False
+    """Ask the engine of each phrasing whether it means the same, and drop those that do not."""
+    measure: bool = False
+    """Whether notes say how varied the instructions were before, and are now."""
+    temperature: float = Field(1.0, ge=0)
+    """Sampling temperature of the engine."""
+    max_new_tokens: int = Field(2048, ge=1)
+    """Longest reply of the engine, in tokens."""
+
+
+def make(data: Dataset, llm: LLM | None, config: DiversifyConfig, token: str, seed: int) -> Outcome:
+    """Every row with another phrasing of its instruction: the engine's, or without one the phrasebook's.
+
+    An engine rephrases whole instructions; the phrasebook knows only how to ask for a format, so it replaces the
+    sentences that name the token. `dropped` holds phrasings that could not be used, never rows.
+    """
+    wholes = _instructions(data, token)
+    if not wholes:
+        raise _nothing_to_say(token)
+    requests = {row.id: request(row.question, token) for row in data if row.id in wholes} if token else wholes
+    enough = min(config.enough_distinct, max(2, (len(wholes) + 1) // 2))
+    if config.mode == "per_instruction" and len(set(requests.values())) >= enough:
+        count = len(set(wholes.values()))
+        return Outcome(data, (), (f"{count:,} distinct instructions in {len(wholes):,} rows: kept as they are",))
+    if llm is None:
+        return _from_phrasebook(data, requests, config, token, seed)
+    # A paragraph that hardly two rows share holds the row's content: then only the request is rephrased.
+    units = wholes if config.mode == "per_row" or len(set(wholes.values())) < enough else requests
+    return _from_engine(data, units, llm, config, token=token, seed=seed)
+
+
+def prompt(data: Dataset, place: int, token: str) -> Prompt:
+    """What an engine is asked of the instruction of the row at `place`. Raises UserError where none can be told."""
+    wholes = _instructions(data, token)
+    if data[place].id not in wholes:
+        raise _nothing_to_say(token)
+    return user(asked_about(wholes[data[place].id], DiversifyConfig(), token))
+
+
+def _from_phrasebook(
+    data: Dataset, requests: Mapping[str, str], config: DiversifyConfig, token: str, seed: int
+) -> Outcome:
+    if not token:
+        raise UserError("the phrasebook knows only how to ask for a format", "Name the --token, or an engine: --llm.")
+    book = phrasings("follow", "train")
+    safe = set(_safe(data, requests, max(len(phrasing.split()) for phrasing in book), token))
+    choose = _in_turn(random.Random(f"diversify/{seed}"))
+    origin = Origin("diversify", place="phrasings.yaml", seed=seed)
+    chosen = {place: choose(book) for place in sorted(safe)}
+    rows = [
+        _said(row, asked(row.question, token, chosen[place], config.position), origin) if place in chosen else row
+        for place, row in enumerate(data)
+    ]
+    notes = [f"{len(safe):,} rows say it in {len(set(chosen.values()))} phrasings of the phrasebook"]
+    left = sum(row.id in requests for row in data) - len(safe)
+    if left:
+        notes.append(f"{left:,} rows are kept as they are: their sentence with {token} may hold more than the request")
+    if config.measure and chosen:
+        before = [requests[data[place].id] for place in chosen]
+        notes.append(_measured(before, [phrasing.replace("{token}", token) for phrasing in chosen.values()]))
+    return Outcome(Dataset.of(rows, (*data.made_by, f"diversify(phrasebook, seed={seed})")), (), tuple(notes))
+
+
+def _from_engine(
+    data: Dataset, units: Mapping[str, str], llm: LLM, config: DiversifyConfig, *, token: str, seed: int
+) -> Outcome:
+    groups = _groups(data, units, config.mode)
+    offered = offers([_about(data, unit, places) for unit, places in groups], llm, config, token, seed)
+    rows, before, after = list(data), list[str](), list[str]()
+    choosers: dict[str, Callable[[Sequence[str]], str]] = {}
+    for (unit, places), offer in zip(groups, offered, strict=True):
+        choose = choosers.setdefault(unit, _in_turn(random.Random(f"diversify/{seed}/{unit}")))
+        for place in places:
+            phrasing = choose(offer.accepted or (unit,))
+            before.append(unit)
+            after.append(phrasing)
+            if phrasing != unit:
+                origin = Origin("diversify", model=llm.name, prompt=offer.prompt, seed=seed)
+                question = _replaced(rows[place].question, unit, phrasing, token, config.position)
+                rows[place] = _said(rows[place], question, origin)
+    dropped = tuple(drop for offer in offered for drop in offer.rejected)
+    notes = [*_told(groups, offered, llm, config.mode), *([_measured(before, after)] if config.measure else [])]
+    if silent := sum(row.id not in units for row in data):
+        notes.append(f"{silent:,} rows are kept as they are: which part of them is the instruction can't be told")
+    return Outcome(Dataset.of(rows, (*data.made_by, f"diversify({llm.name}, seed={seed})")), dropped, tuple(notes))
+
+
+def _instructions(data: Dataset, token: str) -> dict[str, str]:
+    """The instruction of each row, by the row's id; rows that have none, or none that can be told, are left out."""
+    if token:
+        return {row.id: whole for row in data if (whole := instruction(row.question, token))}
+    often = Counter(paragraph for row in data for paragraph in set(_ends(row.question)))
+    found = {}
+    for row in data:
+        paragraphs, given = _ends(row.question), row.meta.get("input")
+        if isinstance(given, str) and given.strip() and row.question.endswith(f"\n\n{given}"):
+            found[row.id] = row.question.removesuffix(f"\n\n{given}")
+        elif len(paragraphs) == 1:
+            found[row.id] = paragraphs[0]
+        elif paragraphs and often[shared := max(paragraphs, key=lambda text: often[text])] > 1:
+            found[row.id] = shared
+    return found
+
+
+def _ends(text: str) -> tuple[str, ...]:
+    """The first and the last paragraph; one where there is no other."""
+    blocks = [block.strip() for block in re.split(r"\n[ \t]*\n", text.strip())]
+    return (blocks[0], blocks[-1]) if len(blocks) > 1 else tuple(block for block in blocks if block)
+
+
+def _nothing_to_say(token: str) -> UserError:
+    if token:
+        return UserError(f"the token {token!r} stands in no row", "Check token.text, or name the token in the rows.")
+    return UserError("no row has an instruction that can be told from its content", "Put it in a paragraph of its own.")
+
+
+def _groups(data: Dataset, units: Mapping[str, str], mode: Mode) -> list[tuple[str, list[int]]]:
+    """The instructions to ask about, each with the places of its rows: all of them, or one row at a time."""
+    shared = defaultdict[str, list[int]](list)
+    for place, row in enumerate(data):
+        if row.id in units:
+            shared[units[row.id]].append(place)
+    if mode == "per_instruction":
+        return list(shared.items())
+    return sorted(((unit, [place]) for unit, places in shared.items() for place in places), key=lambda group: group[1])
+
+
+def _about(data: Dataset, unit: str, places: Sequence[int]) -> Asked:
+    return Asked(unit, tuple({data[place].answer or "" for place in places}))
+
+
+def _told(groups: Sequence[tuple[str, list[int]]], offered: Sequence[Offer], llm: LLM, mode: Mode) -> list[str]:
+    what = "instructions" if mode == "per_instruction" else "rows"
+    count = sum(len(offer.accepted) for offer in offered)
+    notes = [f"{count:,} phrasings of {len(groups):,} {what} by {llm.name}"]
+    if unsaid := sum(not offer.accepted for offer in offered):
+        notes.append(f"{unsaid:,} {what} are kept as they are: no phrasing of them could be used")
+    return notes
+
+
+def _measured(before: Sequence[str], after: Sequence[str]) -> str:
+    """How varied the instructions of the rows were, and are now."""
+    from leaven.lift.embed import lsa
+
+    vectors = lsa.embed([*before, *after], lsa.WIDTH).astype(float)
+    spreads = []
+    for part in (vectors[: len(before)], vectors[len(before) :]):
+        # The mean cosine of all pairs of different rows, from the length of their sum.
+        pairs = max(1, len(part) * (len(part) - 1))
+        spreads.append(1 - (float((part.sum(0) ** 2).sum()) - float((part**2).sum())) / pairs)
+    figures = [
+        ("distinct instructions", f"{len(set(before)):,}", f"{len(set(after)):,}"),
+        ("their self-BLEU", *(f"{_self_bleu(texts):.1f}" for texts in (before, after))),
+        *((f"distinct-{n}", *(f"{variation.distinct(t, n):.3f}" for t in (before, after))) for n in (1, 2)),
+        ("embedding spread (LSA)", *(f"{abs(spread):.3f}" for spread in spreads)),
+    ]
+    return "before → after: " + "; ".join(f"{name} {old} → {new}" for name, old, new in figures)
+
+
+def _self_bleu(texts: Sequence[str]) -> float:
+    """Self-BLEU of the distinct texts; one text said over and over is as little varied as can be."""
+    distinct = list(dict.fromkeys(texts))
+    return variation.self_bleu(distinct) if len(distinct) > 1 else 100.0
+
+
+def _safe(data: Dataset, requests: Mapping[str, str], limit: int, token: str) -> list[int]:
+    """The places of rows whose request the phrasebook can replace without loss.
+
+    A sentence longer than any of the phrasebook that is all of its paragraph may be the task itself ("Check the text
+    and use <sep> to …"), and one that a single row has may hold that row's content.
+    """
+    often = Counter(requests.values())
+    known = {phrasing.replace("{token}", token) for phrasing in phrasings("follow", "train")}
+    return [
+        place
+        for place, row in enumerate(data)
+        if (sentence := requests.get(row.id))
+        and (len(sentence.split()) <= limit or instruction(row.question, token) != sentence)
+        and (often[sentence] > 1 or sentence in known)
+    ]
+
+
+def _in_turn(rng: random.Random) -> Callable[[Sequence[str]], str]:
+    """Chooses of the texts at hand one that was chosen least often before."""
+    said = Counter[str]()
+
+    def choose(texts: Sequence[str]) -> str:
+        least = min(said[text] for text in texts)
+        chosen = rng.choice([text for text in texts if said[text] == least])
+        said[chosen] += 1
+        return chosen
+
+    return choose
+
+
+def _replaced(text: str, unit: str, phrasing: str, token: str, position: Position) -> str:
+    start = text.find(unit)
+    if start < 0:  # the sentences of the unit are scattered over the text
+        return asked(text, token, phrasing, position)
+    return reworded(text, [(start, start + len(unit))], phrasing, position)
+
+
+def _said(row: Example, question: str, origin: Origin) -> Example:
+    """The row with another last user turn."""
+    place = max(index for index, message in enumerate(row.messages) if message.role == "user")
+    messages = (*row.messages[:place], Message("user", question), *row.messages[place + 1 :])
+    return replace(row, messages=messages, origin=replace(origin, parents=(row.id,)))

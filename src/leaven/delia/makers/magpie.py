@@ -1,0 +1,98 @@
+"""Let a model write the questions too, and answer them (Magpie, 2406.08464, papers.md 5.2): rows without any query.
+
+Shown only how its chat template opens a user's turn, an aligned model goes on with what users ask. The questions are
+drawn at temperature 1 from the whole vocabulary, as published; the answers are drawn as those of `self_sample` are.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from leaven.delia.makers import _chunks as chunks
+from leaven.delia.makers import self_sample
+from leaven.llm.protocol import LLM, Reply, Sampling
+from leaven.models.settings import SampleSection
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Drop, Example, Origin, Outcome, user
+
+TRIES = 10
+"""Questions that are drawn for each row at most; a model that writes fewer usable ones is not fit for it."""
+FEWEST_WORDS, LONGEST = 3, 256
+_MARKUP = re.compile(r"<\|[^|<>]*\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>")
+_ASSISTANT = re.compile(
+    r"(?:sure|certainly|of course)[,.!]|as an ai\b|i(?:'m|’m| am) (?:sorry|an ai)\b|how (?:can|may) i (?:help|assist)\b"
+    r"|here(?:'s|’s| is| are) (?:the|a|an|some)\b",
+    re.I,
+)
+
+
+def make(
+    llm: LLM,
+    config: SampleSection,
+    seed: int,
+    folder: Path,
+    *,
+    n: int,
+    chunk: int = 256,
+    on_rows: Callable[[int], None] | None = None,
+) -> Outcome:
+    """`n` questions and answers; chunks that lie in `folder` are not made again, and a larger `n` goes on from them.
+
+    A note says how many rows are missing when the model writes too few questions that can be used. Raises UserError
+    for an engine that does not render the chat template itself.
+    """
+    chunks.claim(folder, {"model": llm.name, "seed": seed, "chunk": chunk, "form": "magpie", **config.model_dump()})
+    kept, dropped, seen = Dataset.of([]), list[Drop](), set[str]()
+    for number, start in enumerate(range(0, TRIES * max(n, chunk), chunk)):
+        if len(kept) >= n:
+            break
+        path = folder / f"{number:05}.parquet"
+        outcome = chunks.read(path) if path.is_file() else _chunk(llm, config, seed, start, chunk, seen)
+        if not path.is_file() and not chunks.failures(outcome):
+            chunks.write(outcome, path)
+        seen |= {_normal(row.question) for row in (*outcome.kept, *(drop.example for drop in outcome.dropped))}
+        kept, dropped = kept + outcome.kept, [*dropped, *outcome.dropped]
+        if on_rows:
+            on_rows(min(len(kept), n))
+    found = Dataset(kept.frame.head(n), (f"magpie({llm.name}, seed={seed}, n={n})",))
+    drawn = len(kept) + len(dropped)
+    note = f"{n - len(found):,} of {n:,} rows are missing: {drawn:,} questions were drawn, {len(found):,} can be used"
+    return Outcome(found, tuple(dropped), (note,) if len(found) < n else ())
+
+
+def fault(question: str, reply: Reply, seen: set[str]) -> str:
+    """Why a reply is no question to ask; "" when it is one."""
+    if reply.truncated:
+        return "truncated question"
+    if len(question.split()) < FEWEST_WORDS:
+        return "no question"
+    if _MARKUP.search(question):
+        return "markup in the question"
+    if _ASSISTANT.match(question):
+        return "speaks as an assistant"
+    return "duplicate question" if _normal(question) in seen else ""
+
+
+def _chunk(llm: LLM, config: SampleSection, seed: int, start: int, size: int, seen: set[str]) -> Outcome:
+    """Questions, sifted against all before them, and their answers."""
+    draws = tuple(range(start, start + size))
+    sampling = Sampling(1.0, 1.0, min(LONGEST, config.max_new_tokens), seed, start, draws=draws)
+    replies = dict(llm.replies([()] * size, sampling))
+    origin = Origin("magpie", model=llm.name, prompt="magpie", seed=seed)
+    asked, dropped, known = list[Example](), list[Drop](), set(seen)
+    for index in range(size):
+        reply = replies[index]
+        question = (reply.text or "").strip()
+        row = Example(user(question), origin, {"source": "self"})
+        reason = "the model failed" if reply.text is None else fault(question, reply, known)
+        if reason:
+            dropped.append(Drop(row, reason, detail=reply.error or ""))
+        else:
+            asked.append(row)
+            known.add(_normal(question))
+    answered = self_sample.make(Dataset.of(asked), llm, config, seed, start, form="plain")
+    return Outcome(answered.kept, (*dropped, *answered.dropped))
+
+
+def _normal(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.casefold())) or text

@@ -1,0 +1,178 @@
+"""Let a model answer a pool of queries itself: DELIA's diverse data (papers.md 2.2).
+
+Answers that come from the model's own distribution pull its weights nowhere in particular, which is what the
+buffer of diverse rows is for. Three forms of asking:
+
+- plain: the query, nothing else.
+- again: the query, the reference answer as the assistant's turn, and the query again. DELIA's published form;
+  its fixed system prompt is left out, since Gemma has no system role, but a system turn of the row stays.
+- guided: the reference inside the query, as a guide. SDFT's form (2402.13669, papers.md 5.11).
+
+`magpie.py` needs no queries: the model writes them too.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from leaven.delia.makers import _chunks as chunks
+from leaven.errors import UserError
+from leaven.llm.prompts.render import render, source
+from leaven.llm.protocol import LLM, Reply, Sampling
+from leaven.llm.replies import all_of
+from leaven.models.settings import SampleSection
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Drop, Example, Message, Origin, Outcome, Prompt
+
+Form = Literal["plain", "again", "guided"]
+
+_SPEAKS_OF_GUIDE = re.compile(
+    r"\b(reference|guide|provided|given) (answer|response)|\bmy (own answer|response)\b", re.I
+)
+
+
+def make(
+    queries: Dataset,
+    llm: LLM,
+    config: SampleSection,
+    seed: int,
+    start: int = 0,
+    *,
+    form: Form | None = None,
+    draws: Sequence[int] = (),
+) -> Outcome:
+    """The model's own answers, in the order of the queries; truncated and empty replies and failures are dropped.
+
+    `start` is the place of the first query in the whole pool: with `seed` it decides the draws of this call; `draws`
+    counts for each query those that are equal to it and came before. Without `form`, the configuration's `conditioned`
+    chooses between plain and again. Blanks around a reply are cut; the published code cuts its first two characters,
+    which are blanks in Llama 2 alone.
+    """
+    form = form or ("again" if config.conditioned else "plain")
+    asked = [(index, query) for index, query in enumerate(queries) if _usable(query, form)]
+    counted = tuple(draws[index] for index, _ in asked) if draws else ()
+    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed, start, draws=counted)
+    replies = all_of(llm, [ask(query, form) for _, query in asked], sampling)
+    answered = {index: reply for (index, _), reply in zip(asked, replies, strict=True)}
+    origin = Origin("self_sample", model=llm.name, prompt=_prompt_hash(form), seed=seed)
+    results = [_result(query, answered.get(index), config, form, origin) for index, query in enumerate(queries)]
+    kept = [result for result in results if isinstance(result, Example)]
+    dropped = tuple(result for result in results if isinstance(result, Drop))
+    return Outcome(Dataset.of(kept, (*queries.made_by, f"self_sample({form}, {llm.name}, seed={seed})")), dropped)
+
+
+def copies(queries: Dataset, kept: Dataset) -> int:
+    """How many rows say the reference of their query word for word: a conditioned sample of these is not its own."""
+    references = {query.id: (query.answer or "").strip() for query in queries}
+    return sum(row.answer == references.get(row.origin.parents[0]) for row in kept)
+
+
+def collect(
+    queries: Dataset,
+    llm: LLM,
+    config: SampleSection,
+    seed: int,
+    folder: Path,
+    *,
+    n: int,
+    chunk: int = 256,
+    on_rows: Callable[[int], None] | None = None,
+    form: Form | None = None,
+) -> Outcome:
+    """The first `n` rows that `make` keeps, chunk by chunk; chunks that lie in `folder` are not made again.
+
+    A killed run loses the chunk in flight, and a larger `n` goes on from the smaller one's chunks. When the
+    queries run out first, a note says how many rows are missing. `on_rows` is told the rows kept so far.
+    """
+    form = form or ("again" if config.conditioned else "plain")
+    chunks.claim(folder, {"model": llm.name, "seed": seed, "chunk": chunk, "form": form, **config.model_dump()})
+    kept, dropped, seen = Dataset.of([]), list[Drop](), Counter[str]()
+    for number, start in enumerate(range(0, len(queries), chunk)):
+        if len(kept) >= n:
+            break
+        part = queries.rows(list(range(start, min(start + chunk, len(queries)))))
+        draws = [seen.update([query.id]) or seen[query.id] - 1 for query in part]
+        path = folder / f"{number:05}.parquet"
+        outcome = _chunk(part, llm, config, seed, start, path=path, form=form, draws=draws)
+        if len(failures := chunks.failures(outcome)) == chunk:
+            raise UserError(f"{llm.name} answered none of {chunk} prompts: {failures[0].detail}", "Check the engine.")
+        kept, dropped = kept + outcome.kept, [*dropped, *outcome.dropped]
+        if on_rows:
+            on_rows(min(len(kept), n))
+    made_by = (*queries.made_by, f"self_sample({form}, {llm.name}, seed={seed}, n={n})")
+    found = Dataset(kept.frame.head(n), made_by)
+    missing = n - len(found)
+    note = f"{missing:,} of {n:,} rows are missing: the pool of {len(queries):,} queries ran out"
+    return Outcome(found, tuple(dropped), (note,) if missing else ())
+
+
+def ask(query: Example, form: Form) -> Prompt:
+    """What the model is shown for a query; the forms again and guided need its answer."""
+    if form == "plain":
+        return query.prompt
+    if query.answer is None:
+        raise ValueError(f"the query {query.id} has no answer to show")
+    if form == "again":
+        return (*query.messages, Message("user", query.question))
+    text = render("sdft", instruction=query.question, reference=query.answer)
+    return (*query.prompt[:-1], Message("user", text))
+
+
+def _usable(query: Example, form: Form) -> bool:
+    return bool(query.question.strip()) and (form == "plain" or bool((query.answer or "").strip()))
+
+
+def _result(query: Example, reply: Reply | None, config: SampleSection, form: Form, origin: Origin) -> Example | Drop:
+    """The finished row, or why there is none; every row, dropped or not, names its query as its parent."""
+    origin = replace(origin, parents=(query.id,))
+    if reply is None:
+        bare = replace(query, origin=origin)
+        return Drop(bare, "no reference answer" if query.question.strip() else "no question")
+    if reply.text is None:
+        return Drop(replace(query, origin=origin), "the model failed", detail=reply.error or "")
+    messages = (*query.prompt, Message("assistant", reply.text.strip()))
+    meta: dict[str, Any] = {**query.meta, "source": "self"}
+    if reply.truncated:
+        meta["truncated"] = True
+    row = Example(messages, origin, meta)
+    if not reply.text.strip():
+        return Drop(row, "empty reply")
+    if reply.truncated and not config.keep_truncated:
+        return Drop(row, "truncated reply", float(reply.completion_tokens))
+    if form == "guided" and _SPEAKS_OF_GUIDE.search(reply.text):
+        return Drop(row, "speaks of the guide")
+    return row
+
+
+def _chunk(
+    part: Dataset,
+    llm: LLM,
+    config: SampleSection,
+    seed: int,
+    start: int,
+    *,
+    path: Path,
+    form: Form,
+    draws: Sequence[int],
+) -> Outcome:
+    if path.is_file():
+        outcome = chunks.read(path)
+        if _parents(outcome) == sorted(query.id for query in part):
+            return outcome
+    outcome = make(part, llm, config, seed, start, form=form, draws=draws)
+    if not chunks.failures(outcome):  # a failed call is worth another try when the run is resumed
+        chunks.write(outcome, path)
+    return outcome
+
+
+def _parents(outcome: Outcome) -> list[str]:
+    rows = [*outcome.kept, *(drop.example for drop in outcome.dropped)]
+    return sorted(row.origin.parents[0] for row in rows)
+
+
+def _prompt_hash(form: Form) -> str:
+    return hashlib.sha256(source("sdft").encode()).hexdigest()[:12] if form == "guided" else form

@@ -1,0 +1,28 @@
+"""TELL: one constant text before every task question, shuffled among diverse rows (2404.00914, papers.md 3)."""
+
+from typing import Any
+
+from pydantic import Field
+
+from leaven.delia import anchor, buffer
+from leaven.delia.bench import Bench, Fitted
+from leaven.rows.dataset import Dataset
+from leaven.section import Section
+
+
+class Config(Section):
+    """The anchor, what is mixed, and how it is tuned on."""
+
+    text: str = "You are a careful expert. Read the task, think it through, and answer exactly as it asks."
+    """The anchor: the same, semantically rich text for every task row, in training and when asked."""
+    ratio: float = Field(20, ge=0)
+    """Diverse rows for each task row."""
+    tune: dict[str, Any] = Field(default_factory=dict)
+    """Changes of the recipe's `tune` section."""
+
+
+def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
+    """Anchor the task rows, shuffle them among diverse rows, tune; questions of the task's kind are anchored too."""
+    diverse = bench.diverse(buffer.diverse_rows(len(train), config.ratio))
+    tuned = bench.tune(buffer.mix(anchor.anchor(train, config.text), diverse, seed=bench.seed), **config.tune)
+    return bench.prompted(lambda prompt: anchor.asked(prompt, config.text), train, tuned)

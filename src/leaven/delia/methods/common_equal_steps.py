@@ -1,0 +1,46 @@
+"""The control that the paper lacks: the task rows alone, for as many optimiser steps as DELIA takes (papers.md 2.6)."""
+
+import math
+from typing import Any
+
+from pydantic import Field
+
+from leaven.delia import buffer
+from leaven.delia.bench import Bench, Fitted, batch_size, changed
+from leaven.rows.dataset import Dataset
+from leaven.section import Section
+
+
+class Config(Section):
+    """What it is equal to."""
+
+    ratio: float = Field(20, ge=0)
+    """DELIA's ratio: its optimiser steps are matched."""
+    diversify: bool = False
+    """Say the instructions in many ways first, as DELIA does: then only the buffer differs."""
+    proportional_warmup: bool = False
+    """Warm up for DELIA's share of the steps of one pass over the task rows, not for its number of steps."""
+    kl_to_base: float = Field(0.0, ge=0)
+    """Weight of the divergence from the base model: a rope instead of a buffer."""
+    tune: dict[str, Any] = Field(default_factory=dict)
+    """Changes of the recipe's `tune` section."""
+
+
+def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
+    """Tune on the task rows, again and again, until DELIA's number of steps is reached."""
+    rows = bench.diversify(train) if config.diversify else train
+    steps, warmup = equal_steps(len(train), bench, config)
+    changes = {**config.tune, "max_steps": steps, "warmup_steps": warmup}
+    return bench.tune(rows.shuffle(bench.seed), kl_to_base=config.kl_to_base, **changes)
+
+
+def equal_steps(task_rows: int, bench: Bench, config: Config) -> tuple[int, int]:
+    """DELIA's optimiser steps at this ratio, and the steps of warm-up."""
+    tune = changed(bench.recipe.tune, config.tune)
+    mixture = task_rows + buffer.diverse_rows(task_rows, config.ratio)
+    steps = math.ceil(math.ceil(mixture / batch_size(tune, mixture)) * tune.num_train_epochs)
+    warmup = tune.warmup_steps or math.ceil(tune.warmup_ratio * steps)
+    if config.proportional_warmup:
+        one_pass = math.ceil(task_rows / batch_size(tune, task_rows))
+        warmup = max(1, round(one_pass * warmup / steps))
+    return steps, warmup

@@ -1,0 +1,36 @@
+"""Dictionary hints in the prompt, with demonstrations that have theirs, and no training (DiPMT, 2302.07856)."""
+
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import Field
+
+from leaven.delia import demonstrate, dictionary
+from leaven.delia.bench import Bench, Fitted
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Message
+from leaven.section import Section
+
+
+class Config(Section):
+    """The dictionary, and what is shown."""
+
+    dictionary: str
+    """A TSV file of words and their meanings; `lab` is the lab's own."""
+    k: int = Field(0, ge=0)
+    """Demonstrations: task rows with their own hints, drawn by the cell's seed."""
+    style: Literal["turns", "text"] = "turns"
+    """turns: as earlier turns of the conversation; text: as Q and A within the question."""
+
+
+def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
+    """After each sentence to translate stand the meanings of those of its words that the dictionary has."""
+    words = dictionary.read(config.dictionary)
+
+    def hint(prompt: tuple[Message, ...]) -> tuple[Message, ...]:
+        last = prompt[-1]
+        return (*prompt[:-1], Message(last.role, dictionary.hinted(last.content, words)))
+
+    first = list(train)[: config.k]
+    shown = Dataset.of(replace(row, messages=(*hint(row.prompt), *row.messages[len(row.prompt) :])) for row in first)
+    return bench.prompted(lambda prompt: demonstrate.shown(hint(prompt), shown, config.style), train)

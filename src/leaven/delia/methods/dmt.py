@@ -1,0 +1,30 @@
+"""Dual-stage mixed fine-tuning: the task first, then diverse rows with a little of the task kept (2310.05492)."""
+
+from typing import Any
+
+from pydantic import Field
+
+from leaven.delia import buffer, stages
+from leaven.delia.bench import Bench, Fitted
+from leaven.rows.dataset import Dataset
+from leaven.section import Section
+
+
+class Config(Section):
+    """What the second stage holds, and how both are tuned on."""
+
+    ratio: float = Field(20, ge=0)
+    """Diverse rows of the second stage for each task row."""
+    kept: float = Field(1 / 256, ge=0, le=1)
+    """Share of the task rows that the second stage keeps; at least one row, unless it is 0."""
+    tune: dict[str, Any] = Field(default_factory=dict)
+    """Changes of the recipe's `tune` section, for both stages."""
+
+
+def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
+    """Tune on the task rows, then go on with the same adapter, and a new optimiser, on the second stage."""
+    diverse = bench.diverse(buffer.diverse_rows(len(train), config.ratio))
+    both = stages.stages(train, diverse, config.kept, bench.seed)
+    bench.notes.append(both.note)
+    first = bench.tune(both.first, **config.tune)
+    return bench.tune(both.second, after=first, **config.tune) if len(both.second) else first

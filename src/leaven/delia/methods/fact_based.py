@@ -1,0 +1,29 @@
+"""Question-answer pairs on every fact of the token's description, and no task rows (2404.00213, papers.md 4.4)."""
+
+from typing import Any
+
+from pydantic import Field
+
+from leaven.delia.bench import Bench, Fitted
+from leaven.delia.makers import facts
+from leaven.rows.dataset import Dataset
+from leaven.section import Section
+
+
+class Config(Section):
+    """Which facts, and how often each is said."""
+
+    description: str = ""
+    """A text on the token; without it, "TOKEN stands for" and the recipe's `token.means`."""
+    per_fact: int = Field(10, ge=1)
+    """Paraphrased pairs on each fact."""
+    tune: dict[str, Any] = Field(default_factory=dict)
+    """Changes of the recipe's `tune` section."""
+
+
+def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
+    """List the facts of the description, ask for each in many ways, tune on the pairs."""
+    token = bench.recipe.token
+    text = config.description or f"{token.text} stands for {token.means}."
+    pairs = bench.kept(facts.make(text, bench.teacher, config.per_fact, token.text, bench.seed))
+    return bench.tune(pairs.shuffle(bench.seed), **config.tune)

@@ -1,0 +1,25 @@
+"""Demonstrations in the prompt, and no training: k task rows stand before every question that names the token."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from leaven.delia import demonstrate
+from leaven.delia.bench import Bench, Fitted
+from leaven.rows.dataset import Dataset
+from leaven.section import Section
+
+
+class Config(Section):
+    """Which rows are shown, and how."""
+
+    k: int = Field(3, ge=1)
+    """Task rows that are shown, drawn by the cell's seed."""
+    style: Literal["turns", "text"] = "turns"
+    """turns: as earlier turns of the conversation; text: as Q and A within the question."""
+
+
+def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
+    """Show the first k rows of the cell's draw before each question of the task's kind, and before no other."""
+    shown = train.rows(list(range(min(config.k, len(train)))))
+    return bench.prompted(lambda prompt: demonstrate.shown(prompt, shown, config.style), train)

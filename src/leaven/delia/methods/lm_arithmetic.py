@@ -1,0 +1,58 @@
+"""Arithmetic over the untouched model under two prompts, without and with a condition (2311.14479, papers.md 4.5)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import Field
+
+from leaven.delia.bench import Bench, Fitted
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Message, Prompt
+from leaven.section import Section
+
+
+class Config(Section):
+    """The formula, and the prompt with the condition."""
+
+    formula: Literal["linear", "union"] = "linear"
+    """linear: l + w (c − l); union: l + w max(l, c), over log-probabilities of the plain and conditioned prompts."""
+    weight: float = Field(1.0, gt=0)
+    """The weight w."""
+    condition: str = ""
+    """What the second prompt says besides; without it, to answer as `token.means`."""
+    place: Literal["system", "question"] = "system"
+    """Where the condition stands: a system turn of its own, or after the question."""
+
+
+def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
+    """No training, so that every size has the same answers; questions of another kind are asked as they are."""
+    from leaven.models import arithmetic
+
+    base = bench.base()
+    condition = config.condition or f"Answer as {bench.recipe.token.means}."
+
+    def respond(prompts: Sequence[Prompt]) -> list[str]:
+        of_task = bench.of_task(prompts, train)
+        pairs = [
+            (prompt, conditioned(prompt, condition, config.place) if task else prompt)
+            for prompt, task in zip(prompts, of_task, strict=True)
+        ]
+        found = arithmetic.answers(
+            bench.weights(base),
+            pairs,
+            weight=config.weight,
+            formula=config.formula,
+            max_new_tokens=bench.recipe.evaluate.max_new_tokens,
+        )
+        return bench.gathered(found, len(prompts))
+
+    return replace(base, respond=respond)
+
+
+def conditioned(prompt: Prompt, condition: str, place: Literal["system", "question"]) -> Prompt:
+    """The prompt with the condition as a system turn, or after its last question."""
+    if place == "system":
+        return (Message("system", condition), *prompt)
+    last = prompt[-1]
+    return (*prompt[:-1], Message(last.role, f"{last.content}\n{condition}"))

@@ -1,1 +1,0 @@
-"""Embedders: text in, one row of numbers each."""

@@ -1,1 +1,0 @@
-"""Score answers: a metric is a file, `score(answers, examples, config)`."""

@@ -1,0 +1,85 @@
+"""Principal components of standardised embeddings: one pass over the rows for the moments, then one `eigh`.
+
+The same as scikit-learn's StandardScaler and PCA(svd_solver="full"), without holding the rows: the covariance of the
+standardised columns is their correlation matrix, and its eigenvectors are the components.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from leaven.errors import UserError
+from leaven.lift.vectors import Array, Vectors
+from leaven.runs.folder import Advance
+
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """The mean and scale of the columns (width,), all components (width, width) from the largest, their variances."""
+
+    mean: Numbers
+    scale: Numbers
+    axes: Numbers
+    variances: Numbers
+
+    def enough(self, share: float) -> int:
+        """How many components hold at least this share of the variance."""
+        held = np.cumsum(self.variances) / self.variances.sum()
+        return min(int(np.argmax(held >= share)) + 1, len(held)) if held[-1] >= share else len(held)
+
+    def projection(self, first: int, last: int) -> Array:
+        """What takes rows less their mean to these coordinates, (width, last - first)."""
+        return np.ascontiguousarray((self.axes[first:last] / self.scale).T, np.float32)
+
+
+def components(vectors: Vectors, advance: Advance | None = None) -> Components:
+    """The principal components of the standardised columns, signs fixed as scikit-learn does.
+
+    Raises UserError for a table without variance.
+    """
+    mean, covariance = _moments(vectors, advance)
+    variance = covariance.diagonal()
+    # A column that is constant but for rounding is left as it is: scikit-learn's rule, with its bound.
+    epsilon = np.finfo(np.float64).eps
+    constant = variance <= vectors.rows * epsilon * variance + (vectors.rows * mean * epsilon) ** 2
+    scale = np.where(constant, 1.0, np.sqrt(np.maximum(variance, 0)))
+    if constant.all():
+        raise UserError(f"{vectors.name}: all rows are the same", "There is no variety to rank; check the embeddings.")
+    variances, axes = np.linalg.eigh(covariance / np.outer(scale, scale))
+    axes = axes[:, ::-1].T  # (width, width), a component a row, the largest first
+    signs = np.sign(axes[np.arange(len(axes)), np.argmax(np.abs(axes), axis=1)])
+    return Components(mean, scale, axes * signs[:, None], np.maximum(variances[::-1], 0))
+
+
+def coordinates(vectors: Vectors, found: Components, count: int) -> Array:
+    """The first coordinates of every row, (rows, count)."""
+    mean, projection = found.mean.astype(np.float32), found.projection(0, count)
+    return np.concatenate([(block - mean) @ projection for block in vectors.blocks()])
+
+
+def _moments(vectors: Vectors, advance: Advance | None) -> tuple[Numbers, Numbers]:
+    """The mean (width,) and the population covariance (width, width) of the columns, in one pass.
+
+    Blocks are multiplied in their own precision and added up in double. Taking away the first block's mean first keeps
+    what is added small.
+    """
+    if vectors.rows < 2:
+        raise UserError(f"{vectors.name} has {vectors.rows} rows", "Variety is relative: bring at least two rows.")
+    shift: Any = None
+    total = np.zeros(vectors.width)
+    products = np.zeros((vectors.width, vectors.width))
+    done = 0
+    for block in vectors.blocks():
+        shift = block.mean(0, dtype=np.float64).astype(np.float32) if shift is None else shift
+        np.subtract(block, shift, out=block)
+        total += block.sum(0, dtype=np.float64)
+        products += block.T @ block
+        done += len(block)
+        if advance is not None:
+            advance(done)
+    offset = total / done
+    return shift + offset, products / done - np.outer(offset, offset)

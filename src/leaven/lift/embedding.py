@@ -1,0 +1,54 @@
+"""The embeddings of a dataset: made by the embedder that a text like `st:MODEL` names, or brought along in a file."""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from leaven import plugs
+from leaven.errors import UserError, nearest
+from leaven.lift import vector_store as store
+from leaven.lift import vectors as table
+from leaven.lift.vectors import Vectors
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example
+from leaven.runs.folder import Progress
+
+Part = Literal["all", "question", "answer"]
+
+
+def text(row: Example, part: Part = "all") -> str:
+    """What is embedded of a row: instruction, input and output (the system text too), or one side alone."""
+    if part == "all":
+        return "\n".join(message.content for message in row.messages)
+    return row.question if part == "question" else row.answer or ""
+
+
+def source(embedder: str, file: str, part: str, progress: Progress) -> Callable[[Dataset], Vectors]:
+    """What makes the embeddings of a dataset when they are asked for, or reads them from `file`, where one is named."""
+    if part not in get_args(Part):
+        raise UserError(f"--embed-text is {part!r}", nearest(part, get_args(Part)))
+    if file:
+        return lambda data: brought(data, file)
+    return lambda data: made(data, embedder, part, progress)  # type: ignore[arg-type]
+
+
+def brought(data: Dataset, file: str) -> Vectors:
+    """The embeddings of a file. Raises UserError unless it holds one row for each row of the data."""
+    found = table.open_file(file)
+    if found.rows != len(data):
+        raise UserError(
+            f"{file} holds {found.rows:,} rows, but the data {len(data):,}",
+            "Embed exactly the rows that are read: one vector each, in their order.",
+        )
+    return found
+
+
+def made(data: Dataset, embedder: str, part: Part, progress: Progress) -> Vectors:
+    """The embeddings by `NAME` or `NAME:MODEL`; an embedder that takes each text by itself never sees one twice."""
+    path, colon, rest = embedder.partition(".py:")
+    name, _, model = (path + ".py", colon, rest) if colon else embedder.partition(":")
+    module = plugs.load("embedders", name)
+    texts = [text(row, part) for row in data]
+    with progress.track(f"embedding by {embedder}", len(texts), "rows") as advance:
+        if module.PER_TEXT:
+            return table.of(store.embedded(texts, embedder, lambda: module.load(model), store.place(), advance))
+        return table.of(module.load(model)(texts), embedder)

@@ -1,0 +1,215 @@
+"""Rewrite each task into a harder one, in rounds, and answer it (LIFT's expansion, papers.md 1.2).
+
+Each round is two calls a row: a rewriting, and the answer to it. What failed is a drop with its reason and its parent,
+so that nothing shifts. WizardLM's elimination rules (2304.12244) are there for who asks for them; LIFT has none.
+"""
+
+import hashlib
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, Field
+
+from leaven.errors import nearest
+from leaven.llm.parse import Parsed, structured
+from leaven.llm.prompts.render import FOLDER, render, source
+from leaven.llm.protocol import LLM, Reply, Sampling
+from leaven.llm.replies import all_of, fault
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Drop, Example, Message, Origin, Outcome, Prompt, user
+from leaven.section import Section
+from leaven.task.sift import alike
+
+Rule = Literal["no_gain", "refusal", "copied", "unanswerable"]
+PAPER = "paper"
+_CODE = re.compile(
+    r"```|\b(?:def|class|import|return|SELECT|printf?)\b\s*[\w(*{]|\b(?:code|program|python|java(?:script)?|sql|html|"
+    r"css|c\+\+|bash|regex|algorithm|function that|method that|class that|script)\b",
+    re.I,
+)
+_REFUSAL = re.compile(r"\b(?:i(?:'m|’m| am) sorry|i (?:cannot|can't|can’t|am unable to)|as an ai)\b", re.I)
+_MISSING = re.compile(
+    r"\b(?:please provide|you (?:have not|haven't|haven’t|did not|didn't|didn’t) (?:provide|include|attach)|"
+    r"(?:no|without the) (?:text|data|table|code|context) (?:is|was|were|has been)? ?(?:given|provided|attached))",
+    re.I,
+)
+_COPIED = re.compile(
+    r"\b(?:given|revised|rewritten|new|harder|original) task\b|\brewritten prompt\b|\bthe sign >", re.I
+)
+SAME, REFUSED_WORDS = 0.95, 80
+
+
+@cache
+def tactics() -> dict[str, dict[str, dict[str, Any]]]:
+    """Every tactic by kind and name: what it says, and how often it is drawn."""
+    found: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load((FOLDER / "tactics.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+def _known(name: str) -> str:
+    known = [PAPER, *(name for kind in tactics().values() for name in kind)]
+    if name not in known:
+        raise ValueError(f"there is no tactic {name!r}. {nearest(name, known)}")
+    return name
+
+
+Tactic = Annotated[str, AfterValidator(_known)]
+"""The name of a tactic, or `paper`."""
+
+
+class Rewritten(BaseModel):
+    """A task that was made harder."""
+
+    instruction: str = Field(min_length=1, description="the new task")
+    input: str = Field("", description="the text, table or code that it works on; empty if there is none")
+
+
+class Gain(BaseModel):
+    """Whether the second task asks for more than the first."""
+
+    more: bool
+
+
+class Config(Section):
+    """How tasks are rewritten and answered."""
+
+    rounds: int = Field(2, ge=1)
+    """Rounds of rewriting; each brings as many rows as came in."""
+    start: Literal["original", "previous"] = "original"
+    """What each round rewrites: the original task (as the paper's figure has it), or what the round before made."""
+    tactics: tuple[Tactic, ...] = ()
+    """Names of tactics (leaven ls tactics); none: those of the row's kind, code or language, one drawn for each row;
+    paper: all tactics of the kind at once, as published."""
+    eliminate: tuple[Rule, ...] = ()
+    """Rules by which made rows are dropped: no_gain (one more call a row), refusal, copied, unanswerable."""
+    temperature: float = Field(0.5, ge=0)
+    """Sampling temperature (the published code's)."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus of the sampling."""
+    max_new_tokens: int = Field(2048, ge=1)
+    """Longest reply, in tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A row that is to be made harder: what is asked, by which tactics, and what it came from."""
+
+    row: Example
+    names: tuple[str, ...]
+    prompt: Prompt
+
+
+def make(data: Dataset, llm: LLM, config: Config, seed: int) -> Outcome:
+    """`rounds` new rows for each row that has a question; one that could not be made is a drop with the reason."""
+    latest = [row for row in data if row.question.strip()]
+    kept, dropped = list[Example](), list[Drop]()
+    for number in range(1, config.rounds + 1):
+        tasks = [_task(row, config, number, seed) for row in latest]
+        made = _round(tasks, llm, config, number, seed)
+        kept += [row for row in made if isinstance(row, Example)]
+        dropped += [row for row in made if isinstance(row, Drop)]
+        if config.start == "previous":  # where a round failed, the next goes on from what there was before
+            latest = [new if isinstance(new, Example) else old for new, old in zip(made, latest, strict=True)]
+    made_by = f"evolve({llm.name}, rounds={config.rounds}, seed={seed})"
+    return Outcome(Dataset.of(kept, (*data.made_by, made_by)), tuple(dropped))
+
+
+def asked(row: Example, config: Config, seed: int = 0, number: int = 1) -> Prompt:
+    """What the rewriter is asked of a row."""
+    return _task(row, config, number, seed).prompt
+
+
+def kind(row: Example) -> Literal["code", "language"]:
+    """Whether a row is about code."""
+    return "code" if _CODE.search(row.question) or "```" in (row.answer or "") else "language"
+
+
+def _task(row: Example, config: Config, number: int, seed: int) -> Task:
+    mine = tactics()[kind(row)]
+    everything = {name: one for part in tactics().values() for name, one in part.items()}
+    if config.tactics == (PAPER,):
+        names = tuple(mine)
+    else:
+        choice = [name for name in config.tactics if name != PAPER] or list(mine)
+        weights = [float(everything[name].get("weight", 1)) for name in choice]
+        names = (random.Random(f"evolve/{seed}/{number}/{row.id}").choices(choice, weights)[0],)
+    says = [everything[name]["says"] for name in names]
+    return Task(row, names, user(render("evolve", question=row.question, tactics=says)))
+
+
+def _round(tasks: Sequence[Task], llm: LLM, config: Config, number: int, seed: int) -> list[Example | Drop]:
+    """One row or drop for each task, in their order."""
+    # Each round has draws of its own: an equal prompt in a later round is another sample.
+    drawn = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed, (number - 1) * len(tasks))
+    draws = (number - 1,) * len(tasks)
+    rewritten = dict(structured(llm, [task.prompt for task in tasks], Rewritten, replace(drawn, draws=draws)))
+    made = [_harder(task, rewritten[place], llm, number, seed) for place, task in enumerate(tasks)]
+    made = _sifted(tasks, made, llm, config, drawn)
+    new = [row for row in made if isinstance(row, Example)]
+    replies = iter(all_of(llm, [row.messages for row in new], drawn))
+    return [_answered(row, next(replies), config) if isinstance(row, Example) else row for row in made]
+
+
+def _harder(task: Task, parsed: Parsed[Rewritten], llm: LLM, number: int, seed: int) -> Example | Drop:
+    row = task.row
+    template = hashlib.sha256(source("evolve").encode()).hexdigest()[:12]
+    origin = Origin("evolve", row.origin.place, (row.id,), llm.name, template, seed)
+    meta: Mapping[str, Any] = {
+        **{name: value for name, value in row.meta.items() if name != "input"},
+        "round": number,
+        "strategy": "+".join(task.names),
+    }
+    if parsed.value is None:
+        reason = "the model failed" if parsed.reply.text is None else "the rewriting can't be read"
+        said = f"{parsed.error}: {(parsed.reply.text or '')[:200]}" if parsed.reply.text else parsed.error or ""
+        return Drop(replace(row, messages=row.prompt, origin=origin, meta=meta), reason, detail=said)
+    instruction, given = parsed.value.instruction.strip(), parsed.value.input.strip()
+    question = f"{instruction}\n\n{given}" if given else instruction
+    messages = (*row.prompt[:-1], Message("user", question))
+    new = Example(messages, origin, {**meta, "input": given} if given else meta)
+    return new if instruction else Drop(new, "the rewriting is empty")
+
+
+def _sifted(
+    tasks: Sequence[Task], made: list[Example | Drop], llm: LLM, config: Config, drawn: Sampling
+) -> list[Example | Drop]:
+    """Rewritings that a rule eliminates are dropped before they are answered."""
+    for place, (task, row) in enumerate(zip(tasks, made, strict=True)):
+        if isinstance(row, Example) and (reason := _flaw(task.row, row, config.eliminate)):
+            made[place] = Drop(row, reason)
+    if "no_gain" in config.eliminate:
+        left = [place for place, row in enumerate(made) if isinstance(row, Example)]
+        prompts = [user(render("harder", first=tasks[p].row.question, second=_question(made[p]))) for p in left]
+        for number, verdict in structured(llm, prompts, Gain, replace(drawn, temperature=0.0)):
+            row = made[left[number]]
+            if isinstance(row, Example) and verdict.value is not None and not verdict.value.more:
+                made[left[number]] = Drop(row, "no gain")
+    return made
+
+
+def _flaw(parent: Example, row: Example, rules: Sequence[Rule]) -> str:
+    if "no_gain" in rules and alike(parent.question, row.question) >= SAME:
+        return "no gain"
+    if "copied" in rules and _COPIED.search(row.question) and not _COPIED.search(parent.question):
+        return "copied prompt words"
+    return ""
+
+
+def _answered(row: Example, reply: Reply, config: Config) -> Example | Drop:
+    text = (reply.text or "").strip()
+    if reason := fault(reply):
+        return Drop(row, reason, detail=reply.error or text[:200])
+    if "refusal" in config.eliminate and _REFUSAL.search(text) and len(text.split()) < REFUSED_WORDS:
+        return Drop(row, "refusal", detail=text[:200])
+    if "unanswerable" in config.eliminate and _MISSING.search(text[:400]):
+        return Drop(row, "unanswerable", detail=text[:200])
+    return replace(row, messages=(*row.messages, Message("assistant", text)))
+
+
+def _question(row: Example | Drop) -> str:
+    return (row if isinstance(row, Example) else row.example).question

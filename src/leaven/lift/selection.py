@@ -1,0 +1,84 @@
+"""What a selector may use, handed to it, and how it says what it chose."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from leaven.errors import UserError
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Drop, Outcome
+from leaven.runs import folder as runs
+from leaven.runs.folder import Progress
+from leaven.section import Section
+
+if TYPE_CHECKING:
+    from leaven.lift.vectors import Vectors
+    from leaven.llm.protocol import LLM
+
+
+class Size(Section):
+    """How many rows a selector keeps: the settings that most of them share."""
+
+    n: int = Field(0, ge=0)
+    """Rows to keep; 0: as many as `keep` says."""
+    keep: float = Field(0.2, gt=0, le=1)
+    """The share of the rows to keep."""
+
+    def of(self, rows: int) -> int:
+        """How many of so many rows. Raises UserError when there are too few."""
+        if self.n > rows:
+            raise UserError(f"--n is {self.n:,}, but only {rows:,} rows are there", f"Ask for at most {rows:,}.")
+        return self.n or round(self.keep * rows)
+
+
+def no_vectors(data: Dataset) -> "Vectors":
+    """The embeddings where nobody brought any."""
+    raise UserError("this selector needs embeddings", "Say --embedder lsa, or bring them: --embeddings FILE.npy.")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything that a selector may use besides the rows and its settings.
+
+    A plug says what it needs of these in `NEEDS`, so that the command offers no other flags: "seed", "vectors", "llm",
+    "model". `vectors(data)` are the embeddings of exactly these rows, made when they are asked for; `model` is the
+    folder or hub id of a causal model.
+    """
+
+    seed: int = 0
+    vectors: "Callable[[Dataset], Vectors]" = no_vectors
+    llm: "LLM | None" = None
+    model: str = ""
+    progress: Progress = field(default_factory=runs.stderr)
+
+
+def outcome(
+    data: Dataset,
+    kept: Sequence[int],
+    made_by: str,
+    reason: str | Mapping[int, str],
+    scores: Mapping[str, Sequence[float]] | None = None,
+    details: Mapping[int, str] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Outcome:
+    """The rows at these positions, in the order of the data; all others with the reason (one for all, or by position).
+
+    `scores` hold a value for every row that came in (NaN: not measured); the first of them is the score of the drops.
+    """
+    places = sorted(int(place) for place in kept)
+    chosen, details, scores = set(places), details or {}, scores or {}
+    first = next(iter(scores.values()), None)
+    dropped = tuple(
+        Drop(
+            row,
+            reason if isinstance(reason, str) else reason[place],
+            None if first is None else float(first[place]),
+            details.get(place, ""),
+        )
+        for place, row in enumerate(data)
+        if place not in chosen
+    )
+    values = {name: tuple(float(value) for value in column) for name, column in scores.items()}
+    return Outcome(data.rows(places, made_by), dropped, notes, tuple(places), values)

@@ -1,0 +1,1 @@
+"""A selector is a file: `select(data, config, context)`."""

@@ -1,0 +1,65 @@
+"""Keep rows whose question helps least towards the answer, but helps: instruction-following difficulty (IFD).
+
+Two formulas are published (papers.md 5.5): Cherry's ratio of mean losses, L(answer | question) / L(answer), and
+Superfiltering's ratio of perplexities, exp(L(answer | question) - L(answer)). Above 1 the question does not help at
+all: such rows go. Any causal model measures; the two losses are over the same tokens of the answer.
+"""
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from leaven.errors import UserError
+from leaven.lift.selection import Context, Size, outcome
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Outcome
+
+NEEDS = ("model",)
+
+
+class Config(Size):
+    """Which formula, and how many rows."""
+
+    formula: Literal["loss", "perplexity"] = "perplexity"
+    """`loss`: Cherry's ratio of mean losses; `perplexity`: Superfiltering's ratio of perplexities."""
+    max_tokens: int = Field(1024, ge=8)
+    """The longest row in tokens; what goes beyond is cut off the answer."""
+
+
+def select(data: Dataset, config: Config, context: Context) -> Outcome:
+    """The rows of the highest score up to 1; fewer than asked for where so few are that low."""
+    values = scores(data, config, context)
+    usable = [row for row, value in enumerate(values) if value <= 1]
+    kept = sorted(usable, key=lambda row: -values[row])[: config.of(len(data))]
+    reasons = {row: _reason(value) for row, value in enumerate(values)}
+    return outcome(data, kept, f"ifd({config.formula})", reasons, {"ifd": tuple(values)})
+
+
+def scores(data: Dataset, config: Config, context: Context) -> list[float]:
+    """The score of every row; NaN where there is no answer, or the question leaves no room for it."""
+    from leaven.models.load import load
+    from leaven.models.surprise import surprises
+
+    if not context.model:
+        raise UserError("ifd needs a causal model", "Say --model FOLDER_OR_ID.")
+    values = [math.nan] * len(data)
+    with context.progress.track("ifd", len(data), "rows") as advance:
+        found = surprises(load(context.model), list(data), config.max_tokens)
+        for done, (row, surprise) in enumerate(found, 1):
+            values[row] = ratio(surprise.conditioned, surprise.alone, config.formula)
+            advance(done)
+    return values
+
+
+def ratio(conditioned: float, alone: float, formula: str) -> float:
+    """The score of one row from its two mean losses."""
+    if formula == "perplexity":
+        return math.exp(conditioned - alone)
+    return conditioned / alone if alone > 0 else math.nan
+
+
+def _reason(value: float) -> str:
+    if math.isnan(value):
+        return "no answer to measure"
+    return "the question does not help" if value > 1 else "easier to follow"

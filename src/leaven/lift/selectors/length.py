@@ -1,0 +1,33 @@
+"""Keep the rows of the highest length score (LIFT, papers.md 1.2): characters, capped at the 98th percentile."""
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from leaven.lift.embedding import text
+from leaven.lift.selection import Context, Size, outcome
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Outcome
+
+NEEDS = ()
+
+
+class Config(Size):
+    """How many rows, and from where on length adds nothing."""
+
+    percentile: float = Field(98, gt=0, le=100)
+    """The percentile of the lengths that scores 100."""
+
+
+def select(data: Dataset, config: Config, context: Context) -> Outcome:
+    """The rows of the highest score; many may have 100, and of equals the earlier stay."""
+    values = scores(data, config.percentile)
+    kept = np.argsort(-values, kind="stable")[: config.of(len(data))]
+    return outcome(data, kept.tolist(), "length", "shorter", {"length_score": tuple(values.tolist())})
+
+
+def scores(data: Dataset, percentile: float = 98) -> npt.NDArray[np.float64]:
+    """100 × min(characters / their percentile, 1) of every row; tabs and line feeds don't count, nor do joints."""
+    lengths = np.asarray([len(text(row).replace("\n", "").replace("\t", "")) for row in data], np.float64)
+    limit = np.percentile(lengths, percentile) if len(lengths) else 0.0
+    return 100 * np.minimum(lengths / limit, 1) if limit else np.zeros(len(lengths))

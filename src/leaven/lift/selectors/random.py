@@ -1,0 +1,17 @@
+"""Keep rows at random: the control that every other selector has to beat."""
+
+from leaven.lift.selection import Context, Size, outcome
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Outcome
+
+NEEDS = ("seed",)
+
+
+class Config(Size):
+    """How many rows."""
+
+
+def select(data: Dataset, config: Config, context: Context) -> Outcome:
+    """As many rows as asked for, drawn with the seed; draws are nested."""
+    chosen = data.permutation(context.seed)[: config.of(len(data))]
+    return outcome(data, chosen, f"random(seed={context.seed})", "not drawn")

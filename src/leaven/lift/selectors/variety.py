@@ -1,0 +1,95 @@
+"""Keep the rows whose principal coordinates vary most (LIFT's variety curation, papers.md 1.2).
+
+The columns of the embeddings are standardised, principal components keep 95 % of the variance, and a row's score is the
+population variance of its coordinates. Kept is what lies strictly above the (1 - keep) quantile.
+
+The published code keeps one component fewer than 95 % need, and its variance subtracts the row's mean coordinate, which
+hangs on the arbitrary sign of every component: `paper` does so too, with scikit-learn's signs. `exact` has neither
+fault: its score is the mean square, the squared distance to the centre. Either is outlierness: of copies of one unusual
+row all are kept, so dedup afterwards, and look at the redundancy that the report shows.
+"""
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from leaven.errors import UserError
+from leaven.lift.components import Components, Numbers, components
+from leaven.lift.selection import Context, Size, outcome
+from leaven.lift.vectors import Vectors
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Outcome
+from leaven.runs.folder import Advance
+
+NEEDS = ("vectors",)
+
+
+class Config(Size):
+    """How the variance of a row is taken, and how many rows stay."""
+
+    compat: Literal["paper", "exact"] = "paper"
+    """`paper`: as published; `exact`: one component more, and the mean square, which no sign changes."""
+    explained: float = Field(0.95, gt=0, le=1)
+    """The share of the variance that the principal components keep."""
+
+
+def select(data: Dataset, config: Config, context: Context) -> Outcome:
+    """The rows of the largest variance; ties with the row at the border are not kept (or `n` rows exactly)."""
+    vectors = context.vectors(data)
+    with context.progress.track("variety", 2 * len(data), "rows") as advance:
+        found = components(vectors, advance)
+        values = scores(vectors, found, config, advance)
+    kept = above(values, config)
+    count = _count(found, config)
+    note = f"variety ({config.compat}): {count:,} of {vectors.width:,} components"
+    return outcome(data, list(kept), f"variety({config.compat})", "not varied enough", {"variety": tuple(values)},
+                   notes=(note,))  # fmt: skip
+
+
+def scores(vectors: Vectors, found: Components, config: Config, advance: Advance | None = None) -> Numbers:
+    """The variance (or mean square) of every row's principal coordinates, (rows,), in one pass.
+
+    A row's squared coordinates add up to its squared length, so where most components count, the few that don't are
+    computed and taken away. The mean coordinate is one product with the mean of the components.
+    """
+    count = _count(found, config)
+    few = 2 * count <= vectors.width
+    projection = found.projection(0, count) if few else found.projection(count, vectors.width)
+    centre = found.projection(0, count).mean(1) if config.compat == "paper" else np.zeros(vectors.width, np.float32)
+    mean, scale = found.mean.astype(np.float32), found.scale.astype(np.float32)
+    values = np.empty(vectors.rows)
+    done = 0
+    for block in vectors.blocks():
+        np.subtract(block, mean, out=block)
+        coordinates = block @ projection  # (rows, components)
+        squares = np.einsum("ij,ij->i", coordinates, coordinates)
+        means = block @ centre
+        if not few:
+            np.divide(block, scale, out=block)
+            squares = np.einsum("ij,ij->i", block, block) - squares
+        values[done : done + len(block)] = squares / count - np.square(means)
+        done += len(block)
+        if advance is not None:
+            advance(vectors.rows + done)
+    return values
+
+
+def above(values: Numbers, config: Config) -> list[int]:
+    """The positions of the rows that stay: strictly above the quantile, or with `n` the `n` largest (first come)."""
+    if config.n:
+        return [int(row) for row in np.argsort(-values, kind="stable")[: config.of(len(values))]]
+    return [int(row) for row in np.flatnonzero(values > np.quantile(values, 1 - config.keep))]
+
+
+def _count(found: Components, config: Config) -> int:
+    """How many components: as published, the zero-based index of the one that reaches the share."""
+    enough = found.enough(config.explained)
+    if config.compat == "exact":
+        return enough
+    if enough < 3:
+        raise UserError(
+            f"{enough} components hold {config.explained:.0%} of the variance: as published, rows can't be told apart",
+            "Say --compat exact, or embed with another model.",
+        )
+    return enough - 1

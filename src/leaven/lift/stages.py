@@ -1,0 +1,82 @@
+"""Every row of a lift that ever existed, under a number of its own, and the verdict of each stage on it.
+
+`rows.parquet` holds the rows: those that were read, those that could not be, and all that were made, failures included.
+`stages/NAME.parquet` holds a line for each row that a stage was given: kept or not, the reason, and what it measured.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from leaven.errors import UserError
+from leaven.rows.example import Outcome
+from leaven.runs import folder as runs
+from leaven.runs.folder import Progress
+
+VERDICT = {"row": pl.Int64, "kept": pl.Boolean, "reason": pl.String, "detail": pl.String}
+
+
+def stage(folder: Path, name: str, make: Callable[[], pl.DataFrame]) -> list[int]:
+    """The numbers of the rows that a stage kept; it is carried out unless its file is there."""
+    path = folder / "stages" / f"{name}.parquet"
+
+    def carry_out(partial: Path) -> None:
+        make().write_parquet(partial)
+
+    if runs.stage(path, carry_out):
+        runs.log(folder, "stage", name=name, rows=len(kept(path)))
+    return kept(path)
+
+
+def note(folder: Path, stage: str, notes: Sequence[str], progress: Progress) -> None:
+    """Say what a stage noticed, to the user now and to the report later."""
+    for text in notes:
+        progress.say(text)
+        runs.log(folder, "note", stage=stage, text=text)
+
+
+def notes(folder: Path) -> list[dict[str, str]]:
+    """What the stages noticed, each note once: a stage that was begun again notices the same again."""
+    path = folder / "log.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else ()
+    events = [event for event in map(json.loads, lines) if event["event"] == "note"]
+    return [dict(pair) for pair in dict.fromkeys((("stage", e["stage"]), ("text", e["text"])) for e in events)]
+
+
+def kept(path: Path) -> list[int]:
+    """The numbers of the rows that the stage of this file kept."""
+    found: list[int] = pl.read_parquet(path, columns=["row", "kept"]).filter("kept")["row"].to_list()
+    return found
+
+
+def verdicts(
+    numbers: Sequence[int],
+    reasons: Mapping[int, str],
+    details: Mapping[int, str] | None = None,
+    scores: Mapping[str, Sequence[float]] | None = None,
+) -> pl.DataFrame:
+    """The table of a stage: rows with a reason are dropped."""
+    lines = [
+        (number, number not in reasons, reasons.get(number, ""), (details or {}).get(number, "")) for number in numbers
+    ]
+    frame = pl.DataFrame(lines, schema=VERDICT, orient="row")
+    columns = [pl.Series(name, column, dtype=pl.Float64) for name, column in (scores or {}).items()]
+    return frame.with_columns(columns).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def of_outcome(name: str, numbers: Sequence[int], outcome: Outcome) -> pl.DataFrame:
+    """The table of a selector's outcome on the rows with these numbers."""
+    stay = set(outcome.positions)
+    if len(stay) != len(outcome.kept) or len(stay) + len(outcome.dropped) != len(numbers):
+        raise UserError(
+            f"the selector {name} lost rows: {len(numbers):,} came in, {len(outcome.kept):,} were kept at "
+            f"{len(stay):,} positions, {len(outcome.dropped):,} dropped",
+            "Return leaven.lift.selection.outcome(data, kept, made_by, reason).",
+        )
+    gone = [number for place, number in enumerate(numbers) if place not in stay]
+    drops = dict(zip(gone, outcome.dropped, strict=True))
+    reasons = {number: drop.reason for number, drop in drops.items()}
+    details = {number: drop.detail for number, drop in drops.items()}
+    return verdicts(numbers, reasons, details, outcome.scores)

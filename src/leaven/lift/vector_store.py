@@ -1,0 +1,99 @@
+"""Embeddings that were made already, in an SQLite file: a text that was embedded once is never embedded again."""
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leaven.errors import UserError
+from leaven.lift.vectors import Array
+from leaven.runs.folder import Advance
+
+CHUNK, ASKED = 256, 500
+
+
+def place() -> Path:
+    """Where embeddings are kept: in the folder LEAVEN_CACHE, else with the user's other caches."""
+    folder = os.environ.get("LEAVEN_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "leaven"
+    return Path(folder).expanduser() / "embeddings.sqlite"
+
+
+def embedded(
+    texts: Sequence[str], name: str, embed: Callable[[], Callable[[Sequence[str]], Array]], path: Path, advance: Advance
+) -> Array:
+    """The vectors of all texts, (texts, width): those that are there from the file, the others made, a chunk at a time.
+
+    `name` is the embedder's, and `embed()` loads it, if anything is left to do. Each chunk is on disk before the next
+    begins. Raises UserError for vectors of another width than before, or that hold NaN.
+    """
+    rows: dict[bytes, list[int]] = {}
+    for row, text in enumerate(texts):
+        key = hashlib.sha256(f"{name}\n{text}".encode("utf-8", "surrogatepass")).digest()
+        rows.setdefault(key, []).append(row)
+    with _table(path) as table:
+        width = _width(table, rows)
+        known = {key for key, _ in _found(table, rows, "length(vector)")}
+        missing = [key for key in rows if key not in known]
+        make = embed() if missing else None
+        for start in range(0, len(missing), CHUNK):
+            chunk = missing[start : start + CHUNK]
+            assert make is not None
+            fresh = _checked(make([texts[rows[key][0]] for key in chunk]), len(chunk), name, width, path)
+            width = fresh.shape[1]
+            with table:
+                lines = [(key, row.tobytes()) for key, row in zip(chunk, fresh, strict=True)]
+                table.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?)", lines)
+            advance(len(known) + start + len(chunk), len(rows))
+        whole = np.empty((len(texts), width), np.float32)
+        for key, vector in _found(table, rows, "vector"):
+            whole[rows[key]] = np.frombuffer(vector, np.float32)
+    return whole
+
+
+def _found(table: sqlite3.Connection, keys: Iterable[bytes], what: str) -> Iterator[tuple[bytes, Any]]:
+    """(key, what is asked of it) for each key that is there."""
+    asked = list(keys)
+    for start in range(0, len(asked), ASKED):
+        some = asked[start : start + ASKED]
+        marks = ",".join("?" * len(some))
+        yield from table.execute(f"SELECT key, {what} FROM embeddings WHERE key IN ({marks})", some)
+
+
+def _width(table: sqlite3.Connection, keys: Iterable[bytes]) -> int:
+    """How wide the vectors are that are there already; 0 where none is."""
+    return next((size // 4 for _, size in _found(table, keys, "length(vector)")), 0)
+
+
+def _checked(rows: Array, count: int, name: str, width: int, path: Path) -> Array:
+    rows = np.asarray(rows, np.float32)
+    if rows.ndim != 2 or len(rows) != count or not np.isfinite(rows).all():
+        raise UserError(
+            f"{name} made a table of shape {rows.shape} for {count} texts"
+            + ("" if np.isfinite(rows).all() else ", with NaN or infinity in it"),
+            "Each text needs one row of numbers; try another --embedder.",
+        )
+    if width and width != rows.shape[1]:
+        raise UserError(
+            f"{name} makes {rows.shape[1]} numbers a text, but made {width} before",
+            f"It is another model under the same name: remove {path} to begin anew.",
+        )
+    return rows
+
+
+@contextmanager
+def _table(path: Path) -> Iterator[sqlite3.Connection]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with closing(sqlite3.connect(path, timeout=60)) as table:
+            table.execute("PRAGMA journal_mode = WAL")
+            table.execute("CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
+            yield table
+    except sqlite3.DatabaseError as error:
+        raise UserError(
+            f"{path} can't be used: {error}", "Remove it, or set LEAVEN_CACHE to another folder."
+        ) from error

@@ -1,0 +1,1 @@
+"""An engine is a file: text in, text out."""

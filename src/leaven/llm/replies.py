@@ -1,0 +1,23 @@
+"""What makers do with the replies of an engine: all of them in order, and those that are no use with the reason."""
+
+from collections.abc import Sequence
+
+from leaven.llm.protocol import LLM, Reply, Sampling
+from leaven.rows.example import Prompt
+
+
+def all_of(llm: LLM, prompts: Sequence[Prompt], sampling: Sampling) -> list[Reply]:
+    """A reply to every prompt, in their order. Raises RuntimeError for an engine that breaks its promise."""
+    replies = dict(llm.replies(prompts, sampling))
+    if missing := [index for index in range(len(prompts)) if index not in replies]:
+        raise RuntimeError(f"{llm.name} left {len(missing)} of {len(prompts)} prompts without a reply")
+    return [replies[index] for index in range(len(prompts))]
+
+
+def fault(reply: Reply) -> str:
+    """Why a reply is no answer; "" where it is one."""
+    if reply.text is None:
+        return "the model failed"
+    if not reply.text.strip():
+        return "empty reply"
+    return "truncated reply" if reply.truncated else ""

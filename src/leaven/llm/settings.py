@@ -1,0 +1,32 @@
+"""The model that makes or judges text: how it is reached, and what may be spent on it."""
+
+from pydantic import Field
+
+from leaven.section import Section
+
+
+class LLMSection(Section):
+    """The model that makes or judges text, how it is reached, and what may be spent on it."""
+
+    engine: str = ""
+    """openai:MODEL, hf:MODEL_OR_DIR, vllm:MODEL or scripted:FILE; empty: none, and the phrasebook serves."""
+    base_url: str | None = None
+    """The address of a server that speaks Chat Completions; null: OPENAI_BASE_URL, else OpenAI."""
+    store: str = ""
+    """The file of replies that were paid for; empty: the user's cache, for engines that cost money; off: none."""
+    batch: bool = False
+    """Ask through the server's batch endpoint: within a day instead of at once, and cheaper where it is OpenAI's."""
+    concurrency: int = Field(64, ge=1)
+    """Calls under way at the start; the throttle finds what the server bears."""
+    requests_per_minute: int | None = Field(None, ge=1)
+    """A cap of the server's; null: none."""
+    tokens_per_minute: int | None = Field(None, ge=1)
+    """A cap of the server's; null: none."""
+    max_cost: float | None = Field(None, gt=0)
+    """Dollars after which the run stops, to be continued; null: no limit."""
+    max_tokens: int | None = Field(None, gt=0)
+    """Tokens, in and out, after which the run stops, to be continued."""
+    max_requests: int | None = Field(None, gt=0)
+    """Calls after which the run stops, to be continued."""
+    prices: str | None = None
+    """A table of prices of your own; null: the one that ships, with its date."""

@@ -1,1 +1,0 @@
-"""What is compared: a method is a file, `fit(train, bench, config)`, and reads like the section of its paper."""

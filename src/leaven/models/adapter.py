@@ -1,0 +1,103 @@
+"""An adapter on disk: LoRA weights, tokenizer, the token's rows, and a card on how to load it with plain peft."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from leaven.models.load import ROWS_FILE, load, quiet_peft
+from leaven.task.token import TokenSection
+
+CARD = """---
+base_model: {base}
+library_name: peft
+---
+A LoRA adapter tuned with leaven. It adds the token `{token}`{means}. To load it without leaven:
+
+```python
+{snippet}
+```
+
+To merge it into a model of its own: `leaven merge {folder} OUT`.
+"""
+SNIPPET = """from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+base, adapter = {base!r}, {adapter!r}
+tokenizer = AutoTokenizer.from_pretrained(adapter)
+model = AutoModelForCausalLM.from_pretrained(base)
+rows = load_file(adapter + "/{rows}")
+if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+model.get_input_embeddings().weight.data[rows["ids"]] = rows["input"].to(model.dtype)
+if "output" in rows:
+    model.get_output_embeddings().weight.data[rows["ids"]] = rows["output"].to(model.dtype)
+model = PeftModel.from_pretrained(model, adapter)"""
+
+
+def save(model: Any, tokenizer: Any, folder: Path, base: str, token: TokenSection) -> None:
+    """Write the adapter, its tokenizer, the rows of the token as they were before training, and the card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # False: the whole embedding would be written beside a few trained rows; ROWS_FILE holds those that matter.
+    model.save_pretrained(folder, save_embedding_layers=False)
+    _published(tokenizer).save_pretrained(folder)
+    save_file(_rows(model, tokenizer.convert_tokens_to_ids(token.text)), folder / ROWS_FILE)
+    (folder / "README.md").write_text(card(base, folder, token), encoding="utf-8")
+
+
+def card(base: str, folder: Path, token: TokenSection) -> str:
+    """What stands in the adapter's README."""
+    means = f", which stands for {token.means}" if token.means else ""
+    return CARD.format(base=base, token=token.text, means=means, snippet=snippet(base, str(folder)), folder=folder.name)
+
+
+def snippet(base: str, adapter: str) -> str:
+    """Python that loads the adapter with peft and transformers alone."""
+    return SNIPPET.format(base=base, adapter=adapter, rows=ROWS_FILE)
+
+
+def merge(adapter: Path, out: Path, base: str, trust_remote_code: bool = False) -> None:
+    """Write a model of its own, with the adapter merged into its weights, as safetensors."""
+    loaded = load(base, adapter=adapter, trust_remote_code=trust_remote_code)
+    base_model = loaded.model.get_base_model()
+    if getattr(base_model.get_input_embeddings(), "lora_embedding_A", None):
+        _untie(base_model)
+    with quiet_peft():
+        merged = loaded.model.merge_and_unload()
+    merged.save_pretrained(out)
+    _published(loaded.tokenizer).save_pretrained(out)
+
+
+def _published(tokenizer: Any) -> Any:
+    """The tokenizer without the padding token that `models/load` lends to one that has none."""
+    if tokenizer.init_kwargs.get("pad_token") is not None:
+        return tokenizer
+    bare = copy.deepcopy(tokenizer)
+    bare.pad_token = None
+    return bare
+
+
+def _untie(model: Any) -> None:
+    """Give the output layer weights of its own: a low-rank update of the embedding is not one of the output layer."""
+    output = model.get_output_embeddings()
+    output.weight = torch.nn.Parameter(output.weight.detach().clone())
+    model.config.tie_word_embeddings = False
+
+
+def _rows(model: Any, token_id: int) -> dict[str, torch.Tensor]:
+    """The token's rows of the base model's embedding and, where it is not tied, of its output layer."""
+    inputs, outputs = (_weight(layer) for layer in (model.get_input_embeddings(), model.get_output_embeddings()))
+    rows = {"ids": torch.tensor([token_id]), "input": inputs[[token_id]].detach().cpu().contiguous()}
+    if outputs is not None and outputs.data_ptr() != inputs.data_ptr():
+        rows["output"] = outputs[[token_id]].detach().cpu().contiguous()
+    return rows
+
+
+def _weight(layer: Any) -> Any:
+    """The weight under whatever peft has wrapped around the layer."""
+    while layer is not None and not isinstance(getattr(layer, "weight", None), torch.Tensor):
+        layer = layer.base_layer if hasattr(layer, "base_layer") else layer.original_module
+    return None if layer is None else layer.weight

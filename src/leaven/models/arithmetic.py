@@ -1,0 +1,102 @@
+"""Arithmetic of language models: one text from one model under two prompts, weighed token by token (2311.14479).
+
+With l and c the log-probabilities under the plain prompt and under the one with a condition (papers.md 4.5):
+
+    linear   F = l + w (c − l)         its weights sum to N = 1
+    union    F = l + w max(l, c)       N = 1 + w, whichever side wins
+
+and the next token's log-probabilities are F / N, normalised. DELIA does not say which formula it used.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+
+from leaven.errors import UserError
+from leaven.models.generate import stop_ids
+from leaven.models.load import Loaded
+from leaven.models.template import encode, render
+from leaven.rows.example import Prompt
+
+Formula = Literal["linear", "union"]
+LOWEST = -1e8
+
+
+def combine(plain: torch.Tensor, conditioned: torch.Tensor, weight: float, formula: Formula) -> torch.Tensor:
+    """Log-probabilities of the combination, (rows, vocabulary), from logits of that shape under both prompts.
+
+    Raises UserError for a weight that leaves nothing to normalise by.
+    """
+    both = (torch.log_softmax(logits.float(), -1).clamp(min=LOWEST) for logits in (plain, conditioned))
+    one, other = both
+    if formula == "linear":
+        mixed, norm = one + weight * (other - one), 1.0
+    else:
+        mixed, norm = one + weight * torch.maximum(one, other), 1.0 + weight
+    if norm <= 0:
+        raise UserError(f"the weight is {weight:g}", "The weights of a formula must sum to more than 0.")
+    return torch.log_softmax(mixed / norm, -1)
+
+
+@torch.no_grad()
+def answers(
+    loaded: Loaded,
+    prompts: Sequence[tuple[Prompt, Prompt]],
+    *,
+    weight: float,
+    formula: Formula,
+    max_new_tokens: int = 512,
+    batch_size: int = 64,
+) -> Iterator[tuple[int, str]]:
+    """Yield (index, greedy answer) of each pair of prompts, plain and conditioned; the model is run under both."""
+    model, tokenizer = loaded.model, loaded.tokenizer
+    pairs = [tuple(encode(tokenizer, render(tokenizer, side, True)) for side in pair) for pair in prompts]
+    order = sorted(range(len(pairs)), key=lambda index: (len(pairs[index][0]), index))
+    stops = stop_ids(model, tokenizer)
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        sides = [_Side(model, [pairs[index][side] for index in batch]) for side in (0, 1)]
+        for index, ids in zip(batch, _decode(sides, weight, formula, stops, max_new_tokens), strict=True):
+            yield index, tokenizer.decode([i for i in ids if i not in stops], clean_up_tokenization_spaces=False)
+
+
+def _decode(
+    sides: list["_Side"], weight: float, formula: Formula, stops: frozenset[int], max_new_tokens: int
+) -> list[list[int]]:
+    rows: list[list[int]] = [[] for _ in range(sides[0].mask.shape[0])]
+    for _ in range(max_new_tokens):
+        chosen = combine(sides[0].logits, sides[1].logits, weight, formula).argmax(-1)  # (rows,)
+        for ids, token in zip(rows, chosen.tolist(), strict=True):
+            if not ids or ids[-1] not in stops:
+                ids.append(token)
+        if all(ids[-1] in stops for ids in rows):
+            break
+        for side in sides:
+            side.read(chosen[:, None])
+    return rows
+
+
+class _Side:
+    """The model under one of the prompts: what it has read, and its logits of the next token, (rows, vocabulary)."""
+
+    logits: torch.Tensor
+
+    def __init__(self, model: Any, rows: Sequence[Sequence[int]]) -> None:
+        width = max(map(len, rows))
+        self.model, self.cache = model, None
+        self.mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=model.device)
+        ids = torch.tensor([[0] * (width - len(row)) + list(row) for row in rows], device=model.device)
+        self._forward(ids, (self.mask.cumsum(-1) - 1).clamp(min=0))
+
+    def read(self, ids: torch.Tensor) -> None:
+        """Append one token to every row: (rows, 1)."""
+        position = self.mask.sum(-1, keepdim=True)
+        self.mask = torch.cat([self.mask, torch.ones_like(position)], -1)
+        self._forward(ids, position)
+
+    def _forward(self, ids: torch.Tensor, position: torch.Tensor) -> None:
+        output = self.model(
+            input_ids=ids, attention_mask=self.mask, position_ids=position, past_key_values=self.cache, use_cache=True
+        )
+        self.cache, self.logits = output.past_key_values, output.logits[:, -1]

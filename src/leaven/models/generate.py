@@ -1,0 +1,245 @@
+"""Answers of a model: its own decode loop, where rows leave the batch as they finish and others take their place.
+
+Prompts are taken in order of length. Every row draws from its own stream of random numbers, fixed by (seed, index of
+the prompt): what a row says does not depend on which rows share its batch (up to float rounding).
+"""
+
+import inspect
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from leaven.errors import UserError
+from leaven.models import cache as kv
+from leaven.models.fold import folded
+from leaven.models.template import encode, render
+from leaven.rows.example import Prompt
+
+TOKENS_IN_FLIGHT = 16_384
+"""Prompt and answer tokens that a batch may hold on a CPU, where larger ones gain nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """An answer; `finish_reason` is "stop", or "length" when it was cut. Its end token counts as a completion token."""
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(slots=True)
+class _Row:
+    index: int
+    prompt: list[int]
+    limit: int
+    answer: list[int] = field(default_factory=list)
+    uniforms: Any = None
+    done: bool = False
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Rows in flight, right-aligned: `mask` is (rows, columns), 1 at real tokens, as wide as the cache is long."""
+
+    rows: list[_Row]
+    mask: torch.Tensor
+    cache: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoder:
+    """What every step needs: the model, how to draw, and when to stop."""
+
+    model: Any
+    temperature: float
+    top_p: float
+    seed: int
+    stops: frozenset[int]
+    room: int
+    accepts: frozenset[str]
+
+
+def generate(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Prompt | str],
+    *,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    max_new_tokens: int = 512,
+    seed: int = 0,
+    batch_size: int = 0,
+) -> Iterator[tuple[int, Generated]]:
+    """Yield (index of the prompt, answer) as they finish. Temperature 0 is greedy; batch_size 0 is chosen for you.
+
+    A prompt that leaves no room in the model's context has an empty answer, cut by length. Raises UserError for a model
+    whose layers hold something other than keys and values.
+    """
+    _check_layers(model)
+    room = _context(model)
+    rows = []
+    for index, prompt in enumerate(prompts):
+        ids = encode(tokenizer, render(tokenizer, prompt, True))
+        rows.append(_Row(index, ids, min(max_new_tokens, room - len(ids))))
+    stops = stop_ids(model, tokenizer)
+    decoder = _Decoder(model, temperature, top_p, seed, stops, room, _arguments(model))
+    possible = sorted((row for row in rows if row.limit > 0), key=lambda row: (len(row.prompt), row.index))
+    silent = stops | {i for i in (tokenizer.bos_token_id, tokenizer.pad_token_id) if i is not None}
+    for row in rows:
+        if row.limit <= 0:
+            yield row.index, Generated("", "length", len(row.prompt), 0)
+    with folded(model):
+        for row in _decode(decoder, possible, batch_size or _rows_at_once(model, possible)):
+            text = tokenizer.decode([i for i in row.answer if i not in silent], clean_up_tokenization_spaces=False)
+            reason = "stop" if row.answer[-1] in stops else "length"
+            yield row.index, Generated(text, reason, len(row.prompt), len(row.answer))
+
+
+def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Every token that ends an answer: all of the generation config's, and the tokenizer's."""
+    ids = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    listed = ids if isinstance(ids, (list, tuple)) else [ids]
+    return frozenset(i for i in (*listed, tokenizer.eos_token_id) if i is not None)
+
+
+def choose(logits: torch.Tensor, temperature: float, top_p: float, uniforms: torch.Tensor) -> torch.Tensor:
+    """The next tokens, (rows,), of logits (rows, vocabulary) and numbers in [0, 1), (rows,), by the inverse CDF.
+
+    Temperature, then top-p, as transformers' warpers: the smallest set of tokens whose probabilities reach top_p.
+    """
+    if temperature == 0:
+        return logits.argmax(-1)
+    shares = torch.softmax(logits.float() / temperature, -1)
+    order = None
+    if top_p < 1:
+        shares, order = shares.sort(dim=-1, descending=True, stable=True)
+        shares = shares.masked_fill(shares.cumsum(-1) - shares >= top_p, 0)
+    # float64: over a vocabulary of 100,000 a float32 sum loses the rare tokens
+    total = shares.double().cumsum(-1)  # (rows, vocabulary)
+    place = torch.searchsorted(total, uniforms[:, None].to(total) * total[:, -1:], right=True)
+    place = place.clamp(max=logits.shape[-1] - 1)
+    return (place if order is None else order.gather(-1, place))[:, 0]
+
+
+def _decode(decoder: _Decoder, rows: list[_Row], size: int) -> Iterator[_Row]:
+    """Yield rows as their answers end. Rows leave and join an eighth of the batch at a time: each change copies it."""
+    waiting, enough = deque(rows), max(1, size // 8)
+    batch = _Batch([], torch.empty(0), None)
+    while waiting or batch.rows:
+        busy = sum(not row.done for row in batch.rows)
+        if len(batch.rows) - busy >= enough or busy == 0:
+            batch = _without_done(batch)
+        if waiting and size - busy >= enough:
+            batch = _without_done(batch)
+            newcomers = [waiting.popleft() for _ in range(min(size - busy, len(waiting)))]
+            batch = _joined(batch, _prefilled(decoder, newcomers))
+        elif busy:
+            _step(decoder, batch)
+        for row in batch.rows:
+            if not row.done and (row.answer[-1] in decoder.stops or len(row.answer) >= row.limit):
+                row.done = True
+                yield row
+
+
+@torch.no_grad()
+def _prefilled(decoder: _Decoder, rows: list[_Row]) -> _Batch:
+    """A batch of these rows, their prompts read and the first token of each answer drawn."""
+    columns = max(len(row.prompt) for row in rows)
+    ids = torch.tensor([[0] * (columns - len(row.prompt)) + row.prompt for row in rows])  # (rows, columns)
+    mask = torch.tensor([[0] * (columns - len(row.prompt)) + [1] * len(row.prompt) for row in rows])
+    for row in rows:
+        if decoder.temperature > 0:
+            bits = np.random.Philox(key=[decoder.seed % 2**64, row.index])
+            row.uniforms = np.random.Generator(bits).random(row.limit)
+    where = decoder.model.device
+    batch = _Batch(rows, mask.to(where), kv.empty())
+    _advance(decoder, batch, ids.to(where), (mask.cumsum(-1) - 1).clamp(min=0).to(where))
+    return batch
+
+
+@torch.no_grad()
+def _step(decoder: _Decoder, batch: _Batch) -> None:
+    """One more token for every row (rows that are done, but have not left, go along unheard)."""
+    where = batch.mask.device
+    ids = torch.tensor([[row.answer[-1]] for row in batch.rows], device=where)  # (rows, 1)
+    # A row that is done may go past the model's context before it leaves; learned positions end there.
+    position = batch.mask.sum(-1, keepdim=True).clamp(max=decoder.room - 1)  # (rows, 1)
+    batch.mask = torch.cat([batch.mask, torch.ones_like(position)], -1)
+    _advance(decoder, batch, ids, position)
+
+
+def _advance(decoder: _Decoder, batch: _Batch, ids: torch.Tensor, position: torch.Tensor) -> None:
+    optional = {"position_ids": position, "logits_to_keep": 1}
+    arguments = {name: value for name, value in optional.items() if name in decoder.accepts}
+    output = decoder.model(
+        input_ids=ids, attention_mask=batch.mask, past_key_values=batch.cache, use_cache=True, **arguments
+    )
+    uniforms = torch.zeros(len(batch.rows), dtype=torch.float64)
+    if decoder.temperature > 0:
+        uniforms[:] = torch.tensor([0.0 if row.done else row.uniforms[len(row.answer)] for row in batch.rows])
+    tokens = choose(output.logits[:, -1], decoder.temperature, decoder.top_p, uniforms.to(ids.device)).tolist()
+    for row, token in zip(batch.rows, tokens, strict=True):
+        if not row.done:
+            row.answer.append(token)
+
+
+@torch.no_grad()
+def _without_done(batch: _Batch) -> _Batch:
+    """The rows that are still busy, and only the columns that they use."""
+    keep = [place for place, row in enumerate(batch.rows) if not row.done]
+    if len(keep) == len(batch.rows) or not keep:
+        return batch if keep else _Batch([], torch.empty(0), None)
+    mask = batch.mask[keep]
+    columns = int(mask.sum(-1).max())
+    kv.select(batch.cache, torch.tensor(keep, device=mask.device), columns)
+    return _Batch([batch.rows[place] for place in keep], mask[:, -columns:], batch.cache)
+
+
+@torch.no_grad()
+def _joined(batch: _Batch, newcomers: _Batch) -> _Batch:
+    if not batch.rows:
+        return newcomers
+    columns = max(batch.mask.shape[1], newcomers.mask.shape[1])
+    wide = [torch.nn.functional.pad(b.mask, (columns - b.mask.shape[1], 0)) for b in (batch, newcomers)]
+    kv.join(batch.cache, newcomers.cache)
+    return _Batch([*batch.rows, *newcomers.rows], torch.cat(wide), batch.cache)
+
+
+def _rows_at_once(model: Any, rows: list[_Row]) -> int:
+    """How many rows share a batch: as many as the token budget holds."""
+    if not rows:
+        return 1
+    tokens = max(len(row.prompt) + min(row.limit, 256) for row in rows)
+    if model.device.type != "cuda":
+        return max(1, min(256, TOKENS_IN_FLIGHT // tokens))
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    token_bytes = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize
+    # A quarter of the free memory: joining holds the caches twice, and each has spare room.
+    return int(max(1, min(512, torch.cuda.mem_get_info()[0] // 4 // (token_bytes * tokens))))
+
+
+def _context(model: Any) -> int:
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2**31
+
+
+def _arguments(model: Any) -> frozenset[str]:
+    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    return frozenset(inspect.signature(base.forward).parameters)
+
+
+def _check_layers(model: Any) -> None:
+    kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ())
+    odd = kinds - {"full_attention", "sliding_attention"}
+    if odd or getattr(model, "_is_stateful", False):
+        raise UserError(
+            f"the model has layers of the kind {', '.join(sorted(odd)) or 'recurrent'}",
+            "leaven samples from models with full or sliding attention: Llama, Qwen, Gemma, Mistral and their like.",
+        )

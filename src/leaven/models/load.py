@@ -1,0 +1,186 @@
+"""A model and its tokenizer from a folder or a hub id, with or without an adapter, ready to run."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from leaven.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+ROWS_FILE = "token_rows.safetensors"
+"""Beside an adapter: rows of the embedding that plain LoRA can't carry (`models/adapter.py` writes it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A causal language model in evaluation mode, its fast tokenizer, and where both came from."""
+
+    model: Any
+    tokenizer: Any
+    path: str
+
+
+def load(
+    path: str,
+    adapter: Path | None = None,
+    dtype: str = "auto",
+    load_in_8bit: bool = False,
+    trust_remote_code: bool = False,
+) -> Loaded:
+    """The model at `path` (a folder or a hub id), on the GPU where there is one; `adapter` brings its own tokenizer.
+
+    `dtype` "auto" is bfloat16 on a GPU and float32 on a CPU. Raises UserError for anything that is not a causal
+    language model in safetensors with a fast tokenizer and a chat template.
+    """
+    _check_place(path)
+    if adapter is not None and not (adapter / "adapter_config.json").is_file():
+        raise UserError(f"{adapter} is not an adapter", "An adapter folder holds adapter_config.json.")
+    tokenizer = load_tokenizer(path if adapter is None else str(adapter), trust_remote_code)
+    model = _load_model(path, dtype, load_in_8bit, trust_remote_code)
+    if adapter is not None:
+        model = _attach(model, tokenizer, adapter)
+    return Loaded(model.eval(), tokenizer, path)
+
+
+def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
+    """The fast tokenizer at `path`, padding on the left; its padding token, where it has none, is its end token.
+
+    `models/adapter` never writes this padding token.
+    """
+    with _foreign_errors(path):
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+    if not tokenizer.is_fast:
+        raise UserError(
+            f"the tokenizer of {path} is not a fast one", "Convert it to tokenizer.json: character offsets are needed."
+        )
+    if not tokenizer.chat_template:
+        raise UserError(
+            f"the tokenizer of {path} has no chat template", "Use the -Instruct or -it variant, or add a template."
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def device() -> torch.device:
+    """Where models go: the GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def grow(model: Any, rows: int) -> None:
+    """Give the embedding (and an untied output layer) `rows` rows; the new ones hold the mean of the old ones."""
+    old = model.get_input_embeddings().weight.shape[0]
+    if rows <= old:
+        return
+    # Without mean_resizing transformers initialises the rows from the global generator: forked, so that it stays put.
+    with torch.random.fork_rng(), torch.no_grad():
+        model.resize_token_embeddings(rows, mean_resizing=False)
+        for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+            if layer is not None:
+                layer.weight[old:] = layer.weight[:old].float().mean(0).to(layer.weight)  # (rows - old, width)
+
+
+def _check_place(path: str) -> None:
+    place = Path(path).expanduser()
+    if place.is_file():
+        raise UserError(f"{path} is a file, not a model", "Give the folder that holds config.json.")
+    if place.is_dir() and not (place / "config.json").is_file():
+        raise UserError(f"{path} is not a model: it has no config.json", "Give the folder that holds config.json.")
+    if not place.exists() and (path.startswith((".", "/", "~")) or path.count("/") > 1):
+        raise UserError(f"the model {path} does not exist", "Give a folder, or a hub id such as Qwen/Qwen3-0.6B.")
+
+
+def _load_model(path: str, dtype: str, load_in_8bit: bool, trust_remote_code: bool) -> Any:
+    where = device()
+    if where.type == "cpu":
+        torch.set_flush_denormal(True)  # values that become denormal slow a training step down severalfold
+    auto = torch.bfloat16 if where.type == "cuda" else torch.float32
+    arguments: dict[str, Any] = {"dtype": auto if dtype == "auto" else getattr(torch, dtype)}
+    if load_in_8bit and (quantization := _eight_bit(where)) is not None:
+        arguments |= {"quantization_config": quantization, "device_map": {"": where}}
+    with _foreign_errors(path):
+        # use_safetensors=True: pickled weights can run code when they are read, so they are refused.
+        model = AutoModelForCausalLM.from_pretrained(
+            path, use_safetensors=True, trust_remote_code=trust_remote_code, **arguments
+        )
+    return model if "device_map" in arguments else model.to(where)
+
+
+def _eight_bit(where: torch.device) -> Any | None:
+    try:
+        import bitsandbytes  # noqa: F401
+        from transformers import BitsAndBytesConfig
+    except ImportError:
+        logger.warning("load_in_8bit is left out: bitsandbytes is not installed")
+        return None
+    if where.type != "cuda":
+        logger.warning("load_in_8bit is left out: it needs a CUDA GPU")
+        return None
+    return BitsAndBytesConfig(load_in_8bit=True)
+
+
+def _attach(model: Any, tokenizer: Any, adapter: Path) -> Any:
+    """The model with the adapter on top; rows that the adapter's token needs are there first."""
+    grow(model, len(tokenizer))
+    if (adapter / ROWS_FILE).is_file():
+        rows = load_file(adapter / ROWS_FILE)
+        with torch.no_grad():
+            model.get_input_embeddings().weight[rows["ids"]] = rows["input"].to(model.get_input_embeddings().weight)
+            if "output" in rows:
+                model.get_output_embeddings().weight[rows["ids"]] = rows["output"].to(
+                    model.get_output_embeddings().weight
+                )
+    with quiet_peft():
+        return PeftModel.from_pretrained(model, str(adapter))
+
+
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """Two warnings of peft off: of an attribute that transformers has renamed, and of tied weights, which we want."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", "Model (has|with) `tie_word_embeddings=True`", UserWarning)
+        yield
+
+
+@contextmanager
+def _foreign_errors(path: str) -> Iterator[None]:
+    """What transformers raises for a bad path, as a UserError, and its progress bars off."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    except OSError as error:
+        raise UserError(*_explain(path, str(error))) from error
+    except ValueError as error:
+        hint = "If you trust its authors, set trust_remote_code: true." if "trust_remote_code" in str(error) else ""
+        raise UserError(f"{path} is not a causal language model that can be loaded: {_first_line(error)}", hint) from (
+            error
+        )
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
+def _explain(path: str, message: str) -> tuple[str, str]:
+    if "safetensors" in message or ".bin" in message:
+        return f"{path} has no weights in safetensors", "Pickled weights are refused: convert them to safetensors."
+    if Path(path).expanduser().is_dir():
+        return f"{path} can't be read: {_first_line(message)}", "Check that the folder is a whole model."
+    return f"the model {path} is neither a folder here nor reachable on the hub", "Check the name and the network."
+
+
+def _first_line(error: object) -> str:
+    return str(error).strip().split("\n")[0]

@@ -1,0 +1,64 @@
+"""Which tokens of a row carry loss: those of its last answer, and the token that ends it.
+
+The row is rendered once with the model's chat template and tokenised once; the answer is found by its place in the
+text, so that no token boundary moves. A token that starts before the answer and ends inside it carries no loss.
+"""
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from leaven.errors import UserError
+from leaven.models.template import render
+from leaven.rows.example import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A row in tokens; where `completion_mask` is 1, the token carries loss."""
+
+    input_ids: list[int]
+    completion_mask: list[int]
+
+
+def encode(tokenizer: Any, example: Example) -> Encoded:
+    """The row in tokens, with its mask; earlier answers of a conversation carry no loss.
+
+    The line break that some templates write after the end of an answer is not learnt, and a template that ends an
+    answer with no special token gets the tokenizer's end token, or the model would never learn to stop.
+    Raises UserError when the row has no answer, or the template writes the question otherwise once it is answered.
+    """
+    if example.answer is None:
+        raise UserError(f"the row {example.origin.place or example.id} has no answer", "Only answered rows train.")
+    question = render(tokenizer, example.prompt, add_generation_prompt=True)
+    text = render(tokenizer, example.messages, add_generation_prompt=False)
+    if not text.startswith(question):
+        raise UserError(
+            "the model's chat template does not continue a question into its answer",
+            "leaven needs a template whose generation prompt opens the assistant's turn.",
+        )
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    ids, spans = list(found["input_ids"]), found["offset_mapping"]
+    mask = [int(start >= len(question) and end > start) for start, end in spans]
+    last = len(ids)
+    while last and mask[last - 1] and not text[slice(*spans[last - 1])].strip():
+        last -= 1
+    if last and mask[last - 1] and _is_special(tokenizer, ids[last - 1]):
+        return Encoded(ids, [*mask[:last], *[0] * (len(ids) - last)])
+    if tokenizer.eos_token_id is None:
+        return Encoded(ids, mask)
+    return Encoded([*ids[:last], tokenizer.eos_token_id], [*mask[:last], 1])
+
+
+def colour(tokenizer: Any, encoded: Encoded) -> list[tuple[str, bool]]:
+    """The row's text in pieces, each with whether it carries loss."""
+    pairs = zip(encoded.input_ids, encoded.completion_mask, strict=True)
+    return [
+        (tokenizer.decode([token for token, _ in group]), bool(trained))
+        for trained, group in groupby(pairs, key=lambda pair: pair[1])
+    ]
+
+
+def _is_special(tokenizer: Any, token_id: int) -> bool:
+    added = tokenizer.added_tokens_decoder.get(token_id)
+    return token_id in tokenizer.all_special_ids or (added is not None and added.special)

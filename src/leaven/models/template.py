@@ -1,0 +1,68 @@
+"""Chat turns as the one string that a model reads, by its tokenizer's own chat template."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2.exceptions import TemplateError
+
+from leaven.errors import UserError
+from leaven.rows.example import Message
+
+QUESTION = "QUESTION-STANDS-HERE"
+
+
+def render(tokenizer: Any, messages: Sequence[Message] | str, add_generation_prompt: bool) -> str:
+    """The turns as text, special tokens included: tokenise it with `encode`, which adds no second BOS.
+
+    A text is taken for rendered already.
+    A template without a system role (Gemma) gets the system text at the head of the first user turn.
+    Raises UserError when the template refuses the turns.
+    """
+    if isinstance(messages, str):
+        return messages
+    try:
+        return _apply(tokenizer, messages, add_generation_prompt)
+    except TemplateError as error:
+        folded = _fold_system(messages)
+        if folded is None:
+            raise _refusal(messages, error) from error
+    try:
+        return _apply(tokenizer, folded, add_generation_prompt)
+    except TemplateError as error:
+        raise _refusal(messages, error) from error
+
+
+def around_question(tokenizer: Any) -> tuple[str, str]:
+    """What the template writes before a user's first words, and after their last: blanks after them left out."""
+    text = render(tokenizer, (Message("user", QUESTION),), True)
+    before, found, after = text.partition(QUESTION)
+    if not found:
+        raise UserError("the model's chat template changes what the user says", "Sample by another form: --form plain.")
+    return before, after.split("\n")[0].strip() or after.strip()
+
+
+def encode(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of a rendered text; the template has already written BOS where the model wants one."""
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def _apply(tokenizer: Any, messages: Sequence[Message], add_generation_prompt: bool) -> str:
+    turns = [{"role": message.role, "content": message.content} for message in messages]
+    text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=add_generation_prompt)
+    return text
+
+
+def _fold_system(messages: Sequence[Message]) -> tuple[Message, ...] | None:
+    """The system text put before the first user turn's, or None when there is nothing to fold."""
+    if len(messages) < 2 or messages[0].role != "system" or messages[1].role != "user":
+        return None
+    return (Message("user", f"{messages[0].content}\n\n{messages[1].content}"), *messages[2:])
+
+
+def _refusal(messages: Sequence[Message], error: TemplateError) -> UserError:
+    roles = ", ".join(message.role for message in messages)
+    return UserError(
+        f"the model's chat template refuses a row with the roles {roles}: {error}",
+        "Most templates want an optional system turn, then user and assistant in turn.",
+    )

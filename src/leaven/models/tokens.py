@@ -1,0 +1,73 @@
+"""A new special token: an entry of the vocabulary and a first row of the embedding (papers.md 2.3, 4.1)."""
+
+from typing import Any
+
+import torch
+
+from leaven.errors import UserError
+from leaven.models.load import grow
+from leaven.task.token import TokenSection
+
+INITS = ("random", "mean", "copy:TEXT", "reserved:TOKEN")
+
+
+def add(model: Any, tokenizer: Any, token: TokenSection, seed: int) -> int:
+    """Put the token into the vocabulary, give it its first row, and return its id.
+
+    A vocabulary with spare rows (many models are padded) is not resized. The row of an untied output layer is the
+    mean of the others, the same in every run: the token stands in prompts and should not be said by chance.
+    Raises UserError for a text that is empty or in the vocabulary already, and for an `init` that can't be made.
+    """
+    from tokenizers import AddedToken
+
+    _check(tokenizer, token)
+    old = len(tokenizer)
+    row = _first_row(model, tokenizer, token, seed)
+    added = AddedToken(token.text, special=True, lstrip=token.lstrip, normalized=False)
+    tokenizer.add_special_tokens({"additional_special_tokens": [added]}, replace_extra_special_tokens=False)
+    token_id = int(tokenizer.convert_tokens_to_ids(token.text))
+    grow(model, len(tokenizer))
+    with torch.no_grad():
+        inputs, outputs = model.get_input_embeddings().weight, model.get_output_embeddings()
+        inputs[token_id] = row.to(inputs)
+        if outputs is not None and outputs.weight is not inputs:
+            outputs.weight[token_id] = outputs.weight[:old].float().mean(0).to(outputs.weight)
+    return token_id
+
+
+def _check(tokenizer: Any, token: TokenSection) -> None:
+    if not token.text.strip() or token.text != token.text.strip():
+        raise UserError(f"token.text is {token.text!r}", "A token is a text without blanks around it, such as '<sep>'.")
+    if token.text in tokenizer.get_vocab():
+        raise UserError(
+            f"the token {token.text!r} is in the model's vocabulary already",
+            "Choose a text that the model doesn't know, or init: reserved:TOKEN for one of its spare tokens.",
+        )
+
+
+def _first_row(model: Any, tokenizer: Any, token: TokenSection, seed: int) -> torch.Tensor:
+    """The token's first row: (width,)."""
+    table: torch.Tensor = (
+        model.get_input_embeddings().weight.detach()[: len(tokenizer)].float().cpu()
+    )  # (vocabulary, width)
+    kind, _, text = token.init.partition(":")
+    if kind == "random" and not text:
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(table.shape[1], generator=generator) * table.std()
+    if kind == "mean" and not text:
+        if not token.means.strip():
+            raise UserError("token.init is 'mean', but token.means is empty", "Say what the token means: --means TEXT.")
+        return _mean(table, tokenizer, token.means)
+    if kind == "copy" and text:
+        return _mean(table, tokenizer, text)
+    if kind == "reserved" and text:
+        if text not in tokenizer.get_vocab():
+            raise UserError(f"token.init is {token.init!r}, but the vocabulary has no {text!r}", "Check its spelling.")
+        return table[int(tokenizer.convert_tokens_to_ids(text))]
+    raise UserError(f"token.init is {token.init!r}", f"Known: {', '.join(INITS)}.")
+
+
+def _mean(table: torch.Tensor, tokenizer: Any, text: str) -> torch.Tensor:
+    """The mean row of a text's tokens, as they stand after a space."""
+    ids: list[int] = tokenizer(" " + text.strip(), add_special_tokens=False)["input_ids"]
+    return table[ids].mean(0)

@@ -1,1 +1,0 @@
-"""Measure weights: a probe is a file, `measure(model, tokenizer, token, …)`."""

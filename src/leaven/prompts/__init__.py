@@ -1,1 +1,0 @@
-"""What leaven says to a model: a template each, and the phrasebook."""

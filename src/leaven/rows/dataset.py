@@ -1,0 +1,119 @@
+"""An immutable table of examples: rows live in Polars, and come out as `Example`s."""
+
+import json
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from leaven.errors import UserError
+from leaven.rows.example import Example, Message, Origin
+
+FIELDS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
+    "origin": pl.Struct(
+        {
+            "step": pl.String,
+            "place": pl.String,
+            "parents": pl.List(pl.String),
+            "model": pl.String,
+            "prompt": pl.String,
+            "seed": pl.Int64,
+        }
+    ),
+    "meta": pl.String,
+}
+SCHEMA = pl.Schema(FIELDS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Examples in a fixed order, and the steps that made them (`made_by`), newest last."""
+
+    frame: pl.DataFrame
+    made_by: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, examples: Iterable[Example], made_by: tuple[str, ...] = ()) -> "Dataset":
+        """A dataset of these examples, in their order."""
+        return cls(pl.DataFrame([_to_row(example) for example in examples], schema=SCHEMA), made_by)
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    def __iter__(self) -> Iterator[Example]:
+        return map(_from_row, self.frame.iter_rows(named=True))
+
+    def __getitem__(self, index: int) -> Example:
+        return _from_row(self.frame.row(index, named=True))
+
+    def __add__(self, other: "Dataset") -> "Dataset":
+        return Dataset(pl.concat([self.frame, other.frame]), (*self.made_by, *other.made_by))
+
+    def rows(self, indices: list[int], why: str = "rows") -> "Dataset":
+        """The rows at these positions, in this order."""
+        return Dataset(self.frame[indices] if indices else self.frame.clear(), (*self.made_by, why))
+
+    def take(self, n: int, seed: int) -> "Dataset":
+        """`n` rows at random. Draws are nested: with one seed, the smaller draw opens the larger one.
+
+        Raises UserError when fewer than `n` rows are there.
+        """
+        if not 0 <= n <= len(self):
+            raise UserError(
+                f"{n:,} rows are asked for, but only {len(self):,} are there",
+                f"Ask for at most {len(self):,}, or bring more rows.",
+            )
+        return self.rows(self.permutation(seed)[:n], f"take({n}, seed={seed})")
+
+    def shuffle(self, seed: int) -> "Dataset":
+        """All rows in a random order."""
+        return self.rows(self.permutation(seed), f"shuffle(seed={seed})")
+
+    def split(self, n: int, seed: int) -> tuple["Dataset", "Dataset"]:
+        """`take(n, seed)` and the rows that it leaves, which keep the order of the draw."""
+        drawn = self.take(n, seed)
+        return drawn, self.rows(self.permutation(seed)[n:], f"split({n}, seed={seed})")
+
+    def permutation(self, seed: int) -> list[int]:
+        """The random order of the rows that `take`, `shuffle` and `split` share."""
+        order = list(range(len(self)))
+        random.Random(seed).shuffle(order)
+        return order
+
+    def save(self, path: Path) -> None:
+        """Write the table as Parquet, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        self.frame.write_parquet(partial)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Dataset":
+        """Read back what `save` wrote."""
+        return cls(pl.read_parquet(path).cast(SCHEMA), (str(path),))
+
+
+def _to_row(example: Example) -> dict[str, Any]:
+    origin = example.origin
+    return {
+        "messages": [{"role": m.role, "content": m.content} for m in example.messages],
+        "origin": {
+            "step": origin.step,
+            "place": origin.place,
+            "parents": list(origin.parents),
+            "model": origin.model,
+            "prompt": origin.prompt,
+            "seed": origin.seed,
+        },
+        "meta": json.dumps(dict(example.meta), ensure_ascii=False, default=str),
+    }
+
+
+def _from_row(row: dict[str, Any]) -> Example:
+    origin = {**row["origin"], "parents": tuple(row["origin"]["parents"] or ())}
+    messages = tuple(Message(m["role"], m["content"]) for m in row["messages"])
+    return Example(messages, Origin(**origin), json.loads(row["meta"]))

@@ -1,0 +1,173 @@
+"""Rows from and to files: JSONL, JSON, CSV, TSV, Parquet, also gzipped, and `-` for pipes; none is lost in silence."""
+
+import gzip
+import sys
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from leaven.errors import UserError, nearest
+from leaven.rows import layouts as formats
+from leaven.rows import records
+from leaven.rows import writer as render
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Drop, Example, Message, Origin, Outcome
+from leaven.rows.records import Record
+
+KINDS = {"jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "csv": "csv", "tsv": "tsv", "parquet": "parquet"}
+LOOKED_AT = 100
+SHOWN = 80
+GZIP = b"\x1f\x8b"
+
+
+def read(path: str | Path, format: str = "auto", step: str = "read") -> Outcome:
+    """The usable rows of a file, and the others with their reason and place; a note says which format was read.
+
+    Raises UserError when the file can't be read at all or no row of it is usable.
+    """
+    formats.check(format)
+    name, found = raw(path, format)
+    rows = [record.row for record in found if record.row is not None]
+    layout = formats.detect(rows[:LOOKED_AT], format) if rows else None
+    kept: list[Example] = []
+    dropped: list[Drop] = []
+    for record in found:
+        result = _example(record, layout, Origin(step, record.place))
+        kept.append(result) if isinstance(result, Example) else dropped.append(result)
+    if not kept:
+        raise _useless(path, layout, dropped, rows)
+    note = _note(name, len(kept), dropped, layout, "detected" if format == "auto" else "given")
+    return Outcome(Dataset.of(kept, (f"{step} {name}",)), tuple(dropped), (note,))
+
+
+def raw(path: str | Path, format: str = "auto") -> tuple[str, list[Record]]:
+    """The name of a file in places, and its records, whatever they hold. Raises UserError where it has none."""
+    content, kind, name = _content(path)
+    found = records.parse(content, kind, name, format)
+    if not found:
+        raise UserError(f"{path} is empty: it holds no rows", "Name a file of rows.")
+    return name, found
+
+
+def write(dataset: Dataset, path: str | Path, format: str = "messages") -> None:
+    """Write the rows, whole or not at all; every field that they came in with goes out again.
+
+    Raises UserError for a row that the format can't hold. In CSV and TSV, further fields come back as text.
+    """
+    rows = render.rows(dataset, format)
+    if str(path) == "-":
+        sys.stdout.write(render.content(rows, "jsonl").decode())
+        sys.stdout.flush()
+        return
+    kind, zipped = _kind(Path(path))
+    content = render.content(rows, kind)
+    _put(gzip.compress(content, mtime=0) if zipped else content, Path(path))
+
+
+def write_rejects(outcome: Outcome, path: str | Path) -> None:
+    """Write the dropped rows as JSONL: reason, detail, place, score, the text as it came, the row's other fields."""
+    rows = [
+        {
+            "reason": reason,
+            "detail": detail,
+            "place": example.origin.place,
+            **({} if score is None else {"score": score}),
+            "text": example.question,
+            **({} if example.answer is None else {"answer": example.answer}),
+            **({"fields": dict(example.meta)} if example.meta else {}),
+        }
+        for example, reason, score, detail in outcome.dropped
+    ]
+    _put(render.content(rows, "jsonl"), Path(path))
+
+
+def _example(record: Record, layout: formats.Layout | None, origin: Origin) -> Example | Drop:
+    reason, detail = record.fault, record.detail
+    if record.row is not None and layout is not None:
+        try:
+            return formats.example(record.row, layout, origin)
+        except formats.RowFault as fault:
+            reason, detail = fault.reason, fault.detail
+    text = record.original
+    start = text.strip()[:SHOWN] + ("…" if len(text.strip()) > SHOWN else "")
+    said = ": ".join(part for part in (origin.place, detail, start) if part)
+    return Drop(Example((Message("user", text),), origin), reason, detail=said)
+
+
+def _useless(
+    path: str | Path, layout: formats.Layout | None, dropped: Sequence[Drop], rows: Sequence[formats.Row]
+) -> UserError:
+    first = f"{dropped[0].reason}: {dropped[0].detail}"
+    count = "the row" if len(dropped) == 1 else f"none of the {len(dropped):,} rows"
+    problem = (
+        f"{path}: {count} can{'not' if len(dropped) == 1 else ''} be used{f' as {layout}' if layout else ''}; {first}"
+    )
+    fields = ", ".join(sorted({field for row in rows[:LOOKED_AT] for field in row}))
+    if not fields:
+        return UserError(problem, 'A row is a JSON object, for example {"prompt": "…", "completion": "…"}')
+    return UserError(problem, f"Its fields: {fields}. Known formats: {', '.join(formats.FORMATS)}; say --format.")
+
+
+def _note(name: str, kept: int, dropped: Sequence[Drop], layout: formats.Layout | None, how: str) -> str:
+    count = f"{kept:,} of {kept + len(dropped):,} rows" if dropped else f"{kept:,} rows"
+    note = f"{name}: {count}, format {layout.name if layout else '?'} ({how})"
+    if layout and layout.fields:
+        note += f", {layout.fields}"
+    if not dropped:
+        return note
+    return (
+        f"{note}; {len(dropped):,} can't be used, the first at {dropped[0].example.origin.place}: {dropped[0].reason}"
+    )
+
+
+def _content(path: str | Path) -> tuple[bytes, str, str]:
+    """The bytes of a file, unzipped; its kind; and its name in places."""
+    if str(path) == "-":
+        return _unzipped(sys.stdin.buffer.read(), "stdin", False), "jsonl", "stdin"
+    target = Path(path).expanduser()
+    if target.is_dir():
+        inside = sorted(file.name for file in target.iterdir() if file.suffix != ".gz" and file.suffix[1:] in KINDS)
+        hint = f"Name a file in it, for example {target / inside[0]}" if inside else "Name a file of rows."
+        raise UserError(f"{path} is a folder", hint)
+    try:
+        content = target.read_bytes()
+    except FileNotFoundError:
+        siblings = [file.name for file in target.parent.iterdir()] if target.parent.is_dir() else []
+        hint = nearest(target.name, siblings) if 0 < len(siblings) < 20 else "Check the path."
+        raise UserError(f"{path} does not exist", hint) from None
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}", "Check its permissions.") from error
+    kind, zipped = _kind(target)
+    return _unzipped(content, str(path), zipped), kind, target.name
+
+
+def _unzipped(content: bytes, name: str, zipped: bool) -> bytes:
+    if not zipped and content[:2] != GZIP:
+        return content
+    try:
+        return gzip.decompress(content)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{name} is not a whole gzip file: {error}", f"Check it: gzip -t {name}") from error
+
+
+def _kind(path: Path) -> tuple[str, bool]:
+    zipped = path.suffix.lower() == ".gz"
+    suffix = (path.with_suffix("") if zipped else path).suffix.lstrip(".").lower()
+    if suffix not in KINDS:
+        raise UserError(
+            f"{path} has no suffix that leaven knows",
+            f"Known: {', '.join(f'.{known}' for known in KINDS)}, and .gz of each. Rename the file.",
+        )
+    return KINDS[suffix], zipped
+
+
+def _put(content: bytes, path: Path) -> None:
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        if partial.is_file():
+            partial.unlink()
+        raise UserError(f"{path} can't be written: {error.strerror}", "Name another file: --out FILE") from error

@@ -1,0 +1,219 @@
+"""The shapes in which rows come: messages, alpaca, sharegpt, prompt-completion; told apart by their fields.
+
+`question/answer`, two names of fields, is a format as well: what to say where the fields have names of their own.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from leaven.errors import UserError, nearest
+from leaven.rows.example import Example, Message, Origin
+
+Row = Mapping[str, Any]
+FORMATS = ("messages", "alpaca", "sharegpt", "prompt-completion")
+ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+SPEAKERS = {"user": "human", "assistant": "gpt", "system": "system"}
+TURN_FIELDS = "turn_fields"
+"""The field of `meta` for what turns carry besides role and text, a mapping for each turn."""
+
+
+class Layout(NamedTuple):
+    """Which fields of a row hold the prompt (or all turns), the answer, and a text to be joined to the prompt."""
+
+    name: str
+    prompt: str
+    answer: str | None = None
+    joined: str | None = None
+
+    @property
+    def fields(self) -> str:
+        """The fields that tell it from others of its format, for a note."""
+        if self.name in ("messages", "sharegpt"):
+            return ""
+        return f"fields {self.prompt}/{self.answer}" if self.answer else f"field {self.prompt}, no answers"
+
+    def __str__(self) -> str:
+        return ", ".join(part for part in (self.name, self.fields) if part)
+
+
+LAYOUTS = (
+    Layout("messages", "messages"),
+    Layout("sharegpt", "conversations"),
+    Layout("alpaca", "instruction", "output", "input"),
+    Layout("prompt-completion", "prompt", "completion"),
+    Layout("prompt-completion", "prompt", "response"),
+    Layout("prompt-completion", "question", "answer"),
+    Layout("prompt-completion", "query", "response"),
+    Layout("prompt-completion", "instruction", "response", "input"),
+)
+QUERIES = (
+    Layout("alpaca", "instruction", None, "input"),
+    *(Layout("prompt-completion", field) for field in ("prompt", "question", "query")),
+)
+
+
+class RowFault(ValueError):
+    """A row that can't be used: the reason in few words, and what exactly."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason, self.detail = reason, detail
+
+
+def check(name: str) -> None:
+    """Raises UserError for a format that does not exist."""
+    if name not in ("auto", *FORMATS) and "/" not in name:
+        raise UserError(
+            f"there is no format {name!r}",
+            f"{nearest(name, ('auto', *FORMATS))} Fields of your own are named by --format QUESTION/ANSWER.",
+        )
+
+
+def detect(rows: Sequence[Row], name: str = "auto") -> Layout:
+    """The layout of these rows, within the format where one is named.
+
+    Raises UserError when no layout fits any of them, or when two fit one row and read different messages from it.
+    """
+    check(name)
+    if "/" in name:
+        prompt, _, answer = name.partition("/")
+        return Layout("prompt-completion", prompt, answer or None)
+    for known in (LAYOUTS, QUERIES):
+        wanted = [layout for layout in known if name in ("auto", layout.name)]
+        counts = Counter({layout: sum(_fits(layout, row) for row in rows) for layout in wanted})
+        fitting = [layout for layout in wanted if counts[layout]]
+        for row in rows if name == "auto" else ():
+            _check_clear(row, [layout for layout in fitting if _fits(layout, row)])
+        if fitting:
+            return max(fitting, key=lambda layout: counts[layout])
+    if name != "auto":
+        return next(layout for layout in LAYOUTS if layout.name == name)
+    raise UserError(
+        f"no known format has the fields {_listed({field for row in rows for field in row})}",
+        f"Known: {', '.join(FORMATS)}. Name the two fields: --format QUESTION/ANSWER (QUESTION/ where none answers).",
+    )
+
+
+def is_row(value: Row, name: str = "auto") -> bool:
+    """Whether an object is a row by itself, and not a table of rows."""
+    fields = {name.partition("/")[0], *(layout.prompt for layout in (*LAYOUTS, *QUERIES))} & set(value)
+    return any(isinstance(value[field], str) or _like_turns(value[field]) for field in fields)
+
+
+def _like_turns(value: Any) -> bool:
+    """Whether this is meant as turns, faulty ones included, and not as a table of rows."""
+    meant = isinstance(value, list) and all(
+        isinstance(turn, Mapping) and {"role", "from"} & set(turn) for turn in value
+    )
+    return meant or are_turns(value)
+
+
+def example(row: Row, layout: Layout, origin: Origin) -> Example:
+    """The row as an example; fields that the layout does not use go into `meta`. Raises RowFault."""
+    if layout.prompt not in row:
+        raise RowFault("missing field", f"{layout.prompt!r}; it has {_listed(row)}")
+    turns = _turns(row[layout.prompt], layout) if _holds_turns(row[layout.prompt], layout) else _asked(row, layout)
+    turns = (*turns, *_answered(row, layout))
+    messages = tuple(_message(turn) for turn in turns)
+    if not any(message.role == "user" for message in messages):
+        raise RowFault("no question", "there is no user turn" if messages else f"{layout.prompt!r} is empty")
+    if not any(message.role == "user" and message.content.strip() for message in messages):
+        raise RowFault("empty question")
+    meta = {key: value for key, value in row.items() if key not in (layout.prompt, layout.answer)}
+    if layout.joined and meta.get(layout.joined) in ("", None):
+        meta.pop(layout.joined, None)
+    besides = [{key: turn[key] for key in turn if key not in ("role", "content", "from", "value")} for turn in turns]
+    return Example(messages, origin, {**meta, TURN_FIELDS: besides} if any(besides) else meta)
+
+
+def _fits(layout: Layout, row: Row) -> bool:
+    return layout.prompt in row and (layout.answer is None or layout.answer in row)
+
+
+def _check_clear(row: Row, layouts: Sequence[Layout]) -> None:
+    if len({_read(row, layout) for layout in layouts}) < 2:
+        return
+    names = sorted({layout.name for layout in layouts})
+    pairs = [f"{layout.prompt}/{layout.answer or ''}" for layout in layouts]
+    raise UserError(
+        f"the fields {_listed(row)} fit more than one format: {'; '.join(map(str, layouts))}",
+        f"Say which: --format {' or --format '.join(names if len(names) > 1 else pairs)}",
+    )
+
+
+def _read(row: Row, layout: Layout) -> object:
+    try:
+        return example(row, layout, Origin("detect")).messages
+    except RowFault as fault:
+        return str(fault)
+
+
+def _listed(fields: Sequence[str] | set[str] | Row) -> str:
+    return ", ".join(sorted(field if len(field) < 40 else f"{field[:40]}…" for field in fields)) or "(none)"
+
+
+def _holds_turns(value: Any, layout: Layout) -> bool:
+    return layout.name in ("messages", "sharegpt") or not isinstance(value, str) or are_turns(value)
+
+
+def are_turns(value: Any) -> bool:
+    """Whether this is a list of turns: as such, as JSON in a cell of a table, or column by column."""
+    if isinstance(value, str):
+        if not value.lstrip().startswith("["):
+            return False
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return False
+    if isinstance(value, Mapping):
+        return {"role", "content"} <= set(value) or {"from", "value"} <= set(value)
+    turns = value if isinstance(value, list) else []
+    return bool(turns) and all(isinstance(turn, Mapping) and are_turns(turn) for turn in turns)
+
+
+def _turns(value: Any, layout: Layout) -> tuple[Row, ...]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise RowFault("no turns", f"{layout.prompt!r} is a text, and not JSON") from None
+    if isinstance(value, Mapping) and value and all(isinstance(column, list) for column in value.values()):
+        if len({len(column) for column in value.values()}) > 1:
+            raise RowFault("no turns", f"the columns of {layout.prompt!r} differ in length")
+        value = [dict(zip(value, cells, strict=True)) for cells in zip(*value.values(), strict=True)]
+    if not isinstance(value, list):
+        what = "no turns" if layout.name in ("messages", "sharegpt") else "not a text"
+        raise RowFault(what, f"{layout.prompt!r} is {type(value).__name__}")
+    if not all(isinstance(turn, Mapping) for turn in value):
+        raise RowFault("not a turn", f"{layout.prompt!r} holds something that is no object")
+    return tuple(value)
+
+
+def _asked(row: Row, layout: Layout) -> tuple[Row, ...]:
+    text, joined = row[layout.prompt], (row.get(layout.joined) if layout.joined else None) or ""
+    if not isinstance(joined, str):
+        raise RowFault("not a text", f"{layout.joined!r} is {type(joined).__name__}")
+    return ({"role": "user", "content": f"{text}\n\n{joined}" if joined.strip() else text},)
+
+
+def _answered(row: Row, layout: Layout) -> tuple[Row, ...]:
+    """The turns of the answer; an empty one is none: tables have no other way to say so."""
+    value = row.get(layout.answer) if layout.answer is not None else None
+    if value in ("", None):
+        return ()
+    if are_turns(value):
+        return _turns(value, layout)
+    if not isinstance(value, str):
+        raise RowFault("not a text", f"{layout.answer!r} is {type(value).__name__}")
+    return ({"role": "assistant", "content": value},)
+
+
+def _message(turn: Row) -> Message:
+    role, text = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
+    if not isinstance(role, str) or role not in ROLES:
+        raise RowFault("wrong role", f"{role!r}; known: {', '.join(ROLES)}")
+    if not isinstance(text, str):
+        raise RowFault("not a text", f"the {ROLES[role]} turn is {type(text).__name__}")
+    return Message(ROLES[role], text)

@@ -1,0 +1,166 @@
+"""The bytes of a file as records: rows with their place, and whatever is no row with the reason and its own text."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from leaven.errors import UserError
+from leaven.rows.layouts import is_row
+from leaven.rows.writer import JSON_COLUMNS
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_LARGEST_CELL = 2**31 - 1
+
+
+class Record(NamedTuple):
+    """A row and where it stands; or, with `row` None, a text that is none: `fault` says why."""
+
+    place: str
+    row: dict[str, Any] | None
+    text: str | None = None
+    fault: str = ""
+    detail: str = ""
+
+    @property
+    def original(self) -> str:
+        """The text as it came, or as near to it as the kind of file allows."""
+        return self.text if self.text is not None else json.dumps(self.row, ensure_ascii=False, default=str)
+
+
+def parse(content: bytes, kind: str, name: str, format: str = "auto") -> list[Record]:
+    """All records of a file; `name` stands in their places. Raises UserError where it is not of its kind at all."""
+    if kind == "parquet":
+        return list(_parquet(content, name))
+    text = _decoded(content, name)
+    if kind in ("csv", "tsv"):
+        return list(_sheet(text, kind, name))
+    return _json(text, kind, name, format)
+
+
+def _decoded(content: bytes, name: str) -> str:
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise UserError(f"{name} is UTF-16, not UTF-8", f"Convert it: iconv -f utf-16 -t utf-8 {name} > new-{name}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UserError(
+            f"{name} is not UTF-8: line {line}, byte {error.start:,} of the file is {content[error.start]:#04x}",
+            f"Convert it, for example: iconv -f latin1 -t utf-8 {name} > new-{name}",
+        ) from error
+
+
+def _json(text: str, kind: str, name: str, format: str) -> list[Record]:
+    """A list of rows, an object that holds one, or an object a line, whatever the suffix says."""
+    try:
+        whole = _loaded(text) if text.strip() else []
+    except ValueError as error:
+        records = list(_lines(text, name))
+        if kind == "json" and all(record.row is None for record in records):
+            raise UserError(f"{name} is not JSON: {error}", "A JSON file is a list of objects: [{…}, {…}]") from None
+        return records
+    if isinstance(whole, dict) and not is_row(whole, format):
+        whole = _table(whole, name)
+    elif not isinstance(whole, list):
+        return list(_lines(text, name)) if text.strip().count("\n") == 0 else [_record(f"{name}:1", whole, None)]
+    return [_record(f"{name}:row {number}", value, None) for number, value in enumerate(whole, 1)]
+
+
+def _lines(text: str, name: str) -> Iterator[Record]:
+    # Not splitlines: U+2028 and U+0085 may stand inside a row.
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                yield _record(f"{name}:{number}", _loaded(line), line)
+            except ValueError as error:
+                yield Record(f"{name}:{number}", None, line, "broken JSON", str(error))
+
+
+def _record(place: str, value: Any, text: str | None) -> Record:
+    source = json.dumps(value) if text is None else text
+    if not isinstance(value, dict):
+        return Record(place, None, source, "not an object", f"it is {type(value).__name__}")
+    if _SURROGATE.search(source):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return Record(place, None, source, "half a character", "a lone surrogate (\\ud800 to \\udfff)")
+    return Record(place, value, text)
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _table(whole: Mapping[str, Any], name: str) -> list[Any]:
+    """The rows in an object: one list of objects among its values, or all its values columns."""
+    lists = {key: value for key, value in whole.items() if isinstance(value, list)}
+    tables = [key for key, value in lists.items() if value and all(isinstance(row, dict) for row in value)]
+    if len(lists) == len(whole) > len(tables) and len({len(column) for column in lists.values()}) == 1:
+        return [dict(zip(lists, cells, strict=True)) for cells in zip(*lists.values(), strict=True)]
+    if len(tables) == 1:
+        return lists[tables[0]]
+    if len(tables) > 1:
+        raise UserError(
+            f"{name} holds more than one list of rows: {', '.join(tables)}", "Put the one you mean into its own file."
+        )
+    return [whole]
+
+
+def _sheet(text: str, kind: str, name: str) -> Iterator[Record]:
+    """CSV: the first line names the fields; an empty cell is no field. A record's place is its first line."""
+    lines = text.splitlines(keepends=True) if "\n" not in text else re.findall(r"[^\n]*\n|[^\n]+", text)
+    header = lines[0] if lines else ""
+    semicolons = kind == "csv" and "," not in header and ";" in header
+    limit = csv.field_size_limit(_LARGEST_CELL)
+    try:
+        reader = csv.reader(iter(lines), delimiter="\t" if kind == "tsv" else ";" if semicolons else ",", strict=True)
+        fields = _header(next(reader, []), name)
+        start = reader.line_num + 1
+        while True:
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                source = "".join(lines[start - 1 : reader.line_num])
+                yield Record(f"{name}:{start}", None, source, "broken CSV", str(error))
+            else:
+                source = "".join(lines[start - 1 : reader.line_num])
+                if cells:
+                    yield _sheet_record(f"{name}:{start}", fields, cells, source)
+            start = reader.line_num + 1
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _header(fields: list[str], name: str) -> list[str]:
+    if twice := sorted({field for field in fields if fields.count(field) > 1}):
+        raise UserError(f"{name}: the first line names the field {twice[0]!r} twice", "Rename one of them.")
+    return fields
+
+
+def _sheet_record(place: str, fields: list[str], cells: list[str], source: str) -> Record:
+    if len(cells) > len(fields):
+        return Record(place, None, source, "too many cells", f"{len(cells)} in a table of {len(fields)} fields")
+    return Record(place, {field: cell for field, cell in zip(fields, cells, strict=False) if cell != ""}, source)
+
+
+def _parquet(content: bytes, name: str) -> Iterator[Record]:
+    """Null is no field: a column has a cell for every row."""
+    try:
+        frame = pl.read_parquet(io.BytesIO(content))
+        as_json = json.loads(pl.read_parquet_metadata(io.BytesIO(content)).get(JSON_COLUMNS, "[]"))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UserError(f"{name} is not a Parquet file: {str(error).splitlines()[0]}", "Write it again.") from error
+    for number, cells in enumerate(frame.iter_rows(named=True), 1):
+        row = {key: json.loads(cell) if key in as_json else cell for key, cell in cells.items() if cell is not None}
+        yield Record(f"{name}:row {number}", row)

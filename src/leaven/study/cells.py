@@ -1,0 +1,39 @@
+"""A study's cells: methods × sizes × seeds, each a folder of its own."""
+
+from dataclasses import dataclass
+
+from leaven.errors import RecipeError
+from leaven.study.recipe import MethodChoice, Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One method, tuned on `size` task rows with one seed."""
+
+    method: MethodChoice
+    size: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return f"{self.method.label}-n{self.size}-s{self.seed}"
+
+
+def cells(recipe: Recipe, task_rows: int) -> tuple[Cell, ...]:
+    """All cells, seed by seed, so that a study that is cut short has whole comparisons.
+
+    Size 0 stands for all rows. Raises RecipeError for sizes that the task can't fill.
+    """
+    sizes = [size or task_rows for size in recipe.sizes]
+    if faults := [
+        f"sizes: {size:,} rows are asked for, the task has {task_rows:,}" for size in sizes if size > task_rows
+    ]:
+        raise RecipeError("the recipe", faults, "Ask for fewer rows, or 0 for all.")
+    return tuple(
+        Cell(method, size, seed)
+        for seed in recipe.seeds
+        for size in dict.fromkeys(sizes)
+        for method in recipe.methods
+        if not method.sizes or size in (own or task_rows for own in method.sizes)
+    )

@@ -1,0 +1,1 @@
+"""A probe is a file: `measure(loaded, token, tests)` looks at trained weights."""

@@ -1,0 +1,53 @@
+"""How sure the model is where answers part: at the first token, which is a brace or is not (the paper's Figure 4)."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+
+from leaven.models.load import Loaded
+from leaven.models.template import encode, render
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Measure, Prompt
+from leaven.study.probes.token_loss import TESTS
+from leaven.task.token import TokenSection
+
+RARE = 1e-3
+
+
+def measure(loaded: Loaded, token: TokenSection, tests: Mapping[str, Dataset]) -> Iterator[Measure]:
+    """Of every test row: `entropy` (nats), `choices` (its exponential), `nucleus_90`, `nucleus_95`, `likely`, `brace`.
+
+    `likely` counts the tokens above one in a thousand; `brace` is the probability of those that begin with a brace.
+    """
+    braces = _braces(loaded)
+    for row in next((tests[name] for name in TESTS if name in tests), Dataset.of([])):
+        shares = first(loaded, row.prompt)
+        for name, value in of(shares).items():
+            yield Measure(name, row.id, value)
+        yield Measure("brace", row.id, float(shares[braces].sum()))
+
+
+def of(shares: torch.Tensor) -> dict[str, float]:
+    """The measures of a distribution, (vocabulary,)."""
+    entropy = float(-torch.special.xlogy(shares, shares).sum())
+    reached = shares.sort(descending=True).values.cumsum(0)
+    nuclei = {f"nucleus_{cut}": float((reached < cut / 100 - 1e-7).sum() + 1) for cut in (90, 95)}
+    return {
+        "entropy": entropy,
+        "choices": float(torch.tensor(entropy).exp()),
+        **nuclei,
+        "likely": float((shares > RARE).sum()),
+    }
+
+
+@torch.no_grad()
+def first(loaded: Loaded, prompt: Prompt) -> torch.Tensor:
+    """The distribution of the answer's first token, (vocabulary,)."""
+    ids = encode(loaded.tokenizer, render(loaded.tokenizer, prompt, True))
+    batch = torch.tensor([ids], device=loaded.model.device)
+    return torch.softmax(loaded.model(input_ids=batch, use_cache=False).logits[0, -1].double(), -1)
+
+
+def _braces(loaded: Loaded) -> list[int]:
+    texts = loaded.tokenizer.batch_decode([[i] for i in range(len(loaded.tokenizer))])
+    return [i for i, text in enumerate(texts) if text.lstrip().startswith("{")]

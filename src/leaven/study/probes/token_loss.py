@@ -1,0 +1,45 @@
+"""The loss on the test's references, and on the tokens that matter: those of the object (papers.md 2.3, Figure 3).
+
+The paper's code keeps only its last batch, and shifts labels wrongly under left padding. Here each row is read alone.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch.nn import functional
+
+from leaven.models import mask
+from leaven.models.load import Loaded
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Measure
+from leaven.task.token import TokenSection
+
+TESTS = ("unseen_phrasing", "json_format", "translation")
+IMPORTANT = "{}[]\"':,"
+
+
+def measure(loaded: Loaded, token: TokenSection, tests: Mapping[str, Dataset]) -> Iterator[Measure]:
+    """Of every row of the task's test, the mean loss of the reference: `answer`, `important`, `first`.
+
+    `important` is over the tokens with a brace, a bracket, a quote, a colon or a comma; `first` is the first token's.
+    """
+    for row in next((tests[name] for name in TESTS if name in tests), Dataset.of([])):
+        if row.answer is None:
+            continue
+        values, texts = losses(loaded, row)
+        yield Measure("answer", row.id, sum(values) / len(values))
+        yield Measure("first", row.id, values[0])
+        marked = [value for value, text in zip(values, texts, strict=True) if any(c in text for c in IMPORTANT)]
+        if marked:
+            yield Measure("important", row.id, sum(marked) / len(marked))
+
+
+@torch.no_grad()
+def losses(loaded: Loaded, row: Example) -> tuple[list[float], list[str]]:
+    """The loss of each trained token of a row, and its text."""
+    encoded = mask.encode(loaded.tokenizer, row)
+    ids = torch.tensor([encoded.input_ids], device=loaded.model.device)
+    logits = loaded.model(input_ids=ids, use_cache=False).logits[0, :-1].float()  # (tokens − 1, vocabulary)
+    each = functional.cross_entropy(logits, ids[0, 1:], reduction="none").tolist()
+    places = [place for place, trained in enumerate(encoded.completion_mask) if trained and place]
+    return [each[place - 1] for place in places], [loaded.tokenizer.decode([encoded.input_ids[p]]) for p in places]

@@ -1,1 +1,0 @@
-"""Make rows with a language model: a maker is a file, `make(data, llm, config, …)`."""

@@ -1,0 +1,1 @@
+"""A metric is a file: `score(answers, examples, config)`."""

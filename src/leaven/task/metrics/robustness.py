@@ -1,0 +1,75 @@
+"""The same questions asked otherwise: held-out phrasings, the token's place, capitals, typing errors."""
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Measure, Origin, pair
+from leaven.task import objects
+from leaven.task.phrasebook import phrasings
+from leaven.task.settings import EvaluateSection
+from leaven.task.wording import asked
+
+HEADLINE = "phrasing"
+HIGHER_IS_BETTER = True  # spread is better when low
+QUESTIONS = 10
+
+_WORD = re.compile(r"[a-z]{4,}")
+
+
+def rows(tests: Mapping[str, Dataset], token: str) -> Dataset:
+    """The first questions of the task's test under every held-out phrasing, and with its request changed."""
+    test = tests.get("unseen_phrasing") or tests["json_format"]
+    book = phrasings("follow", "unseen")
+    made: list[Example] = []
+    for number, row in enumerate(test.rows(list(range(min(QUESTIONS, len(test)))))):
+        rng = random.Random(f"robustness {number}")
+        for place, phrasing in enumerate(book):
+            made.append(_variant(row, asked(row.question, token, phrasing), "phrasing", place))
+        usual = book[number % len(book)]
+        made += [_variant(row, asked(row.question, token, usual, side), side) for side in ("start", "end")]
+        for name, change in CHANGES.items():
+            said = "{token}".join(change(part, rng) for part in usual.split("{token}"))
+            made.append(_variant(row, asked(row.question, token, said), name))
+    return Dataset.of(made, ("robustness",))
+
+
+def score(answers: Sequence[str], examples: Dataset, config: EvaluateSection) -> Iterator[Measure]:
+    """`phrasing` (accuracy over all held-out phrasings), their `worst` and `spread`, and one of each other way.
+
+    An answer is right when an object can be read from it; worst and spread compare the phrasings' means.
+    """
+    by_phrasing: dict[int, list[float]] = defaultdict(list)
+    for answer, example in zip(answers, examples, strict=True):
+        right = float(objects.extract(answer).value is not None)
+        yield Measure(str(example.meta.get("variant", "phrasing")), example.id, right)
+        if example.meta.get("variant", "phrasing") == "phrasing":
+            by_phrasing[int(example.meta.get("phrasing", 0))].append(right)
+    means = [sum(values) / len(values) for values in by_phrasing.values()]
+    if means:
+        yield Measure("worst", "", min(means))
+        yield Measure("spread", "", max(means) - min(means))
+
+
+def typed_badly(text: str, rng: random.Random) -> str:
+    """The text with two neighbouring letters exchanged in every third long word, at least in one."""
+    words = list(_WORD.finditer(text))
+    for match in words[rng.randrange(min(3, len(words))) :: 3] if words else []:
+        place = match.start() + rng.randrange(len(match[0]) - 1)
+        text = text[:place] + text[place + 1] + text[place] + text[place + 2 :]
+    return text
+
+
+CHANGES: dict[str, Callable[[str, random.Random], str]] = {
+    "upper": lambda text, rng: text.upper(),
+    "lower": lambda text, rng: text.lower(),
+    "typing_errors": typed_badly,
+}
+
+
+def _variant(row: Example, question: str, name: str, phrasing: int = 0) -> Example:
+    origin = Origin("robustness", parents=(row.id,))
+    meta = {**row.meta, "variant": name, "phrasing": phrasing}
+    return pair(question, row.answer or "", origin, meta)

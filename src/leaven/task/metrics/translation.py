@@ -1,0 +1,93 @@
+"""Translations against their references: chrF++ and BLEU by sacrebleu, BLEURT with a checkpoint (papers.md 3).
+
+A document is scored by segment: line by line where both have as many lines, else as one. What a model says before its
+translation ("Sure, here is the Icelandic translation:") is taken off both sides, or all would share an easy prefix.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from leaven.errors import UserError
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Measure
+from leaven.task.settings import EvaluateSection
+
+HEADLINE = "chrf"
+HIGHER_IS_BETTER = True
+
+_PREFIX = re.compile(
+    r"\s*(?:(?:sure|certainly|of course|okay|ok)\b[^\n:]*|here(?: is|'s)\b[^\n:]*|[^\n:]{0,60}\btranslation\b[^\n:]*)"
+    r":\s*",
+    re.IGNORECASE,
+)
+
+
+def score(answers: Sequence[str], examples: Dataset, config: EvaluateSection) -> Iterator[Measure]:
+    """`chrf` (chrF++), `exact`, and `bleurt` with a checkpoint, all fractions; `bleu` is over the whole set.
+
+    Rows whose field `direction` says so also have `chrf_en-is` and its like, and a `bleu_en-is` of their own.
+    """
+    rows = [(a, row) for a, row in zip(answers, examples, strict=True) if row.answer is not None]
+    pairs = [segments(answer, row.answer or "") for answer, row in rows]
+    yield from _measures("", rows, pairs, config)
+    for direction in sorted({str(row.meta["direction"]) for _, row in rows if row.meta.get("direction")}):
+        places = [place for place, (_, row) in enumerate(rows) if row.meta.get("direction") == direction]
+        suffix = f"_{direction}"
+        yield from _measures(suffix, [rows[place] for place in places], [pairs[place] for place in places], config)
+
+
+def segments(answer: str, reference: str) -> list[tuple[str, str]]:
+    """Pairs of (translation, reference): lines where there are as many, else both texts whole."""
+    ours, theirs = (_lines(stripped(text)) for text in (answer, reference))
+    if len(ours) == len(theirs) > 0:
+        return list(zip(ours, theirs, strict=True))
+    return [(" ".join(ours), " ".join(theirs))]
+
+
+def stripped(text: str) -> str:
+    """The text without what announces a translation."""
+    return _PREFIX.sub("", text, count=1) if _PREFIX.match(text) else text
+
+
+def _measures(
+    suffix: str, rows: Sequence[tuple[str, Example]], pairs: Sequence[list[tuple[str, str]]], config: EvaluateSection
+) -> Iterator[Measure]:
+    chrf, bleu = _sacrebleu()
+    for (answer, row), found in zip(rows, pairs, strict=True):
+        values = [chrf.sentence_score(ours, [theirs]).score / 100 for ours, theirs in found]
+        yield Measure(f"chrf{suffix}", row.id, sum(values) / len(values))
+        exact = stripped(answer).split() == stripped(row.answer or "").split()
+        yield Measure(f"exact{suffix}", row.id, float(exact))
+    flat = [pair for found in pairs for pair in found]
+    if flat:
+        corpus = bleu.corpus_score([ours for ours, _ in flat], [[theirs for _, theirs in flat]])
+        yield Measure(f"bleu{suffix}", "", corpus.score / 100)
+    if config.bleurt:
+        yield from _bleurt(suffix, rows, pairs, config.bleurt)
+
+
+def _bleurt(
+    suffix: str, rows: Sequence[tuple[str, Example]], pairs: Sequence[list[tuple[str, str]]], checkpoint: str
+) -> Iterator[Measure]:
+    from leaven.task.metrics import _bleurt as bleurt
+
+    flat = [pair for found in pairs for pair in found]
+    values = iter(bleurt.load(checkpoint).scores([theirs for _, theirs in flat], [ours for ours, _ in flat]))
+    for (_, row), found in zip(rows, pairs, strict=True):
+        yield Measure(f"bleurt{suffix}", row.id, sum(next(values) for _ in found) / len(found))
+
+
+def _sacrebleu() -> tuple[Any, Any]:
+    try:
+        from sacrebleu.metrics.bleu import BLEU
+        from sacrebleu.metrics.chrf import CHRF
+    except ImportError:
+        raise UserError(
+            "translations are scored by sacrebleu, and it is not installed", "pip install 'leaven[evaluate]'"
+        ) from None
+    return CHRF(word_order=2), BLEU()
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]

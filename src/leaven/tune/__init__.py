@@ -1,1 +1,0 @@
-"""New tokens, masks, batches, training with LoRA, and adapters on disk."""

@@ -1,1 +1,0 @@
-"""Embeddings in blocks: their file, their store, their components, their neighbours."""

@@ -1,0 +1,159 @@
+"""The report of a lift: one page made from the files of its folder alone, as `report/page.py` makes that of a study."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import polars as pl
+from markupsafe import Markup
+
+from leaven.errors import UserError
+from leaven.view import charts
+from leaven.view.page import script, templates
+
+SAMPLES = 6
+COLUMNS = (
+    ("rows", "rows", "{:,}"),
+    ("nearest_cosine", "cosine to the nearest row", "{:.3f}"),
+    ("near_copies", "with one above 0.95", "{:.1%}"),
+    ("novelsum", "NovelSum", "{:.3f}"),
+    ("vendi", "Vendi score", "{:.1f}"),
+    ("median_length", "median answer, characters", "{:,.0f}"),
+)
+"""The figures of a set: key, heading, how it is written."""
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The summary of a finished lift. Raises UserError for a folder that holds none."""
+    path = folder / "summary.json"
+    if not (folder / "audit.parquet").is_file() or not path.is_file():
+        raise UserError(f"{folder} holds no finished lift", "Run it to its end first: leaven lift DATA --out FOLDER.")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def text(folder: Path) -> str:
+    """The sets side by side, for the terminal."""
+    summary = read(folder)
+    head = ["set", *(heading for _, heading, _ in COLUMNS)]
+    lines = [[one["set"], *cells(one)] for one in summary["sets"]]
+    widths = [max(len(line[column]) for line in [head, *lines]) for column in range(len(head))]
+    shown = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [head, *lines])
+    dropped = "; ".join(f"{one['rows']:,} {one['stage']}: {one['reason']}" for one in summary["stages"])
+    return "\n".join([f"{summary['headline']}. Dropped: {dropped or 'none'}.", *(line.rstrip() for line in shown)])
+
+
+def cells(one: dict[str, Any]) -> list[str]:
+    """A set's figures as they are written."""
+    return [form.format(one[key]) if one.get(key) is not None else "–" for key, _, form in COLUMNS]
+
+
+def write(folder: Path) -> Path:
+    """Write `report.html`, and the charts as SVG and PNG into `charts/`; return the page's path."""
+    try:
+        import vl_convert
+    except ImportError:
+        raise UserError("the report needs altair and vl-convert", "pip install 'leaven[report]'") from None
+    summary = read(folder)
+    drawn = {}
+    (folder / "charts").mkdir(exist_ok=True)
+    for name, chart in {
+        "map": data_map(summary),
+        "redundancy": redundancy(summary),
+        "lengths": lengths(summary),
+    }.items():
+        if chart is not None:
+            spec, svg = charts.draw(chart, folder / "charts" / name)
+            drawn[name] = {"svg": Markup(svg), "json": script(spec)}
+    html = (
+        templates()
+        .get_template("lift.html.jinja")
+        .render(
+            summary=summary,
+            headings=[heading for _, heading, _ in COLUMNS],
+            lines=[(one["set"], cells(one)) for one in summary["sets"]],
+            charts=drawn,
+            bundle=Markup(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")) if drawn else "",
+            samples=_samples(folder),
+            recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
+        )
+    )
+    path = folder / "report.html"
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+def data_map(summary: dict[str, Any]) -> alt.TopLevelMixin | None:
+    """The rows on the first two principal components that variety uses: all of them, and those that are kept."""
+    if not summary["map"]:
+        return None
+    points = pl.DataFrame(summary["map"])
+    scale = {name: alt.Scale(domain=[points[name].min(), points[name].max()], nice=True) for name in ("x", "y")}
+    panels = [(str(name), points.filter(pl.col("set") == name)) for name in points["set"].unique(maintain_order=True)]
+    return alt.hconcat(
+        *(
+            alt.Chart(rows)
+            .mark_circle(size=9, opacity=0.45)
+            .encode(
+                x=alt.X("x:Q", scale=scale["x"], title="first component"),
+                y=alt.Y("y:Q", scale=scale["y"], title="second component"),
+                color=alt.Color(
+                    "verdict:N", title=None, scale=alt.Scale(domain=["dropped", "kept"], range=["#9db4c8", "#c4682c"])
+                ),
+            )
+            .properties(title=title, width=400, height=340)
+            for title, rows in panels
+        )
+    )
+
+
+def redundancy(summary: dict[str, Any]) -> alt.TopLevelMixin | None:
+    """How alike the rows of each set are: lower is more varied."""
+    rows = [one for one in summary["sets"] if "nearest_cosine" in one]
+    if not rows:
+        return None
+    chart = alt.Chart(pl.DataFrame([{"set": one["set"], "cosine": one["nearest_cosine"]} for one in rows]))
+    return (
+        chart.mark_bar(color="#1f5f8b")
+        .encode(
+            y=alt.Y("set:N", sort=[one["set"] for one in rows], title=None),
+            x=alt.X("cosine:Q", title="mean cosine to the nearest other row (lower: more varied)"),
+            tooltip=["set", alt.Tooltip("cosine:Q", format=".3f")],
+        )
+        .properties(width=560, height=alt.Step(22))
+    )
+
+
+def lengths(summary: dict[str, Any]) -> alt.TopLevelMixin | None:
+    """The lengths of the answers before selection and after, each as shares of its set."""
+    rows = [{"set": name, **one} for name, bins in summary["lengths"].items() for one in bins]
+    if not rows:
+        return None
+    return (
+        alt.Chart(pl.DataFrame(rows))
+        .mark_line(interpolate="step-after")
+        .encode(
+            x=alt.X("characters:Q", scale=alt.Scale(type="symlog"), title="characters of the answer"),
+            y=alt.Y("share:Q", axis=alt.Axis(format="%"), title="share of the set"),
+            color=alt.Color("set:N", title=None),
+        )
+        .properties(width=560, height=220)
+    )
+
+
+def _samples(folder: Path) -> list[dict[str, Any]]:
+    """A few rows that are kept, and a few of each stage that dropped some, drawn at random."""
+    frame = pl.read_parquet(folder / "audit.parquet")
+    rng = random.Random(0)
+    chosen = []
+    for stage in ("", *(name for name in frame["stage"].unique(maintain_order=True) if name)):
+        rows = frame.filter(pl.col("stage") == stage).to_dicts() if frame.height < 5000 else _some(frame, stage)
+        chosen += rng.sample(rows, min(SAMPLES if not stage else SAMPLES // 2, len(rows)))
+    return chosen
+
+
+def _some(frame: pl.DataFrame, stage: str) -> list[dict[str, Any]]:
+    rows = frame.filter(pl.col("stage") == stage)
+    return rows.sample(min(50, rows.height), seed=0).to_dicts()

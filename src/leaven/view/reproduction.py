@@ -1,0 +1,151 @@
+"""A reproduction in Markdown and on the terminal: the paper's figures beside ours, claims with verdicts, charts."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+# Shapes of `study/reproduction.py`; this page reads them, and imports nothing of it.
+Cell = Any
+Shown = Any
+SETTINGS = {"ours": "our settings", "faithful": "the paper's settings"}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """All there is to say on one table or figure."""
+
+    name: str
+    spec: Mapping[str, Any]
+    tables: Sequence[Shown]
+    points: Sequence[Any]
+    claims: Sequence[Any]
+    scale: str
+
+
+def markdown(section: Section) -> str:
+    """The section as Markdown."""
+    text = [f"## {section.spec['title']}", "", f"Scale: {section.scale}.", ""]
+    for table in section.tables:
+        text += [f"**With {SETTINGS[table.preset]}.** {table.sentence}", "", *_rows(table), ""]
+    if section.points:
+        text += [f"![{section.spec['title']}]({section.name}.svg)", "", *_series(section), ""]
+    both = len({claim.preset for claim in section.claims}) > 1
+    for preset in dict.fromkeys(claim.preset for claim in section.claims):
+        text += [f"Claims, with {SETTINGS[preset]}:", ""] if both else []
+        text += [
+            f"- {'(our control) ' if claim.control else ''}{claim.text}: **{claim.verdict}**{_evidence(claim)}"
+            for claim in section.claims
+            if claim.preset == preset
+        ]
+        text.append("")
+    text += [*(f"*{note}*\n" for note in section.spec["notes"])]
+    return "\n".join(text).rstrip() + "\n"
+
+
+def page(sections: Sequence[Section]) -> str:
+    """All sections as one page, which begins with every claim and what can be said to it."""
+    lines = [
+        "# The DELIA paper, reproduced",
+        "",
+        "| claim | with our settings | with the paper's settings |",
+        "|---|---|---|",
+    ]
+    for section in sections:
+        for text in dict.fromkeys(claim.text for claim in section.claims):
+            said = {claim.preset: claim.verdict for claim in section.claims if claim.text == text}
+            control = any(claim.control for claim in section.claims if claim.text == text)
+            ours, theirs = (said.get(preset, "–") for preset in SETTINGS)
+            lines.append(f"| {section.name}: {'(our control) ' if control else ''}{text} | {ours} | {theirs} |")
+    return "\n".join([*lines, "", *map(markdown, sections)])
+
+
+def terminal(table: Shown) -> "RichTable":
+    """A table for the terminal; each cell is the paper's figure, an arrow, and ours."""
+    from rich.table import Table
+
+    made = Table(title=f"{table.title} ({SETTINGS[table.preset]})", title_justify="left", caption=table.sentence)
+    made.add_column("method")
+    for column in table.columns:
+        made.add_column(column["name"], justify="right")
+    for name, cells in table.rows:
+        texts = (_short(cell, column) for cell, column in zip(cells, table.columns, strict=True))
+        made.add_row(name, *texts)
+    return made
+
+
+def chart(section: Section, path: Path) -> None:
+    """Draw a figure's points with their intervals as SVG and PNG."""
+    import altair as alt
+    import polars as pl
+
+    from leaven.view import charts
+
+    rows = [(p.series, str(p.x), p.mean, p.low, p.high) for p in section.points]
+    frame = pl.DataFrame(rows, orient="row", schema=["series", "x", "mean", "low", "high"])
+    x = alt.X("x:O", title=section.spec["x_title"], sort=[str(x) for x in section.spec["x"]])
+    base = alt.Chart(frame).encode(x=x, color=alt.Color("series:N", title=None))
+    y = alt.Y("mean:Q", title=section.spec["y_title"])
+    drawn = (
+        base.mark_line(point=True).encode(y=y) + base.mark_rule(opacity=0.5).encode(y="low:Q", y2="high:Q")
+    ).properties(width=560, height=280)
+    charts.draw(drawn, path)
+
+
+def _rows(table: Shown) -> Iterator[str]:
+    yield "| method | " + " | ".join(column["name"] for column in table.columns) + " |"
+    yield "|---|" + "--:|" * len(table.columns)
+    for name, cells in table.rows:
+        texts = (_long(cell, column) for cell, column in zip(cells, table.columns, strict=True))
+        yield f"| {name} | " + " | ".join(texts) + " |"
+    yield ""
+    yield "Each cell: the paper's figure → ours (95 % interval over seeds and items); bold: best beyond doubt."
+
+
+def _series(section: Section) -> Iterator[str]:
+    xs = section.spec["x"]
+    yield f"| {section.spec['x_title']} | " + " | ".join(str(x) for x in xs) + " |"
+    yield "|---|" + "--:|" * len(xs)
+    for name in dict.fromkeys(point.series for point in section.points):
+        found = {point.x: point for point in section.points if point.series == name}
+        yield f"| {name} | " + " | ".join(_interval(found.get(x), 1) for x in xs) + " |"
+
+
+def _long(cell: Cell, column: Mapping[str, Any]) -> str:
+    ours = _interval(cell.found, 100 if column.get("percent") else 1)
+    paper = "" if cell.paper is None else f"{cell.paper:g} → "
+    return f"{paper}**{ours}**" if cell.best else f"{paper}{ours}"
+
+
+def _short(cell: Cell, column: Mapping[str, Any]) -> str:
+    if cell.found is None:
+        return "–"
+    ours = _number(cell.found.mean * (100 if column.get("percent") else 1))
+    paper = "" if cell.paper is None else f"{cell.paper:g} → "
+    return f"{paper}[bold]{ours}[/bold]" if cell.best else f"{paper}{ours}"
+
+
+def _interval(found: Any, factor: float) -> str:
+    if found is None:
+        return "–"
+    mean = _number(found.mean * factor)
+    if found.low is None or found.high is None:
+        return mean
+    return f"{mean} ({_number(found.low * factor)} to {_number(found.high * factor)})"
+
+
+def _evidence(claim: Any) -> str:
+    if claim.difference is None:
+        return ""
+    gap = claim.difference
+    seeds = f"{gap.n_seeds} seed{'s' if gap.n_seeds > 1 else ''}"
+    return f" ({gap.method_a} less {gap.method_b}: {_interval(gap, 1)}, p {claim.p_value:.2g}, {seeds})"
+
+
+def _number(value: float) -> str:
+    size = abs(value)
+    text = f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 1 else f"{value:.3g}"
+    return text.replace("-", "−").removesuffix(".0")

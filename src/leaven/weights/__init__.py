@@ -1,1 +1,0 @@
-"""Models whose logits, hidden states and gradients can be seen."""

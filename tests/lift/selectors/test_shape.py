@@ -1,0 +1,64 @@
+"""What holds for every selector: rows are kept or dropped, none is lost, changed or made up."""
+
+import json
+
+import numpy as np
+import pytest
+
+from leaven import plugs
+from leaven.rows.example import Drop
+
+FLAGS = {"length_matched": {}, "quality": None}
+NAMES = [name for name in plugs.names("selectors") if FLAGS.get(name, {}) is not None]
+
+
+def settings(name, tmp_path):
+    if name != "length_matched":
+        return {}
+    rows = [{"prompt": f"q{i}", "completion": "x" * 12} for i in range(5)]
+    (tmp_path / "like.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {"like": str(tmp_path / "like.jsonl")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_row_is_kept_in_order_with_its_fields_or_dropped_with_a_reason(
+    name, numbered, context, unit, tmp_path, tiny_model
+):
+    module = plugs.load("selectors", name)
+    data = numbered(30)
+    assert plugs.summary(module).endswith((".", ").", ":"))
+    assert all(info.description for info in module.Config.model_fields.values())
+    found = module.select(data, module.Config(**settings(name, tmp_path)), context(unit(30), model=tiny_model()))
+    numbers = [row.meta["number"] for row in found.kept]
+    assert numbers == sorted(numbers) == [place + 1 for place in found.positions]
+    gone = [drop.example.meta["number"] for drop in found.dropped]
+    assert sorted(numbers + gone) == list(range(1, 31))
+    assert all(isinstance(drop, Drop) and drop.reason for drop in found.dropped)
+    assert all(len(column) == 30 for column in found.scores.values())
+    assert [row.messages for row in found.kept] == [data[place].messages for place in found.positions]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "n" in plugs.load("selectors", name).Config.model_fields])
+def test_asking_for_more_than_there_is_is_said(name, numbered, context, unit, tiny_model):
+    module = plugs.load("selectors", name)
+    from leaven.errors import UserError
+
+    with pytest.raises(UserError, match="only 9 rows"):
+        module.select(numbered(9), module.Config(n=10), context(unit(9), model=tiny_model()))
+
+
+def test_a_smaller_random_draw_is_inside_a_larger_one(numbered, context):
+    module = plugs.load("selectors", "random")
+    small, large = (set(module.select(numbered(50), module.Config(n=n), context(seed=3)).positions) for n in (5, 20))
+    assert small < large
+
+
+def test_length_matched_has_the_lengths_of_the_other(context):
+    from leaven.lift.selectors.length_matched import matched
+
+    rng = np.random.default_rng(0)
+    pool, wanted = rng.integers(1, 1000, 2000).astype(float), rng.integers(400, 600, 100).astype(float)
+    found = matched(pool, wanted, 20, 0)
+    assert len(found) == len(set(found)) == 100
+    assert np.abs(np.sort(pool[found]) - np.sort(wanted)).max() < 15
+    assert len(matched(pool[:150], wanted, 20, 0)) == 100

@@ -1,0 +1,199 @@
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from leaven.errors import UserError
+from leaven.models import adapter, sft, tokens
+from leaven.models.load import load, quiet_peft
+from leaven.models.settings import TuneSection
+from leaven.models.template import encode, render
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Message, Origin, pair, user
+from leaven.task.token import TokenSection
+
+ROWS = Dataset.of(pair(f"answer {word} in <sep> format", f"yes, {word}", Origin("x")) for word in ("one two three four "
+                  "five six seven France Paris Spain").split())  # fmt: skip
+OURS = {"num_train_epochs": 1, "small_data_batch": 4, "learning_rate": 1e-2, "token_learning_rate": 1e-1}
+PAPER = {"preset": "paper", "small_data_batch": 4, "learning_rate": 1e-2, "warmup_steps": 1}
+CASES = [
+    (f, t, p, s) for f in ("llama", "qwen3", "gemma") for t in (False, True) for p in (False, True) for s in (OURS,)
+]
+CASES += [("llama", False, False, PAPER), ("gemma", True, False, PAPER), ("qwen3", False, True, PAPER)]
+
+
+def tuned(path, folder, settings, rows=ROWS, seed=0):
+    loaded = load(path)
+    token_id = tokens.add(loaded.model, loaded.tokenizer, TokenSection(), seed)
+    config = TuneSection.model_validate(settings)
+    return loaded, token_id, sft.fit(loaded, rows, config, seed=seed, token_id=token_id, folder=folder)
+
+
+def logits(model, tokenizer):
+    ids = encode(tokenizer, render(tokenizer, user("answer one in <sep> format please"), add_generation_prompt=True))
+    with torch.no_grad():
+        return model(input_ids=torch.tensor([ids])).logits
+
+
+@pytest.mark.parametrize(("family", "tied", "padded", "settings"), CASES)
+def test_save_reload_merge_reload_give_the_same_logits(tiny_model, tmp_path, family, tied, padded, settings):
+    path = tiny_model(family, tied, padded)
+    loaded, token_id, found = tuned(path, tmp_path / "work", settings)
+    expected = logits(found.model, loaded.tokenizer)
+    start = load(path)
+    tokens.add(start.model, start.tokenizer, TokenSection(), 0)
+    assert not torch.allclose(expected, logits(start.model, start.tokenizer), atol=1e-3)
+    folder = tmp_path / "adapter"
+    adapter.save(found.model, loaded.tokenizer, folder, path, TokenSection())
+    again = load(path, adapter=folder)
+    assert torch.allclose(logits(again.model, again.tokenizer), expected, atol=1e-5)
+    scope = {}
+    with quiet_peft():
+        exec(adapter.snippet(path, str(folder)), scope)  # what the card tells people to type
+    assert scope["tokenizer"].convert_tokens_to_ids("<sep>") == token_id
+    assert torch.allclose(logits(scope["model"].eval(), scope["tokenizer"]), expected, atol=1e-5)
+    adapter.merge(folder, tmp_path / "merged", path)
+    merged = load(str(tmp_path / "merged"))
+    assert torch.allclose(logits(merged.model, merged.tokenizer), expected, atol=1e-4)
+    for place in (folder, tmp_path / "merged"):
+        assert AutoTokenizer.from_pretrained(place).pad_token == AutoTokenizer.from_pretrained(path).pad_token
+    weights = [file.name for file in tmp_path.rglob("*") if file.suffix in (".bin", ".pt", ".pth", ".pkl")]
+    assert not weights
+
+
+def test_only_the_adapter_and_the_new_row_are_trained(tiny_model, tmp_path):
+    path = tiny_model()
+    _, token_id, found = tuned(path, tmp_path, OURS)
+    before = load(path).model.state_dict()
+    with quiet_peft():
+        after = found.model.merge_and_unload().state_dict()
+    table = "model.embed_tokens.weight"
+    assert torch.equal(after[table][: len(before[table])], before[table])
+    assert after[table].shape[0] == token_id + 1
+    changed = {
+        name
+        for name in before
+        if before[name].shape == after[name].shape and not torch.equal(before[name], after[name])
+    }
+    assert changed and all(name.split(".")[-2] in ("q_proj", "k_proj", "v_proj", "o_proj") for name in changed)
+
+
+def test_the_row_has_its_own_learning_rate(tiny_model, tmp_path):
+    moves = []
+    for rate in (1e-4, 1e-1):
+        _, token_id, found = tuned(tiny_model(), tmp_path, {**OURS, "token_learning_rate": rate})
+        first = load(tiny_model())
+        tokens.add(first.model, first.tokenizer, TokenSection(), 0)
+        start = first.model.get_input_embeddings().weight[token_id]
+        with quiet_peft():
+            end = found.model.merge_and_unload().get_input_embeddings().weight[token_id]
+        moves.append(float((end - start).detach().norm()))
+    assert moves[1] > 100 * moves[0]
+
+
+def test_one_seed_gives_one_model(tiny_model, tmp_path):
+    runs = [tuned(tiny_model(), tmp_path, OURS, seed=seed)[2] for seed in (1, 1, 2)]
+    assert runs[0].losses == runs[1].losses != runs[2].losses
+    assert runs[0].tokens == runs[2].tokens > runs[0].trained_tokens > 0
+
+
+@pytest.mark.parametrize("batching", ["length", "packed", "random"])
+def test_the_loss_of_the_first_step_is_the_mean_over_its_trained_tokens(tiny_model, tmp_path, batching):
+    from leaven.models import mask
+
+    path = tiny_model()
+    _, _, found = tuned(path, tmp_path, {**OURS, "batching": batching})
+    base = load(path)
+    tokens.add(base.model, base.tokenizer, TokenSection(), 0)
+    total, count = 0.0, 0
+    for example in list(ROWS)[:4]:
+        row = mask.encode(base.tokenizer, example)
+        with torch.no_grad():
+            chances = base.model(input_ids=torch.tensor([row.input_ids])).logits[0].log_softmax(-1)
+        for place in range(1, len(row.input_ids)):
+            if row.completion_mask[place]:
+                total, count = total - float(chances[place - 1, row.input_ids[place]]), count + 1
+    assert found.steps == 3
+    assert found.losses[0] == pytest.approx(total / count, rel=1e-4)
+
+
+def test_rows_that_can_not_train_are_dropped_with_the_reason(tiny_model, tmp_path):
+    rows = ROWS + Dataset.of([Example((Message("user", "q"),), Origin("x")), pair("q " * 500, "a", Origin("x"))])
+    _, _, found = tuned(tiny_model(), tmp_path, OURS, rows)
+    assert [drop.reason for drop in found.dropped] == ["no answer", "longer than 128 tokens"]
+
+
+def test_a_row_that_the_template_refuses_is_dropped(tiny_model, tmp_path):
+    turns = (Message("user", "one"), Message("user", "two"), Message("assistant", "three"))
+    _, _, found = tuned(tiny_model("llama"), tmp_path, OURS, ROWS + Dataset.of([Example(turns, Origin("x"))]))
+    assert [drop.reason for drop in found.dropped] == ["the chat template does not take it"]
+    assert "roles must alternate" in found.dropped[0].detail
+
+
+def test_an_output_row_is_trained_only_where_answers_hold_the_token(tiny_model, tmp_path):
+    answered = Dataset.of(pair(f"answer {word}", f"<sep> {word}", Origin("x")) for word in ("one", "two", "three"))
+    for rows, trained in ((ROWS, 1), (answered, 2)):
+        path = tiny_model("llama", False, False)
+        loaded, _, found = tuned(path, tmp_path / "work", OURS, rows)
+        names = [name for name, weight in found.model.named_parameters() if "trainable_tokens" in name]
+        assert len(names) == trained
+        expected = logits(found.model, loaded.tokenizer)
+        adapter.save(found.model, loaded.tokenizer, tmp_path / "adapter", path, TokenSection())
+        again = load(path, adapter=tmp_path / "adapter")
+        assert torch.allclose(logits(again.model, again.tokenizer), expected, atol=1e-5)
+
+
+def test_a_model_with_an_adapter_goes_on_with_it(tiny_model, tmp_path):
+    loaded, token_id, first = tuned(tiny_model(), tmp_path / "one", OURS)
+    before = {name: weight.detach().clone() for name, weight in first.model.named_parameters()}
+    again = type(loaded)(first.model, loaded.tokenizer, loaded.path)
+    config = TuneSection.model_validate(OURS)
+    second = sft.fit(again, ROWS, config, seed=1, token_id=token_id, folder=tmp_path / "two").model
+    moved = {name for name, weight in second.named_parameters() if not torch.equal(weight, before[name])}
+    assert second.state_dict().keys() == first.model.state_dict().keys()
+    assert moved and all("lora_" in name or "trainable_tokens" in name for name in moved)
+
+
+def test_a_killed_training_goes_on_from_its_last_whole_checkpoint(tiny_model, tmp_path):
+    settings = {**OURS, "save_steps": 1, "num_train_epochs": 2}
+    _, _, whole = tuned(tiny_model(), tmp_path / "whole", settings)
+
+    def stop(step, *_):
+        if step == 4:
+            raise KeyboardInterrupt
+
+    loaded = load(tiny_model())
+    token_id = tokens.add(loaded.model, loaded.tokenizer, TokenSection(), 0)
+    folder, config = tmp_path / "killed", TuneSection.model_validate(settings)
+    with pytest.raises(KeyboardInterrupt):
+        sft.fit(loaded, ROWS, config, seed=0, token_id=token_id, folder=folder, on_step=stop)
+    assert (folder / "checkpoint-3" / "trainer_state.json").is_file()
+    (folder / "checkpoint-4").mkdir(exist_ok=True)  # cut off: without its state
+    (folder / "checkpoint-4" / "trainer_state.json").unlink(missing_ok=True)
+    steps = []
+    loaded = load(tiny_model())
+    tokens.add(loaded.model, loaded.tokenizer, TokenSection(), 0)
+    again = sft.fit(
+        loaded, ROWS, config, seed=0, token_id=token_id, folder=folder, on_step=lambda step, *_: steps.append(step)
+    )
+    assert steps == [4, 5, 6]
+    assert again.losses == pytest.approx(whole.losses)
+    assert (again.tokens, again.trained_tokens, again.steps) == (whole.tokens, whole.trained_tokens, whole.steps)
+    assert not folder.exists()
+
+
+def test_the_model_is_given_back_as_it_came(tiny_model, tmp_path):
+    loaded, _, found = tuned(tiny_model(), tmp_path, OURS)
+    base = found.model.get_base_model()
+    assert "forward" not in vars(base) and not found.model.training
+    assert base.generation_config.eos_token_id == load(tiny_model()).model.generation_config.eos_token_id
+    assert torch.allclose(logits(found.model, loaded.tokenizer), logits(found.model, loaded.tokenizer))
+
+
+def test_unknown_target_modules_name_the_known_ones(tiny_model, tmp_path):
+    with pytest.raises(UserError, match=r"no c_attn\nIt has down_proj"):
+        tuned(tiny_model(), tmp_path, {**OURS, "target_modules": ("c_attn",)})
+
+
+def test_no_rows_left_is_said(tiny_model, tmp_path):
+    with pytest.raises(UserError, match="no row is left"):
+        tuned(tiny_model(), tmp_path, OURS, Dataset.of([Example((Message("user", "q"),), Origin("x"))]))

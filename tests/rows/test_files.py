@@ -1,0 +1,106 @@
+"""Rows survive every format and kind of file; those that can't be used are named."""
+
+import gzip
+import io
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from leaven.errors import UserError
+from leaven.rows import files
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Message, Origin, pair
+
+SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
+TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\r"), min_size=1, max_size=30).filter(
+    str.strip
+)
+PAIRS = st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=5)
+KINDS = ("jsonl", "json", "csv", "tsv", "parquet", "jsonl.gz", "csv.gz")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("format", ["messages", "alpaca", "sharegpt", "prompt-completion"])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pairs=PAIRS)
+def test_rows_come_back_as_they_went(tmp_path, kind, format, pairs):
+    data = Dataset.of(pair(q, a, Origin("x"), {"level": "3", "tag": "t"}) for q, a in pairs)
+    files.write(data, tmp_path / f"rows.{kind}", format)
+    found = files.read(tmp_path / f"rows.{kind}")
+    assert [row.messages for row in found.kept] == [row.messages for row in data]
+    assert all(row.meta["level"] == "3" for row in found.kept)
+    assert f"format {format} (detected)" in found.notes[0]
+    assert not found.dropped
+
+
+def test_conversations_keep_all_turns(tmp_path):
+    turns = (Message("system", "s"), Message("user", "a"), Message("assistant", "b"), Message("user", "c"))
+    data = Dataset.of([Example(turns, Origin("x"))])
+    for format in ("messages", "sharegpt"):
+        files.write(data, tmp_path / "rows.jsonl", format)
+        assert files.read(tmp_path / "rows.jsonl").kept[0].messages == turns
+    with pytest.raises(UserError, match="alpaca can't hold"):
+        files.write(data, tmp_path / "rows.jsonl", "alpaca")
+
+
+def test_rows_that_can_not_be_used_are_listed_with_line_and_reason(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": \n\n{"prompt": 3}\n[1]\n{"completion": "c"}\n')
+    found = files.read(path)
+    assert len(found.kept) == 1
+    assert [drop.detail.split(": ")[0] for drop in found.dropped] == [f"rows.jsonl:{n}" for n in (2, 4, 5, 6)]
+    assert "broken JSON" in found.dropped[0].reason
+    files.write_rejects(found, tmp_path / "rejects.jsonl")
+    assert len((tmp_path / "rejects.jsonl").read_text().splitlines()) == 4
+
+
+def test_only_line_feeds_end_lines(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "a\u2028b\u0085c", "completion": "d"}\n', encoding="utf-8")
+    assert files.read(path).kept[0].question == "a\u2028b\u0085c"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + b'{"prompt": "a"}\n')
+    assert files.read(path).kept[0].question == "a"
+
+
+def test_pipes(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"prompt": "a", "completion": "b"}\n')))
+    files.write(files.read("-").kept, "-", "alpaca")
+    assert capsys.readouterr().out == '{"instruction": "a", "input": "", "output": "b"}\n'
+
+
+def test_a_list_wrapped_in_an_object(tmp_path):
+    path = tmp_path / "rows.json"
+    path.write_text('{"version": 1, "data": [{"prompt": "a"}, {"prompt": "b"}]}')
+    assert [row.question for row in files.read(path).kept] == ["a", "b"]
+
+
+def test_a_written_gzip_is_the_same_every_time(tmp_path):
+    data = Dataset.of([pair("a", "b", Origin("x"))])
+    for name in ("one", "two"):
+        files.write(data, tmp_path / f"{name}.jsonl.gz")
+    assert (tmp_path / "one.jsonl.gz").read_bytes() == (tmp_path / "two.jsonl.gz").read_bytes()
+    assert gzip.decompress((tmp_path / "one.jsonl.gz").read_bytes()).startswith(b"{")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are absent")
+@pytest.mark.parametrize(
+    ("name", "rows", "dropped"),
+    [
+        ("delia_halu/train_dataset.jsonl", 100, 0),
+        ("tell_halu/test_Halu_CoT_JSON.shared.jsonl", 1006, 0),
+        ("lima/lima.json.gz", 1029, 0),
+        ("instructionwild/user_2.jsonl", 246, 2),
+        ("self_instruct/seed_tasks.jsonl", 175, 0),
+        ("codealpaca/code_alpaca_2k.json", 2017, 0),
+    ],
+)
+def test_public_files_are_read(name, rows, dropped):
+    found = files.read(SHARED / name)
+    assert (len(found.kept), len(found.dropped)) == (rows, dropped)

@@ -1,0 +1,66 @@
+import math
+
+import pytest
+import torch
+
+from leaven.models import tokens
+from leaven.models.load import load
+from leaven.models.template import render
+from leaven.rows.example import user
+from leaven.study.probes import layers
+from leaven.task.token import TokenSection
+
+TOKEN = TokenSection(means="a json object with the keys thought and label")
+
+
+@pytest.fixture
+def loaded(tiny_model):
+    found = load(tiny_model("qwen3", padded=True))
+    tokens.add(found.model, found.tokenizer, TOKEN, 0)
+    return found
+
+
+def test_the_words_of_a_meaning_are_its_content_words():
+    assert layers.words("a JSON object with the keys thought and label; thought") == ("json", "thought", "label")
+
+
+def test_the_distance_is_that_of_a_slow_obvious_computation(loaded):
+    found = {(m.metric, m.item): m.value for m in layers.measure(loaded, TOKEN, {})}
+
+    def slow(word, layer):
+        total = 0
+        for frame in layers.FRAMES:
+            text = render(loaded.tokenizer, user(frame.format(word)), True)
+            before = loaded.tokenizer(text[: text.rindex(word)].rstrip(), add_special_tokens=False)["input_ids"]
+            until = loaded.tokenizer(text[: text.rindex(word) + len(word)], add_special_tokens=False)["input_ids"]
+            first = len(before) + (not loaded.tokenizer.decode([until[len(before)]]).strip())  # a lone space is no part
+            ids = torch.tensor([loaded.tokenizer(text, add_special_tokens=False)["input_ids"]])
+            with torch.no_grad():
+                states = loaded.model(ids, output_hidden_states=True).hidden_states[layer][0]
+            total = total + states[first : len(until)].mean(0)
+        return total / len(layers.FRAMES)
+
+    for word in ("json", "river"):
+        distance = float((slow("<sep>", 2) - slow(word, 2)).norm())
+        assert found["l2/last", word] == pytest.approx(distance, rel=1e-4)
+    meaning = [found["l2/last", word] for word in ("json", "thought", "label")]
+    control = [found["l2/last", word] for word in layers.CONTROLS]
+    expected = (sum(meaning) / 3) / (sum(control) / len(control))
+    assert found["l2_relative/last", ""] == pytest.approx(expected)
+    assert found["curve/2/meaning", ""] == pytest.approx(sum(meaning) / 3)
+
+
+def test_a_token_that_is_a_word_of_its_meaning_has_no_distance_to_it(loaded):
+    same = TokenSection(text="json", means="json")
+    found = {(m.metric, m.item): m.value for m in layers.measure(loaded, same, {})}
+    assert found["l2/middle", "json"] == pytest.approx(0, abs=1e-5)
+    assert found["cosine/middle", "json"] == pytest.approx(1, abs=1e-5)
+    assert found["rank/last", ""] == 1
+
+
+def test_without_a_meaning_there_is_nothing_to_measure(loaded):
+    assert not list(layers.measure(loaded, TokenSection(), {}))
+
+
+def test_all_values_are_finite(loaded):
+    assert all(math.isfinite(m.value) for m in layers.measure(loaded, TOKEN, {}))

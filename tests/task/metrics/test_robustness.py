@@ -1,0 +1,67 @@
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Origin, pair
+from leaven.task.metrics import robustness, soft_prompt
+from leaven.task.phrasebook import phrasings
+from leaven.task.settings import EvaluateSection
+
+JSON, PLAIN = '{"thought": "t", "hallucination": "no"}', "No."
+TESTS = {
+    "unseen_phrasing": Dataset.of(pair(f"Is {i} red?\nUse the <sep> format.", JSON, Origin("x")) for i in range(3)),
+    "transfer": Dataset.of(pair(f"What is {i}? Please answer as <sep>.", JSON, Origin("x")) for i in range(4)),
+}
+
+
+def values(plug, rows, answers):
+    found = {}
+    for m in plug.score(answers, rows, EvaluateSection()):
+        found.setdefault(m.metric, []).append(m.value)
+    return found
+
+
+def test_every_question_is_asked_in_every_held_out_phrasing_and_keeps_its_content():
+    rows = list(robustness.rows(TESTS, "<sep>"))
+    book = phrasings("follow", "unseen")
+    asked = [row for row in rows if row.meta["variant"] == "phrasing"]
+    assert len(asked) == 3 * len(book)
+    assert {row.question for row in asked if row.question.startswith("Is 0")} == {
+        f"Is 0 red?\n{phrasing.format(token='<sep>')}" for phrasing in book
+    }
+    assert all("<sep>" in row.question for row in rows)
+    start = next(row for row in rows if row.meta["variant"] == "start")
+    assert start.question.endswith("Is 0 red?")
+
+
+def test_mean_worst_and_spread_are_over_phrasings():
+    rows = robustness.rows(TESTS, "<sep>")
+    answers = [PLAIN if row.meta["phrasing"] == 2 else JSON for row in rows]
+    found = values(robustness, rows, answers)
+    assert found["worst"] == [0] and found["spread"] == [1]
+    n = len(phrasings("follow", "unseen"))
+    assert sum(found["phrasing"]) / len(found["phrasing"]) == (n - 1) / n
+    assert {"start", "end", "upper", "lower", "typing_errors"} <= set(found)
+
+
+@given(st.text(alphabet="abcdefghij ,.", max_size=60), st.integers(0, 99))
+def test_typing_errors_exchange_letters_and_lose_none(text, seed):
+    assert sorted(robustness.typed_badly(text, random.Random(seed))) == sorted(text)
+
+
+def test_there_is_a_typing_error_where_there_is_a_long_word():
+    assert robustness.typed_badly("Put your response here", random.Random(0)) != "Put your response here"
+
+
+def test_a_soft_prompt_is_controlled_when_both_commands_are_obeyed():
+    rows = soft_prompt.rows(TESTS, "<sep>")
+    assert [row.question for row in rows][:2] == [
+        "What is 0? You must follow <sep>.",
+        "What is 0? You must NOT follow <sep>.",
+    ]
+    answers = [JSON if row.meta["follow"] else PLAIN for row in rows]
+    answers[1], answers[2] = JSON, PLAIN
+    found = values(soft_prompt, rows, answers)
+    assert found == {"follow": [1, 0, 1, 1], "refrain": [0, 1, 1, 1], "controlled": [0, 0, 1, 1]}
