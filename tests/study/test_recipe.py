@@ -73,3 +73,12 @@ def test_metrics_and_made_tests_are_files_and_an_unknown_one_is_said():
     assert "evaluate.more_tests: 'robustnes' is no test that can be made. Did you mean 'robustness'?" in said
     assert "evaluate.more_tests: 'negation' is no test that can be made" in said
     assert recipe.parse({**MINIMAL, "evaluate": {"metric": "general"}}, "here").evaluate.metric == "general"
+
+
+def test_what_evaluate_said_of_objects_is_a_setting_of_the_tokens_format():
+    old = recipe.parse({**MINIMAL, "evaluate": {"keys": ["why", "label"], "label_key": "label"}}, "x")
+    assert old.token.answers == "json"
+    assert old.token.answer_settings == {"keys": ["why", "label"], "label_key": "label"}
+    # A resolved copy of before holds every default: these say nothing, the answers do.
+    copy = recipe.parse({**MINIMAL, "evaluate": dict(recipe.JSON_OF_BEFORE), "token": {"text": "<x>"}}, "x")
+    assert (copy.token.answers, copy.token.answer_settings, copy.token.text) == ("auto", {}, "<x>")

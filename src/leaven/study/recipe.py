@@ -17,6 +17,9 @@ from leaven.section import Section
 from leaven.task.settings import EvaluateSection
 from leaven.task.token import TokenSection
 
+JSON_OF_BEFORE = {"keys": ["thought", "hallucination"], "labels": ["yes", "no"], "label_key": "hallucination"}
+"""Settings that stood in `evaluate` when every token meant an object, with the defaults that they had."""
+
 
 class MethodChoice(BaseModel):
     """A method of the table: its plug, its label, and its own settings."""
@@ -59,6 +62,11 @@ class Recipe(Section):
     """Run Python code that comes with the model."""
     out: str = "runs/study"
     """The folder of the run."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_recipes_of_before(cls, values: Any) -> Any:
+        return _with_answers(values) if isinstance(values, Mapping) else values
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -115,6 +123,18 @@ def write(recipe: Recipe, path: Path) -> None:
         for m in recipe.methods
     ]
     path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _with_answers(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values with what `evaluate` said of objects as settings of the token's JSON format."""
+    evaluate, token = values.get("evaluate"), values.get("token", {})
+    if not isinstance(evaluate, Mapping) or not isinstance(token, Mapping):
+        return values
+    old = {name: evaluate[name] for name in JSON_OF_BEFORE if name in evaluate}
+    if new := {name: value for name, value in old.items() if value != JSON_OF_BEFORE[name]}:
+        token = {"answers": "json", **token, "answer_settings": {**new, **token.get("answer_settings", {})}}
+    rest = {name: value for name, value in evaluate.items() if name not in old or name in EvaluateSection.model_fields}
+    return {**values, "evaluate": rest, "token": token}
 
 
 def _choice(value: Any) -> Any:

@@ -1,4 +1,8 @@
-"""The new special token: how it stands in prompts, what it stands for, and its first row."""
+"""The new special token: how it stands in prompts, what it stands for, how answers show it, and its first row."""
+
+from typing import Any
+
+from pydantic import Field
 
 from leaven.section import Section
 
@@ -10,6 +14,11 @@ class TokenSection(Section):
     """The token as it stands in the prompts."""
     means: str = ""
     """What it stands for, in plain words; never part of a prompt, read by probes and by baselines."""
+    answers: str = "auto"
+    """How an answer shows what the token means: auto (told by the task's answers), json, list, label:REGEX, words:N,
+    text …, or a .py file of yours."""
+    answer_settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of that format, such as the keys of a JSON object; those that are not given are told by the answers."""
     init: str = "random"
     """Its first embedding row: random, mean (of the words of `means`), copy:TEXT or reserved:TOKEN."""
     lstrip: bool = True
