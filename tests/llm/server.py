@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import sys
 from pathlib import Path
 
@@ -29,11 +30,12 @@ class Plan:
         poison="",
         looks=2,
         modern=False,
+        teacher=False,
     ):
         self.latency, self.at_once, self.refuse, self.faults = latency, at_once, refuse, faults or {}
         self.random, self.key, self.schema, self.poison = random.Random(seed), key, schema, poison
         self.room = asyncio.Semaphore(at_once)
-        self.modern = modern
+        self.modern, self.teacher = modern, teacher
         self.looks, self.files, self.batches = looks, {}, {}
         self.came, self.answered, self.under_way, self.most, self.seen = 0, 0, 0, 0, []
 
@@ -81,7 +83,7 @@ async def answer(request, plan, body):
     if fault == "reset":
         request.transport.abort()
         return web.Response()
-    text = completion(body, asked, fault)
+    text = completion(body, asked, fault, taught(asked) if plan.teacher else None)
     if fault == "truncated":
         response = web.StreamResponse(headers={"Content-Length": str(len(text))})
         await response.prepare(request)
@@ -94,10 +96,29 @@ async def answer(request, plan, body):
     return web.Response(text=text[:20] if fault == "no json" else text, content_type="application/json")
 
 
-def completion(body, asked, fault):
-    said = f"reply to {asked}"
-    if "response_format" in body or "tools" in body or "JSON schema" in asked:
+def taught(asked):
+    """What a teacher says: a harder task, marks that rise with the length of the response, or an answer."""
+    quoted = [line.removeprefix("> ") for line in asked.splitlines() if line.startswith("> ")]
+    if asked.startswith("You revise tasks"):
+        tactic = next(line for line in asked.splitlines() if line.startswith("Do it in this way: "))
+        return json.dumps({"instruction": f"{quoted[0]} [{tactic.split(': ')[1][:20]}]", "input": ""})
+    if asked.startswith("You mark entries"):
+        # Length is the plan of the test: the answers to rows with a higher number are longer.
+        points = min(35, len(quoted[-1]) // 8)
+        return json.dumps(
+            {"reason": "by length", "clarity": 10, "difficulty": 10, "explanation": 10, "accuracy": points}
+        )
+    number = int(re.search(r"\d+", asked)[0])
+    return f"The answer to {asked.splitlines()[0]}" + " and more" * number
+
+
+def completion(body, asked, fault, said=None):
+    if said is not None:
+        pass
+    elif "response_format" in body or "tools" in body or "JSON schema" in asked:
         said = json.dumps({"score": len(asked) % 10, "reason": "long enough"})
+    else:
+        said = f"reply to {asked}"
     message = {"role": "assistant", "content": said}
     if "tools" in body:
         call = {"id": "1", "type": "function", "function": {"name": "reply", "arguments": said}}

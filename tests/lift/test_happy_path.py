@@ -1,0 +1,65 @@
+"""A lift whole, without replaced parts: the command, a teacher on loopback, the makers, the judge, the files."""
+
+import json
+import os
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+from tests.llm.test_openai import asked_of, serving
+
+ROWS = 24
+
+
+@pytest.fixture
+def rows(tmp_path):
+    lines = [
+        {"instruction": f"Tell something about number {i}.", "input": "", "output": "Nothing."} for i in range(ROWS)
+    ]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return tmp_path
+
+
+def lift(folder, url, *words):
+    env = {**os.environ, "LEAVEN_CACHE": str(folder / "cache"), "OPENAI_API_KEY": "k"}
+    command = [sys.executable, "-m", "leaven", "lift", "d.jsonl", "--llm", "openai:m", "--base-url", url, *words]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_rows_are_answered_anew_made_harder_by_the_tactic_asked_for_judged_and_kept(rows):
+    words = ("--rounds", "1", "--tactic", "reasoning", "--keep-variety", "1", "--n", "10", "--out", "run")
+    with serving(rows, teacher=True) as url:
+        lift(rows, url, *words)
+        calls = asked_of(url, "count")["answered"]
+        prompts = asked_of(url, "seen")
+        assert "finished" in lift(rows, url, *words) or asked_of(url, "count")["answered"] == calls
+        assert asked_of(url, "count")["answered"] == calls
+    revisions = [text for text in prompts if text.startswith("You revise tasks")]
+    assert len(revisions) == ROWS
+    assert all("Let it ask outright for an answer" in text for text in revisions)  # the tactic, and no other
+    marks = [text for text in prompts if text.startswith("You mark entries")]
+    assert len(set(marks)) == 2 * ROWS  # all rows made: answered anew, and harder
+    answers = [text for text in prompts if not text.startswith(("You revise", "You mark"))]
+    assert sorted(answers) == sorted(
+        [f"Tell something about number {i}." for i in range(ROWS)]
+        + [f"Tell something about number {i}. [Let it ask outright ]" for i in range(ROWS)]
+    )
+    audit = pl.read_parquet(rows / "run" / "audit.parquet")
+    assert audit.height == 3 * ROWS
+    assert audit.filter(pl.col("verdict") == "kept").height == 10
+    kept = [json.loads(line) for line in (rows / "run" / "kept.jsonl").read_text().splitlines()]
+    assert len(kept) == 10
+    # The judge marks by length: of the harder rows and those answered anew the longest answers stay, and no old one.
+    lengths = sorted(
+        (len(f"The answer to Tell something about number {i}.{extra}" + " and more" * i), i)
+        for i in range(ROWS)
+        for extra in ("", " [Let it ask outright ]")
+    )
+    least = min(min(35, length // 8) for length, _ in lengths[-10:])
+    answered = [row["messages"][-1]["content"] for row in kept]
+    assert all(min(35, len(text) // 8) >= least for text in answered)
+    assert "Nothing." not in answered
+    assert (rows / "run" / "report.html").is_file() and (rows / "run" / "export" / "train.jsonl").is_file()
