@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from leaven.errors import UserError, nearest
+from leaven.models import names
 from leaven.runs import folder as runs
 from leaven.study.recipe import Recipe
 from leaven.task.material import Material
@@ -84,9 +85,7 @@ def with_model(recipe: Recipe) -> Recipe:
 
 def model_path(model: str) -> str:
     """The path of a model; `lab` is the one that ships."""
-    from leaven.lab import checkpoint
-
-    return str(checkpoint.path()) if model == "lab" else model
+    return names.path(model)
 
 
 def checked(section: type[S], flags: Mapping[str, Any], **more: Any) -> S:

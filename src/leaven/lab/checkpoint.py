@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-from leaven.errors import UserError
+from leaven.models import names
 
 
 def path() -> Path:
     """The folder of the checkpoint."""
-    folder = Path(__file__).parent / "base"
-    if not (folder / "model.safetensors").is_file():
-        raise UserError(f"the lab's model is not in {folder}", "Make it anew: leaven lab pretrain --out FOLDER.")
-    return folder
+    return Path(names.path("lab"))

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from leaven.errors import UserError
+from leaven.models import names
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +39,13 @@ def load(
     load_in_8bit: bool = False,
     trust_remote_code: bool = False,
 ) -> Loaded:
-    """The model at `path` (a folder or a hub id), on the GPU where there is one; `adapter` brings its own tokenizer.
+    """The model at `path` (a name, a folder or a hub id), on the GPU if there is one; `adapter` has its own tokenizer.
 
     `dtype` "auto" is bfloat16 on a GPU and float32 on a CPU. Raises UserError for anything that is not a causal
     language model in safetensors with a fast tokenizer and a chat template.
     """
-    _check_place(path)
+    path = names.path(path)
+    _check_folder(path)
     if adapter is not None and not (adapter / "adapter_config.json").is_file():
         raise UserError(f"{adapter} is not an adapter", "An adapter folder holds adapter_config.json.")
     tokenizer = load_tokenizer(path if adapter is None else str(adapter), trust_remote_code)
@@ -58,6 +60,7 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
 
     `models/adapter` never writes this padding token.
     """
+    path = names.path(path)
     with _foreign_errors(path):
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
     if not tokenizer.is_fast:
@@ -92,13 +95,13 @@ def grow(model: Any, rows: int) -> None:
                 layer.weight[old:] = layer.weight[:old].float().mean(0).to(layer.weight)  # (rows - old, width)
 
 
-def _check_place(path: str) -> None:
-    place = Path(path).expanduser()
-    if place.is_file():
+def _check_folder(path: str) -> None:
+    folder = Path(path).expanduser()
+    if folder.is_file():
         raise UserError(f"{path} is a file, not a model", "Give the folder that holds config.json.")
-    if place.is_dir() and not (place / "config.json").is_file():
+    if folder.is_dir() and not (folder / "config.json").is_file():
         raise UserError(f"{path} is not a model: it has no config.json", "Give the folder that holds config.json.")
-    if not place.exists() and (path.startswith((".", "/", "~")) or path.count("/") > 1):
+    if not folder.exists() and (path.startswith((".", "/", "~")) or path.count("/") > 1):
         raise UserError(f"the model {path} does not exist", "Give a folder, or a hub id such as Qwen/Qwen3-0.6B.")
 
 
