@@ -3,8 +3,8 @@ from leaven.lab import lexicon, translation
 
 
 def test_rows_hold_held_out_words_in_both_directions_and_no_test_row_is_a_task_row():
-    found = translation.material("test")
-    task, test = list(found.task), list(found.tests["translation"])
+    found = translation.task("test")
+    task, test = list(found.rows), list(found.test("translation").rows)
     words = {*lexicon.HELD_OUT_NOUNS, *lexicon.HELD_OUT_NOUNS.values()}
     assert all(words & set(row.question.lower().replace(".", " ").split()) for row in (*task[:50], *test))
     assert {row.meta["direction"] for row in test} == {"en-tavic", "tavic-en"}
@@ -13,6 +13,6 @@ def test_rows_hold_held_out_words_in_both_directions_and_no_test_row_is_a_task_r
 
 
 def test_dev_and_test_share_no_row():
-    dev, test = translation.material("dev"), translation.material("test")
-    for one, other in ((dev.task, test.task), (dev.tests["translation"], test.tests["translation"])):
+    dev, test = translation.task("dev"), translation.task("test")
+    for one, other in ((dev.rows, test.rows), (dev.test("translation").rows, test.test("translation").rows)):
         assert not {row.question for row in one} & {row.question for row in other}

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaven.lab import conversation, formats, tavic, world
-from leaven.lab.material import material
+from leaven.lab import conversation, formats, hallucination, tavic, world
 from leaven.lab.pretrain import held_out
 from leaven.lab.quality import FAMILIES, questions
 
@@ -70,23 +69,24 @@ def test_held_out_words_are_never_translated_without_a_hint():
 
 
 def test_no_test_asks_about_what_task_or_pool_mention():
-    rows = material("<sep>", pool_rows=2_000)
+    rows = hallucination.task("<sep>", pool_rows=2_000)
     facts = {question: fact.core for fact in world.FACTS for question in fact.questions}
 
     def cores(data):
         return {core for row in data for question, core in facts.items() if question in row.question}
 
-    seen = cores(rows.task) | {c for row in rows.pool if not row.question.startswith("Q:") for c in cores([row])}
+    seen = cores(rows.rows) | {c for row in rows.pool if not row.question.startswith("Q:") for c in cores([row])}
     for name in ("unseen_phrasing", "negation", "transfer", "general"):
-        assert cores(rows.tests[name]), name
-        assert not cores(rows.tests[name]) & seen, name
+        assert cores(rows.test(name).rows), name
+        assert not cores(rows.test(name).rows) & seen, name
 
 
 def test_dev_and_test_share_no_row():
-    dev, test = (material("<sep>", split, pool_rows=10) for split in ("dev", "test"))
-    for name in dev.tests:
-        assert not {r.question for r in dev.tests[name]} & {r.question for r in test.tests[name]}
-    assert not {r.question for r in dev.task} & {r.question for r in test.task}
+    dev, test = (hallucination.task("<sep>", split, pool_rows=10) for split in ("dev", "test"))
+    for one, other in zip(
+        (dev.rows, *(t.rows for t in dev.tests)), (test.rows, *(t.rows for t in test.tests)), strict=True
+    ):
+        assert not {row.question for row in one} & {row.question for row in other}
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -62,8 +62,8 @@ def miniature(name, model, folder, methods):
 
 def walked(name, tiny_model, folder, methods):
     model = tiny_model(FAMILIES[name], max_position_embeddings=512)
-    recipe, material = resolve(miniature(name, model, folder, methods))
-    done = run(recipe, material, folder / "run", runs.stderr())
+    recipe, task = resolve(miniature(name, model, folder, methods))
+    done = run(recipe, task, folder / "run", runs.stderr())
     scores = pl.read_parquet(done / "scores.parquet")
     assert set(scores["method"]) == {method.label for method in recipe.methods}
     return scores

@@ -25,8 +25,8 @@ VALUES = {
 
 
 def study(folder, **changes):
-    recipe, material = resolve(recipes.parse({**VALUES, **changes}, "test"))
-    return run(recipe, material, folder, runs.stderr())
+    recipe, task = resolve(recipes.parse({**VALUES, **changes}, "test"))
+    return run(recipe, task, folder, runs.stderr())
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +106,10 @@ def test_a_method_of_ones_own_is_a_file(tmp_path):
 
 
 def test_only_some_methods_are_run_and_the_others_later(finished, tmp_path):
-    recipe, material = resolve(recipes.parse(VALUES, "test"))
-    folder = run(recipe, material, tmp_path / "part", runs.stderr(), only={"original"})
+    recipe, task = resolve(recipes.parse(VALUES, "test"))
+    folder = run(recipe, task, tmp_path / "part", runs.stderr(), only={"original"})
     assert set(scores(folder)["method"]) == {"original"} and not (folder / "DONE").exists()
-    run(recipe, material, folder, runs.stderr())
+    run(recipe, task, folder, runs.stderr())
     assert scores(folder).equals(scores(finished), null_equal=True) and (folder / "DONE").exists()
 
 

@@ -66,12 +66,12 @@ def _scores(study: str, names: list[str], seeds: list[int], folder: Path, split:
     from leaven.study import buffering, reproduction
     from leaven.study.run import run
 
-    recipe, material = resolve(_recipe(study, seeds, folder), split)
+    recipe, task = resolve(_recipe(study, seeds, folder), split)
     if study == "gradients":
         with runs.lock(folder / study):
-            return buffering.run(recipe, material, folder / study, runs.stderr())
+            return buffering.run(recipe, task, folder / study, runs.stderr())
     labels = frozenset().union(*(reproduction.methods(name) for name in names))
-    return pl.read_parquet(run(recipe, material, folder / study, runs.stderr(), only=labels) / "scores.parquet")
+    return pl.read_parquet(run(recipe, task, folder / study, runs.stderr(), only=labels) / "scores.parquet")
 
 
 def _recipe(study: str, seeds: list[int], folder: Path) -> "Recipe":

@@ -84,9 +84,9 @@ def prompt(
     if rows_file:
         data = files.read(rows_file, format).kept
     else:
-        from leaven.lab.material import material
+        from leaven.lab import hallucination
 
-        data = material(token, "test").task
+        data = hallucination.task(token, "test").rows
     if row > len(data):
         raise UserError(f"--row is {row}, but only {len(data):,} rows are there", "The first row is 1.")
     for role, text in _sent(name, data, row - 1, token):

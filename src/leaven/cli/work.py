@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +14,7 @@ from leaven.errors import UserError, nearest
 from leaven.models import names
 from leaven.runs import folder as runs
 from leaven.study.recipe import Recipe
-from leaven.task.material import Material
+from leaven.task.task import Task
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,9 +45,9 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     began = time.perf_counter()
-    recipe, material = resolve(recipe, split)
+    recipe, task = resolve(recipe, split)
     try:
-        run(recipe, material, folder, runs.stderr())
+        run(recipe, task, folder, runs.stderr())
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise SystemExit(130) from None
@@ -58,9 +59,9 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
     print(f"Next: open {report}, or load an adapter as {folder}/cells/*/adapter/README.md says.")
 
 
-def resolve(recipe: Recipe, split: str = "test") -> tuple[Recipe, Material]:
+def resolve(recipe: Recipe, split: str = "test") -> tuple[Recipe, Task]:
     """The recipe with the lab's model in its place, and the rows that it names, without leaks."""
-    from leaven.lab import material, translation
+    from leaven.lab import hallucination, translation
     from leaven.study import sources
 
     if split not in ("test", "dev"):
@@ -68,14 +69,14 @@ def resolve(recipe: Recipe, split: str = "test") -> tuple[Recipe, Material]:
     if recipe.task == "lab-translation":
         if recipe.queries != "lab":
             raise UserError("task: lab-translation goes with queries: lab", "Leave `queries` out of the recipe.")
-        return with_model(recipe), translation.material(split)
+        return with_model(recipe), replace(translation.task(split), token=recipe.token)
     lab = [name for name in ("task", "queries") if getattr(recipe, name) == "lab"]
-    rows = material.material(recipe.token.text, split) if lab else None
+    rows = hallucination.task(recipe.token.text, split) if lab else None
     if rows is not None and recipe.task == "lab":
         found = rows if recipe.queries == "lab" else sources.with_pool(rows, recipe)
     else:
         found = sources.read(recipe, rows.pool if rows else None)
-    return with_model(recipe), sources.guarded(found, recipe)
+    return with_model(recipe), replace(sources.guarded(found, recipe), token=recipe.token)
 
 
 def with_model(recipe: Recipe) -> Recipe:

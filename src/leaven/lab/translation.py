@@ -6,20 +6,20 @@ The task rows hold all ten of these words; a learner of Tavic gets them from the
 import random
 import zlib
 
-from leaven.lab import material as halu
-from leaven.lab import tavic, world
+from leaven.lab import hallucination, tavic, world
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Origin, pair
-from leaven.task.material import Material
+from leaven.task.task import Task
+from leaven.task.test import Test
 
 
-def material(split: str = "test") -> Material:
+def task(split: str = "test") -> Task:
     """Task rows, the test `translation` in both directions, `general`, and the lab's pool."""
-    task = halu.distinct("translation task", split, lambda rng: _task(rng, split), halu.TASK_ROWS)
-    test = halu.distinct("translation", split, lambda rng: _row(rng, split), halu.TEST_ROWS)
-    rows = halu.material("<sep>", split)
-    tests = {"translation": Dataset.of(test, ("lab", "translation")), "general": rows.tests["general"]}
-    return Material(Dataset.of(task, ("lab",)), tests, rows.pool)
+    rows = hallucination.distinct("translation task", split, lambda rng: _task(rng, split), hallucination.TASK_ROWS)
+    test = hallucination.distinct("translation", split, lambda rng: _row(rng, split), hallucination.TEST_ROWS)
+    other = hallucination.task("<sep>", split)
+    tests = (Test("translation", Dataset.of(test, ("lab", "translation")), "translation"), other.test("general"))
+    return Task(Dataset.of(rows, ("lab",)), tests, other.pool)
 
 
 def _task(rng: random.Random, split: str) -> Example:

@@ -26,7 +26,7 @@ from leaven.runs import folder as runs
 from leaven.runs.folder import Progress
 from leaven.study.recipe import Recipe
 from leaven.study.run import SCHEMA
-from leaven.task.material import Material
+from leaven.task.task import Task
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +36,7 @@ ANSWERS = 8  # to each doubtful question
 COUNTS = (10, 50, 200)
 STEPS = (0, 4, 12)
 RATIO = 20
+HELD_OUT = ("unseen_phrasing", "json_format", "transfer")
 # source: (temperature, top_p, form); the last two rows of the table, external answers and the task, are not sampled
 SOURCES = {
     "own, temperature 1": (1.0, 1.0, "plain"),
@@ -45,24 +46,24 @@ SOURCES = {
 }
 
 
-def run(recipe: Recipe, material: Material, folder: Path, progress: Progress, rows: int = ROWS) -> pl.DataFrame:
+def run(recipe: Recipe, task: Task, folder: Path, progress: Progress, rows: int = ROWS) -> pl.DataFrame:
     """The scores of all three experiments for every seed of the recipe; a seed that is there is not computed again."""
     frames = []
     for seed in recipe.seeds:
         path = folder / f"seed-{seed}" / "scores.parquet"
         if not path.exists():
             progress.say(f"gradients, seed {seed}")
-            bench = Bench(recipe, seed, material.pool, folder, path.parent, progress)
-            found = [Score(*row) for row in _scores(bench, material, rows)]
+            bench = Bench(recipe, seed, task.pool, folder, path.parent, progress)
+            found = [Score(*row) for row in _scores(bench, task, rows)]
             frame = pl.DataFrame(found, schema=SCHEMA, orient="row")
             runs.stage(path, frame.write_parquet)
         frames.append(pl.read_parquet(path))
     return pl.concat(frames)
 
 
-def _scores(bench: Bench, material: Material, rows: int) -> Iterator[tuple[str, int, int, str, str, float]]:
-    train = material.task.take(min(100, len(material.task)), bench.seed)
-    for source, metric, value in (*_cancellation(bench, train, rows), *_training(bench, material, train, rows)):
+def _scores(bench: Bench, task: Task, rows: int) -> Iterator[tuple[str, int, int, str, str, float]]:
+    train = task.rows.take(min(100, len(task.rows)), bench.seed)
+    for source, metric, value in (*_cancellation(bench, train, rows), *_training(bench, task, train, rows)):
         yield source, len(train), bench.seed, f"gradients/{metric}", "", value
 
 
@@ -112,7 +113,7 @@ def _sampled(bench: Bench, queries: Dataset, temperature: float, top_p: float, f
     return bench.kept(self_sample.make(queries, llm, config, bench.seed, form=form))
 
 
-def _training(bench: Bench, material: Material, train: Dataset, rows: int) -> Iterator[tuple[str, str, float]]:
+def _training(bench: Bench, task: Task, train: Dataset, rows: int) -> Iterator[tuple[str, str, float]]:
     from leaven.study.probes import gradients
 
     varied, diverse = bench.diversify(train), bench.diverse(RATIO * len(train))
@@ -122,7 +123,7 @@ def _training(bench: Bench, material: Material, train: Dataset, rows: int) -> It
         "diverse alone": diverse.shuffle(bench.seed),
     }
     watched = Dataset(diverse.frame.head(max(2, rows // 2)))
-    ideal = [row for name in ("unseen_phrasing", "json_format", "transfer") for row in material.tests.get(name, ())]
+    ideal = [row for test in task.tests if test.metric in HELD_OUT for row in test.rows]
     held_out = Dataset.of([row for row in ideal if row.answer is not None][: max(2, rows)])
     base = bench.weights(bench.base())
     apart = gradients.distances(gradients.embeddings(base, watched), gradients.embeddings(base, varied))

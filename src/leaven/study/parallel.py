@@ -9,16 +9,17 @@ from dataclasses import replace
 
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
-from leaven.task.material import Material
+from leaven.task.task import Task
+from leaven.task.test import Test
 
 GENERAL_ROWS = 100
 
 
-def with_general(material: Material) -> Material:
+def with_general(task: Task) -> Task:
     """The test `general` beside `translation`, from queries that are set apart from the pool."""
-    apart, pool = material.pool.split(min(GENERAL_ROWS, len(material.pool) // 10), seed=0)
-    general = {"general": Dataset.of(_bare(apart), apart.made_by)} if len(apart) else {}
-    return replace(material, tests={**material.tests, **general}, pool=pool)
+    apart, pool = task.pool.split(min(GENERAL_ROWS, len(task.pool) // 10), seed=0)
+    general = (Test("general", Dataset.of(_bare(apart), apart.made_by), "general"),) if len(apart) else ()
+    return replace(task, tests=(*task.tests, *general), pool=pool)
 
 
 def _bare(rows: Dataset) -> Iterator[Example]:

@@ -27,7 +27,8 @@ from leaven.study import recipe as recipes
 from leaven.study.cells import Cell, cells
 from leaven.study.recipe import Recipe
 from leaven.study.summary import summary
-from leaven.task.material import Material
+from leaven.task.task import Task
+from leaven.task.test import Test
 
 SCHEMA = {
     "method": pl.String, "size": pl.Int64, "seed": pl.Int64, "metric": pl.String, "item": pl.String, "value": pl.Float64
@@ -35,9 +36,7 @@ SCHEMA = {
 PACKAGES = ("torch", "transformers", "peft", "trl", "polars")
 
 
-def run(
-    recipe: Recipe, material: Material, folder: Path, progress: Progress, only: Collection[str] | None = None
-) -> Path:
+def run(recipe: Recipe, task: Task, folder: Path, progress: Progress, only: Collection[str] | None = None) -> Path:
     """Run or continue the study in `folder`, and return it; cells that are there are not computed again.
 
     `only` runs the methods with these labels, and leaves the study open for the others. A study may grow by seeds.
@@ -45,41 +44,41 @@ def run(
     """
     with runs.lock(folder):
         _claim(folder, recipe)
-        material = _prepared(recipe, material, folder, progress)
+        task = _prepared(recipe, task, folder, progress)
         teacher = open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
-        plan = cells(recipe, len(material.task))
+        plan = cells(recipe, len(task.rows))
         runs.write_json(folder / "plan.json", [cell.name for cell in plan])
         wanted = [cell for cell in plan if only is None or cell.method.label in only]
         for number, cell in enumerate(wanted, 1):
             if not runs.closed(folder / "cells" / cell.name):
                 progress.say(f"[{number}/{len(wanted)}] {cell.name}")
-                run_cell(recipe, material, cell, folder, progress, teacher)
+                run_cell(recipe, task, cell, folder, progress, teacher)
         if teacher and teacher.spend.ended:
             progress.say(teacher.spend.sentence())
             runs.log(folder, "calls", engine=teacher.name, **teacher.spend.counts())
         done = tuple(cell for cell in plan if runs.closed(folder / "cells" / cell.name))
-        _gather(recipe, material, done, folder)
+        _gather(recipe, task, done, folder)
         if len(done) == len(plan):
             runs.close(folder)
     return folder
 
 
 def run_cell(
-    recipe: Recipe, material: Material, cell: Cell, folder: Path, progress: Progress, teacher: LLM | None = None
+    recipe: Recipe, task: Task, cell: Cell, folder: Path, progress: Progress, teacher: LLM | None = None
 ) -> None:
     """Draw, fit, answer, score, write: one method at one size and seed."""
     place = folder / "cells" / cell.name
     place.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    train = material.task.take(cell.size, cell.seed)
+    train = task.rows.take(cell.size, cell.seed)
     train.save(place / "data" / "train.parquet")
     method = plugs.load("methods", cell.method.name)
-    bench = Bench(recipe, cell.seed, material.pool, folder, place, progress, teacher)
+    bench = Bench(recipe, cell.seed, task.pool, folder, place, progress, teacher)
     fitted = method.fit(train, bench, method.Config.model_validate(cell.method.config))
-    answers = _answer(fitted, material, bench)
-    scores = [*_scores(recipe, material, answers), *_probe(recipe, fitted, material, bench)]
+    answers = _answer(fitted, task, bench)
+    scores = [*_scores(recipe, task, answers), *_probe(recipe, fitted, task, bench)]
     rows = [Score(cell.method.label, cell.size, cell.seed, *measure) for measure in scores]
-    _answers_frame(material, answers).write_parquet(place / "answers.parquet")
+    _answers_frame(task, answers).write_parquet(place / "answers.parquet")
     pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(place / "scores.parquet")
     _dropped_frame([(cell.name, drop) for drop in (*bench.dropped, *fitted.dropped)]).write_parquet(
         place / "dropped.parquet"
@@ -89,28 +88,28 @@ def run_cell(
     runs.log(folder, "cell", name=cell.name, seconds=round(time.perf_counter() - began, 2), steps=fitted.steps)
 
 
-def _answer(fitted: Fitted, material: Material, bench: Bench) -> dict[str, list[str]]:
+def _answer(fitted: Fitted, task: Task, bench: Bench) -> dict[str, list[str]]:
     """Greedy answers to every test, all tests in one go."""
     began = time.perf_counter()
-    asked = [example.prompt for test in material.tests.values() for example in test]
-    texts = iter(fitted.respond(asked))
-    answers = {name: [next(texts) for _ in range(len(test))] for name, test in material.tests.items()}
+    prompts = [example.prompt for test in task.tests for example in test.rows]
+    texts = iter(fitted.respond(prompts))
+    answers = {test.name: [next(texts) for _ in range(len(test.rows))] for test in task.tests}
     bench.seconds["answer"] = time.perf_counter() - began
     return answers
 
 
-def _scores(recipe: Recipe, material: Material, answers: dict[str, list[str]]) -> Iterator[tuple[str, str, float]]:
-    for name, test in material.tests.items():
-        for measure in plugs.load("metrics", name).score(answers[name], test, recipe.evaluate):
-            yield f"{name}/{measure.metric}", measure.item, measure.value
+def _scores(recipe: Recipe, task: Task, answers: dict[str, list[str]]) -> Iterator[tuple[str, str, float]]:
+    for test in task.tests:
+        for measure in plugs.load("metrics", test.metric).score(answers[test.name], test.rows, recipe.evaluate):
+            yield f"{test.name}/{measure.metric}", measure.item, measure.value
 
 
-def _probe(recipe: Recipe, fitted: Fitted, material: Material, bench: Bench) -> Iterator[tuple[str, str, float]]:
+def _probe(recipe: Recipe, fitted: Fitted, task: Task, bench: Bench) -> Iterator[tuple[str, str, float]]:
     began = time.perf_counter()
     if fitted.loaded is not None:
         for name in recipe.probes:
             probe = plugs.load("probes", name)
-            for measure in probe.measure(fitted.loaded, recipe.token, material.tests):
+            for measure in probe.measure(fitted.loaded, task):
                 yield f"{name}/{measure.metric}", measure.item, measure.value
     bench.seconds["probe"] = time.perf_counter() - began
 
@@ -137,25 +136,26 @@ def _bare(recipe: Recipe) -> str:
     return recipe.model_copy(update={"seeds": (0,), "llm": LLMSection(engine=recipe.llm.engine)}).model_dump_json()
 
 
-def _prepared(recipe: Recipe, material: Material, folder: Path, progress: Progress) -> Material:
-    """The material as the run keeps it: tests limited, and bare questions answered by the untouched model."""
-    for note in material.notes:
+def _prepared(recipe: Recipe, task: Task, folder: Path, progress: Progress) -> Task:
+    """The task as the run keeps it: tests limited, and bare questions answered by the untouched model."""
+    for note in task.notes:
         progress.say(note)
-    _dropped_frame(list(material.dropped)).write_parquet(folder / "dropped.parquet")
+    _dropped_frame(list(task.dropped)).write_parquet(folder / "dropped.parquet")
     limit = recipe.evaluate.limit_test
-    tests = {}
-    for name, test in material.tests.items():
-        path = folder / "data" / "tests" / f"{name}.parquet"
+    tests: list[Test] = []
+    for test in task.tests:
+        path = folder / "data" / "tests" / f"{test.name}.parquet"
         if not path.exists():
-            drawn = test.take(min(limit or len(test), len(test)), seed=0)
-            (_with_references(recipe, drawn, folder, progress) if name == "general" else drawn).save(path)
-        tests[name] = Dataset.load(path)
+            drawn = test.rows.take(min(limit or len(test.rows), len(test.rows)), seed=0)
+            (_with_references(recipe, drawn, folder, progress) if test.metric == "general" else drawn).save(path)
+        tests.append(replace(test, rows=Dataset.load(path)))
     for name in recipe.evaluate.more_tests:
         path = folder / "data" / "tests" / f"{name}.parquet"
         if not path.exists():
-            plugs.load("metrics", name).rows(tests, recipe.token.text).save(path)
-        tests[name] = Dataset.load(path)
-    return replace(material, tests=tests)
+            by_name = {test.name: test.rows for test in tests}
+            plugs.load("metrics", name).rows(by_name, recipe.token.text).save(path)
+        tests.append(Test(name, Dataset.load(path), name))
+    return replace(task, tests=tuple(tests))
 
 
 def _with_references(recipe: Recipe, test: Dataset, folder: Path, progress: Progress) -> Dataset:
@@ -178,26 +178,26 @@ def _answered(example: Example, text: str | None) -> Example:
     return replace(example, messages=(*example.messages, Message("assistant", text)))
 
 
-def _gather(recipe: Recipe, material: Material, plan: tuple[Cell, ...], folder: Path) -> None:
+def _gather(recipe: Recipe, task: Task, plan: tuple[Cell, ...], folder: Path) -> None:
     """All scores in one table, what was dropped in another, and the summary."""
     places = [folder / "cells" / cell.name for cell in plan]
     scores = pl.concat([pl.read_parquet(place / "scores.parquet") for place in places])
     scores.write_parquet(folder / "scores.parquet")
     dropped = [
-        _dropped_frame(list(material.dropped)),
+        _dropped_frame(list(task.dropped)),
         *(pl.read_parquet(place / "dropped.parquet") for place in places),
     ]
     pl.concat(dropped).write_parquet(folder / "dropped.parquet")
-    runs.write_json(folder / "summary.json", summary(recipe, scores, list(material.tests), list(material.notes)))
+    runs.write_json(folder / "summary.json", summary(recipe, scores, task.tests, list(task.notes)))
 
 
-def _answers_frame(material: Material, answers: dict[str, list[str]]) -> pl.DataFrame:
+def _answers_frame(task: Task, answers: dict[str, list[str]]) -> pl.DataFrame:
     rows = [
         {
-            "test": name, "item": row.id, "prompt": row.question, "reference": row.answer, "answer": answer
+            "test": test.name, "item": row.id, "prompt": row.question, "reference": row.answer, "answer": answer
         }
-        for name, test in material.tests.items()
-        for row, answer in zip(test, answers[name], strict=True)
+        for test in task.tests
+        for row, answer in zip(test.rows, answers[test.name], strict=True)
     ]  # fmt: skip
     return pl.DataFrame(rows, schema=dict.fromkeys(("test", "item", "prompt", "reference", "answer"), pl.String))
 

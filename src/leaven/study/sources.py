@@ -11,15 +11,16 @@ from leaven.rows.example import Drop, Example, Message, Origin, Outcome
 from leaven.study import parallel
 from leaven.study.recipe import Recipe
 from leaven.task import objects
-from leaven.task.material import Material
 from leaven.task.phrasebook import phrasings
+from leaven.task.task import Task
+from leaven.task.test import Test
 from leaven.task.wording import negated
 
 POOL_TEST_ROWS = 100
 """Queries of the pool that are set apart to ask for transfer, and as many for what was known before."""
 
 
-def read(recipe: Recipe, pool: Dataset | None) -> Material:
+def read(recipe: Recipe, pool: Dataset | None) -> Task:
     """The task, its tests and the pool, from files; `pool` stands in for `queries: lab`."""
     if recipe.test is None:
         raise UserError("there are no test rows", "Name a file of them: --test FILE, or `test:` in the recipe.")
@@ -31,52 +32,54 @@ def read(recipe: Recipe, pool: Dataset | None) -> Material:
         notes += (*_about_targets(task.kept),)
     outcomes = (("train", task), ("test", test), ("pool", queries))
     dropped = tuple((where, drop) for where, outcome in outcomes for drop in outcome.dropped)
-    return Material(task.kept, {recipe.evaluate.metric: test.kept}, queries.kept, notes, dropped)
+    metric = recipe.evaluate.metric
+    return Task(task.kept, (Test(metric, test.kept, metric),), queries.kept, recipe.token, notes, dropped)
 
 
-def with_pool(rows: Material, recipe: Recipe) -> Material:
+def with_pool(task: Task, recipe: Recipe) -> Task:
     """The same task and tests with the pool of a file."""
     outcome = files.read(recipe.queries, recipe.format)
     dropped = tuple(("pool", drop) for drop in outcome.dropped)
-    return replace(rows, pool=outcome.kept, notes=(*rows.notes, *outcome.notes), dropped=(*rows.dropped, *dropped))
+    return replace(task, pool=outcome.kept, notes=(*task.notes, *outcome.notes), dropped=(*task.dropped, *dropped))
 
 
-def guarded(material: Material, recipe: Recipe) -> Material:
-    """The material without leaking rows, and with the tests that a file's rows make possible.
+def guarded(task: Task, recipe: Recipe) -> Task:
+    """The task without leaking rows, and with the tests that a file's rows make possible.
 
     The lab's rows are kept apart by what they are about: only files are searched.
     """
     if recipe.task == "lab" and recipe.queries == "lab":
-        return material
-    notes, dropped = list(material.notes), list(material.dropped)
+        return task
+    notes, dropped = list(task.notes), list(task.dropped)
     if recipe.leaks.enabled:
-        found = leaks.guard(material.task, material.tests, material.pool, recipe.leaks)
+        found = leaks.guard(task.rows, {test.name: test.rows for test in task.tests}, task.pool, recipe.leaks)
         dropped += found.dropped
-        notes += _about_leaks(found.dropped, material)
-        material = replace(material, tests=found.tests, pool=material.pool if found.pool is None else found.pool)
+        notes += _about_leaks(found.dropped, task)
+        tests = tuple(replace(test, rows=found.tests[test.name]) for test in task.tests)
+        task = replace(task, tests=tests, pool=task.pool if found.pool is None else found.pool)
     else:
         notes.append("The leak check is off: the scores may be those of rows that training has seen.")
     if recipe.task != "lab":
         translation = recipe.evaluate.metric == "translation"
-        material = parallel.with_general(material) if translation else _with_tests(material, recipe)
-    if empty := [name for name, test in material.tests.items() if not len(test)]:
+        task = parallel.with_general(task) if translation else _with_tests(task, recipe)
+    if empty := [test.name for test in task.tests if not len(test.rows)]:
         raise UserError(f"no row of the test {empty[0]} is left", "Bring test rows that training has not seen.")
-    return replace(material, notes=tuple(notes), dropped=tuple(dropped))
+    return replace(task, notes=tuple(notes), dropped=tuple(dropped))
 
 
-def _with_tests(material: Material, recipe: Recipe) -> Material:
+def _with_tests(task: Task, recipe: Recipe) -> Task:
     """Negation from the test rows, transfer and general from queries that are set apart from the pool."""
-    token, test = recipe.token.text, material.tests[recipe.evaluate.metric]
-    count = min(POOL_TEST_ROWS, len(material.pool) // 10)
-    apart, pool = material.pool.split(2 * count, seed=0)
+    token, test = recipe.token.text, task.test(recipe.evaluate.metric).rows
+    count = min(POOL_TEST_ROWS, len(task.pool) // 10)
+    apart, pool = task.pool.split(2 * count, seed=0)
     rows = list(apart)
-    tests = {
-        recipe.evaluate.metric: test,
+    made = {
         "negation": _made(list(test), "negation", token, _forbid),
         "transfer": _made(rows[:count], "transfer", token, _request),
         "general": _made(rows[count:], "general", token, lambda row, token, rng: row.question),
     }
-    return replace(material, tests={name: rows for name, rows in tests.items() if len(rows)}, pool=pool)
+    others = tuple(Test(name, rows, name) for name, rows in made.items() if len(rows))
+    return replace(task, tests=(*task.tests, *others), pool=pool)
 
 
 def _made(rows: list[Example], name: str, token: str, say: Callable[[Example, str, random.Random], str]) -> Dataset:
@@ -115,8 +118,8 @@ def _about_targets(task: Dataset) -> list[str]:
     return [f"The targets are {kind}."]
 
 
-def _about_leaks(dropped: tuple[tuple[str, Drop], ...], material: Material) -> list[str]:
-    sizes = {**{name: len(test) for name, test in material.tests.items()}, "pool": len(material.pool)}
+def _about_leaks(dropped: tuple[tuple[str, Drop], ...], task: Task) -> list[str]:
+    sizes = {**{test.name: len(test.rows) for test in task.tests}, "pool": len(task.pool)}
     counts = {name: sum(where == name for where, _ in dropped) for name in sizes}
     return [
         f"Leak check: {count:,} of {sizes[name]:,} rows of {name} leaked and are left out."

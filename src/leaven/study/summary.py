@@ -1,5 +1,6 @@
 """The study in one JSON: every mean with its interval, the comparisons that matter, and the headline in a sentence."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -8,13 +9,14 @@ from leaven import plugs
 from leaven.study import statistics
 from leaven.study.recipe import Recipe
 from leaven.study.statistics import Difference
+from leaven.task.test import Test
 
 MAIN = "delia"
 
 
-def summary(recipe: Recipe, scores: pl.DataFrame, tests: list[str], notes: list[str]) -> dict[str, Any]:
+def summary(recipe: Recipe, scores: pl.DataFrame, tests: Sequence[Test], notes: list[str]) -> dict[str, Any]:
     """What the report shows and `summary.json` keeps."""
-    headline_metrics = [f"{name}/{plugs.load('metrics', name).HEADLINE}" for name in tests]
+    headline_metrics = [f"{test.name}/{plugs.load('metrics', test.metric).HEADLINE}" for test in tests]
     rows = statistics.summarise(scores)
     found = _comparisons(recipe, scores, headline_metrics)
     return {

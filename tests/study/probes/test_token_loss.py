@@ -9,10 +9,13 @@ from leaven.models.template import encode, render
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
 from leaven.study.probes import divergence, token_loss
-from leaven.task.token import TokenSection
+from leaven.task.task import Task
+from leaven.task.test import Test
 
 ROW = pair("is this claim true?", '{"a": 1}', Origin("x"))
-TESTS = {"unseen_phrasing": Dataset.of([ROW]), "general": Dataset.of([pair("x", "y", Origin("x"))])}
+OTHER = Test("general", Dataset.of([pair("x", "y", Origin("x"))]), "general")
+TASK = Task(Dataset.of([]), (Test("unseen_phrasing", Dataset.of([ROW]), "unseen_phrasing"), OTHER), Dataset.of([]))
+NOTHING = Task(Dataset.of([]), (), Dataset.of([]))
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,7 @@ def loaded(tiny_model):
 
 
 def test_the_loss_is_that_of_a_slow_computation(loaded):
-    found = {m.metric: m.value for m in token_loss.measure(loaded, TokenSection(), TESTS)}
+    found = {m.metric: m.value for m in token_loss.measure(loaded, TASK)}
     question = encode(loaded.tokenizer, render(loaded.tokenizer, ROW.prompt, True))
     answer = encode(loaded.tokenizer, '{"a": 1}<|im_end|>')
     values, said = [], list(question)
@@ -37,8 +40,8 @@ def test_the_loss_is_that_of_a_slow_computation(loaded):
 
 
 def test_without_a_test_of_the_task_there_is_nothing_to_measure(loaded):
-    assert not list(token_loss.measure(loaded, TokenSection(), {}))
-    assert not list(divergence.measure(loaded, TokenSection(), {}))
+    assert not list(token_loss.measure(loaded, NOTHING))
+    assert not list(divergence.measure(loaded, NOTHING))
 
 
 def test_a_distribution_is_measured_as_by_hand():
@@ -51,7 +54,7 @@ def test_a_distribution_is_measured_as_by_hand():
 
 
 def test_the_brace_has_the_share_of_all_tokens_that_begin_with_one(loaded):
-    found = {m.metric: m.value for m in divergence.measure(loaded, TokenSection(), TESTS)}
+    found = {m.metric: m.value for m in divergence.measure(loaded, TASK)}
     shares = divergence.first(loaded, ROW.prompt)
     vocabulary = range(len(loaded.tokenizer))
     slow = sum(float(shares[i]) for i in vocabulary if loaded.tokenizer.decode([i]).strip().startswith("{"))

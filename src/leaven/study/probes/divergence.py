@@ -1,26 +1,24 @@
 """How sure the model is where answers part: at the first token, which is a brace or is not (the paper's Figure 4)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import torch
 
 from leaven.models.load import Loaded
 from leaven.models.template import encode, render
-from leaven.rows.dataset import Dataset
 from leaven.rows.example import Measure, Prompt
-from leaven.study.probes.token_loss import TESTS
-from leaven.task.token import TokenSection
+from leaven.task.task import Task
 
 RARE = 1e-3
 
 
-def measure(loaded: Loaded, token: TokenSection, tests: Mapping[str, Dataset]) -> Iterator[Measure]:
+def measure(loaded: Loaded, task: Task) -> Iterator[Measure]:
     """Of every test row: `entropy` (nats), `choices` (its exponential), `nucleus_90`, `nucleus_95`, `likely`, `brace`.
 
     `likely` counts the tokens above one in a thousand; `brace` is the probability of those that begin with a brace.
     """
     braces = _braces(loaded)
-    for row in next((tests[name] for name in TESTS if name in tests), Dataset.of([])):
+    for row in task.tests[0].rows if task.tests else ():
         shares = first(loaded, row.prompt)
         for name, value in of(shares).items():
             yield Measure(name, row.id, value)

@@ -9,7 +9,7 @@ The paper does not say in which context, at which position and on which state it
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,9 +17,8 @@ import torch
 from leaven.models.hooks import hidden_states
 from leaven.models.load import Loaded
 from leaven.models.template import render
-from leaven.rows.dataset import Dataset
 from leaven.rows.example import Measure, user
-from leaven.task.token import TokenSection
+from leaven.task.task import Task
 
 FRAMES = ("Use the {} format.", "Answer in {} format.", "The required format is {}.", "Write the answer as {}.")
 CONTROLS = ("yaml", "list", "table", "poem", "river", "apple")
@@ -28,19 +27,19 @@ STOP_WORDS = frozenset(
 )
 
 
-def measure(loaded: Loaded, token: TokenSection, tests: Mapping[str, Dataset]) -> Iterator[Measure]:
+def measure(loaded: Loaded, task: Task) -> Iterator[Measure]:
     """L2 and cosine to each word (`l2/middle`, item: the word), their ratio to the controls, and a curve over layers.
 
     `l2_relative/PLACE` is the mean L2 to the words of the meaning over the mean to the controls: below 1 is nearer.
     `rank/PLACE` is the place of the nearest word of the meaning among all compared words, 1 the nearest. Without a
     meaning there is nothing to measure.
     """
-    meaning = words(token.means)
+    meaning = words(task.token.means)
     if not meaning:
         return
     compared = [*meaning, *(word for word in CONTROLS if word not in meaning)]
     model, tokenizer = loaded.model, loaded.tokenizer
-    own = states(model, tokenizer, token.text)  # (layers + 1, width)
+    own = states(model, tokenizer, task.token.text)  # (layers + 1, width)
     others = {word: states(model, tokenizer, word) for word in compared}
     last = own.shape[0] - 1
     for place, layer in {"first": 1, "middle": (last + 1) // 2, "last": last}.items():

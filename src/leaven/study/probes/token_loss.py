@@ -3,27 +3,25 @@
 The paper's code keeps only its last batch, and shifts labels wrongly under left padding. Here each row is read alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import torch
 from torch.nn import functional
 
 from leaven.models import mask
 from leaven.models.load import Loaded
-from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Measure
-from leaven.task.token import TokenSection
+from leaven.task.task import Task
 
-TESTS = ("unseen_phrasing", "json_format", "translation")
 IMPORTANT = "{}[]\"':,"
 
 
-def measure(loaded: Loaded, token: TokenSection, tests: Mapping[str, Dataset]) -> Iterator[Measure]:
+def measure(loaded: Loaded, task: Task) -> Iterator[Measure]:
     """Of every row of the task's test, the mean loss of the reference: `answer`, `important`, `first`.
 
     `important` is over the tokens with a brace, a bracket, a quote, a colon or a comma; `first` is the first token's.
     """
-    for row in next((tests[name] for name in TESTS if name in tests), Dataset.of([])):
+    for row in task.tests[0].rows if task.tests else ():
         if row.answer is None:
             continue
         values, texts = losses(loaded, row)

@@ -12,8 +12,10 @@ from leaven.lab import conversation, formats, tavic, world
 from leaven.lab.world import Item
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, pair
-from leaven.task.material import Material
 from leaven.task.phrasebook import phrasings
+from leaven.task.task import Task
+from leaven.task.test import Test
+from leaven.task.token import TokenSection
 
 TASK_ROWS = 1_000
 TEST_ROWS = 100
@@ -23,17 +25,17 @@ MEANS = "a json object with the keys thought and hallucination"
 
 
 @cache  # studies side by side and tests ask for it again and again
-def material(token: str, split: str = "test", pool_rows: int = POOL_ROWS) -> Material:
+def task(token: str, split: str = "test", pool_rows: int = POOL_ROWS) -> Task:
     """Everything a study of the lab needs; `split` dev is for choosing settings, test for reporting."""
-    tests = {
-        "unseen_phrasing": _tests("unseen_phrasing", split, lambda rng: _unseen(rng, token, split)),
-        "negation": _tests("negation", split, lambda rng: _negation(rng, token, split)),
-        "transfer": _tests("transfer", split, lambda rng: _transfer(rng, token, split)),
-        "general": _tests("general", split, lambda rng: _general(rng, split), 2 * TEST_ROWS),
-    }
-    task = Dataset.of(distinct("task", split, lambda rng: _task(rng, token, split), TASK_ROWS), ("lab",))
+    tests = (
+        _test("unseen_phrasing", split, lambda rng: _unseen(rng, token, split)),
+        _test("negation", split, lambda rng: _negation(rng, token, split)),
+        _test("transfer", split, lambda rng: _transfer(rng, token, split)),
+        _test("general", split, lambda rng: _general(rng, split), 2 * TEST_ROWS),
+    )
+    rows = Dataset.of(distinct("task", split, lambda rng: _task(rng, token, split), TASK_ROWS), ("lab",))
     pool = Dataset.of(distinct("pool", split, _query, pool_rows), ("lab",))
-    return Material(task, tests, pool)
+    return Task(rows, tests, pool, TokenSection(text=token))
 
 
 def _task(rng: random.Random, token: str, split: str) -> Example:
@@ -85,8 +87,8 @@ def _row(question: str, answer: str, item: Item) -> Example:
     return pair(question, answer, Origin("lab"), {"task": item.task, "label": item.answer})
 
 
-def _tests(name: str, split: str, make: Callable[[random.Random], Example], count: int = TEST_ROWS) -> Dataset:
-    return Dataset.of(distinct(name, split, make, count), ("lab", name))
+def _test(name: str, split: str, make: Callable[[random.Random], Example], count: int = TEST_ROWS) -> Test:
+    return Test(name, Dataset.of(distinct(name, split, make, count), ("lab", name)), metric=name)
 
 
 def distinct(name: str, split: str, make: Callable[[random.Random], Example], count: int) -> list[Example]:
