@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaven.delia.buffer import diverse_rows, mix, spacing, table
+from leaven.models.schedule import Schedule
+from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
 
@@ -80,8 +82,13 @@ def encode(example):
     )
 
 
+def schedule(rows, batch_size, epochs=1):
+    config = TuneSection(per_device_train_batch_size=batch_size, small_data_batch=0, num_train_epochs=epochs)
+    return Schedule.of(rows, config)
+
+
 def test_table_counts_rows_tokens_and_steps_worked_by_hand():
-    task, diverse = table(ordered("tddd" + "td" + "dddd"), encode, batch_size=4, epochs=2)
+    task, diverse = table(ordered("tddd" + "td" + "dddd"), encode, schedule(10, 4, epochs=2))
     assert (task.source, task.rows, task.tokens, task.trained_tokens) == ("task", 2, 8, 3)
     assert (diverse.source, diverse.rows, diverse.tokens, diverse.trained_tokens) == ("diverse", 8, 32, 8)
     assert (task.row_share, task.token_share) == (0.2, 3 / 11)
@@ -89,9 +96,9 @@ def test_table_counts_rows_tokens_and_steps_worked_by_hand():
 
 
 def test_a_part_of_an_epoch_touches_only_its_steps():
-    task, diverse = table(ordered("ddddtd"), encode, batch_size=2, epochs=0.5)
+    task, diverse = table(ordered("ddddtd"), encode, schedule(6, 2, epochs=0.5))
     assert (task.steps_touched, diverse.steps_touched) == (0, 2)
 
 
 def test_table_of_nothing_has_no_rows():
-    assert table(ordered(""), encode, batch_size=4) == ()
+    assert table(ordered(""), encode, schedule(0, 4)) == ()

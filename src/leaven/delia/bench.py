@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from leaven.delia import buffer
 from leaven.errors import UserError
+from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Message, Origin, Outcome, Prompt
@@ -240,9 +241,7 @@ class Bench:
         return texts
 
     def _write_mix(self, mixture: Dataset, config: TuneSection, encode: Callable[..., Any]) -> None:
-        step_rows = batch_size(config, len(mixture))
-        epochs = config.max_steps * step_rows / len(mixture) if config.max_steps > 0 else config.num_train_epochs
-        parts = buffer.table(mixture, encode, step_rows, epochs)
+        parts = buffer.table(mixture, encode, Schedule.of(len(mixture), config))
         gaps = buffer.spacing(mixture)
         found = {"mix": [part._asdict() for part in parts], "spacing": {"mean": gaps.mean_gap, "max": gaps.max_gap}}
         (self.folder / "mix.json").write_text(json.dumps(found, indent=2), encoding="utf-8")
@@ -268,10 +267,3 @@ def changed(config: TuneSection, changes: dict[str, Any]) -> TuneSection:
     if "preset" in changes:
         return TuneSection.model_validate(changes)
     return config.model_copy(update=changes)
-
-
-def batch_size(config: TuneSection, rows: int) -> int:
-    """Rows in an optimiser step: small data has its own, smaller step (papers.md 2.3)."""
-    if config.small_data_batch and rows < 256:
-        return config.small_data_batch
-    return config.per_device_train_batch_size * config.gradient_accumulation_steps

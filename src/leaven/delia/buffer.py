@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
+from leaven.models.schedule import Schedule
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
 
@@ -80,10 +81,8 @@ def spacing(mixture: Dataset) -> Spacing:
     return Spacing(len(places), sum(gaps) / len(gaps), float(min(gaps)), float(max(gaps)))
 
 
-def table(
-    mixture: Dataset, encode: Callable[[Example], Encoded], batch_size: int, epochs: float = 1
-) -> tuple[Part, ...]:
-    """What each source of the mixture brings; `batch_size` is that of an optimiser step."""
+def table(mixture: Dataset, encode: Callable[[Example], Encoded], schedule: Schedule) -> tuple[Part, ...]:
+    """What each source of the mixture brings to a training by this schedule."""
     sources = list(_sources(mixture))
     tokens = dict.fromkeys(sources, 0)
     trained = dict.fromkeys(sources, 0)
@@ -91,7 +90,8 @@ def table(
         encoded = encode(example)
         tokens[source] += len(encoded.input_ids)
         trained[source] += sum(encoded.completion_mask)
-    steps = list(_steps(sources, batch_size, epochs))
+    places = [schedule.step(number) for number in range(schedule.steps)]
+    steps = [set(sources[rows.start : rows.stop]) for rows in places]
     return tuple(
         Part(
             source=source,
@@ -104,14 +104,6 @@ def table(
         )
         for source in sorted(tokens, key=lambda source: (source != TASK, source))
     )
-
-
-def _steps(sources: list[str], batch_size: int, epochs: float) -> Iterator[set[str]]:
-    """The sources of each optimiser step; an epoch ends with a smaller step, and a last epoch may be cut short."""
-    per_epoch = math.ceil(len(sources) / batch_size)
-    for step in range(math.ceil(per_epoch * epochs)):
-        start = step % per_epoch * batch_size
-        yield set(sources[start : start + batch_size])
 
 
 def _marked(data: Dataset, source: str) -> Iterator[Example]:

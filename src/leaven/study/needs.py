@@ -5,14 +5,15 @@ activations have gradients), and 2 for a second forward pass where activations a
 trained rows with AdamW's two moments, the activations, and the logits with their gradient, which are often the most.
 """
 
-import math
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from leaven import plugs
-from leaven.delia.bench import batch_size, changed
+from leaven.delia import buffer
+from leaven.delia.bench import changed
 from leaven.errors import UserError
+from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
 from leaven.study.cells import cells
 from leaven.study.recipe import MethodChoice, Recipe
@@ -100,11 +101,11 @@ def _rows(method: MethodChoice, size: int, tune: TuneSection) -> int:
     config = _config(method)
     if not hasattr(config, "tune"):
         return 0
-    return math.ceil(size * (1 + _ratio(method)) * changed(tune, config.tune).num_train_epochs)
+    return Schedule.of(size + buffer.diverse_rows(size, _ratio(method)), changed(tune, config.tune)).trained_rows
 
 
 def _memory(tune: TuneSection, model: Shape, tokens: int) -> tuple[float, float]:
-    batch = batch_size(tune, 10**6) // max(1, tune.gradient_accumulation_steps) * tokens
+    batch = Schedule.of(10**6, tune).pass_rows * tokens
     weights = model.parameters * (1.1 if tune.load_in_8bit else 2)
     adapter = 16 * 2 * tune.lora_r * model.width * len(tune.target_modules) * model.layers
     kept = 2 * model.layers if tune.gradient_checkpointing else 34 * model.layers

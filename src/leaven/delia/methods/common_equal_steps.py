@@ -1,12 +1,12 @@
 """The control that the paper lacks: the task rows alone, for as many optimiser steps as DELIA takes (papers.md 2.6)."""
 
-import math
 from typing import Any
 
 from pydantic import Field
 
 from leaven.delia import buffer
-from leaven.delia.bench import Bench, Fitted, batch_size, changed
+from leaven.delia.bench import Bench, Fitted, changed
+from leaven.models.schedule import Schedule
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
 
@@ -37,10 +37,8 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
 def equal_steps(task_rows: int, bench: Bench, config: Config) -> tuple[int, int]:
     """DELIA's optimiser steps at this ratio, and the steps of warm-up."""
     tune = changed(bench.recipe.tune, config.tune)
-    mixture = task_rows + buffer.diverse_rows(task_rows, config.ratio)
-    steps = math.ceil(math.ceil(mixture / batch_size(tune, mixture)) * tune.num_train_epochs)
-    warmup = tune.warmup_steps or math.ceil(tune.warmup_ratio * steps)
-    if config.proportional_warmup:
-        one_pass = math.ceil(task_rows / batch_size(tune, task_rows))
-        warmup = max(1, round(one_pass * warmup / steps))
-    return steps, warmup
+    delia = Schedule.of(task_rows + buffer.diverse_rows(task_rows, config.ratio), tune)
+    if not config.proportional_warmup:
+        return delia.steps, delia.warmup_steps
+    one_pass = Schedule.of(task_rows, tune).epoch_steps
+    return delia.steps, max(1, round(one_pass * delia.warmup_steps / delia.steps))

@@ -1,0 +1,89 @@
+"""How a tuning goes through its rows: rows a step and a pass, steps, epochs, and the learning rate of each step.
+
+Computed in one place from the number of rows and the settings; the training loop, the control of equal steps, the plan
+of a study and the table of a mixture all read it.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from leaven.models.settings import TuneSection
+
+SMALL = 256
+"""Below so many rows a step holds `small_data_batch` rows (as DELIA's published code, arXiv 2408.10841)."""
+PASSES = 4
+"""Forward passes of a step whose rows are sorted by length: each then holds rows of like length."""
+
+Shape = Literal["constant_with_warmup", "linear", "cosine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The steps of a tuning on so many rows.
+
+    >>> Schedule.of(900, TuneSection(per_device_train_batch_size=50))
+    Schedule(rows=900, step_rows=50, pass_rows=13, steps=18, warmup_steps=1, shape='constant_with_warmup')
+
+    An epoch ends with a smaller step where `step_rows` does not divide the rows, and a step with a smaller pass where
+    `pass_rows` does not divide its rows: every row is trained once an epoch.
+    """
+
+    rows: int
+    step_rows: int
+    pass_rows: int
+    steps: int
+    warmup_steps: int
+    shape: Shape
+
+    @classmethod
+    def of(cls, rows: int, config: TuneSection) -> "Schedule":
+        """The schedule of so many rows that can be trained on."""
+        step_rows = config.per_device_train_batch_size * config.gradient_accumulation_steps
+        if config.small_data_batch and rows < SMALL:
+            step_rows = config.small_data_batch
+        pass_rows = min(config.per_device_train_batch_size, step_rows)
+        if config.batching == "length":
+            pass_rows = min(pass_rows, math.ceil(step_rows / PASSES))
+        epoch_steps = math.ceil(rows / step_rows)
+        steps = config.max_steps if config.max_steps > 0 else math.ceil(epoch_steps * config.num_train_epochs)
+        warmup_steps = config.warmup_steps or math.ceil(config.warmup_ratio * steps)
+        return cls(rows, step_rows, pass_rows, steps if rows else 0, warmup_steps, config.lr_scheduler_type)
+
+    @property
+    def epoch_steps(self) -> int:
+        """Steps of one epoch."""
+        return math.ceil(self.rows / self.step_rows)
+
+    @property
+    def trained_rows(self) -> int:
+        """Rows that pass through the model in all steps, each counted as often as it does."""
+        if not self.rows:
+            return 0
+        epochs, rest = divmod(self.steps, self.epoch_steps)
+        return epochs * self.rows + min(rest * self.step_rows, self.rows)
+
+    def step(self, number: int) -> range:
+        """The places of a step's rows in the order of its epoch; steps count from 0."""
+        start = number % self.epoch_steps * self.step_rows
+        return range(start, min(start + self.step_rows, self.rows))
+
+    def passes(self, rows: int) -> Iterator[slice]:
+        """The forward passes of a step of so many rows, as slices of them."""
+        return (slice(start, min(start + self.pass_rows, rows)) for start in range(0, rows, self.pass_rows))
+
+    def learning_rate(self, step: int) -> float:
+        """The factor on the learning rate in a step, from 0.
+
+        A warm-up of w steps goes 1/w, 2/w, … 1, so that no step is at rate 0 (transformers' goes 0, 1/w, … (w − 1)/w,
+        and of one step it makes none). Afterwards the rate stays, or falls towards 0 in the step after the last.
+        """
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        share = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        if self.shape == "linear":
+            return max(0.0, 1 - share)
+        if self.shape == "cosine":
+            return (1 + math.cos(math.pi * min(1.0, share))) / 2
+        return 1.0
