@@ -121,14 +121,21 @@ def test_p_values_without_items_are_those_of_a_paired_t_test():
     a, b = [1.0, 1.2, 0.8, 1.1], [0.2, 0.7, 0.3, 0.1]
     scores = by_seed({"a": a, "b": b}, "layers/x")
     found = statistics.compare(scores, "a", "b", "layers/x", 100)
-    assert reproduction.p_value(found) == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-6)
+    assert found.p_value == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-6)
 
 
-def test_seeds_that_happen_to_agree_prove_nothing():
-    found = statistics.compare(by_seed({"a": [1, 1, 1], "b": [0, 0, 0]}, "layers/x"), "a", "b", "layers/x", 100)
-    assert reproduction.p_value(found) == 1
+def test_a_few_seeds_that_agree_prove_nothing_and_many_do():
+    """Three that agree have a p of 2 in 2³ and not of 1; with two in 2¹² a claim can hold."""
+    few, many = (
+        statistics.compare(
+            by_seed({"a": [1] * n, "b": [0.4] * n}, "robustness/worst"), "a", "b", "robustness/worst", 100
+        )
+        for n in (3, 12)
+    )
+    assert few.p_value == 0.25 and not few.distinguishable and few.low < 0 < few.high
+    assert many.p_value == 2 / 2**12 and many.distinguishable and 0 < many.low < many.mean < many.high
     one = statistics.compare(by_seed({"a": [1], "b": [0]}, "layers/x"), "a", "b", "layers/x", 100)
-    assert reproduction.p_value(one) == 1
+    assert one.p_value == 1 and not one.distinguishable
 
 
 def test_chance_alone_is_seldom_bold():

@@ -96,3 +96,48 @@ def test_holm_never_lowers_a_p_value_and_keeps_the_order(values):
 def test_methods_without_a_row_in_common_can_not_be_compared():
     with pytest.raises(UserError):
         statistics.compare(pl.concat([table([[1, 0]], "a"), table([[1, 0]], "b")]), "a", "zzz", "t/m", 10)
+
+
+def by_seed(values, metric, method="a"):
+    rows = [(method, 10, seed, metric, "", float(value)) for seed, value in enumerate(values)]
+    return pl.DataFrame(rows, schema=COLUMNS, orient="row")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0, 60, allow_subnormal=False), min_size=2, max_size=5))
+def test_no_interval_leaves_the_bounds_of_its_measure(values):
+    """Student's interval of three distances went below zero, that of a share above one."""
+    for metric, unit, (least, most) in [
+        ("t/macro_f1", 60, (0, 1)), ("layers/rank/last", 0, (1, np.inf)), ("layers/l2/last", 1, (0, np.inf)),
+        ("layers/cosine/last", 60, (-1, 1)),
+    ]:  # fmt: skip
+        measured = [value / unit if unit else 1 + round(value) for value in values]
+        (row,) = statistics.summarise(by_seed(measured, metric))
+        assert least <= row.low <= row.mean + 1e-9 and row.mean - 1e-9 <= row.high <= most
+
+
+def test_the_interval_of_a_distance_is_made_on_the_scale_of_its_logarithm():
+    values = [1.0, 2.0, 6.0]
+    (row,) = statistics.summarise(by_seed(values, "layers/l2/last"))
+    low, high = stats.t.interval(0.95, 2, 0, stats.sem(values) / 3)
+    assert (row.low, row.high) == pytest.approx((3 * np.exp(low), 3 * np.exp(high)))
+
+
+def test_from_five_seeds_on_the_seeds_must_agree_too():
+    """Four seeds that say one thing and one that says the other are no proof, however many items they have."""
+    rng = np.random.default_rng(0)
+    b = table(rng.random((5, 400)) < 0.5, "b")
+    clear, mixed = (
+        statistics.compare(pl.concat([table(rng.random((5, 400)) < share, "a"), b]), "a", "b", "t/m", 10)
+        for share in (0.8, np.array([[0.8], [0.8], [0.8], [0.8], [0.4]]))
+    )
+    assert clear.seed_p_value == 1 / 32 and clear.distinguishable
+    assert mixed.seed_p_value == 2 / 32 and not mixed.distinguishable
+    assert "p 0.031 over 5 seeds" in statistics.sentence(clear)
+    three = statistics.compare(pl.concat([table([[1, 1]] * 3, "a"), table([[0, 0]] * 3, "b")]), "a", "b", "t/m", 10)
+    assert three.seed_p_value is None
+
+
+def test_what_few_seeds_can_not_show_is_said():
+    assert "can't give a p below 0.25" in statistics.few_seeds(3)
+    assert "One seed" in statistics.few_seeds(1) and statistics.few_seeds(5) == ""

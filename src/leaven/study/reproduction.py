@@ -131,7 +131,7 @@ def claims(name: str, scores: pl.DataFrame) -> list[Claim]:
         _difference(scores, a, b, c["metric"], c.get("size", _largest(scores)), c.get("item")) for c, _, a, b in asked
     ]
     measured = [difference for difference in found if difference]
-    corrected = iter(statistics.holm([p_value(difference) for difference in measured]))
+    corrected = iter(statistics.holm([difference.p_value for difference in measured]))
     return [
         Claim(c["text"], preset, c.get("control", False), d, p, _verdict(c, d, p))
         for (c, preset, _, _), d in zip(asked, found, strict=True)
@@ -148,21 +148,6 @@ def _asked(found: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Preset
         a, b = theirs.get(claim["a"]), theirs.get(claim["b"])
         if "preset" not in claim and a and b and (a, b) != (claim["a"], claim["b"]):
             yield claim, "faithful", a, b
-
-
-def p_value(difference: Difference) -> float:
-    """That of chance signs of the items' differences; without items, Student's over seeds, read off the interval."""
-    if difference.n_items > 1:
-        return difference.p_value
-    if difference.low is None or difference.high is None:
-        return 1.0
-    from scipy.special import stdtr, stdtrit
-
-    freedom = difference.n_seeds - 1
-    error = (difference.high - difference.low) / 2 / float(stdtrit(freedom, 0.5 + statistics.LEVEL / 2))
-    if error == 0:  # a few seeds that happen to agree prove nothing
-        return 1.0
-    return float(2 * stdtr(freedom, -abs(difference.mean) / error))
 
 
 def _table(name: str, found: Mapping[str, Any], preset: Preset, scores: pl.DataFrame) -> Table:
@@ -205,7 +190,7 @@ def _best(
         ]
         rivals[lead, place] = [gap for gap in gaps if gap]
     flat = [gap for gaps in rivals.values() for gap in gaps]
-    corrected = dict(zip(map(id, flat), statistics.holm([p_value(gap) for gap in flat]), strict=True))
+    corrected = dict(zip(map(id, flat), statistics.holm([gap.p_value for gap in flat]), strict=True))
     return frozenset(
         key for key, gaps in rivals.items() if gaps and all(_apart(gap) and corrected[id(gap)] < SURE for gap in gaps)
     )

@@ -9,12 +9,17 @@ Scores are rows of method, size, seed, metric, item, value. Two things make anot
 
 Both add up, draw by draw. One seed says nothing of others: its interval is over items only, and `n_seeds` is 1.
 Where there are no items (a macro F1, a probe) the interval is Student's alone, and a single seed has none.
+
+An interval never leaves its measure's bounds: a share lies in 0 to 1, a rank is 1 or more, and a distance is above 0
+because its interval is made on the scale of its logarithm.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,12 +28,24 @@ from numpy.typing import NDArray
 from leaven.errors import UserError
 
 Matrix = NDArray[np.float64]
+Bounds = tuple[float, float]
 
 SEED = 0
 DRAWS = 4_000
 LEVEL = 0.95
 EXACT_FLIPS = 12
+ENOUGH_SEEDS = 5
+"""From so many seeds on, the signs of the seeds alone can show something: 1 in 2⁵ is below one in twenty."""
 CELL = ("method", "size", "metric")
+ANY: Bounds = (-math.inf, math.inf)
+SHARE: Bounds = (0.0, 1.0)
+POSITIVE: Bounds = (0.0, math.inf)
+BOUNDS: dict[str, Bounds] = {
+    **dict.fromkeys(("l2", "l2_relative", "curve", "token_loss", "entropy", "likely"), POSITIVE),
+    **dict.fromkeys(("rank", "choices", "nucleus_90", "nucleus_95"), (1.0, math.inf)),
+    "cosine": (-1.0, 1.0),
+}
+"""What bounds a probe's measure, by a word of its name; a measure that is not here is a share if its values are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +67,8 @@ class Summary:
 class Difference:
     """Method a less method b on the same seeds and items.
 
-    `distinguishable`: the interval excludes zero, and where there are items, chance signs of the items' differences
-    give one as large less than one time in twenty (`p_value`: it is for these seeds, the interval is for others too).
+    `distinguishable`: the interval excludes zero, and less than one time in twenty would chance give as much, by
+    `p_value` and, where there are enough seeds for it to say anything, by `seed_p_value`.
     """
 
     method_a: str
@@ -62,6 +79,9 @@ class Difference:
     low: float | None
     high: float | None
     p_value: float
+    """Two-sided: chance signs of the items' differences, for these seeds alone; without items, Student's over seeds."""
+    seed_p_value: float | None
+    """One-sided, the way that the mean points: chance signs of the seeds' differences; None below `ENOUGH_SEEDS`."""
     n_items: int
     n_seeds: int
     distinguishable: bool
@@ -83,16 +103,16 @@ def compare(scores: pl.DataFrame, method_a: str, method_b: str, metric: str, siz
             f"{method_a!r} and {method_b!r} have no {metric!r} at size {size} on a common seed and item",
             "Both must have run with the same seeds on the same test.",
         )
-    bound = _bounds(pl.concat([paired["value"], paired["value_b"]]))
+    least, most = _bounds(metric, pl.concat([paired["value"], paired["value_b"]]))
     values, _ = _matrix(paired.with_columns(value=pl.col("value") - pl.col("value_b")))
-    mean = _mean(values)
-    low, high = _interval(values, None if bound is None else (-1.0, 1.0))
-    p_value = _sign_flips(values)
-    apart = low is not None and high is not None and (low > 0 or high < 0)
+    low, high = _interval(values, (least - most, most - least))
     n_seeds, n_items = values.shape
+    p_value = _sign_flips(np.nanmean(values, axis=0)) if n_items > 1 else _student_p_value(values)
+    seed_p_value = _one_sided(np.nanmean(values, axis=1)) if n_seeds >= ENOUGH_SEEDS else None
+    apart = low is not None and high is not None and (low > 0 or high < 0)
     return Difference(
-        method_a, method_b, size, metric, mean, low, high, p_value, n_items, n_seeds,
-        distinguishable=apart and (n_items < 2 or p_value < 1 - LEVEL),
+        method_a, method_b, size, metric, _mean(values), low, high, p_value, seed_p_value, n_items, n_seeds,
+        distinguishable=apart and p_value < 1 - LEVEL and (seed_p_value is None or seed_p_value < 1 - LEVEL),
     )  # fmt: skip
 
 
@@ -114,6 +134,8 @@ def sentence(difference: Difference, factor: float = 100, unit: str = "points") 
     if difference.low is not None and difference.high is not None:
         ends = _number(difference.low * factor), _number(difference.high * factor)
         interval = f"95 % interval {ends[0]} to {ends[1]}{'; one seed' if difference.n_seeds == 1 else ''}"
+    if difference.seed_p_value is not None:
+        interval += f"; p {difference.seed_p_value:.2g} over {difference.n_seeds} seeds"
     by = f"by {_number(abs(difference.mean) * factor)}{words}"
     if difference.distinguishable:
         return f"{difference.method_a} is {side} {difference.method_b} {by} ({interval})"
@@ -121,6 +143,25 @@ def sentence(difference: Difference, factor: float = 100, unit: str = "points") 
         f"{difference.method_a} against {difference.method_b}: {_number(difference.mean * factor)}{words}, "
         f"not distinguishable from noise ({interval})"
     )
+
+
+def few_seeds(n_seeds: int) -> str:
+    """What so few seeds can't show, in a sentence; nothing where there are enough.
+
+    >>> few_seeds(3)
+    "3 seeds alone can't give a p below 0.25 (two-sided), whatever they show: intervals decide."
+    """
+    if n_seeds >= ENOUGH_SEEDS:
+        return ""
+    if n_seeds == 1:
+        return "One seed says nothing of others: the intervals are over its items alone."
+    floor = f"{_floor(n_seeds):.3g}"
+    return f"{n_seeds} seeds alone can't give a p below {floor} (two-sided), whatever they show: intervals decide."
+
+
+def _floor(n_seeds: int) -> float:
+    """The least p-value that the signs of so many seeds can have, two-sided."""
+    return min(1.0, 2 * 0.5**n_seeds)
 
 
 def _defined(scores: pl.DataFrame) -> pl.DataFrame:
@@ -133,7 +174,7 @@ def _defined(scores: pl.DataFrame) -> pl.DataFrame:
 def _summary(group: pl.DataFrame) -> Summary:
     values, seeds = _matrix(group)
     method, size, metric = group.select(*CELL).row(0)
-    low, high = _interval(values, _bounds(group["value"]))
+    low, high = _interval(values, _bounds(metric, group["value"]))
     per_seed = tuple(zip(seeds, (float(value) for value in np.nanmean(values, axis=1)), strict=True))
     n_seeds, n_items = values.shape
     return Summary(method, size, metric, _mean(values), low, high, n_items, n_seeds, per_seed)
@@ -153,31 +194,41 @@ def _mean(values: Matrix) -> float:
     return float(np.nanmean(values, axis=1).mean())
 
 
-def _bounds(values: pl.Series) -> tuple[float, float] | None:
-    """0 and 1 for values that are all one or the other: their mean can't lie outside."""
-    return (0.0, 1.0) if bool(values.is_in([0.0, 1.0]).all()) else None
+def _bounds(metric: str, values: pl.Series) -> Bounds:
+    """Between what the mean of such values can lie."""
+    for word in metric.split("/"):
+        if word in BOUNDS:
+            return BOUNDS[word]
+    return SHARE if bool(values.is_between(*SHARE).all()) else ANY
 
 
-def _interval(values: Matrix, bounds: tuple[float, float] | None) -> tuple[float | None, float | None]:
-    """The 95 % interval of the mean of the seeds' means of `values`, (seeds, items)."""
+def _interval(values: Matrix, bounds: Bounds) -> tuple[float | None, float | None]:
+    """The 95 % interval of the mean of the seeds' means of `values`, (seeds, items), within its bounds."""
     n_seeds, n_items = values.shape
+    if n_items < 2 and n_seeds < 2:
+        return None, None
     mean, tail = _mean(values), (1 - LEVEL) / 2
-    if n_items < 2:
-        if n_seeds < 2:
-            return None, None
+    if _agree(values) and np.isfinite(bounds).all():
+        # Twenty right of twenty are no proof of perfection: the other outcomes may have a share that hid by chance.
+        share = tail ** (1 / (n_items if n_items > 1 else n_seeds))
+        low, high = (mean * share + (1 - share) * bound for bound in bounds)
+    elif n_items < 2:
         margin = _standard_error(values) * float(_student(n_seeds - 1, 1 - tail))
         low, high = mean - margin, mean + margin
-    elif bounds is not None and np.nanmin(values) == np.nanmax(values):
-        # Twenty right of twenty are no proof of perfection: the other outcomes may have a share that hid by chance.
-        share = tail ** (1 / n_items)
-        low, high = (mean * share + (1 - share) * bound for bound in bounds)
     else:
         draws = _item_draws(values)  # (draws,)
         if n_seeds > 1:
             draws = draws + _standard_error(values) * _student_draws(n_seeds - 1, len(draws))
         ends = np.nanquantile(draws, [tail, 1 - tail])
         low, high = min(float(ends[0]), mean), max(float(ends[1]), mean)
-    return (low, high) if bounds is None else (max(low, bounds[0]), min(high, bounds[1]))
+    if bounds == POSITIVE and mean > 0:  # by the delta method: the logarithm's standard error is the mean's share
+        low, high = (mean * math.exp((end - mean) / mean) for end in (low, high))
+    return max(low, bounds[0]), min(high, bounds[1])
+
+
+def _agree(values: Matrix) -> bool:
+    """Whether all are one and the same, but for rounding."""
+    return bool(np.nanmax(values) - np.nanmin(values) <= 1e-12 * np.nanmax(np.abs(values)))
 
 
 def _standard_error(values: Matrix) -> float:
@@ -220,22 +271,42 @@ def _student_draws(freedom: int, draws: int) -> Matrix:
 
 
 def _student(freedom: int, quantile: float | Matrix) -> Matrix:
+    return np.asarray(_special().stdtrit(freedom, quantile))
+
+
+def _special() -> Any:
     try:
-        from scipy.special import stdtrit
+        from scipy import special
     except ImportError:
         raise UserError(
             "intervals over seeds need scipy, and it is not installed", "pip install 'leaven[evaluate]'"
         ) from None
-    return np.asarray(stdtrit(freedom, quantile))
+    return special
 
 
-def _sign_flips(values: Matrix) -> float:
-    """How often chance signs of the items' differences give a mean as far from zero; of the seeds', without items."""
-    units = np.nanmean(values, axis=0 if values.shape[1] > 1 else 1)
-    observed, slack = abs(units.mean()), 1e-12 * (1 + np.abs(units).max())
-    signs = _signs(len(units))
-    as_far = int((np.abs(signs @ units) / len(units) >= observed - slack).sum())
+def _sign_flips(units: Matrix) -> float:
+    """How often chance signs of the units' differences give a mean as far from zero."""
+    return _share_of_signs(units, np.abs, abs(float(units.mean())))
+
+
+def _one_sided(units: Matrix) -> float:
+    """How often chance signs of the units' differences give a mean as far to the side where it is."""
+    side = -1.0 if units.mean() < 0 else 1.0
+    return _share_of_signs(units, lambda means: side * means, side * float(units.mean()))
+
+
+def _share_of_signs(units: Matrix, statistic: Callable[[Matrix], Matrix], observed: float) -> float:
+    """The share of all signs of the units (of random ones, where there are many) with as large a statistic."""
+    signs, slack = _signs(len(units)), 1e-12 * (1 + float(np.abs(units).max()))
+    as_far = int((statistic(signs @ units / len(units)) >= observed - slack).sum())
     return as_far / len(signs) if len(units) <= EXACT_FLIPS else (as_far + 1) / (len(signs) + 1)
+
+
+def _student_p_value(values: Matrix) -> float:
+    """That of a paired t-test over the seeds of `values`, (seeds, 1); where all agree, what their signs can show."""
+    if _agree(values):
+        return 1.0 if _mean(values) == 0 else _floor(len(values))
+    return float(2 * _special().stdtr(len(values) - 1, -abs(_mean(values)) / _standard_error(values)))
 
 
 @lru_cache(maxsize=4)
