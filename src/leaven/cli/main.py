@@ -29,6 +29,7 @@ COMMANDS = {
     "store": "Look at, prune or export the replies that were paid for.",
     "report": "Write the report of a run again.",
     "merge": "Merge an adapter into a model of its own.",
+    "model": "Get a real model from a package index, and say where it is.",
     "lab": "Pretrain, measure or look at the lab's tiny model and its world.",
     "schema": "Print the JSON schema of recipes, for editors.",
 }

@@ -1,7 +1,6 @@
 """Embeddings that were made already, in an SQLite file: a text that was embedded once is never embedded again."""
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -12,15 +11,15 @@ import numpy as np
 
 from leaven.errors import UserError
 from leaven.lift.vectors import Array
+from leaven.runs.cache import cache_folder
 from leaven.runs.folder import Advance
 
 CHUNK, ASKED = 256, 500
 
 
 def place() -> Path:
-    """Where embeddings are kept: in the folder LEAVEN_CACHE, else with the user's other caches."""
-    folder = os.environ.get("LEAVEN_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "leaven"
-    return Path(folder).expanduser() / "embeddings.sqlite"
+    """Where embeddings are kept: in the user's cache."""
+    return cache_folder() / "embeddings.sqlite"
 
 
 def embedded(

@@ -20,6 +20,7 @@ from typing import Any
 from leaven.errors import UserError
 from leaven.llm.protocol import Around, Reply, Sampling
 from leaven.rows.example import Prompt
+from leaven.runs.cache import cache_folder
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS replies (
@@ -37,7 +38,7 @@ READ_AT_ONCE = 500
 
 def default_path() -> Path:
     """Where replies lie unless `--store` says otherwise: the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "leaven" / "replies.db"
+    return cache_folder() / "replies.db"
 
 
 def key(engine: str, prompt: Prompt, sampling: Sampling, draw: int) -> bytes:

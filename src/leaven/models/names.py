@@ -1,18 +1,30 @@
-"""What a model's name stands for: `lab` is the small model that ships with leaven; any other name is taken as it is."""
+"""What a model's name stands for: `lab` ships with leaven, `smollm2` is got once, a .gguf file is converted once.
+
+Any other name is a folder or a hub id, and taken as it is.
+"""
 
 from pathlib import Path
 
 from leaven.errors import UserError
+from leaven.models import shelf
 
 LAB = Path(__file__).parent.parent / "lab" / "base"
 
 
 def path(name: str) -> str:
-    """The folder or hub id of a model by its name. Raises UserError where the lab's model is not installed.
+    """The folder or hub id of a model by its name.
+
+    Raises UserError where the lab's model is not installed, and where one is to be got first (`leaven model get`).
 
     >>> path("Qwen/Qwen3-0.6B")
     'Qwen/Qwen3-0.6B'
     """
+    if name in shelf.SHELF:
+        return shelf.path(name)
+    if name.endswith(".gguf"):
+        from leaven.models import gguf
+
+        return str(gguf.folder_of(Path(name).expanduser()))
     if name != "lab":
         return name
     if not (LAB / "model.safetensors").is_file():
