@@ -112,5 +112,5 @@ def test_help_imports_nothing_heavy(command):
 
 
 def test_every_file_is_short():
-    long = [path.name for path in ROOT.rglob("*.py") if len(path.read_text(encoding="utf-8").splitlines()) > 300]
+    long = [path.name for path in ROOT.rglob("*.py") if len(path.read_text(encoding="utf-8").splitlines()) > 500]
     assert not long

@@ -39,9 +39,8 @@ def convert(path: Path, folder: Path, source: str = "") -> None:
         tokenizer = AutoTokenizer.from_pretrained(**named)
         loaded = AutoModelForCausalLM.from_pretrained(**named, dtype=torch.float32)
     except (ImportError, OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{path} can't be converted: {str(error).splitlines()[0]}", "Is it a causal language model?"
-        ) from (error)
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} can't be converted: {reason}", "Is it a causal language model?") from error
     if not tokenizer.chat_template:
         raise UserError(f"{path} has no chat template", "Take the -Instruct file of the model.")
     partial = folder.with_name(folder.name + ".partial")
@@ -74,9 +73,8 @@ def _check(path: Path) -> None:
     try:
         import gguf  # noqa: F401
     except ImportError:
-        raise UserError(
-            "GGUF files are read by the package gguf, and it is not installed", "pip install 'leaven[gguf]'"
-        ) from (None)
+        hint = "pip install 'leaven[gguf]'"
+        raise UserError("GGUF files are read by the package gguf, and it is not installed", hint) from None
     if not path.is_file():
         raise UserError(f"{path} does not exist", "Name a GGUF file.")
     with path.open("rb") as file:
