@@ -25,15 +25,15 @@ def resolved(folder, **leaks):
 
 def test_leaked_rows_leave_and_general_is_set_apart_from_the_pool(tmp_path):
     found = resolved(tmp_path)
-    assert [row.answer for row in found.tests["translation"]] == ["b"]
+    assert [row.answer for row in found.test("translation").rows] == ["b"]
     assert [drop.example.answer for where, drop in found.dropped if where == "translation"] == ["0"]
-    assert (len(found.tests["general"]), len(found.pool)) == (4, 36)
-    assert all(row.answer is None for row in found.tests["general"])
+    assert (len(found.test("general").rows), len(found.pool)) == (4, 36)
+    assert all(row.answer is None for row in found.test("general").rows)
 
 
 def test_the_guard_can_be_turned_off_and_says_so(tmp_path):
     found = resolved(tmp_path, enabled=False)
-    assert len(found.tests["translation"]) == 2
+    assert len(found.test("translation").rows) == 2
     assert any("The leak check is off" in note for note in found.notes)
 
 
