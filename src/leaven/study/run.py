@@ -110,7 +110,7 @@ def _probe(recipe: Recipe, fitted: Fitted, task: Task, bench: Bench) -> Iterator
         for name in recipe.probes:
             probe = plugs.load("probes", name)
             for measure in probe.measure(fitted.loaded, task):
-                yield f"{name}/{measure.metric}", measure.item, measure.value
+                yield f"{plugs.title(name)}/{measure.metric}", measure.item, measure.value
     bench.seconds["probe"] = time.perf_counter() - began
 
 
