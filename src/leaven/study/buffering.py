@@ -23,7 +23,7 @@ from leaven.models.settings import SampleSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Score
 from leaven.runs import folder as runs
-from leaven.runs.folder import Progress
+from leaven.runs.progress import Progress
 from leaven.study.recipe import Recipe
 from leaven.study.run import SCHEMA
 from leaven.task.task import Task
