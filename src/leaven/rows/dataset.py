@@ -11,7 +11,6 @@ import polars as pl
 
 from leaven.errors import UserError
 from leaven.rows.example import Example, Message, Origin
-from leaven.runs.folder import write
 
 FIELDS: dict[str, pl.DataType | type[pl.DataType]] = {
     "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
@@ -87,7 +86,10 @@ class Dataset:
 
     def save(self, path: Path) -> None:
         """Write the table as Parquet, whole or not at all."""
-        write(path, self.frame.write_parquet)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        self.frame.write_parquet(partial)
+        partial.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "Dataset":

@@ -1,27 +1,32 @@
 """The study in one JSON: every mean with its interval, the comparisons that matter, and the headline in a sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import polars as pl
 
 from leaven import plugs
-from leaven.study import statistics
+from leaven.study import columns, headline, statistics
+from leaven.study.columns import Column
 from leaven.study.recipe import Recipe
 from leaven.study.statistics import Difference
 from leaven.task.test import Test
 
-MAIN = "delia"
 
-
-def summary(recipe: Recipe, scores: pl.DataFrame, tests: Sequence[Test], notes: list[str]) -> dict[str, Any]:
-    """What the report shows and `summary.json` keeps."""
-    headline_metrics = [f"{test.name}/{plugs.load('metrics', test.metric).HEADLINE}" for test in tests]
-    rows = statistics.summarise(scores)
-    found = _comparisons(recipe, scores, headline_metrics)
-    return {
-        "headline": _headline(found, headline_metrics),
-        "headline_metrics": headline_metrics,
+def summary(
+    recipe: Recipe,
+    scores: pl.DataFrame,
+    tests: Sequence[Test],
+    notes: Sequence[str],
+    cells: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What the report shows and `summary.json` keeps; `cells` is what each cell tells of itself."""
+    words = [column for test in tests for column in _columns(test)]
+    metrics = [column.metric for column in words]
+    measured = {
+        "headline_metrics": metrics,
+        "columns": [asdict(column) for column in words],
         "methods": [method.label for method in recipe.methods],
         "rows": [
             {
@@ -35,17 +40,27 @@ def summary(recipe: Recipe, scores: pl.DataFrame, tests: Sequence[Test], notes: 
                 "n_seeds": row.n_seeds,
                 "by_seed": {str(seed): value for seed, value in row.per_seed},
             }
-            for row in rows
+            for row in statistics.summarise(scores)
         ],
-        "comparisons": [_as_row(difference) for difference in found],
-        "notes": notes,
+        "comparisons": [_as_row(difference) for difference in _comparisons(recipe, scores, metrics)],
+        "notes": list(notes),
     }
+    return headline.tell(measured, cells)
+
+
+def _columns(test: Test) -> Iterator[Column]:
+    """The headline measures of a test, in words."""
+    metric = plugs.load("metrics", test.metric)
+    measures = (metric.HEADLINE,) if isinstance(metric.HEADLINE, str) else metric.HEADLINE
+    for measure in measures:
+        lower_is_better = measure in getattr(metric, "LOWER_IS_BETTER", ())
+        yield columns.column(f"{test.name}/{measure}", plugs.summary(metric), lower_is_better)
 
 
 def _comparisons(recipe: Recipe, scores: pl.DataFrame, metrics: list[str]) -> list[Difference]:
     """The main method (delia, or the last) against every other, at every size, on the headline metrics."""
     labels = [method.label for method in recipe.methods]
-    main = MAIN if MAIN in labels else labels[-1]
+    main = headline.main(labels)
     there = set(scores.select("method", "size", "metric").unique().iter_rows())
     return [
         statistics.compare(scores, main, other, metric, size)
@@ -54,15 +69,6 @@ def _comparisons(recipe: Recipe, scores: pl.DataFrame, metrics: list[str]) -> li
         for other in labels
         if other != main and {(main, size, metric), (other, size, metric)} <= there
     ]
-
-
-def _headline(found: list[Difference], metrics: list[str]) -> str:
-    """The first comparisons that can be told from noise; else that none can."""
-    told = [difference for difference in found if difference.distinguishable and difference.metric in metrics]
-    said = [f"On {difference.metric}, {statistics.sentence(difference)}" for difference in told]
-    if not found:
-        return "One method alone: there is nothing to compare."
-    return f"{'. '.join(said[:2])}." if said else "No difference between the methods can be told from noise."
 
 
 def _as_row(difference: Difference) -> dict[str, Any]:
@@ -75,6 +81,7 @@ def _as_row(difference: Difference) -> dict[str, Any]:
         "low": difference.low,
         "high": difference.high,
         "p": difference.p_value,
+        "seed_p": difference.seed_p_value,
         "distinguishable": difference.distinguishable,
         "sentence": statistics.sentence(difference),
     }

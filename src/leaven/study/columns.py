@@ -1,0 +1,98 @@
+"""What a headline measure is called in a table and in a sentence, and what it means: words that a manager reads."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A headline measure, `TEST/MEASURE`, in words.
+
+    `phrase` holds {value}; where it begins with a small letter it is a verb's, and a method can be its subject.
+    """
+
+    metric: str
+    heading: str
+    phrase: str
+    explanation: str
+    lower_is_better: bool = False
+
+
+WORDS: dict[str, tuple[str, str, str]] = {
+    "unseen_phrasing/format": (
+        "new phrasings",
+        "answers in the format on {value} of new phrasings",
+        "the share of answers in the format, where the request for it is phrased as it never was in training",
+    ),
+    "transfer/format": (
+        "other tasks",
+        "answers in the format on {value} of other tasks",
+        "the share of answers in the format, on tasks that the token was never trained with",
+    ),
+    "negation/obeyed": (
+        "told not to",
+        "leaves the format out when told to on {value}",
+        "the share of answers, not empty, that leave the format out where the question forbids it",
+    ),
+    "general/leak": (
+        "leak",
+        "Plain questions answered in the format: {value}",
+        "the share of plain questions, without the token, answered in the format all the same; lower is better",
+    ),
+    "general/kept": (
+        "kept",
+        "What the model said before is kept: {value}",
+        "how much of the untouched model's own answers to plain questions is still said: the F1 of the tokens",
+    ),
+    "general/exact": (
+        "plain questions",
+        "Plain questions answered as before: {value}",
+        "the share of plain questions, without the token, that have the known or the untouched model's answer, exactly",
+    ),
+    "robustness/phrasing": (
+        "every phrasing",
+        "answers in the format on {value} of all phrasings",
+        "the share of answers in the format, the same questions asked in every held-out phrasing",
+    ),
+    "soft_prompt/controlled": (
+        "follow or not",
+        "follows the token and refrains, as told, on {value}",
+        "the share of questions where the format is there when told to follow the token, and else is not",
+    ),
+    "translation/chrf": (
+        "translation",
+        "translates at a chrF++ of {value}",
+        "chrF++ against the reference translations",
+    ),
+}
+"""Metric → heading, phrase, explanation."""
+
+MEASURES: dict[str, tuple[str, str]] = {
+    "format": ("in the format", "the share of answers in the format that the token means"),
+    "valid": ("well formed", "the share of answers that are well formed, with the right keys, labels or counts"),
+    "value": ("right", "the share of answers whose value is the reference's"),
+    "obeyed": ("obeyed", "the share of answers, not empty, that do as they are told"),
+    "leak": ("leak", "the share of answers in the format though nobody asked for it; lower is better"),
+    "kept": ("kept", "how much of the reference is said: the F1 of the tokens"),
+    "exact": ("exact", "the share of answers that are the reference, but for white space"),
+    "chrf": ("chrF++", "chrF++ against the reference"),
+}
+"""Measure → name and explanation, for tests with a name of their own."""
+
+
+def column(metric: str, explanation: str = "", lower_is_better: bool = False) -> Column:
+    """The words of a metric; those of one that is not known here come from its name and the `explanation`.
+
+    >>> column("unseen_phrasing/format").heading
+    'new phrasings'
+    >>> column("invoices/valid").phrase
+    'Invoices, well formed: {value}'
+    """
+    test, _, measure = metric.partition("/")
+    usual = f"{test}/format" if measure == "json" else metric  # the name of before
+    lower_is_better = lower_is_better or measure in ("leak", "format_leak")
+    if usual in WORDS:
+        return Column(metric, *WORDS[usual], lower_is_better)
+    name, meaning = MEASURES.get(usual.partition("/")[2], (measure.replace("_", " "), ""))
+    title = test.replace("_", " ")
+    phrase = f"{title[:1].upper()}{title[1:]}, {name}: {{value}}"
+    return Column(metric, f"{title}, {name}", phrase, explanation or meaning, lower_is_better)

@@ -1,0 +1,217 @@
+"""What a study found, in sentences: each headline measure against the strongest other method, forgetting and cost.
+
+The opponent is the best of all other methods, measure by measure; the untouched model is one only where there is no
+other. Everything is read from a summary and from what the cells tell of themselves, so that a folder of before can
+be told in the same words.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import pairwise
+from statistics import fmean, stdev
+from typing import Any
+
+from leaven.study import columns
+from leaven.study.statistics import few_seeds
+
+Summary = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+MAIN = "delia"
+UNTOUCHED = "original"
+FEWEST_STEPS = 4
+
+
+def tell(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The summary with `headline`, `findings`, `warnings` and `cautions`, and the `costs` and `columns` behind them."""
+    words = {"columns": [asdict(columns.column(metric)) for metric in summary["headline_metrics"]], "tests": {}}
+    whole = {**words, **summary, "costs": costs(cells)}
+    sentences = list(findings(whole)) or [f"{named(main(summary['methods']))} has no scores yet: nothing to compare."]
+    return {
+        **whole,
+        "headline": sentences[0],
+        "findings": sentences[1:],
+        "warnings": list(unmoved(whole, cells)),
+        "cautions": list(_cautions(whole)),
+    }
+
+
+def main(methods: Sequence[str]) -> str:
+    """The method that a study is about: delia, or the last one."""
+    return MAIN if MAIN in methods else methods[-1]
+
+
+def named(label: str) -> str:
+    """A method's label as a sentence says it.
+
+    >>> named("delia_no_diverse"), named("original")
+    ('DELIA no diverse', 'the untouched model')
+    """
+    words = ["DELIA" if word == MAIN else word for word in label.split("_")]
+    return "the untouched model" if label == UNTOUCHED else " ".join(words)
+
+
+def percent(value: float | None) -> str:
+    """A fraction in percent, with a decimal only where there is one."""
+    return "–" if value is None else f"{100 * value:.1f}".removesuffix(".0")
+
+
+def findings(summary: Summary) -> Iterator[str]:
+    """A sentence for each headline measure that can be tested, those that can't, and what it cost."""
+    size = max((row["size"] for row in summary["rows"]), default=0)
+    method, rival = main(summary["methods"]), None
+    testable = [column for column in summary["columns"] if _testable(summary, column)]
+    for number, column in enumerate(testable):
+        own = _row(summary, method, column["metric"], size)
+        if own is None:
+            continue
+        opponent = strongest(summary, column, size, rival)
+        yield _finding(summary, column, own, opponent, rival, first=number == 0)
+        rival = rival or (opponent["method"] if opponent else None)
+    if not testable:
+        yield "Nothing can be said of the methods: no test can be made with this model."
+    for name, test in summary["tests"].items():
+        if not test.get("testable", True):
+            yield f"{name.replace('_', ' ').capitalize()}: not testable with this model: {test['reason'].rstrip('.')}."
+    yield from _cost(summary, method, rival, size)
+
+
+def strongest(summary: Summary, column: Row, size: int, rival: str | None = None) -> Row | None:
+    """The row of the best other method on a measure, of several the `rival`; else that of the untouched model."""
+    method = main(summary["methods"])
+    rows = [_row(summary, label, column["metric"], size) for label in summary["methods"] if label != method]
+    others = [row for row in rows if row]
+    tuned = [row for row in others if row["method"] != UNTOUCHED]
+    side = -1 if column["lower_is_better"] else 1
+    return max(tuned or others, key=lambda row: (side * row["mean"], row["method"] == rival), default=None)
+
+
+def costs(cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Steps, trained tokens and seconds of each method and size, the mean over its seeds; answering is not counted."""
+    groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for cell in cells:
+        groups.setdefault((cell["method"], cell["size"]), []).append(cell)
+    return [
+        {
+            "method": method,
+            "size": size,
+            "steps": fmean(cell["steps"] for cell in group),
+            "trained_tokens": fmean(cell.get("trained_tokens", 0) for cell in group),
+            "seconds": fmean(_seconds(cell["seconds"]) for cell in group),
+        }
+        for (method, size), group in groups.items()
+    ]
+
+
+def unmoved(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for each method that learnt nothing: its loss did not fall, and it is not above the untouched model.
+
+    The second half is needed: where nearly all rows are the model's own words, a loss that stays is as it should be.
+    """
+    for label in summary["methods"]:
+        curves = [[loss for loss in cell["losses"] if loss is not None] for cell in cells if cell["method"] == label]
+        curves = [curve for curve in curves if len(curve) >= FEWEST_STEPS]
+        if curves and all(not fell(curve) for curve in curves) and not _above_untouched(summary, label):
+            first, last = (fmean(_quarters(curve)[end] for curve in curves) for end in (0, 1))
+            name = named(label)
+            yield (
+                f"{name[:1].upper()}{name[1:]} learnt nothing: its loss did not fall (first quarter {first:.3g}, "
+                f"last {last:.3g}). Raise the learning rate: learning_rate and token_learning_rate under tune."
+            )
+
+
+def fell(losses: Sequence[float]) -> bool:
+    """Whether the mean loss of the last quarter is below that of the first by more than the noise from step to step."""
+    first, last = _quarters(losses)
+    noise = stdev(after - before for before, after in pairwise(losses)) / 2**0.5
+    return bool(first - last > 2 * noise * (2 / max(1, len(losses) // 4)) ** 0.5)
+
+
+def _quarters(losses: Sequence[float]) -> tuple[float, float]:
+    quarter = max(1, len(losses) // 4)
+    return fmean(losses[:quarter]), fmean(losses[-quarter:])
+
+
+def _above_untouched(summary: Summary, label: str) -> bool:
+    """Whether a method's mean lies above the untouched model's interval on the first measure that can be tested."""
+    metric = next((column["metric"] for column in summary["columns"] if _testable(summary, column)), "")
+    for size in {row["size"] for row in summary["rows"]}:
+        own, untouched = (_row(summary, name, metric, size) for name in (label, UNTOUCHED))
+        if own and untouched and own["mean"] > (untouched["mean"] if untouched["high"] is None else untouched["high"]):
+            return True
+    return False
+
+
+def _finding(summary: Summary, column: Row, own: Row, opponent: Row | None, rival: str | None, first: bool) -> str:
+    """One measure in a sentence: `rival`, the opponent of the first measure, is told beside another opponent."""
+    value = column["phrase"].format(value=f"{percent(own['mean'])} %")
+    if first:
+        value = f"{named(own['method'])}{' ' if value[0].islower() else ': '}{value}"
+    value = value[:1].upper() + value[1:]
+    if opponent is None:
+        return f"{value}. No other method was run: there is nothing to compare."
+    verdict = _verdict(summary, column, own, opponent)
+    name = named(opponent["method"])
+    if first and opponent["method"] != UNTOUCHED:
+        return f"{value}; the strongest other method, {name}, {percent(opponent['mean'])} %: {verdict}."
+    beside = _row(summary, rival, column["metric"], own["size"]) if rival and rival != opponent["method"] else None
+    more = f"; {named(beside['method'])}: {percent(beside['mean'])} %" if beside else ""
+    return f"{value} ({name}: {percent(opponent['mean'])} %: {verdict}{more})."
+
+
+def _verdict(summary: Summary, column: Row, own: Row, opponent: Row) -> str:
+    """What the paired difference of two methods says."""
+    pair = [
+        row
+        for row in summary["comparisons"]
+        if (row["a"], row["b"]) == (own["method"], opponent["method"])
+        and (row["metric"], row["size"]) == (own["metric"], own["size"])
+    ]
+    seeds = f"{own['n_seeds']} seed{'s' if own['n_seeds'] > 1 else ''}"
+    if not pair or not pair[0]["distinguishable"]:
+        return f"no difference can be told with {seeds}"
+    gap = pair[0]
+    better = (gap["difference"] > 0) != column["lower_is_better"]
+    ends = sorted(abs(end) for end in (gap["low"], gap["high"]))
+    interval = f"95 % interval {percent(ends[0])} to {percent(ends[1])}"
+    return f"{'better' if better else 'worse'} by {percent(abs(gap['difference']))} points ({interval}, {seeds})"
+
+
+def _cost(summary: Summary, method: str, rival: str | None, size: int) -> Iterator[str]:
+    """What the method took, beside the opponent of the first measure."""
+    spent = {cost["method"]: _spent(cost) for cost in summary["costs"] if cost["size"] == size}
+    if method in spent:
+        beside = f"; {named(rival)}: {spent[rival]}" if rival in spent and rival else ""
+        yield f"Cost of {named(method)}: {spent[method]}{beside}."
+
+
+def _spent(cost: Row) -> str:
+    if not cost["steps"]:
+        return f"{cost['seconds']:,.0f} s, nothing trained"
+    return f"{cost['seconds']:,.0f} s, {cost['steps']:,.0f} steps, {cost['trained_tokens']:,.0f} tokens trained"
+
+
+def _cautions(summary: Summary) -> Iterator[str]:
+    """What the verdicts can't bear."""
+    if few := few_seeds(max((row["n_seeds"] for row in summary["rows"]), default=1)):
+        yield few
+    if len(summary["comparisons"]) > 1:
+        yield (
+            f"{len(summary['comparisons'])} differences are looked at, and their intervals are not corrected for it: "
+            "of 20 differences that are none, one can look like one."
+        )
+
+
+def _seconds(seconds: Mapping[str, float]) -> float:
+    return max(0.0, seconds["all"] - seconds.get("answer", 0) - seconds.get("probe", 0))
+
+
+def _testable(summary: Summary, column: Row) -> bool:
+    test = str(column["metric"]).partition("/")[0]
+    return bool(summary["tests"].get(test, {}).get("testable", True))
+
+
+def _row(summary: Summary, method: str, metric: str, size: int) -> Row | None:
+    return next(
+        (row for row in summary["rows"] if (row["method"], row["metric"], row["size"]) == (method, metric, size)), None
+    )

@@ -1,0 +1,113 @@
+"""What a study says first: the strongest opponent, honest verdicts, forgetting and cost, and what did nothing."""
+
+import pytest
+
+from leaven.study import columns, headline
+
+METRICS = ("unseen_phrasing/format", "general/leak", "general/kept")
+
+
+def summary(means, told_apart=(), seeds=3, tests=None, main="delia"):
+    """Means by method, one for each metric; the pairs (method, metric) whose difference from the main one is told."""
+    rows = [
+        {"method": method, "size": 100, "metric": metric, "mean": mean, "low": mean, "high": mean, "n_items": 100,
+         "n_seeds": seeds, "by_seed": {}}
+        for method, values in means.items()
+        for metric, mean in zip(METRICS, values, strict=False)
+    ]  # fmt: skip
+    by_name = {(row["method"], row["metric"]): row["mean"] for row in rows}
+    comparisons = [
+        {"a": main, "b": method, "metric": metric, "size": 100, "difference": by_name[main, metric] - mean,
+         "low": by_name[main, metric] - mean - 0.02, "high": by_name[main, metric] - mean + 0.02,
+         "distinguishable": (method, metric) in told_apart}
+        for (method, metric), mean in by_name.items() if method != main
+    ]  # fmt: skip
+    return {"headline_metrics": list(METRICS), "methods": list(means), "rows": rows, "comparisons": comparisons,
+            "notes": [], **({"tests": tests} if tests else {})}  # fmt: skip
+
+
+def cell(method, losses, seconds=10.0):
+    return {"method": method, "size": 100, "seed": 0, "steps": len(losses), "trained_tokens": 1000, "losses": losses,
+            "seconds": {"fit": seconds, "answer": 5.0, "probe": 1.0, "all": seconds + 6}}  # fmt: skip
+
+
+MEANS = {
+    "original": (0.0, 0.0, 1.0),
+    "common": (0.4, 0.0, 0.9),
+    "equal_steps": (1.0, 0.91, 0.6),
+    "delia": (0.99, 0.0, 0.58),
+}
+
+
+def test_the_headline_is_against_the_strongest_other_method_and_never_the_untouched_model():
+    told = headline.tell(summary(MEANS, [("original", METRICS[0]), ("common", METRICS[0])]), [])
+    assert told["headline"] == (
+        "DELIA answers in the format on 99 % of new phrasings; the strongest other method, equal steps, 100 %: "
+        "no difference can be told with 3 seeds."
+    )
+    assert "untouched" not in " ".join([told["headline"], *told["findings"]])
+
+
+def test_a_difference_that_is_told_has_a_side_an_interval_and_its_seeds():
+    means = {**MEANS, "equal_steps": (0.8, 0.91, 0.9)}
+    pairs = [("equal_steps", METRICS[0]), ("common", METRICS[2]), ("equal_steps", METRICS[2])]
+    told = headline.tell(summary(means, pairs), [])
+    assert "better by 19 points (95 % interval 17 to 21, 3 seeds)" in told["headline"]
+    assert "kept: 58 % (equal steps: 90 %: worse by 32 points" in " ".join(told["findings"])
+
+
+def test_a_leak_is_better_when_low_and_the_first_opponents_stands_beside_it():
+    leak = headline.tell(summary(MEANS), [])["findings"][0]
+    assert leak.startswith("Plain questions answered in the format: 0 % (common: 0 %: no difference can be told")
+    assert leak.endswith("equal steps: 91 %).")
+
+
+def test_the_untouched_model_is_an_opponent_only_where_it_is_alone():
+    told = headline.tell(summary({name: MEANS[name] for name in ("original", "delia")}), [])
+    assert "(the untouched model: 0 %" in told["headline"] and "strongest" not in told["headline"]
+    assert "nothing to compare" in headline.tell(summary({"delia": MEANS["delia"]}), [])["headline"]
+
+
+def test_a_test_that_this_model_can_not_pass_has_no_verdict():
+    tests = {"unseen_phrasing": {"testable": False, "reason": "in plain words it succeeds at 3 %."}}
+    told = headline.tell(summary(MEANS, tests=tests), [])
+    assert told["headline"].startswith("DELIA: Plain questions answered in the format: 0 %")
+    assert "Unseen phrasing: not testable with this model: in plain words it succeeds at 3 %." in told["findings"]
+
+
+def test_the_cost_stands_beside_that_of_the_strongest():
+    cells = [cell("delia", [2.0] * 8, 140), cell("equal_steps", [2.0] * 8, 25), cell("common", [1.0] * 8, 3)]
+    assert headline.tell(summary(MEANS), cells)["findings"][-1] == (
+        "Cost of DELIA: 140 s, 8 steps, 1,000 tokens trained; equal steps: 25 s, 8 steps, 1,000 tokens trained."
+    )
+
+
+def test_a_tuning_that_did_nothing_is_told_with_the_remedy():
+    flat, falling = [2.1, 2.3, 2.0, 2.2, 2.1, 2.3, 2.0, 2.2], [2.1, 1.9, 1.6, 1.2, 0.9, 0.7, 0.5, 0.4]
+    means = {**MEANS, "common": (0.0, 0.0, 1.0)}
+    cells = [cell("common", flat), cell("equal_steps", falling), cell("delia", flat)]
+    (warning,) = headline.tell(summary(means), cells)["warnings"]
+    assert warning.startswith("Common learnt nothing: its loss did not fall") and "learning rate" in warning
+    assert not headline.fell(flat) and headline.fell(falling)
+
+
+def test_a_few_seeds_are_told_what_they_can_not_show():
+    few, many = (headline.tell(summary(MEANS, seeds=n), [])["cautions"] for n in (3, 8))
+    assert any("can't give a p below 0.25" in text for text in few)
+    assert not any("can't give" in text for text in many) and any("not corrected" in text for text in many)
+
+
+@pytest.mark.parametrize(
+    ("metric", "heading", "lower"),
+    [
+        ("unseen_phrasing/format", "new phrasings", False),
+        ("unseen_phrasing/json", "new phrasings", False),
+        ("general/leak", "leak", True),
+        ("invoices/valid", "invoices, well formed", False),
+        ("invoices/mine_own", "invoices, mine own", False),
+    ],
+)
+def test_every_measure_has_words(metric, heading, lower):
+    column = columns.column(metric, "What the plug's file says.")
+    assert (column.heading, column.lower_is_better) == (heading, lower)
+    assert column.explanation and "{value}" in column.phrase
