@@ -1,3 +1,5 @@
+import importlib.util
+
 import pytest
 
 from leaven import plugs
@@ -48,3 +50,43 @@ def test_every_method_has_a_config_a_fit_and_a_summary():
         module = plugs.load("methods", name)
         assert module.Config and module.fit and plugs.summary(module)
         assert all(field.description for field in module.Config.model_fields.values()), name
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def fit(:", ("line 1", "invalid syntax", "def fit(:")),
+        ("X = 3\n", ("is no method: it has no fit", "def fit(train, bench, config)")),
+        ("def fit(train, bench, config):\n    pass\n", ("it has no Config", "class Config(Section)")),
+        ("import os\nfrom leaven.sections import Section\n", ("line 2", "leaven.sections", "write leaven.section ")),
+        ("import leaven.bench", ("line 1", "write leaven.delia.bench instead")),
+        ("from leaven.types import pair", ("write leaven.rows.example instead",)),
+        ("from leaven.dataset import Dataset", ("write leaven.rows.dataset instead",)),
+        ("from leaven.selection import outcome", ("write leaven.lift.selection instead",)),
+        ("from leaven.weights.load import load", ("write leaven.models.load instead",)),
+        ("from leaven.nowhere import x", ("line 1", "no module leaven.nowhere", "architecture")),
+        ("import no_such_package", ("line 1: no_such_package is not installed", "pip install no_such_package")),
+        ("\n\nx = 1 / 0", ("line 3: ZeroDivisionError",)),
+    ],
+)
+def test_a_file_that_is_no_plug_says_the_line_and_what_to_write(tmp_path, text, said):
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        plugs.load("methods", str(path))
+    told = str(caught.value)
+    assert str(path) in told
+    assert not [word for word in said if word not in told], told
+
+
+def test_where_a_module_has_moved_there_is_one():
+    moved = [new for old, new in plugs.MOVED.items() if old not in ("data.material",)]
+    assert all(importlib.util.find_spec(f"leaven.{new}") for new in moved)
+    assert not [old for old in plugs.MOVED if "." not in old and importlib.util.find_spec(f"leaven.{old}")]
+
+
+def test_every_plug_of_the_package_has_the_function_of_its_kind():
+    for kind, shape in plugs.FUNCTIONS.items():
+        for name in plugs.names(kind):
+            assert hasattr(plugs.load(kind, name), shape.partition("(")[0]), f"{kind}: {name}"
+    assert "gradients" not in plugs.names("probes")

@@ -6,6 +6,11 @@
 import ast
 import importlib
 import importlib.util
+import linecache
+import re
+import sys
+import traceback
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +20,7 @@ from leaven.errors import UserError, nearest
 FOLDERS: dict[str, tuple[str, ...]] = {
     "methods": ("delia/methods",),
     "metrics": ("task/metrics",),
+    "formats": ("task/formats",),
     "probes": ("study/probes",),
     "makers": ("delia/makers", "lift/makers"),
     "selectors": ("lift/selectors",),
@@ -22,10 +28,106 @@ FOLDERS: dict[str, tuple[str, ...]] = {
 }
 """Where the plugs of each kind lie."""
 
+FUNCTIONS: dict[str, str] = {
+    "methods": "fit(train, bench, config)",
+    "metrics": "score(answers, rows, scoring)",
+    "formats": "detect(text, config)",
+    "probes": "measure(loaded, task)",
+    "makers": "make(data, llm, config, seed)",
+    "selectors": "select(data, config, context)",
+    "embedders": "load(model)",
+}
+"""What makes a file a plug of its kind: the function that it defines."""
+
+CONFIGURED = ("methods", "formats", "makers", "selectors")
+"""Kinds whose files define their settings too: `class Config(Section)`."""
+
+MOVED: dict[str, str] = {
+    "bench": "delia.bench",
+    "data.contamination": "lift.contamination",
+    "data.formats": "rows.layouts",
+    "data.material": "task.task",
+    "data.objects": "task.objects",
+    "data.render": "rows.writer",
+    "data": "rows",
+    "dataset": "rows.dataset",
+    "curate._judge": "llm.judge",
+    "curate": "lift.selectors",
+    "decode": "delia",
+    "embed": "lift.embed",
+    "embedding": "lift.embedding",
+    "evaluate": "task.metrics",
+    "llm.hf": "llm.engines.hf",
+    "llm.openai": "llm.engines.openai",
+    "llm.scripted": "llm.engines.scripted",
+    "methods": "delia.methods",
+    "mix": "delia",
+    "probe.gradients": "study.gradients",
+    "probe": "study.probes",
+    "prompts.phrasing": "task.sift",
+    "prompts.wording": "task.wording",
+    "prompts": "llm.prompts",
+    "recipe": "study.recipe",
+    "report": "view",
+    "run": "runs.folder",
+    "sections": "section",
+    "selection": "lift.selection",
+    "synth._replies": "llm.replies",
+    "synth.evolve": "lift.makers.evolve",
+    "synth.reanswer": "lift.makers.reanswer",
+    "synth": "delia.makers",
+    "tune": "models",
+    "types": "rows.example",
+    "vectors.store": "lift.vector_store",
+    "vectors.table": "lift.vectors",
+    "vectors": "lift",
+    "weights.losses": "models.surprise",
+    "weights": "models",
+}
+"""Where modules and rooms of leaven 0.1 are now, for plugs that were written for it."""
+
 
 def names(kind: str) -> list[str]:
     """The plugs of a kind that the package has, for example "methods"."""
     return sorted(_files(kind))
+
+
+def title(name: str) -> str:
+    """What a plug is called in tables: `delia`, and `mine` for ./mine.py."""
+    return Path(name).stem
+
+
+def load(kind: str, name: str) -> ModuleType:
+    """The plug called `name`: a file of the package, or a path that ends in `.py`.
+
+    Raises UserError for an unknown name (with the nearest known one), a path that does not exist, and a file that can't
+    be loaded or is not of this kind, with the line that is to blame.
+    """
+    if name.endswith(".py"):
+        return _checked(kind, _load_file(Path(name).expanduser().resolve()))
+    files = _files(kind)
+    if name not in files:
+        raise UserError(
+            f"there is no {kind[:-1]} called {name!r}",
+            f"{nearest(name, files)} A {kind[:-1]} of your own is named by its path, for example ./{name}.py",
+        )
+    return importlib.import_module(f"leaven.{files[name].replace('/', '.')}.{name}")
+
+
+def nearby(kind: str, folder: Path | None = None) -> Iterator[tuple[str, str]]:
+    """(`./NAME.py`, its first line) of the files in a folder that are plugs of a kind; none of them is run."""
+    for path in sorted((folder or Path()).glob("*.py")):
+        try:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+        except (SyntaxError, ValueError, OSError):
+            continue  # somebody's other file
+        if any(isinstance(node, ast.FunctionDef) and node.name == _function(kind) for node in tree.body):
+            yield f"./{path.name}", (ast.get_docstring(tree) or "").split("\n")[0]
+
+
+def summary(module: ModuleType) -> str:
+    """The first line of the plug's docstring."""
+    return (module.__doc__ or "").strip().split("\n")[0]
 
 
 def _files(kind: str) -> dict[str, str]:
@@ -38,38 +140,16 @@ def _files(kind: str) -> dict[str, str]:
     }
 
 
-def load(kind: str, name: str) -> ModuleType:
-    """The plug called `name`: a file of the package, or a path that ends in `.py`.
-
-    Raises UserError for an unknown name (with the nearest known one) or a path that does not exist.
-    """
-    if name.endswith(".py"):
-        return _load_file(Path(name).resolve())
-    files = _files(kind)
-    if name not in files:
-        raise UserError(
-            f"there is no {kind} plug called {name!r}",
-            f"{nearest(name, files)} A plug of your own is named by its path, for example ./{name}.py",
-        )
-    return importlib.import_module(f"leaven.{files[name].replace('/', '.')}.{name}")
+def _function(kind: str) -> str:
+    return FUNCTIONS[kind].partition("(")[0]
 
 
-def nearby(verb: str, place: Path | None = None) -> list[tuple[str, str]]:
-    """(`./NAME.py`, its first line) of the files in a folder that define the plug's function; none of them is run."""
-    found = []
-    for path in sorted((place or Path()).glob("*.py")):
-        try:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-        except (SyntaxError, ValueError, OSError):
-            continue  # somebody's other file
-        if any(isinstance(node, ast.FunctionDef) and node.name == verb for node in tree.body):
-            found.append((f"./{path.name}", (ast.get_docstring(tree) or "").split("\n")[0]))
-    return found
-
-
-def summary(module: ModuleType) -> str:
-    """The first line of the plug's docstring."""
-    return (module.__doc__ or "").strip().split("\n")[0]
+def _checked(kind: str, module: ModuleType) -> ModuleType:
+    """The file of a user, if it is a plug of this kind."""
+    for name, shape in ((_function(kind), f"def {FUNCTIONS[kind]}"), ("Config", "class Config(Section)")):
+        if (name != "Config" or kind in CONFIGURED) and not hasattr(module, name):
+            raise UserError(f"{module.__file__} is no {kind[:-1]}: it has no {name}", f"A {kind[:-1]} defines: {shape}")
+    return module
 
 
 @cache
@@ -80,5 +160,34 @@ def _load_file(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise UserError(f"{path} is not a Python file", "A plug is one .py file.")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise _blame(path, error) from error
     return module
+
+
+def _blame(path: Path, error: Exception) -> UserError:
+    """Which line of a user's file is to blame, and what to write there instead."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return UserError(f"{path}, line {error.lineno}: {error.msg}", f"It is not Python: {(error.text or '').strip()}")
+    lines = [frame.lineno or 0 for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    place = f"{path}, line {lines[-1]}" if lines else str(path)
+    missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+    if missing.startswith("leaven."):
+        # The error names the first room that is missing; the line, the module that was wanted.
+        wanted = re.search(rf"{re.escape(missing)}[\w.]*", linecache.getline(str(path), lines[-1])) if lines else None
+        module = wanted[0] if wanted else missing
+        return UserError(f"{place}: there is no module {module}", _where(module))
+    if missing:
+        return UserError(f"{place}: {missing} is not installed", f"{sys.executable} -m pip install {missing}")
+    return UserError(f"{place}: {type(error).__name__}: {error}", "The file fails while it is loaded.")
+
+
+def _where(module: str) -> str:
+    """Where a module of an earlier leaven is now."""
+    old = module.removeprefix("leaven.")
+    for room in (old, old.partition(".")[0]):
+        if new := MOVED.get(room):
+            return f"It has moved: write leaven.{new}{old.removeprefix(room)} instead."
+    return "docs/architecture.md lists the modules."

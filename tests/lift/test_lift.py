@@ -20,7 +20,7 @@ from leaven.llm.engines.scripted import Scripted
 from leaven.llm.protocol import Sampling
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Message, Origin, Outcome, user
-from leaven.runs.folder import Progress
+from leaven.runs.progress import Progress
 from leaven.section import Section
 from leaven.view import lift as report
 

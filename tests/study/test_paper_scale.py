@@ -8,7 +8,7 @@ from leaven.cli.work import RECIPES, resolve
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
-from leaven.runs import folder as runs
+from leaven.runs.progress import stderr
 from leaven.study import recipe as recipes
 from leaven.study.run import run
 
@@ -63,7 +63,7 @@ def miniature(name, model, folder, methods):
 def walked(name, tiny_model, folder, methods):
     model = tiny_model(FAMILIES[name], max_position_embeddings=512)
     recipe, task = resolve(miniature(name, model, folder, methods))
-    done = run(recipe, task, folder / "run", runs.stderr())
+    done = run(recipe, task, folder / "run", stderr())
     scores = pl.read_parquet(done / "scores.parquet")
     assert set(scores["method"]) == {method.label for method in recipe.methods}
     return scores

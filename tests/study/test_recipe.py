@@ -82,3 +82,33 @@ def test_what_evaluate_said_of_objects_is_a_setting_of_the_tokens_format():
     # A resolved copy of before holds every default: these say nothing, the answers do.
     copy = recipe.parse({**MINIMAL, "evaluate": dict(recipe.JSON_OF_BEFORE), "token": {"text": "<x>"}}, "x")
     assert (copy.token.answers, copy.token.answer_settings, copy.token.text) == ("auto", {}, "<x>")
+
+
+def test_probes_and_metrics_of_a_users_file_are_taken_and_a_broken_one_is_said(tmp_path):
+    (tmp_path / "mine.py").write_text("def measure(loaded, token, tests):\n    return []\n")
+    (tmp_path / "score.py").write_text("def score(answers, rows, scoring):\n    return []\n")
+    mine, score = str(tmp_path / "mine.py"), str(tmp_path / "score.py")
+    found = recipe.parse({**MINIMAL, "probes": ["layers", mine], "evaluate": {"metric": score}}, "x")
+    assert found.probes == ("layers", mine) and found.evaluate.metric == score
+    with pytest.raises(RecipeError) as caught:
+        recipe.parse({**MINIMAL, "probes": [score, "gradients"], "evaluate": {"more_tests": [score]}}, "x")
+    assert len(caught.value.faults) == 3
+    for said in ("has no measure", "'gradients' is no probe", "it has no function rows"):
+        assert said in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"methods": [{"name": "delia", "ratoi": 1}]}, "methods.delia.ratoi: unknown key. Did you mean 'ratio'?"),
+        ({"token": {"tetx": "<x>"}}, "token.tetx: unknown key. Did you mean 'text'?"),
+        ({"seeds": [0, 1, 0]}, "seeds: 0 is there twice"),
+        ({"sizes": [-1]}, "sizes.0: Input should be greater than or equal to 0"),
+        ({"methods": [{"name": "delia", "label": "a/b"}]}, "the label 'a/b' names a folder too"),
+        ({"methods": [{"name": "./no.py"}]}, "does not exist"),
+    ],
+)
+def test_a_fault_is_said_with_its_place_and_the_nearest_key(values, said):
+    with pytest.raises(RecipeError) as caught:
+        recipe.parse({**MINIMAL, **values}, "x")
+    assert said in caught.value.problem

@@ -1,6 +1,7 @@
 """A whole study on the lab's model, small: it resumes, it repeats, and it leaves what the report needs."""
 
 import json
+import os
 import shutil
 
 import polars as pl
@@ -8,7 +9,8 @@ import pytest
 
 from leaven.cli.work import resolve
 from leaven.errors import UserError
-from leaven.runs import folder as runs
+from leaven.runs.lock import lock
+from leaven.runs.progress import stderr
 from leaven.study import recipe as recipes
 from leaven.study.cells import cells
 from leaven.study.run import run
@@ -26,7 +28,7 @@ VALUES = {
 
 def study(folder, **changes):
     recipe, task = resolve(recipes.parse({**VALUES, **changes}, "test"))
-    return run(recipe, task, folder, runs.stderr())
+    return run(recipe, task, folder, stderr())
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +83,9 @@ def test_another_recipe_in_the_same_folder_is_refused(finished, tmp_path):
 
 def test_a_second_process_is_refused_and_a_dead_one_is_not(finished, tmp_path):
     copy = shutil.copytree(finished, tmp_path / "copy")
-    (copy / "lock").write_text("1")
-    with pytest.raises(UserError, match="number 1"):
+    with lock(copy), pytest.raises(UserError, match=rf"another process \(process {os.getpid()} on .*\) works in"):
         study(copy)
-    (copy / "lock").write_text("999999999")
+    (copy / "lock").write_text("process 1 on here")
     study(copy)
 
 
@@ -107,9 +108,9 @@ def test_a_method_of_ones_own_is_a_file(tmp_path):
 
 def test_only_some_methods_are_run_and_the_others_later(finished, tmp_path):
     recipe, task = resolve(recipes.parse(VALUES, "test"))
-    folder = run(recipe, task, tmp_path / "part", runs.stderr(), only={"original"})
+    folder = run(recipe, task, tmp_path / "part", stderr(), only={"original"})
     assert set(scores(folder)["method"]) == {"original"} and not (folder / "DONE").exists()
-    run(recipe, task, folder, runs.stderr())
+    run(recipe, task, folder, stderr())
     assert scores(folder).equals(scores(finished), null_equal=True) and (folder / "DONE").exists()
 
 

@@ -96,10 +96,10 @@ def _against(
 def _by_meaning(data: "Dataset", benchmarks: "dict[str, Dataset]", embedder: str, cosine: float) -> "list[Match]":
     """Rows and questions are embedded together, so that an embedder that learns from its texts sees all of them."""
     from leaven.lift import contamination, embedding
-    from leaven.runs import folder as run
+    from leaven.runs.progress import stderr
 
     asked = [rows for rows in benchmarks.values()]
-    unit = embedding.source(embedder, "", "question", run.stderr())(sum(asked, start=data)).unit()
+    unit = embedding.source(embedder, "", "question", stderr())(sum(asked, start=data)).unit()
     found, start = [], len(data)
     for name, rows in benchmarks.items():
         vectors = unit[start : start + len(rows)]

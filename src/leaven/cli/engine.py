@@ -73,10 +73,10 @@ def opened(engine: str, what: str, total: int = 0, log: Path | None = None, **op
     from leaven.llm.budget import Spend
     from leaven.llm.open import open_with_budget
     from leaven.llm.settings import LLMSection
-    from leaven.runs import folder as runs
+    from leaven.runs.progress import stderr
 
     spec = f"hf:{model_path('lab')}" if engine == "hf:lab" else engine
-    with runs.stderr().track(what, total, "replies") as advance, _logged(log) as logger:
+    with stderr().track(what, total, "replies") as advance, _logged(log) as logger:
 
         def on_reply(spend: Spend) -> None:
             advance(spend.ended, total, spend.note(), spend.tokens)

@@ -63,10 +63,10 @@ def pretrain(
 ) -> None:
     """Pretrain a base model on the world, on a GPU or a CPU."""
     from leaven.lab import pretrain as pretraining
-    from leaven.runs import folder as runs
+    from leaven.runs.progress import stderr
 
     settings = pretraining.Settings(minutes=minutes, rows=rows, learning_rate=learning_rate, seed=seed)
-    progress = runs.stderr()
+    progress = stderr()
     with progress.track("pretraining", 1000, "thousandths") as advance:
         pretraining.pretrain(
             out,

@@ -72,7 +72,7 @@ def lift(
     """
     from leaven.cli.work import model_path
     from leaven.lift import run as lifts
-    from leaven.runs import folder as runs
+    from leaven.runs.progress import stderr
     from leaven.view import lift as reports
 
     values: dict[str, Any] = {
@@ -91,7 +91,7 @@ def lift(
     flags["store"] = flags["store"] or ("" if llm.startswith("openai:") else f"{out}/replies.db")
     opened = engine.opener(Path(out) / "llm.log", flags)
     try:
-        folder = lifts.run(plan, Path(out), runs.stderr(), opened)
+        folder = lifts.run(plan, Path(out), stderr(), opened)
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise SystemExit(130) from None

@@ -1,17 +1,24 @@
 """`leaven ls`: what there is."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
 app = typer.Typer(add_completion=False)
-VERBS = {"methods": "fit", "metrics": "score", "probes": "measure", "makers": "make", "selectors": "select"}
+OTHERS = ("tactics", "prompts", "recipes")
 
 
 @app.command(epilog="Example: leaven ls methods")
 def ls(
     kind: Annotated[
-        str, typer.Argument(help="methods, metrics, probes, makers, selectors, tactics, prompts or recipes.")
+        str,
+        typer.Argument(
+            help="methods, metrics, formats, probes, makers, selectors, embedders, tactics, prompts or recipes."
+        ),
     ],
 ) -> None:
     """List methods, metrics, probes, makers, selectors and more, with what each is and its settings.
@@ -35,14 +42,21 @@ def ls(
         for of, known in tactics().items():
             for name, tactic in known.items():
                 print(f"{name} ({of})\n    {tactic['says']}")
-    elif kind in VERBS:
+    elif kind in plugs.FUNCTIONS:
         for name in plugs.names(kind):
             module = plugs.load(kind, name)
             print(f"{name}\n    {plugs.summary(module)}")
-            if kind in ("methods", "selectors"):
-                for field, about in module.Config.model_fields.items():
-                    print(f"    {field} ({about.get_default(call_default_factory=True)}): {about.description}")
-        for place, says in plugs.nearby(VERBS[kind]):
-            print(f"{place}\n    {says}")
+            for line in _settings(module) if kind in plugs.CONFIGURED else ():
+                print(f"    {line}")
+        for mine, says in plugs.nearby(kind):
+            print(f"{mine}\n    {says}")
     else:
-        raise UserError(f"there are no {kind!r} to list", nearest(kind, [*VERBS, "tactics", "prompts", "recipes"]))
+        raise UserError(f"there are no {kind!r} to list", nearest(kind, [*plugs.FUNCTIONS, *OTHERS]))
+
+
+def _settings(module: "ModuleType") -> "Iterator[str]":
+    """The settings of a plug, a line each: its name, its default, and what it is."""
+    config = getattr(module, "Config", None)  # a maker that a method calls may have none of its own
+    for name, field in config.model_fields.items() if config else ():
+        default = "required" if field.is_required() else field.get_default(call_default_factory=True)
+        yield f"{name} ({default if default != '' else 'none'}): {' '.join((field.description or '').split())}"

@@ -62,16 +62,17 @@ def _scores(study: str, names: list[str], seeds: list[int], folder: Path, split:
     import polars as pl
 
     from leaven.cli.work import resolve
-    from leaven.runs import folder as runs
+    from leaven.runs.lock import lock
+    from leaven.runs.progress import stderr
     from leaven.study import buffering, reproduction
     from leaven.study.run import run
 
     recipe, task = resolve(_recipe(study, seeds, folder), split)
     if study == "gradients":
-        with runs.lock(folder / study):
-            return buffering.run(recipe, task, folder / study, runs.stderr())
+        with lock(folder / study):
+            return buffering.run(recipe, task, folder / study, stderr())
     labels = frozenset().union(*(reproduction.methods(name) for name in names))
-    return pl.read_parquet(run(recipe, task, folder / study, runs.stderr(), only=labels) / "scores.parquet")
+    return pl.read_parquet(run(recipe, task, folder / study, stderr(), only=labels) / "scores.parquet")
 
 
 def _recipe(study: str, seeds: list[int], folder: Path) -> "Recipe":

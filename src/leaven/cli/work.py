@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from leaven.errors import UserError, nearest
 from leaven.models import names
-from leaven.runs import folder as runs
+from leaven.runs.progress import stderr
 from leaven.study.recipe import Recipe
 from leaven.task.task import Task
 
@@ -47,7 +47,7 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
     began = time.perf_counter()
     recipe, task = resolve(recipe, split)
     try:
-        run(recipe, task, folder, runs.stderr())
+        run(recipe, task, folder, stderr())
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise SystemExit(130) from None
@@ -118,7 +118,7 @@ def selection(flags: Mapping[str, Any], llm: "LLM | None" = None) -> "Context":
     from leaven.lift import embedding
     from leaven.lift.selection import Context, no_vectors
 
-    progress = runs.stderr()
+    progress = stderr()
     return Context(
         seed=flags.get("seed", 0),
         vectors=embedding.source(flags["embedder"], flags["embeddings"], flags["embed_text"], progress)

@@ -14,7 +14,7 @@ from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Message, Origin, Outcome, Prompt
-from leaven.runs.folder import Progress
+from leaven.runs.progress import Progress
 from leaven.study.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -36,9 +36,7 @@ def write(plan: Plan, pool: Dataset, embedded: list[int], vectors: Vectors, fold
     kept = frame.filter(pl.col("verdict") == "kept")["row"].to_list()
     unit = vectors.unit()
     frame = frame.join(_neighbours(unit, embedded, kept), on="row", how="left", maintain_order="left")
-    partial = folder / "audit.parquet.partial"
-    frame.write_parquet(partial)
-    partial.replace(folder / "audit.parquet")
+    runs.write(folder / "audit.parquet", frame.write_parquet)
     chosen = pool.rows(kept, "lift")
     chosen.save(folder / "kept.parquet")
     files.write(chosen, folder / "kept.jsonl")

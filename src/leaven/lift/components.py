@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from leaven.errors import UserError
 from leaven.lift.vectors import Array, Vectors
-from leaven.runs.folder import Advance
+from leaven.runs.progress import Advance
 
 Numbers = npt.NDArray[np.float64]
 

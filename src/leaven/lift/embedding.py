@@ -10,7 +10,7 @@ from leaven.lift import vectors as table
 from leaven.lift.vectors import Vectors
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
-from leaven.runs.folder import Progress
+from leaven.runs.progress import Progress
 
 Part = Literal["all", "question", "answer"]
 

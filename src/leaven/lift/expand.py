@@ -14,7 +14,7 @@ from leaven.rows import files
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Outcome
 from leaven.runs import folder as runs
-from leaven.runs.folder import Progress
+from leaven.runs.progress import Progress
 
 Open = Callable[[str, str], AbstractContextManager[Counted]]
 """Opens the engine of a spec, to be shown under a name while it is asked."""

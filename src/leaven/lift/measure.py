@@ -1,6 +1,5 @@
 """What a selection is like, beside the controls of its size: redundancy, NovelSum, Vendi, lengths, and what it cost."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from leaven.lift.selectors.length_matched import matched
 from leaven.lift.settings import Plan
 from leaven.lift.vectors import Array
 from leaven.rows.dataset import Dataset
+from leaven.runs import folder as runs
 
 SAMPLE, REFERENCE, SHOWN = 2000, 5000, 2000
 SPENT = ("calls", "failed", "saved", "prompt_tokens", "completion_tokens", "cost")
@@ -112,13 +112,10 @@ def _sources(frame: pl.DataFrame) -> list[dict[str, Any]]:
 
 def _cost(folder: Path) -> list[dict[str, Any]]:
     """Calls, tokens and dollars of every stage that asked an engine, over all its starts, from the log."""
-    path = folder / "log.jsonl"
     totals: dict[tuple[str, str], Counter[str]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        event = json.loads(line)
-        if event["event"] == "calls":
-            counts = totals.setdefault((event["stage"], event["engine"]), Counter())
-            counts.update({name: event.get(name) or 0 for name in SPENT if event.get(name) is not None})
+    for event in runs.events(folder, "calls"):
+        counts = totals.setdefault((event["stage"], event["engine"]), Counter())
+        counts.update({name: event.get(name) or 0 for name in SPENT if event.get(name) is not None})
     return [
         {"stage": stage, "engine": engine, **{name: counts.get(name) for name in SPENT}}
         for (stage, engine), counts in totals.items()

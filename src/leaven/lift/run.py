@@ -26,7 +26,8 @@ from leaven.rows import export
 from leaven.rows.dataset import Dataset
 from leaven.rows.leaks import LeaksSection
 from leaven.runs import folder as runs
-from leaven.runs.folder import Progress
+from leaven.runs.lock import lock
+from leaven.runs.progress import Progress
 
 PAID = ("rows.parquet", "embeddings.npy", "stages/read.parquet", "stages/expand.parquet", "stages/guard.parquet")
 SCORES = "scores.parquet"
@@ -37,7 +38,7 @@ def run(plan: Plan, folder: Path, progress: Progress, open_llm: Open) -> Path:
 
     Raises UserError when the folder holds a lift with other settings, or another process works in it.
     """
-    with runs.lock(folder):
+    with lock(folder):
         claim(folder, plan)
         if not runs.closed(folder):
             pool = expand.expanded(plan, folder, progress, open_llm)
@@ -185,10 +186,8 @@ def reuse(source: Path, folder: Path) -> None:
         raise UserError(f"{source} holds no finished lift", "Run it to its end first.")
     taken = {name: name for name in PAID} | {"stages/quality.parquet": SCORES}
     for name, here in taken.items():
-        if (source / name).is_file() and not (folder / here).exists():
-            (folder / here).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / name, folder / f"{here}.partial")
-            (folder / f"{here}.partial").replace(folder / here)
+        if (source / name).is_file():
+            runs.stage(folder / here, partial(shutil.copyfile, source / name))
     for note in rows.notes(source):
         if note["stage"] == "quality" and note not in rows.notes(folder):
             runs.log(folder, "note", **note)

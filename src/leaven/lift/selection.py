@@ -9,8 +9,7 @@ from pydantic import Field
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Outcome
-from leaven.runs import folder as runs
-from leaven.runs.folder import Progress
+from leaven.runs.progress import Progress, stderr
 from leaven.section import Section
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class Context:
     vectors: "Callable[[Dataset], Vectors]" = no_vectors
     llm: "LLM | None" = None
     model: str = ""
-    progress: Progress = field(default_factory=runs.stderr)
+    progress: Progress = field(default_factory=stderr)
 
 
 def outcome(

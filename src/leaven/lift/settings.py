@@ -75,7 +75,7 @@ def claim(folder: Path, plan: Plan) -> None:
             )
     folder.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    runs.stage(path, lambda partial: _write(partial, text))
+    runs.write_text(path, text)
 
 
 def read(folder: Path) -> Plan:
@@ -95,7 +95,3 @@ def differences(old: Plan, new: Plan) -> Iterator[str]:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
             yield f"{name} is {before!r} there, {after!r} here"
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

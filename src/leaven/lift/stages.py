@@ -4,7 +4,6 @@
 `stages/NAME.parquet` holds a line for each row that a stage was given: kept or not, the reason, and what it measured.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import polars as pl
 from leaven.errors import UserError
 from leaven.rows.example import Outcome
 from leaven.runs import folder as runs
-from leaven.runs.folder import Progress
+from leaven.runs.progress import Progress
 
 VERDICT = {"row": pl.Int64, "kept": pl.Boolean, "reason": pl.String, "detail": pl.String}
 
@@ -22,10 +21,7 @@ def stage(folder: Path, name: str, make: Callable[[], pl.DataFrame]) -> list[int
     """The numbers of the rows that a stage kept; it is carried out unless its file is there."""
     path = folder / "stages" / f"{name}.parquet"
 
-    def carry_out(partial: Path) -> None:
-        make().write_parquet(partial)
-
-    if runs.stage(path, carry_out):
+    if runs.stage(path, lambda partial: make().write_parquet(partial)):
         runs.log(folder, "stage", name=name, rows=len(kept(path)))
     return kept(path)
 
@@ -39,10 +35,8 @@ def note(folder: Path, stage: str, notes: Sequence[str], progress: Progress) -> 
 
 def notes(folder: Path) -> list[dict[str, str]]:
     """What the stages noticed, each note once: a stage that was begun again notices the same again."""
-    path = folder / "log.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else ()
-    events = [event for event in map(json.loads, lines) if event["event"] == "note"]
-    return [dict(pair) for pair in dict.fromkeys((("stage", e["stage"]), ("text", e["text"])) for e in events)]
+    said = runs.events(folder, "note")
+    return [dict(pair) for pair in dict.fromkeys((("stage", one["stage"]), ("text", one["text"])) for one in said)]
 
 
 def kept(path: Path) -> list[int]:

@@ -12,7 +12,7 @@ import numpy as np
 from leaven.errors import UserError
 from leaven.lift.vectors import Array
 from leaven.runs.cache import cache_folder
-from leaven.runs.folder import Advance
+from leaven.runs.progress import Advance
 
 CHUNK, ASKED = 256, 500
 

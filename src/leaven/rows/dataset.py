@@ -11,6 +11,7 @@ import polars as pl
 
 from leaven.errors import UserError
 from leaven.rows.example import Example, Message, Origin
+from leaven.runs.folder import write
 
 FIELDS: dict[str, pl.DataType | type[pl.DataType]] = {
     "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
@@ -86,10 +87,7 @@ class Dataset:
 
     def save(self, path: Path) -> None:
         """Write the table as Parquet, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        self.frame.write_parquet(partial)
-        partial.replace(path)
+        write(path, self.frame.write_parquet)
 
     @classmethod
     def load(cls, path: Path) -> "Dataset":

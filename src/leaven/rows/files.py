@@ -13,6 +13,7 @@ from leaven.rows import writer as render
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Message, Origin, Outcome
 from leaven.rows.records import Record
+from leaven.runs import folder as runs
 
 KINDS = {"jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "csv": "csv", "tsv": "tsv", "parquet": "parquet"}
 LOOKED_AT = 100
@@ -162,12 +163,7 @@ def _kind(path: Path) -> tuple[str, bool]:
 
 
 def _put(content: bytes, path: Path) -> None:
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
+        runs.write(path, lambda partial: partial.write_bytes(content))
     except OSError as error:
-        if partial.is_file():
-            partial.unlink()
         raise UserError(f"{path} can't be written: {error.strerror}", "Name another file: --out FILE") from error

@@ -23,7 +23,7 @@ from leaven.models.settings import SampleSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Score
 from leaven.runs import folder as runs
-from leaven.runs.folder import Progress
+from leaven.runs.progress import Progress
 from leaven.study.recipe import Recipe
 from leaven.study.run import SCHEMA
 from leaven.task.task import Task
@@ -68,7 +68,7 @@ def _scores(bench: Bench, task: Task, rows: int) -> Iterator[tuple[str, int, int
 
 
 def _cancellation(bench: Bench, train: Dataset, rows: int) -> Iterator[tuple[str, str, float]]:
-    from leaven.study.probes import gradients
+    from leaven.study import gradients
 
     base = bench.weights(bench.base())
     queries = bench.pool.take(min(rows, len(bench.pool)), bench.seed)
@@ -94,7 +94,7 @@ def _cancellation(bench: Bench, train: Dataset, rows: int) -> Iterator[tuple[str
 
 def _pull(base: Any, row: Example, temperature: float, top_p: float, form: Any) -> float:
     from leaven.delia.makers.self_sample import ask
-    from leaven.study.probes import gradients
+    from leaven.study import gradients
 
     return gradients.pull(base, row, temperature, top_p, None if form == "plain" else ask(row, form))
 
@@ -114,7 +114,7 @@ def _sampled(bench: Bench, queries: Dataset, temperature: float, top_p: float, f
 
 
 def _training(bench: Bench, task: Task, train: Dataset, rows: int) -> Iterator[tuple[str, str, float]]:
-    from leaven.study.probes import gradients
+    from leaven.study import gradients
 
     varied, diverse = bench.diversify(train), bench.diverse(RATIO * len(train))
     kinds = {
@@ -144,7 +144,7 @@ def _directions(
     task: "torch.Tensor", diverse: "torch.Tensor", loaded: Any, held_out: Dataset, steps: int
 ) -> Iterator[tuple[str, str, float]]:
     """Cosine and ratio of norms to the proxy of the ideal gradient, without and with the diverse rows' mean."""
-    from leaven.study.probes import gradients
+    from leaven.study import gradients
 
     ideal = gradients.gradients(loaded, held_out).mean(0)
     for name, gradient in {"task": task.mean(0), "task and diverse": task.mean(0) + diverse.mean(0)}.items():

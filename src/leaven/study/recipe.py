@@ -1,9 +1,9 @@
 """The recipe of a study: every setting, checked at once; YAML in, a resolved copy out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -13,12 +13,14 @@ from leaven.errors import RecipeError, UserError, nearest
 from leaven.llm.settings import LLMSection
 from leaven.models.settings import SampleSection, TuneSection
 from leaven.rows.leaks import LeaksSection
-from leaven.section import Section
+from leaven.section import Section, faults
 from leaven.task.settings import EvaluateSection
 from leaven.task.token import TokenSection
 
 JSON_OF_BEFORE = {"keys": ["thought", "hallucination"], "labels": ["yes", "no"], "label_key": "hallucination"}
 """Settings that stood in `evaluate` when every token meant an object, with the defaults that they had."""
+
+Natural = Annotated[int, Field(ge=0)]
 
 
 class MethodChoice(BaseModel):
@@ -47,9 +49,9 @@ class Recipe(Section):
     token: TokenSection = TokenSection()
     methods: tuple[MethodChoice, ...] = ()
     """Names of methods, or mappings of `name`, `label`, `sizes` (of the recipe's, where not all) and own settings."""
-    sizes: tuple[int, ...] = (100,)
+    sizes: tuple[Natural, ...] = (100,)
     """Task rows drawn for training, one column of the table each; 0: all rows."""
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[Natural, ...] = (0,)
     """Seeds: each draws its own rows, samples and initial weights."""
     llm: LLMSection = LLMSection()
     sample: SampleSection = SampleSection()
@@ -84,9 +86,14 @@ class Recipe(Section):
         for method in self.methods:
             if other := sorted(set(method.sizes) - set(self.sizes)):
                 raise ValueError(f"methods.{method.label}.sizes: {other[0]} is not one of the recipe's sizes")
+        if unfit := [label for label in labels if not label or set(label) & set("/\\")]:
+            raise ValueError(f"methods: the label {unfit[0]!r} names a folder too: leave out / and \\")
         for field in ("sizes", "seeds", "methods"):
-            if not getattr(self, field):
+            values = getattr(self, field)
+            if not values:
                 raise ValueError(f"{field}: at least one is needed")
+            if field != "methods" and len(set(values)) < len(values):
+                raise ValueError(f"{field}: {max(values, key=values.count)} is there twice")
         return self
 
 
@@ -108,10 +115,10 @@ def parse(values: Mapping[str, Any], place: str) -> Recipe:
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
-        faults = [_sentence(fault) for fault in error.errors()] + _method_faults(values.get("methods"))
-        raise RecipeError(place, faults, "leaven schema prints every key.") from None
-    if faults := _method_faults(values.get("methods")) + _plug_faults(recipe):
-        raise RecipeError(place, faults, "leaven ls methods lists the methods and their settings.")
+        wrong = faults(error, Recipe) + _method_faults(values.get("methods"))
+        raise RecipeError(place, wrong, "leaven schema prints every key.") from None
+    if wrong := _method_faults(values.get("methods")) + _plug_faults(recipe):
+        raise RecipeError(place, wrong, "leaven ls methods lists the methods and their settings.")
     return recipe
 
 
@@ -141,62 +148,53 @@ def _choice(value: Any) -> Any:
     if isinstance(value, MethodChoice):
         return value
     if isinstance(value, str):
-        return MethodChoice(name=value, label=Path(value).stem)
+        return MethodChoice(name=value, label=plugs.title(value))
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
         raise ValueError(f"a method is a name or a mapping with `name`, not {value!r}")
     rest = {key: item for key, item in value.items() if key not in ("name", "label", "sizes")}
-    label, sizes = str(value.get("label", Path(value["name"]).stem)), value.get("sizes", ())
+    label, sizes = str(value.get("label", plugs.title(value["name"]))), value.get("sizes", ())
     return MethodChoice(name=value["name"], label=label, config=rest, sizes=sizes)
 
 
 def _method_faults(values: Any) -> list[str]:
     """What is wrong with the names and settings of the methods, each checked by its own plug's Config."""
-    faults: list[str] = []
+    found: list[str] = []
     for value in values if isinstance(values, (list, tuple)) else []:
         try:
             choice = _choice(value)
-            plugs.load("methods", choice.name).Config.model_validate(choice.config)
+            config = plugs.load("methods", choice.name).Config
+            config.model_validate(choice.config)
         except ValidationError as error:
-            faults += [f"methods.{choice.label}.{_sentence(fault, error.title)}" for fault in error.errors()]
+            found += faults(error, config, f"methods.{choice.label}")
         except UserError as error:
-            faults.append(f"methods: {error.problem}. {error.hint}")
+            found.append(f"methods: {error.problem}. {error.hint}")
         except ValueError:
             continue  # the shape itself is wrong: the recipe's own check says so
-    return faults
+    return found
 
 
 def _plug_faults(recipe: Recipe) -> list[str]:
-    """Names of probes and metrics that no file has; a test that is made needs a metric with `rows`."""
-    probes, metrics = plugs.names("probes"), plugs.names("metrics")
-    wanted = recipe.evaluate.more_tests  # the files are only looked into where a test is to be made
-    makers = [name for name in metrics if wanted and hasattr(plugs.load("metrics", name), "rows")]
-    asked = (
-        ("probes", "probe", recipe.probes, probes),
-        ("evaluate.metric", "metric", (recipe.evaluate.metric,), metrics),
-        ("evaluate.more_tests", "test that can be made", wanted, makers),
-    )
+    """Names of probes and metrics that no file has, and files that are none; a test is made by a metric with `rows`."""
+    metrics, more = plugs.names("metrics"), recipe.evaluate.more_tests
+    makers = [name for name in metrics if more and hasattr(plugs.load("metrics", name), "rows")]
     return [
-        f"{field}: {name!r} is no {what}. {nearest(name, known)}"
-        for field, what, names, known in asked
-        for name in names
-        if name not in known
+        *_unknown("probes", "probe", recipe.probes, plugs.names("probes")),
+        *_unknown("evaluate.metric", "metric", (recipe.evaluate.metric,), metrics),
+        *_unknown("evaluate.more_tests", "test that can be made", more, makers),
     ]
 
 
-def _sentence(fault: Any, title: str = "Recipe") -> str:
-    """One pydantic fault as `key: what is wrong`, with the nearest known key for an unknown one."""
-    place = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        known = _keys(fault["loc"][:-1]) if title == "Recipe" else []
-        return f"{place}: unknown key. {nearest(str(fault['loc'][-1]), known) if known else ''}".strip()
-    value = "" if fault["type"] in ("missing", "value_error") else f" (it is {fault['input']!r})"
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{place}: {message}{value}" if place else message
-
-
-def _keys(loc: tuple[Any, ...]) -> list[str]:
-    """The keys that the section at `loc` knows."""
-    section: Any = Recipe
-    for part in loc:
-        section = section.model_fields[part].annotation
-    return list(section.model_fields)
+def _unknown(field: str, what: str, chosen: Sequence[str], known: Sequence[str]) -> Iterator[str]:
+    kind = "probes" if field == "probes" else "metrics"
+    for name in chosen:
+        if not name.endswith(".py"):
+            if name not in known:
+                yield f"{field}: {name!r} is no {what}. {nearest(name, known)}"
+            continue
+        try:
+            plug = plugs.load(kind, name)
+        except UserError as error:
+            yield f"{field}: {error.problem}. {error.hint}"
+        else:
+            if field == "evaluate.more_tests" and not hasattr(plug, "rows"):
+                yield f"{field}: {name} is no {what}: it has no function rows(tests, token)"

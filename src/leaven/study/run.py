@@ -22,7 +22,8 @@ from leaven.llm.settings import LLMSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Message, Score
 from leaven.runs import folder as runs
-from leaven.runs.folder import Progress
+from leaven.runs.lock import lock
+from leaven.runs.progress import Progress
 from leaven.study import recipe as recipes
 from leaven.study.cells import Cell, cells
 from leaven.study.recipe import Recipe
@@ -42,7 +43,7 @@ def run(recipe: Recipe, task: Task, folder: Path, progress: Progress, only: Coll
     `only` runs the methods with these labels, and leaves the study open for the others. A study may grow by seeds.
     Raises UserError when the folder holds a study with another recipe, or another process works in it.
     """
-    with runs.lock(folder):
+    with lock(folder):
         _claim(folder, recipe)
         task = _prepared(recipe, task, folder, progress)
         teacher = open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
@@ -110,7 +111,7 @@ def _probe(recipe: Recipe, fitted: Fitted, task: Task, bench: Bench) -> Iterator
         for name in recipe.probes:
             probe = plugs.load("probes", name)
             for measure in probe.measure(fitted.loaded, task):
-                yield f"{name}/{measure.metric}", measure.item, measure.value
+                yield f"{plugs.title(name)}/{measure.metric}", measure.item, measure.value
     bench.seconds["probe"] = time.perf_counter() - began
 
 
@@ -124,9 +125,7 @@ def _claim(folder: Path, recipe: Recipe) -> None:
             raise UserError(
                 f"{folder} holds a study with other settings", "Choose another --out, or remove the folder."
             )
-    partial = path.with_name("recipe.yaml.partial")
-    recipes.write(recipe, partial)
-    partial.replace(path)
+    runs.write(path, lambda partial: recipes.write(recipe, partial))
     if not (folder / "env.json").exists():
         runs.write_json(folder / "env.json", _environment())
 

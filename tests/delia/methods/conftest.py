@@ -5,7 +5,7 @@ import pytest
 from leaven.delia.bench import Bench
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
-from leaven.runs import folder as runs
+from leaven.runs.progress import stderr
 from leaven.study import recipe as recipes
 
 
@@ -32,7 +32,7 @@ def bench(tiny_model, tmp_path):
             "test",
         )
         pool = Dataset.of(pair(f"one two {i}?", f"seven {i}", Origin("x")) for i in range(40))
-        return Bench(recipe, seed, pool, tmp_path / "run", tmp_path / "run" / "cell", runs.stderr(), teacher)
+        return Bench(recipe, seed, pool, tmp_path / "run", tmp_path / "run" / "cell", stderr(), teacher)
 
     return make
 

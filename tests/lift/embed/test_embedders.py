@@ -14,7 +14,7 @@ from leaven.lift import vector_store as store
 from leaven.lift.embed import lsa, openai
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
-from leaven.runs.folder import Progress
+from leaven.runs.progress import Progress
 
 PLUG = '''
 """Counts letters, and how often it is asked."""

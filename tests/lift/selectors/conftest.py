@@ -11,7 +11,7 @@ from leaven.lift import vectors as table
 from leaven.lift.selection import Context
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
-from leaven.runs.folder import Progress
+from leaven.runs.progress import Progress
 
 SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA", Path("/work/shared/data")))
 

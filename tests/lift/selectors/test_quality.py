@@ -14,7 +14,7 @@ from leaven.llm.judge import Marks, reliability
 from leaven.llm.protocol import Reply
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
-from leaven.runs.folder import Progress
+from leaven.runs.progress import Progress
 
 
 def data(n=12):

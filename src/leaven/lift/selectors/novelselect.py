@@ -13,7 +13,7 @@ from leaven.lift.selection import Context, Size, outcome
 from leaven.lift.vectors import Array
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Outcome
-from leaven.runs.folder import Advance
+from leaven.runs.progress import Advance
 
 NEEDS = ("vectors", "seed")
 

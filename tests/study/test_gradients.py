@@ -13,7 +13,7 @@ from leaven.models.load import load
 from leaven.models.settings import SampleSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
-from leaven.study.probes import gradients
+from leaven.study import gradients
 
 ROWS = Dataset.of(pair(q, a, Origin("x")) for q, a in [("one two", "three"), ("is it?", "yes or no"), ("a", "b c d")])
 

@@ -1,0 +1,67 @@
+"""One process at a time works in a folder: a lock of the operating system, which no death can leave behind."""
+
+import errno
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from leaven.errors import UserError
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process, which even a kill -9 lets go.
+
+    The file `lock` in it says who holds it. Raises UserError with these words while another process works there.
+    Example: `with lock(Path("runs/halu")): ...`
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "lock"
+    file = _held(path)
+    if file is None:
+        raise UserError(
+            f"{_owner(path)} works in {folder}", f"Wait for it, or choose another --out than {folder}."
+        ) from None
+    with file:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M')}")
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # before it is let go: who gets it then sees that its file is gone
+
+
+def _held(path: Path) -> IO[str] | None:
+    """The open file with the lock on it, or None while somebody else has it."""
+    while True:
+        file = path.open("a", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                return None
+            raise
+        if _same(file, path):
+            return file
+        file.close()  # its owner removed it between our open and our lock: take the one that is there now
+
+
+def _same(file: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _owner(path: Path) -> str:
+    try:
+        return f"another process ({path.read_text(encoding='utf-8') or 'it just began'})"
+    except FileNotFoundError:
+        return "another process (it just ended)"

@@ -1,0 +1,74 @@
+"""How far the work is: a moving line on a terminal, a plain line every few seconds elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol, TextIO
+
+
+class Advance(Protocol):
+    """Tell how far the work is; `total`, a `note` and the `tokens` so far where they are known."""
+
+    def __call__(self, done: int, total: int = 0, note: str = "", tokens: int = 0) -> None:
+        """`done` of `total` units are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Progress on standard error: a moving line on a terminal, a plain line every few seconds elsewhere."""
+
+    stream: TextIO
+    every: float = 10.0
+
+    @contextmanager
+    def track(self, what: str, total: int, unit: str) -> Iterator[Advance]:
+        """Follow a piece of work: `with progress.track("tuning", 100, "steps") as advance: advance(1)`."""
+        with self._rich(what, total, unit) if self.stream.isatty() else self._plain(what, total, unit) as advance:
+            yield advance
+
+    def say(self, line: str) -> None:
+        """A line for the user, outside any piece of work."""
+        print(line, file=self.stream, flush=True)
+
+    @contextmanager
+    def _plain(self, what: str, total: int, unit: str) -> Iterator[Advance]:
+        began = last = time.monotonic()
+        size = total
+
+        def advance(done: int, total: int = 0, note: str = "", tokens: int = 0) -> None:
+            nonlocal last, size
+            size = total or size
+            if (now := time.monotonic()) - last < self.every:
+                return
+            last, elapsed = now, now - began
+            left = f", {elapsed / done * (size - done):.0f} s left" if done and size else ""
+            rate = f", {tokens / elapsed:,.0f} tokens/s" if tokens else ""
+            share = f"{done:,} of {size:,}" if size else f"{done:,}"
+            self.say(f"{what}: {share} {unit}{rate}{left}{', ' + note if note else ''}")
+
+        yield advance
+
+    @contextmanager
+    def _rich(self, what: str, total: int, unit: str) -> Iterator[Advance]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TextColumn(unit + " {task.fields[note]}"))
+        began = time.monotonic()
+        console = Console(file=self.stream)
+        with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+            task = bar.add_task(what, total=total or None, note="")
+
+            def advance(done: int, total: int = 0, note: str = "", tokens: int = 0) -> None:
+                rate = f"{tokens / (time.monotonic() - began):,.0f} tokens/s " if tokens else ""
+                bar.update(task, completed=done, note=rate + note, total=total or None)
+
+            yield advance
+
+
+def stderr() -> Progress:
+    """Progress to standard error."""
+    return Progress(sys.stderr)
