@@ -69,19 +69,17 @@ def opened(engine: str, what: str, total: int = 0, log: Path | None = None, **op
 
     `options` are fields of the recipe's `llm` section; `log` is a file for what the engine reports (concurrency, …).
     """
-    from leaven.cli.work import model_path
     from leaven.llm.budget import Spend
     from leaven.llm.open import open_with_budget
     from leaven.llm.settings import LLMSection
     from leaven.runs.progress import stderr
 
-    spec = f"hf:{model_path('lab')}" if engine == "hf:lab" else engine
     with stderr().track(what, total, "replies") as advance, _logged(log) as logger:
 
         def on_reply(spend: Spend) -> None:
             advance(spend.ended, total, spend.note(), spend.tokens)
 
-        llm, spend = open_with_budget(LLMSection.model_validate({"engine": spec, **options}), on_reply)
+        llm, spend = open_with_budget(LLMSection.model_validate({"engine": engine, **options}), on_reply)
         try:
             yield llm
         finally:

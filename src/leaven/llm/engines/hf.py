@@ -33,11 +33,16 @@ class HF:
         trust_remote_code: bool = False,
         batch_size: int = 0,
     ) -> "HF":
-        """The engine of a folder or hub id, with or without an adapter."""
+        """The engine of a folder, a hub id or a name such as lab, with or without an adapter."""
+        from leaven.models import names
         from leaven.models.load import load
 
         loaded = load(
-            path, adapter=adapter, dtype=dtype, load_in_8bit=load_in_8bit, trust_remote_code=trust_remote_code
+            names.path(path),
+            adapter=adapter,
+            dtype=dtype,
+            load_in_8bit=load_in_8bit,
+            trust_remote_code=trust_remote_code,
         )
         return cls(loaded, f"hf:{path}+{adapter}" if adapter else f"hf:{path}", batch_size)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from leaven.errors import UserError
 from leaven.llm.protocol import Reply, Sampling, spoken
+from leaven.models import names
 from leaven.rows.example import Prompt
 
 
@@ -28,7 +29,7 @@ class VLLM:
                 "vLLM is not installed",
                 "pip install 'leaven[vllm]', or use hf:MODEL, or serve it and use openai:MODEL.",
             ) from error
-        return cls(LLM(model=path, **options), f"vllm:{path}")
+        return cls(LLM(model=names.path(path), **options), f"vllm:{path}")
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Every reply, in the order of the prompts; each draw has the seed of its own place."""
