@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leaven.cli import rows as reading
+
 if TYPE_CHECKING:
     from leaven.lift.contamination import Match
     from leaven.rows.dataset import Dataset
@@ -30,7 +32,9 @@ def check(
     cosine: Annotated[
         float, typer.Option(min=0, max=1, help="The cosine from which two questions mean the same.")
     ] = 0.9,
-    format: Annotated[str, typer.Option(help="The format of the files.")] = "auto",
+    format: reading.Format = "auto",
+    columns: reading.Columns = "",
+    strict: reading.Strict = False,
 ) -> None:
     """Find rows that overlap: the same, alike, with a line or most words in common, or (--embedder) of one meaning.
 
@@ -38,40 +42,42 @@ def check(
     are listed, and in OUT.matches.jsonl with both texts.
     """
     from leaven.errors import UserError
+    from leaven.rows import files
     from leaven.rows.leaks import LeaksSection
 
     if bool(test) == bool(against):
         raise UserError("say either --test or --against", "leaven check data.jsonl --against benchmark.jsonl")
     config = LeaksSection(ngram=ngram)
+    read = files.read(train, format, columns=columns, strict=strict)
     if against:
-        _against(train, against, out, config, embedder, cosine, format)
+        _against(train, read.kept, against, out, config, embedder, cosine)
     else:
-        _test(train, test, out, config, format)
+        tested = files.read(test, format, columns=columns, strict=strict)
+        _test(train, read.kept, tested.kept, out, config)
+        reading.say_left_out(tested)
+    reading.say_left_out(read)
 
 
-def _test(train: str, test: str, out: str, config: "LeaksSection", format: str) -> None:
+def _test(train: str, data: "Dataset", tested: "Dataset", out: str, config: "LeaksSection") -> None:
     from leaven.rows import files, leaks
 
-    rows = files.read(test, format)
-    found = leaks.guard(files.read(train, format).kept, {"test": rows.kept}, None, config)
+    found = leaks.guard(data, {"test": tested}, None, config)
     for _, drop in found.dropped:
         print(f"{drop.example.origin.place}\t{drop.reason}\t{drop.detail}")
-    print(f"{len(found.dropped):,} of {len(rows.kept):,} test rows overlap with {train}.")
+    print(f"{len(found.dropped):,} of {len(tested):,} test rows overlap with {train}.")
     if out:
         files.write(found.tests["test"], out)
         print(f"{len(found.tests['test']):,} rows are in {out}.")
 
 
 def _against(
-    place: str, against: list[str], out: str, config: "LeaksSection", embedder: str, cosine: float, format: str
+    train: str, data: "Dataset", against: list[str], out: str, config: "LeaksSection", embedder: str, cosine: float
 ) -> None:
     from pathlib import Path
 
     from leaven.lift import contamination
     from leaven.rows import files
 
-    read = files.read(place, format)
-    data = read.kept
     benchmarks = {path: contamination.benchmark(path) for path in against}
     matches = contamination.by_words(data, benchmarks, config)
     if embedder:
@@ -84,7 +90,7 @@ def _against(
     rows = {match.row for match in matches}
     for path, asked in benchmarks.items():
         hit = {match.source for match in matches if match.benchmark == path}
-        print(f"{len(hit):,} of {len(asked):,} questions of {path} are in {place}.", file=sys.stderr)
+        print(f"{len(hit):,} of {len(asked):,} questions of {path} are in {train}.", file=sys.stderr)
     print(f"{len(rows):,} of {len(data):,} rows overlap with a benchmark.")
     if out:
         clean = data.rows([row for row in range(len(data)) if row not in rows], "check")

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from leaven.cli import rows as reading
+
 app = typer.Typer(add_completion=False)
 
 
@@ -14,15 +16,18 @@ def convert(
     rows: Annotated[str, typer.Argument(help="A file of rows, or - for standard input.")],
     out: Annotated[str, typer.Option("--out", "-o", help="Where to write them, or - for standard output.")] = "-",
     to: Annotated[str, typer.Option(help="messages, alpaca, sharegpt or prompt-completion.")] = "messages",
-    format: Annotated[str, typer.Option(help="The format of the rows; auto finds it.")] = "auto",
+    format: reading.Format = "auto",
+    columns: reading.Columns = "",
+    strict: reading.Strict = False,
 ) -> None:
     """Read rows in one format and write them in another; rows that can't be used go to OUT.rejects.jsonl."""
     from leaven.rows import files
 
-    outcome = files.read(rows, format)
+    outcome = files.read(rows, format, columns=columns, strict=strict)
     files.write(outcome.kept, out, to)
     print(outcome.notes[0], file=sys.stderr)
     if outcome.dropped and out != "-":
         rejects = Path(out + ".rejects.jsonl")
         files.write_rejects(outcome, rejects)
         print(f"The {len(outcome.dropped):,} others are in {rejects}.", file=sys.stderr)
+    reading.say_left_out(outcome)

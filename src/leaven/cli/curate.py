@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from leaven import plugs
 from leaven.cli import engine
+from leaven.cli import rows as reading
 
 CONTEXT_FLAGS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "seed": (("seed", "0", "Another seed, another draw."),),
@@ -76,7 +77,12 @@ def _parameters(module: ModuleType) -> Iterator[inspect.Parameter]:
         if need == "llm":
             yield from engine.parameters()
     yield _flag("to", str, "messages", typer.Option(help="The format to write: messages, alpaca, sharegpt …"))
-    yield _flag("format", str, "auto", typer.Option(help="The format of the rows."))
+    for name, annotation, default in (
+        ("format", reading.Format, "auto"),
+        ("columns", reading.Columns, ""),
+        ("strict", reading.Strict, False),
+    ):
+        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def _flag(name: str, kind: Any, default: Any, info: Any) -> inspect.Parameter:
@@ -89,7 +95,7 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
     from leaven.cli.work import checked, selection
     from leaven.rows import files
 
-    data = files.read(flags["data"], flags["format"])
+    data = files.read(flags["data"], flags["format"], columns=flags["columns"], strict=flags["strict"])
     config = checked(module.Config, {field: flags[field] for field in module.Config.model_fields})
     out = flags["out"]
     with ExitStack() as stack:
@@ -107,3 +113,4 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
     print(f"{name}: {outcome.summary()}. Rows: {out}")
     if rejects:
         print(f"The others, each with its reason: {out}.rejects.jsonl")
+    reading.say_left_out(data)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from leaven.cli import engine
+from leaven.cli import rows as reading
 
 app = typer.Typer(add_completion=False)
 
@@ -30,7 +31,9 @@ def delia(
     init: Annotated[
         str, typer.Option(help="First row of the token: random, mean, copy:TEXT, reserved:TOKEN.")
     ] = "random",
-    format: Annotated[str, typer.Option(help="auto, messages, alpaca, sharegpt or prompt-completion.")] = "auto",
+    format: reading.Format = "auto",
+    columns: reading.Columns = "",
+    strict: reading.Strict = False,
     limit_test: Annotated[int, typer.Option(min=0, help="At most so many rows of each test; 0: all.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer and longest sample, in tokens.")] = 512,
     conditioned: Annotated[bool, typer.Option(help="Show the reference answer when sampling (as published).")] = False,
@@ -53,6 +56,8 @@ def delia(
         "test": test,
         "queries": queries,
         "format": format,
+        "columns": columns,
+        "strict": strict,
         "token": {"text": token, "means": means, "init": init},
         "methods": [
             "original",

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from leaven.cli import engine
+from leaven.cli import rows as reading
 
 app = typer.Typer(add_completion=False)
 
@@ -30,7 +31,9 @@ def diversify(
     position: Annotated[str, typer.Option(help="Where the new phrasing stands: same, start or end.")] = "same",
     temperature: Annotated[float, typer.Option(min=0, help="Sampling temperature of the engine.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Another seed, other phrasings.")] = 0,
-    format: Annotated[str, typer.Option(help="The format of the rows.")] = "auto",
+    format: reading.Format = "auto",
+    columns: reading.Columns = "",
+    strict: reading.Strict = False,
 ) -> None:
     """Say each row's instruction in other words; rows that vary already are kept as they are (see --mode).
 
@@ -45,7 +48,7 @@ def diversify(
         {"count": count, "mode": mode, "check": check, "near": near, "position": position, "temperature": temperature},
         measure=True,
     )
-    read = files.read(task, format)
+    read = files.read(task, format, columns=columns, strict=strict)
     if llm:
         with engine.opened(llm, "diversifying", log=Path(out + ".log"), **engine.flags(context.params)) as opened:
             outcome = maker.make(read.kept, opened, config, token, seed)
@@ -57,3 +60,4 @@ def diversify(
     for note in (*read.notes, *outcome.notes):
         print(note, file=sys.stderr)
     print(f"{outcome.summary()}. Rows: {out}", file=sys.stderr if out == "-" else sys.stdout)
+    reading.say_left_out(read)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from leaven.cli import rows as reading
+
 app = typer.Typer(add_completion=False)
 
 
@@ -18,13 +20,15 @@ def export(
         str, typer.Option(metavar="USER/NAME", help="Upload the folder as this dataset repository.")
     ] = "",
     public: Annotated[bool, typer.Option(help="Make a new repository public.")] = False,
-    format: Annotated[str, typer.Option(help="The format of the rows.")] = "auto",
+    format: reading.Format = "auto",
+    columns: reading.Columns = "",
+    strict: reading.Strict = False,
 ) -> None:
     """Write rows with what each trainer needs to read them, and a dataset card; upload them where asked."""
     from leaven.rows import export as exports
     from leaven.rows import files
 
-    read = files.read(rows, format)
+    read = files.read(rows, format, columns=columns, strict=strict)
     folder = Path(out)
     for path in exports.export(read.kept, folder, name or folder.resolve().name, about):
         print(path)
@@ -34,3 +38,4 @@ def export(
     )
     if push_to_hub:
         print(f"Uploaded: {exports.push(folder, push_to_hub, private=not public)}")
+    reading.say_left_out(read)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from leaven.cli import engine
+from leaven.cli import rows as reading
 
 if TYPE_CHECKING:
     from leaven.lift.settings import Plan
@@ -60,7 +61,9 @@ def lift(
         str, typer.Option("--from", help="A finished lift: select anew from what it made and scored, without a call.")
     ] = "",
     seed: Annotated[int, typer.Option(help="Another seed, another draw.")] = 0,
-    format: Annotated[str, typer.Option(help="The format of the rows.")] = "auto",
+    format: reading.Format = "auto",
+    columns: reading.Columns = "",
+    strict: reading.Strict = False,
     out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/lifted",
     push_to_hub: Annotated[
         str, typer.Option(metavar="USER/NAME", help="Upload the export as this (private) dataset repository.")
@@ -72,11 +75,13 @@ def lift(
     """
     from leaven.cli.work import model_path
     from leaven.lift import run as lifts
+    from leaven.lift import stages
     from leaven.runs.progress import stderr
     from leaven.view import lift as reports
 
     values: dict[str, Any] = {
-        "data": data, "format": format, "llm": llm, "judge": judge, "reanswer": reanswer, "rounds": rounds,
+        "data": data, "format": format, "columns": columns, "strict": strict,
+        "llm": llm, "judge": judge, "reanswer": reanswer, "rounds": rounds,
         "start": start, "tactics": tuple(tactics or ()), "eliminate": tuple(eliminate or ()),
         "against": tuple(against or ()), "embedder": embedder, "embeddings": embeddings, "embed_text": embed_text,
         "keep_variety": keep_variety, "compat": compat, "dedup": dedup, "quality": quality,
@@ -96,6 +101,9 @@ def lift(
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise SystemExit(130) from None
     print(reports.text(folder))
+    for note in stages.notes(folder):
+        if note["stage"] == "left out":
+            print(note["text"], file=sys.stderr)
     print(f"Rows: {folder}/kept.jsonl, for trainers: {folder}/export. Audit: {folder}/audit.parquet.")
     print(f"Report: {reports.write(folder)}")
     if push_to_hub:

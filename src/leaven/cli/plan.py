@@ -52,7 +52,7 @@ def _piloted(what: str, words: list[str], pilot: int) -> None:
     place = flags.get("data") or flags.get("queries") or flags.get("task")
     if not place or not flags.get("llm"):
         raise UserError("a plan needs rows and an engine", f"leaven plan {what} data.jsonl --llm openai:MODEL …")
-    data = files.read(place, flags["format"]).kept
+    data = files.read(place, flags["format"], columns=flags["columns"], strict=flags["strict"]).kept
     few = data.take(min(pilot, len(data)), 0)
     with engine.opened(flags["llm"], "pilot", **engine.flags(flags)) as llm:
         steps = list(_STEPS[what](data, few, flags, partial(Recorded, llm)))
@@ -164,7 +164,11 @@ def _recipe(name: str, tokens: int, teraflops: float) -> None:
 
     recipe = recipes.read(shipped(name))
     there = {path: Path(path).is_file() for path in (recipe.task, recipe.test or "") if path}
-    rows = {path: len(files.read(path, recipe.format).kept) for path, found in there.items() if found}
+    rows = {
+        path: len(files.read(path, recipe.format, columns=recipe.columns).kept)
+        for path, found in there.items()
+        if found
+    }
     model = shape(model_path(recipe.model))
     task_rows = rows.get(recipe.task, max(*recipe.sizes, 100))
     test_rows = recipe.evaluate.limit_test or rows.get(recipe.test or "", 1000)

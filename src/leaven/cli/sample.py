@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from leaven.cli import engine
+from leaven.cli import rows as reading
 
 if TYPE_CHECKING:
     from leaven.llm.protocol import LLM
@@ -40,7 +41,9 @@ def sample(
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest reply, in tokens.")] = 512,
     keep_truncated: Annotated[bool, typer.Option(help="Keep replies that were cut at the longest.")] = False,
     seed: Annotated[int, typer.Option(help="Another seed, another sample.")] = 0,
-    format: Annotated[str, typer.Option(help="The format of the rows.")] = "auto",
+    format: reading.Format = "auto",
+    columns: reading.Columns = "",
+    strict: reading.Strict = False,
 ) -> None:
     """Let a model answer queries; rows that failed, with their reasons, are in OUT.rejects.jsonl.
 
@@ -58,7 +61,7 @@ def sample(
         raise UserError("magpie makes rows from nothing", "Leave the queries out, and say how many rows: -n 1000.")
     if form != "magpie" and not queries:
         raise UserError(f"there are no queries for the form {form}", "Name a file of them, or say --form magpie -n N.")
-    read = files.read(queries, format) if queries else Outcome(Dataset.of([]))
+    read = files.read(queries, format, columns=columns, strict=strict) if queries else Outcome(Dataset.of([]))
     config = SampleSection(
         temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, conditioned=form == "again",
         keep_truncated=keep_truncated,
@@ -72,6 +75,7 @@ def sample(
     for note in outcome.notes:
         print(note, file=sys.stderr)
     print(f"{outcome.summary()}. Rows: {out}", file=sys.stderr if out == "-" else sys.stdout)
+    reading.say_left_out(read)
 
 
 def _made(

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leaven.cli import rows as reading
+
 if TYPE_CHECKING:
     from leaven.rows.dataset import Dataset
     from leaven.rows.example import Prompt
@@ -23,7 +25,9 @@ def masks(
     model: Annotated[str, typer.Option(help="A folder or hub id, or lab.")] = "lab",
     token: Annotated[str, typer.Option(help="A new token to put into the vocabulary; '' for none.")] = "",
     rows: Annotated[int, typer.Option(min=1, help="How many rows.")] = 3,
-    format: Annotated[str, typer.Option(help="The format of the file.")] = "auto",
+    format: reading.Format = "auto",
+    columns: reading.Columns = "",
+    strict: reading.Strict = False,
 ) -> None:
     """Colour which tokens carry loss: those that do are green and underlined, or stand in ⟦ ⟧ without a terminal."""
     from rich.console import Console
@@ -38,7 +42,7 @@ def masks(
     if token:
         tokenizer.add_special_tokens({"additional_special_tokens": [token]}, replace_extra_special_tokens=False)
     console = Console()
-    for example in list(files.read(rows_file, format).kept)[:rows]:
+    for example in list(files.read(rows_file, format, columns=columns, strict=strict).kept)[:rows]:
         encoded = mask.encode(tokenizer, example)
         text = Text()
         for piece, trained in mask.colour(tokenizer, encoded):
@@ -71,7 +75,9 @@ def prompt(
     rows_file: Annotated[str, typer.Argument(metavar="ROWS", help="A file of rows; '': the lab's task.")] = "",
     row: Annotated[int, typer.Option(min=0, help="Fill it in for this row (1: the first); 0: the template.")] = 0,
     token: Annotated[str, typer.Option(help="The token that instructions name; '' where there is none.")] = "<sep>",
-    format: Annotated[str, typer.Option(help="The format of the file.")] = "auto",
+    format: reading.Format = "auto",
+    columns: reading.Columns = "",
+    strict: reading.Strict = False,
 ) -> None:
     """Print a prompt: its template, or with --row the turns as they are sent."""
     from leaven.errors import UserError
@@ -82,7 +88,7 @@ def prompt(
         print(source(name))
         return
     if rows_file:
-        data = files.read(rows_file, format).kept
+        data = files.read(rows_file, format, columns=columns, strict=strict).kept
     else:
         from leaven.lab import hallucination
 

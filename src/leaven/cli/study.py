@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from leaven.cli import rows as reading
+
 app = typer.Typer(add_completion=False)
 
 
@@ -12,11 +14,13 @@ app = typer.Typer(add_completion=False)
 def study(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one that ships (leaven ls recipes).")],
     out: Annotated[str | None, typer.Option(help="The folder of the run; overrides the recipe's `out`.")] = None,
+    strict: reading.Strict = False,
     split: Annotated[str, typer.Option(help="The lab's rows: test, or dev for choosing settings.")] = "test",
 ) -> None:
     """Run a study from a recipe: methods × sizes × seeds. The same command continues one that was stopped."""
     from leaven.cli.work import carry_out, shipped
     from leaven.study import recipe as recipes
 
-    checked = recipes.read(shipped(recipe), {"out": out} if out else None)
+    given = {**({"out": out} if out else {}), **({"strict": True} if strict else {})}
+    checked = recipes.read(shipped(recipe), given)
     carry_out(checked, Path(checked.out), split)

@@ -40,6 +40,7 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
     """Run the study and end with a small table, the report, and the next command."""
     from rich.console import Console
 
+    from leaven.rows import files
     from leaven.study.run import run
     from leaven.view import page, tables
 
@@ -55,6 +56,8 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
     # In a file or a pipe rich would cut the table at 80 columns.
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(tables.terminal(tables.read_summary(folder)))
+    if said := files.left_out(drop for _, drop in task.dropped):
+        print(said)
     print(f"{time.perf_counter() - began:.0f} s. Report: {report}")
     print(f"Next: open {report}, or load an adapter as {folder}/cells/*/adapter/README.md says.")
 

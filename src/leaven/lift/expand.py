@@ -25,9 +25,10 @@ def expanded(plan: Plan, folder: Path, progress: Progress, open_llm: Open) -> Da
     path = folder / "rows.parquet"
     if path.exists() and (folder / "stages" / "expand.parquet").exists():
         return Dataset.load(path)
-    read = files.read(plan.data, plan.format)
-    for note in read.notes:
-        progress.say(note)
+    read = files.read(plan.data, plan.format, columns=plan.columns, strict=plan.strict)
+    rows.note(folder, "read", read.notes, progress)
+    if said := files.left_out(read.dropped):
+        rows.note(folder, "left out", (said,), progress)
     made: list[Outcome] = []
     for name, wanted in (("reanswer", plan.reanswer), ("evolve", plan.rounds > 0)):
         if plan.llm and wanted:

@@ -10,6 +10,7 @@ from pydantic import Field
 from leaven.errors import UserError
 from leaven.lift.embedding import Part
 from leaven.lift.makers.evolve import Rule, Tactic
+from leaven.rows.columns import Columns
 from leaven.runs import folder as runs
 from leaven.section import Section
 
@@ -21,6 +22,10 @@ class Plan(Section):
     """The rows."""
     format: str = "auto"
     """Their format."""
+    columns: Columns = Field(default_factory=dict)
+    """Fields of your own: question, answer, system, messages."""
+    strict: bool = False
+    """Refuse a file with a row that can't be used."""
     llm: str = ""
     """The engine that answers anew, rewrites and judges; '' expands nothing."""
     judge: str = ""

@@ -1,14 +1,20 @@
-"""Rows from and to files: JSONL, JSON, CSV, TSV, Parquet, also gzipped, and `-` for pipes; none is lost in silence."""
+"""Rows from and to files: JSONL, JSON, CSV, TSV, Parquet, also gzipped, and `-` for pipes; none is lost in silence.
+
+`read` takes rows from memory and from the hub as well: whatever a user has.
+"""
 
 import gzip
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from leaven.errors import UserError, nearest
+from leaven.rows import columns as named
+from leaven.rows import hub, memory, records
 from leaven.rows import layouts as formats
-from leaven.rows import records
 from leaven.rows import writer as render
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Message, Origin, Outcome
@@ -16,29 +22,61 @@ from leaven.rows.records import Record
 from leaven.runs import folder as runs
 
 KINDS = {"jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "csv": "csv", "tsv": "tsv", "parquet": "parquet"}
+UNREAD = "unread"
+"""The step in the origin of a text that is no usable row."""
 LOOKED_AT = 100
 SHOWN = 80
 GZIP = b"\x1f\x8b"
 
 
-def read(path: str | Path, format: str = "auto", step: str = "read") -> Outcome:
-    """The usable rows of a file, and the others with their reason and place; a note says which format was read.
+def read(
+    source: Any,
+    format: str = "auto",
+    step: str = "read",
+    columns: Mapping[str, str] | str | None = None,
+    strict: bool = False,
+) -> Outcome:
+    """The usable rows in their order, and the others with their reason and place; a note says which format was read.
 
-    Raises UserError when the file can't be read at all or no row of it is usable.
+    `source` is a path, a dataset of the hub (`user/name:split`), or rows: dicts, lists of messages, a polars or pandas
+    frame, a `datasets.Dataset`, an iterable of these. `columns` says which fields are question, answer, system or
+    messages. Raises UserError when it can't be read, when no row is usable, or, `strict`, when any row is not.
+
+    >>> read([{"prompt": "Name a fish.", "completion": "- cod"}]).kept[0].answer
+    '- cod'
     """
+    if isinstance(source, Outcome):
+        return source
+    if isinstance(source, Dataset):
+        return Outcome(source)
     formats.check(format)
-    name, found = raw(path, format)
+    name, found = _records(source, format)
     rows = [record.row for record in found if record.row is not None]
-    layout = formats.detect(rows[:LOOKED_AT], format) if rows else None
+    columns = dict(named.parse(columns))
+    if columns and format != "auto":
+        raise UserError(f"--columns goes without --format {format}", "The columns say where everything is.")
+    layout = named.layout(columns, rows) if columns else formats.detect(rows[:LOOKED_AT], format) if rows else None
     kept: list[Example] = []
     dropped: list[Drop] = []
     for record in found:
         result = _example(record, layout, Origin(step, record.place))
         kept.append(result) if isinstance(result, Example) else dropped.append(result)
     if not kept:
-        raise _useless(path, layout, dropped, rows)
-    note = _note(name, len(kept), dropped, layout, "detected" if format == "auto" else "given")
+        raise _useless(name, layout, dropped, rows)
+    if strict and dropped:
+        raise UserError(left_out(dropped), f"Mend it: {dropped[0].detail}. Or leave strict out.")
+    note = _note(name, len(kept), dropped, layout, "detected" if format == "auto" and not columns else "given")
     return Outcome(Dataset.of(kept, (f"{step} {name}",)), tuple(dropped), (note,))
+
+
+def left_out(dropped: Iterable[Drop]) -> str:
+    """What a run says in its last lines of the rows that could not be read, with the first one's place; "" for none."""
+    unread = [drop for drop in dropped if drop.example.origin.step == UNREAD]
+    if not unread:
+        return ""
+    rows = "1 row can't be used and is" if len(unread) == 1 else f"{len(unread):,} rows can't be used and are"
+    place = f"{unread[0].example.origin.place}{'' if len(unread) == 1 else ' (the first)'}"
+    return f"{rows} left out: {place}, {unread[0].reason}."
 
 
 def raw(path: str | Path, format: str = "auto") -> tuple[str, list[Record]]:
@@ -92,7 +130,20 @@ def _example(record: Record, layout: formats.Layout | None, origin: Origin) -> E
     text = record.original
     start = text.strip()[:SHOWN] + ("…" if len(text.strip()) > SHOWN else "")
     said = ": ".join(part for part in (origin.place, detail, start) if part)
-    return Drop(Example((Message("user", text),), origin), reason, detail=said)
+    return Drop(Example((Message("user", text),), replace(origin, step=UNREAD)), reason, detail=said)
+
+
+def _records(source: Any, format: str) -> tuple[str, list[Record]]:
+    """The name of what is read, and its records: of a file, the hub, or memory."""
+    if not isinstance(source, (str, Path)):
+        found = memory.records(source)
+        if not found:
+            raise UserError("there are no rows", "Bring at least one.")
+        return "rows", found
+    path = Path(source).expanduser()
+    if hub.is_id(str(source)) and not path.exists() and path.suffix not in (*(f".{kind}" for kind in KINDS), ".gz"):
+        return str(source), hub.read(str(source))
+    return raw(source, format)
 
 
 def _useless(

@@ -20,12 +20,13 @@ TURN_FIELDS = "turn_fields"
 
 
 class Layout(NamedTuple):
-    """Which fields of a row hold the prompt (or all turns), the answer, and a text to be joined to the prompt."""
+    """Which fields hold the prompt (or all turns), the answer, a text to be joined to the prompt, a system message."""
 
     name: str
     prompt: str
     answer: str | None = None
     joined: str | None = None
+    system: str | None = None
 
     @property
     def fields(self) -> str:
@@ -92,7 +93,7 @@ def detect(rows: Sequence[Row], name: str = "auto") -> Layout:
         return next(layout for layout in LAYOUTS if layout.name == name)
     raise UserError(
         f"no known format has the fields {_listed({field for row in rows for field in row})}",
-        f"Known: {', '.join(FORMATS)}. Name the two fields: --format QUESTION/ANSWER (QUESTION/ where none answers).",
+        f"Known: {', '.join(FORMATS)}. Name yours: --columns question=FIELD,answer=FIELD, or --format QUESTION/ANSWER.",
     )
 
 
@@ -115,13 +116,13 @@ def example(row: Row, layout: Layout, origin: Origin) -> Example:
     if layout.prompt not in row:
         raise RowFault("missing field", f"{layout.prompt!r}; it has {_listed(row)}")
     turns = _turns(row[layout.prompt], layout) if _holds_turns(row[layout.prompt], layout) else _asked(row, layout)
-    turns = (*turns, *_answered(row, layout))
+    turns = (*_system(row, layout), *turns, *_answered(row, layout))
     messages = tuple(_message(turn) for turn in turns)
     if not any(message.role == "user" for message in messages):
         raise RowFault("no question", "there is no user turn" if messages else f"{layout.prompt!r} is empty")
     if not any(message.role == "user" and message.content.strip() for message in messages):
         raise RowFault("empty question")
-    meta = {key: value for key, value in row.items() if key not in (layout.prompt, layout.answer)}
+    meta = {key: value for key, value in row.items() if key not in (layout.prompt, layout.answer, layout.system)}
     if layout.joined and meta.get(layout.joined) in ("", None):
         meta.pop(layout.joined, None)
     besides = [{key: turn[key] for key in turn if key not in ("role", "content", "from", "value")} for turn in turns]
@@ -189,6 +190,11 @@ def _turns(value: Any, layout: Layout) -> tuple[Row, ...]:
     if not all(isinstance(turn, Mapping) for turn in value):
         raise RowFault("not a turn", f"{layout.prompt!r} holds something that is no object")
     return tuple(value)
+
+
+def _system(row: Row, layout: Layout) -> tuple[Row, ...]:
+    text = row.get(layout.system) if layout.system else None
+    return ({"role": "system", "content": text},) if text else ()
 
 
 def _asked(row: Row, layout: Layout) -> tuple[Row, ...]:

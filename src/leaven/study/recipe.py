@@ -12,6 +12,7 @@ from leaven import plugs
 from leaven.errors import RecipeError, UserError, nearest
 from leaven.llm.settings import LLMSection
 from leaven.models.settings import SampleSection, TuneSection
+from leaven.rows.columns import Columns
 from leaven.rows.leaks import LeaksSection
 from leaven.section import Section, faults
 from leaven.task.settings import EvaluateSection
@@ -46,6 +47,10 @@ class Recipe(Section):
     """The pool whose questions the model answers for itself, a file; `lab` is the lab's own pool."""
     format: str = "auto"
     """The format of the files: auto, messages, alpaca, sharegpt, prompt-completion, or two fields: question/answer."""
+    columns: Columns = Field(default_factory=dict)
+    """Fields of your own: which is the `question`, the `answer`, the `system` message, or all `messages`."""
+    strict: bool = False
+    """Refuse a file with a row that can't be used."""
     token: TokenSection = TokenSection()
     methods: tuple[MethodChoice, ...] = ()
     """Names of methods, or mappings of `name`, `label`, `sizes` (of the recipe's, where not all) and own settings."""

@@ -24,8 +24,8 @@ def read(recipe: Recipe, pool: Dataset | None) -> Task:
     """The task, its tests and the pool, from files; `pool` stands in for `queries: lab`."""
     if recipe.test is None:
         raise UserError("there are no test rows", "Name a file of them: --test FILE, or `test:` in the recipe.")
-    task, test = files.read(recipe.task, recipe.format), files.read(recipe.test, recipe.format)
-    queries = files.read(recipe.queries, recipe.format) if pool is None else Outcome(pool)
+    task, test = _rows(recipe.task, recipe), _rows(recipe.test, recipe)
+    queries = _rows(recipe.queries, recipe) if pool is None else Outcome(pool)
     notes = (*task.notes, *test.notes, *queries.notes)
     if recipe.evaluate.metric != "translation":
         _check_task(task.kept, recipe)
@@ -38,9 +38,13 @@ def read(recipe: Recipe, pool: Dataset | None) -> Task:
 
 def with_pool(task: Task, recipe: Recipe) -> Task:
     """The same task and tests with the pool of a file."""
-    outcome = files.read(recipe.queries, recipe.format)
+    outcome = _rows(recipe.queries, recipe)
     dropped = tuple(("pool", drop) for drop in outcome.dropped)
     return replace(task, pool=outcome.kept, notes=(*task.notes, *outcome.notes), dropped=(*task.dropped, *dropped))
+
+
+def _rows(source: str, recipe: Recipe) -> Outcome:
+    return files.read(source, recipe.format, columns=recipe.columns, strict=recipe.strict)
 
 
 def guarded(task: Task, recipe: Recipe) -> Task:
