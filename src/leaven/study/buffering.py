@@ -24,6 +24,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Score
 from leaven.runs import folder as runs
 from leaven.runs.progress import Progress
+from leaven.study.parts import Parts
 from leaven.study.recipe import Recipe
 from leaven.study.run import SCHEMA
 from leaven.task.task import Task
@@ -48,14 +49,14 @@ SOURCES = {
 
 def run(recipe: Recipe, task: Task, folder: Path, progress: Progress, rows: int = ROWS) -> pl.DataFrame:
     """The scores of all three experiments for every seed of the recipe; a seed that is there is not computed again."""
+    parts = Parts.of(recipe, task.pool, folder, progress)
     frames = []
     for seed in recipe.seeds:
         path = folder / f"seed-{seed}" / "scores.parquet"
         if not path.exists():
             progress.say(f"gradients, seed {seed}")
-            bench = Bench(recipe, seed, task.pool, folder, path.parent, progress)
-            found = [Score(*row) for row in _scores(bench, task, rows)]
-            frame = pl.DataFrame(found, schema=SCHEMA, orient="row")
+            scores = [Score(*row) for row in _scores(parts.bench(seed, path.parent), task, rows)]
+            frame = pl.DataFrame(scores, schema=SCHEMA, orient="row")
             runs.stage(path, frame.write_parquet)
         frames.append(pl.read_parquet(path))
     return pl.concat(frames)
@@ -70,12 +71,11 @@ def _scores(bench: Bench, task: Task, rows: int) -> Iterator[tuple[str, int, int
 def _cancellation(bench: Bench, train: Dataset, rows: int) -> Iterator[tuple[str, str, float]]:
     from leaven.study import gradients
 
-    base = bench.weights(bench.base())
-    queries = bench.pool.take(min(rows, len(bench.pool)), bench.seed)
-    asked = sorted(
-        bench.pool.take(min(2 * rows, len(bench.pool)), bench.seed), key=lambda row: -gradients.doubt(base, row)
-    )
-    doubtful = Dataset.of(row for row in asked[: max(2, rows // ANSWERS)] for _ in range(ANSWERS))
+    base = bench.base().weights
+    pool = bench.pool.queries
+    queries = pool.take(min(rows, len(pool)), bench.seed)
+    by_doubt = sorted(pool.take(min(2 * rows, len(pool)), bench.seed), key=lambda row: -gradients.doubt(base, row))
+    doubtful = Dataset.of(row for row in by_doubt[: max(2, rows // ANSWERS)] for _ in range(ANSWERS))
     for name, how in SOURCES.items():
         data = _sampled(bench, doubtful, *how)
         found = gradients.gradients(base, data)
@@ -85,7 +85,7 @@ def _cancellation(bench: Bench, train: Dataset, rows: int) -> Iterator[tuple[str
     sources = {name: _sampled(bench, queries, *how) for name, how in SOURCES.items()}
     sources |= {"external answers": queries, "task": train, "task, said in many ways": bench.diversify(train)}
     for name, data in sources.items():
-        with bench.progress.track(f"gradients of {name}", len(data), "rows"):
+        with bench.pool.progress.track(f"gradients of {name}", len(data), "rows"):
             found = gradients.gradients(base, Dataset(data.frame.head(rows)))
         for n in (n for n in COUNTS if n <= len(found)):
             yield name, f"cancellation_{n}", gradients.cancellation(found, n, bench.seed)
@@ -107,10 +107,10 @@ def _sampled(bench: Bench, queries: Dataset, temperature: float, top_p: float, f
     from leaven.delia.makers import self_sample
     from leaven.llm.engines.hf import HF
 
-    longest = bench.recipe.sample.max_new_tokens
+    longest = bench.settings.sample.max_new_tokens
     config = SampleSection(temperature=temperature, top_p=top_p, max_new_tokens=longest, keep_truncated=True)
-    llm = HF.of(bench.weights(bench.base()))
-    return bench.kept(self_sample.make(queries, llm, config, bench.seed, form=form))
+    llm = HF.of(bench.base().weights)
+    return bench.ledger.keep(self_sample.make(queries, llm, config, bench.seed, form=form))
 
 
 def _training(bench: Bench, task: Task, train: Dataset, rows: int) -> Iterator[tuple[str, str, float]]:
@@ -125,12 +125,12 @@ def _training(bench: Bench, task: Task, train: Dataset, rows: int) -> Iterator[t
     watched = Dataset(diverse.frame.head(max(2, rows // 2)))
     ideal = [row for test in task.tests if test.metric in HELD_OUT for row in test.rows]
     held_out = Dataset.of([row for row in ideal if row.answer is not None][: max(2, rows)])
-    base = bench.weights(bench.base())
+    base = bench.base().weights
     apart = gradients.distances(gradients.embeddings(base, watched), gradients.embeddings(base, varied))
     at_start = gradients.gradients(base, watched).norm(dim=1).log()
     for kind, mixture in kinds.items():
         for steps in STEPS:
-            loaded = bench.weights(_tuned(bench, mixture, steps))
+            loaded = _tuned(bench, mixture, steps).weights
             own = gradients.gradients(loaded, watched)
             change = own.norm(dim=1).log() - at_start
             if steps:

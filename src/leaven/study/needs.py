@@ -11,7 +11,7 @@ from typing import Any
 
 from leaven import plugs
 from leaven.delia import buffer
-from leaven.delia.bench import changed
+from leaven.delia.settings import changed
 from leaven.errors import UserError
 from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection

@@ -17,7 +17,6 @@ from leaven import plugs
 from leaven.delia.bench import Bench, Fitted
 from leaven.errors import UserError
 from leaven.llm.open import open_with_budget
-from leaven.llm.protocol import LLM
 from leaven.llm.settings import LLMSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Message, Score
@@ -26,6 +25,7 @@ from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
 from leaven.study import recipe as recipes
 from leaven.study.cells import Cell, cells
+from leaven.study.parts import Parts
 from leaven.study.recipe import Recipe
 from leaven.study.summary import summary
 from leaven.task.task import Task
@@ -45,15 +45,16 @@ def run(recipe: Recipe, task: Task, folder: Path, progress: Progress, only: Coll
     """
     with lock(folder):
         _claim(folder, recipe)
-        task = _prepared(recipe, task, folder, progress)
         teacher = open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
+        parts = Parts.of(recipe, task.pool, folder, progress, teacher)
+        task = _prepared(recipe, task, folder, parts)
         plan = cells(recipe, len(task.rows))
         runs.write_json(folder / "plan.json", [cell.name for cell in plan])
         wanted = [cell for cell in plan if only is None or cell.method.label in only]
         for number, cell in enumerate(wanted, 1):
             if not runs.closed(folder / "cells" / cell.name):
                 progress.say(f"[{number}/{len(wanted)}] {cell.name}")
-                run_cell(recipe, task, cell, folder, progress, teacher)
+                run_cell(recipe, task, cell, folder, parts)
         if teacher and teacher.spend.ended:
             progress.say(teacher.spend.sentence())
             runs.log(folder, "calls", engine=teacher.name, **teacher.spend.counts())
@@ -64,9 +65,7 @@ def run(recipe: Recipe, task: Task, folder: Path, progress: Progress, only: Coll
     return folder
 
 
-def run_cell(
-    recipe: Recipe, task: Task, cell: Cell, folder: Path, progress: Progress, teacher: LLM | None = None
-) -> None:
+def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts) -> None:
     """Draw, fit, answer, score, write: one method at one size and seed."""
     place = folder / "cells" / cell.name
     place.mkdir(parents=True, exist_ok=True)
@@ -74,14 +73,14 @@ def run_cell(
     train = task.rows.take(cell.size, cell.seed)
     train.save(place / "data" / "train.parquet")
     method = plugs.load("methods", cell.method.name)
-    bench = Bench(recipe, cell.seed, task.pool, folder, place, progress, teacher)
+    bench = parts.bench(cell.seed, place)
     fitted = method.fit(train, bench, method.Config.model_validate(cell.method.config))
     answers = _answer(fitted, task, bench)
     scores = [*_scores(recipe, task, answers), *_probe(recipe, fitted, task, bench)]
     rows = [Score(cell.method.label, cell.size, cell.seed, *measure) for measure in scores]
     _answers_frame(task, answers).write_parquet(place / "answers.parquet")
     pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(place / "scores.parquet")
-    _dropped_frame([(cell.name, drop) for drop in (*bench.dropped, *fitted.dropped)]).write_parquet(
+    _dropped_frame([(cell.name, drop) for drop in (*bench.ledger.dropped, *fitted.dropped)]).write_parquet(
         place / "dropped.parquet"
     )
     runs.write_json(place / "cell.json", _about(cell, method, fitted, bench, time.perf_counter() - began))
@@ -91,12 +90,10 @@ def run_cell(
 
 def _answer(fitted: Fitted, task: Task, bench: Bench) -> dict[str, list[str]]:
     """Greedy answers to every test, all tests in one go."""
-    began = time.perf_counter()
     prompts = [example.prompt for test in task.tests for example in test.rows]
-    texts = iter(fitted.respond(prompts))
-    answers = {test.name: [next(texts) for _ in range(len(test.rows))] for test in task.tests}
-    bench.seconds["answer"] = time.perf_counter() - began
-    return answers
+    with bench.ledger.timed("answer"):
+        texts = iter(fitted.respond(prompts))
+    return {test.name: [next(texts) for _ in range(len(test.rows))] for test in task.tests}
 
 
 def _scores(recipe: Recipe, task: Task, answers: dict[str, list[str]]) -> Iterator[tuple[str, str, float]]:
@@ -106,13 +103,13 @@ def _scores(recipe: Recipe, task: Task, answers: dict[str, list[str]]) -> Iterat
 
 
 def _probe(recipe: Recipe, fitted: Fitted, task: Task, bench: Bench) -> Iterator[tuple[str, str, float]]:
-    began = time.perf_counter()
-    if fitted.loaded is not None:
+    if fitted.loaded is None:
+        return
+    with bench.ledger.timed("probe"):
         for name in recipe.probes:
             probe = plugs.load("probes", name)
             for measure in probe.measure(fitted.loaded, task):
                 yield f"{plugs.title(name)}/{measure.metric}", measure.item, measure.value
-    bench.seconds["probe"] = time.perf_counter() - began
 
 
 def _claim(folder: Path, recipe: Recipe) -> None:
@@ -135,10 +132,10 @@ def _bare(recipe: Recipe) -> str:
     return recipe.model_copy(update={"seeds": (0,), "llm": LLMSection(engine=recipe.llm.engine)}).model_dump_json()
 
 
-def _prepared(recipe: Recipe, task: Task, folder: Path, progress: Progress) -> Task:
+def _prepared(recipe: Recipe, task: Task, folder: Path, parts: Parts) -> Task:
     """The task as the run keeps it: tests limited, and bare questions answered by the untouched model."""
     for note in task.notes:
-        progress.say(note)
+        parts.progress.say(note)
     _dropped_frame(list(task.dropped)).write_parquet(folder / "dropped.parquet")
     limit = recipe.evaluate.limit_test
     tests: list[Test] = []
@@ -146,7 +143,7 @@ def _prepared(recipe: Recipe, task: Task, folder: Path, progress: Progress) -> T
         path = folder / "data" / "tests" / f"{test.name}.parquet"
         if not path.exists():
             drawn = test.rows.take(min(limit or len(test.rows), len(test.rows)), seed=0)
-            (_with_references(recipe, drawn, folder, progress) if test.metric == "general" else drawn).save(path)
+            (_with_references(drawn, parts) if test.metric == "general" else drawn).save(path)
         tests.append(replace(test, rows=Dataset.load(path)))
     for name in recipe.evaluate.more_tests:
         path = folder / "data" / "tests" / f"{name}.parquet"
@@ -157,13 +154,12 @@ def _prepared(recipe: Recipe, task: Task, folder: Path, progress: Progress) -> T
     return replace(task, tests=tuple(tests))
 
 
-def _with_references(recipe: Recipe, test: Dataset, folder: Path, progress: Progress) -> Dataset:
+def _with_references(test: Dataset, parts: Parts) -> Dataset:
     """Questions without a known answer get the untouched model's: what it knew before is the measure."""
     bare = [example for example in test if example.answer is None]
     if not bare:
         return test
-    bench = Bench(recipe, 0, test, folder, folder / "references", progress)
-    texts = dict(zip((row.id for row in bare), bench.untouched(_prompts(bare)), strict=True))
+    texts = dict(zip((row.id for row in bare), parts.untouched(_prompts(bare)), strict=True))
     return Dataset.of((_answered(row, texts.get(row.id)) for row in test), (*test.made_by, "untouched model"))
 
 
@@ -223,8 +219,8 @@ def _about(cell: Cell, method: Any, fitted: Fitted, bench: Bench, seconds: float
         "tokens": fitted.tokens,
         "trained_tokens": fitted.trained_tokens,
         "losses": [None if math.isnan(loss) else round(loss, 5) for loss in fitted.losses],
-        "seconds": {**{name: round(value, 2) for name, value in bench.seconds.items()}, "all": round(seconds, 2)},
-        "notes": bench.notes,
+        "seconds": {name: round(value, 2) for name, value in {**bench.ledger.seconds, "all": seconds}.items()},
+        "notes": bench.ledger.notes,
         **(json.loads(mix.read_text(encoding="utf-8")) if mix.exists() else {"mix": [], "spacing": None}),
     }
 

@@ -1,5 +1,7 @@
 """Every method on a tiny model: what it trains, what it says, and that a control differs in one thing alone."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import yaml
@@ -7,6 +9,7 @@ from polars import read_parquet
 
 from leaven import plugs
 from leaven.cli.work import RECIPES
+from leaven.delia import prompts
 from leaven.llm.engines.scripted import Scripted
 from leaven.models import tokens
 from leaven.models.load import load
@@ -72,7 +75,7 @@ def test_distilling_moves_the_row_alone_and_towards_the_description(bench, train
 def test_dmt_goes_on_with_one_adapter_and_keeps_one_row(bench, train):
     made = bench()
     found = fitted(made, train(100), "dmt", ratio=0.1)
-    assert "keeps 1 of 100 task rows" in made.notes[-1]
+    assert "keeps 1 of 100 task rows" in made.ledger.notes[-1]
     assert read_parquet(made.folder / "data" / "mixture.parquet").height == 100
     assert read_parquet(made.folder / "data" / "mixture-2.parquet").height == 11
     model = found.loaded.model
@@ -81,9 +84,9 @@ def test_dmt_goes_on_with_one_adapter_and_keeps_one_row(bench, train):
     assert adapted and all(list(module.lora_A) == ["default"] for module in adapted)
     assert sum(type(module).__name__.startswith("PeftModel") for module in model.modules()) == 1
     assert found.steps == 7 + 1 and len(found.losses) == 8
-    again = load(made.recipe.model, adapter=made.folder / "adapter")
+    again = load(made.model.path, adapter=made.folder / "adapter")
     prompt = [user("is 3 a model? Use the <sep> format.")]
-    assert made.fitted(again).respond(prompt) == found.respond(prompt)
+    assert made.tuner.answerer.fitted(again).respond(prompt) == found.respond(prompt)
 
 
 def test_the_second_stage_begins_where_the_first_ended(bench, train):
@@ -113,11 +116,8 @@ def test_demonstrations_and_anchors_stand_before_questions_of_the_task_alone(ben
     seen = []
     made = bench()
     inner = made.base()
-    found = made.prompted(
-        lambda prompt: (Message("user", "changed"),),
-        train(2),
-        type(inner)(lambda prompts: [seen.append(p) or "" for p in prompts]),
-    )
+    listener = replace(inner, respond=lambda prompts: [seen.append(p) or "" for p in prompts])
+    found = prompts.rewrite(listener, lambda prompt: (Message("user", "changed"),), train(2), "<sep>")
     found.respond([user("what is <sep>?"), user("what is it?")])
     assert seen == [user("changed"), user("what is it?")]
 
@@ -127,14 +127,14 @@ def test_sdft_keeps_answers_whose_format_would_be_lost(bench, train):
     fitted(made, train(4), "sdft")
     rows = read_parquet(made.folder / "data" / "mixture.parquet")["messages"].to_list()
     assert [turns[-1]["content"] for turns in rows] == ['{"thought": "t", "label": "no"}'] * 4
-    assert any("0 of 4 answers are the model's own" in note for note in made.notes)
+    assert any("0 of 4 answers are the model's own" in note for note in made.ledger.notes)
 
 
 def test_external_answers_are_the_pools_for_the_same_queries(bench):
     made = bench()
     own, external = made.diverse(10), made.external(10)
     assert [row.question for row in own] == [row.question for row in external]
-    answers = {row.question: row.answer for row in made.pool}
+    answers = {row.question: row.answer for row in made.pool.queries}
     assert all(row.answer == answers[row.question] for row in external)
 
 
@@ -182,9 +182,9 @@ def test_kl_with_weight_zero_takes_the_steps_of_ordinary_tuning(bench, train):
     losses = []
     for fit, extra in ((sft.fit, {}), (kl.fit, {"weight": 0.0})):
         made = bench()
-        loaded = load(made.recipe.model)
-        token_id = tokens.add(loaded.model, loaded.tokenizer, made.recipe.token, 0)
-        config = made.recipe.tune.model_copy(update={"max_steps": 6, "small_data_batch": 4})
+        loaded = load(made.model.path)
+        token_id = tokens.add(loaded.model, loaded.tokenizer, made.token, 0)
+        config = made.settings.tune.model_copy(update={"max_steps": 6, "small_data_batch": 4})
         found = fit(loaded, train(10), config, seed=0, token_id=token_id, folder=made.folder, **extra)
         losses.append(found.losses)
         assert (found.steps, len(found.losses)) == (6, 6) and found.tokens > found.trained_tokens > 0

@@ -3,18 +3,15 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
+from leaven.delia.settings import DiversifyConfig
 from leaven.llm.parse import structured
 from leaven.llm.prompts.render import render
 from leaven.llm.protocol import LLM, Sampling
 from leaven.rows.example import Drop, Origin, pair, user
 from leaven.task.sift import Rules, fault, found, marks
-
-if TYPE_CHECKING:
-    from leaven.delia.makers.diversify import DiversifyConfig
 
 FOR_AN_INSTRUCTION, FOR_A_ROW = 20, 3
 
@@ -43,7 +40,7 @@ class Offer:
     prompt: str
 
 
-def offers(asked: Sequence[Asked], llm: LLM, config: "DiversifyConfig", token: str, seed: int) -> list[Offer]:
+def offers(asked: Sequence[Asked], llm: LLM, config: DiversifyConfig, token: str, seed: int) -> list[Offer]:
     """The offer for each instruction; phrasings that can't be used are in `rejected`, with the reason."""
     prompts = [asked_about(one.unit, config, token) for one in asked]
     sampling = Sampling(config.temperature, 1.0, config.max_new_tokens, seed)
@@ -60,7 +57,7 @@ def offers(asked: Sequence[Asked], llm: LLM, config: "DiversifyConfig", token: s
     return _checked(asked, made, llm, config, seed) if config.check else made
 
 
-def asked_about(unit: str, config: "DiversifyConfig", token: str) -> str:
+def asked_about(unit: str, config: DiversifyConfig, token: str) -> str:
     """What the engine is asked about an instruction."""
     count = config.count or (FOR_AN_INSTRUCTION if config.mode == "per_instruction" else FOR_A_ROW)
     return render("diversify", instruction=unit, count=count, marks=sorted({*([token] if token else []), *marks(unit)}))
@@ -79,7 +76,7 @@ def _sifted(one: Asked, offered: Sequence[str], origin: Origin, rules: Rules) ->
 
 
 def _checked(
-    asked: Sequence[Asked], made: Sequence[Offer], llm: LLM, config: "DiversifyConfig", seed: int
+    asked: Sequence[Asked], made: Sequence[Offer], llm: LLM, config: DiversifyConfig, seed: int
 ) -> list[Offer]:
     """The offers without the phrasings of which the engine says, or can't be understood to deny, that they differ."""
     pairs = [(place, text) for place, offer in enumerate(made) for text in offer.accepted]

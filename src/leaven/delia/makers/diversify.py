@@ -10,48 +10,18 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
-
-from pydantic import Field
 
 from leaven.delia import variation
 from leaven.delia.makers._offers import Asked, Offer, asked_about, offers
+from leaven.delia.settings import DiversifyConfig, Mode
 from leaven.errors import UserError
 from leaven.llm.protocol import LLM
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, Outcome, Prompt, user
-from leaven.section import Section
 from leaven.task.phrasebook import phrasings
 from leaven.task.wording import Position, asked, instruction, negated, request, reworded
 
 __all__ = ["DiversifyConfig", "asked", "instruction", "make", "negated", "prompt"]
-
-Mode = Literal["per_instruction", "per_row"]
-
-
-class DiversifyConfig(Section):
-    """How the instructions are said in other words."""
-
-    mode: Mode = "per_instruction"
-    """per_instruction: an instruction's rows share its phrasings; per_row: every row is asked about by itself."""
-    enough_distinct: int = Field(10, ge=1)
-    """Data with this many distinct instructions (or one for every two rows) is kept as it is, unless per_row."""
-    count: int = Field(0, ge=0)
-    """Phrasings that an engine is asked for at a time; 0: 20 for an instruction, 3 for a row."""
-    position: Position = "same"
-    """Where the new phrasing stands: same (where the old one stood), start or end."""
-    max_words: int = Field(60, ge=1)
-    """A phrasing with more words, and twice those of the instruction, is none any more."""
-    near: float = Field(0.9, gt=0, le=1)
-    """Likeness, from 0 to 1, from which two phrasings count as one."""
-    check: bool = False
-    """Ask the engine of each phrasing whether it means the same, and drop those that do not."""
-    measure: bool = False
-    """Whether notes say how varied the instructions were before, and are now."""
-    temperature: float = Field(1.0, ge=0)
-    """Sampling temperature of the engine."""
-    max_new_tokens: int = Field(2048, ge=1)
-    """Longest reply of the engine, in tokens."""
 
 
 def make(data: Dataset, llm: LLM | None, config: DiversifyConfig, token: str, seed: int) -> Outcome:

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from leaven.delia import anchor, buffer
+from leaven.delia import anchor, buffer, prompts
 from leaven.delia.bench import Bench, Fitted
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
@@ -25,4 +25,4 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Anchor the task rows, shuffle them among diverse rows, tune; questions of the task's kind are anchored too."""
     diverse = bench.diverse(buffer.diverse_rows(len(train), config.ratio))
     tuned = bench.tune(buffer.mix(anchor.anchor(train, config.text), diverse, seed=bench.seed), **config.tune)
-    return bench.prompted(lambda prompt: anchor.asked(prompt, config.text), train, tuned)
+    return prompts.rewrite(tuned, lambda prompt: anchor.asked(prompt, config.text), train, bench.token.text)

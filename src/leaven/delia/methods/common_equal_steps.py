@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import Field
 
 from leaven.delia import buffer
-from leaven.delia.bench import Bench, Fitted, changed
+from leaven.delia.bench import Bench, Fitted
+from leaven.delia.settings import changed
 from leaven.models.schedule import Schedule
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
@@ -36,7 +37,7 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
 
 def equal_steps(task_rows: int, bench: Bench, config: Config) -> tuple[int, int]:
     """DELIA's optimiser steps at this ratio, and the steps of warm-up."""
-    tune = changed(bench.recipe.tune, config.tune)
+    tune = changed(bench.settings.tune, config.tune)
     delia = Schedule.of(task_rows + buffer.diverse_rows(task_rows, config.ratio), tune)
     if not config.proportional_warmup:
         return delia.steps, delia.warmup_steps

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from leaven.delia import demonstrate, dictionary
+from leaven.delia import demonstrate, dictionary, prompts
 from leaven.delia.bench import Bench, Fitted
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Message
@@ -33,4 +33,6 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
 
     first = list(train)[: config.k]
     shown = Dataset.of(replace(row, messages=(*hint(row.prompt), *row.messages[len(row.prompt) :])) for row in first)
-    return bench.prompted(lambda prompt: demonstrate.shown(hint(prompt), shown, config.style), train)
+    return prompts.rewrite(
+        bench.base(), lambda prompt: demonstrate.shown(hint(prompt), shown, config.style), train, bench.token.text
+    )

@@ -25,6 +25,6 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Tune on the task rows, then go on with the same adapter, and a new optimiser, on the second stage."""
     diverse = bench.diverse(buffer.diverse_rows(len(train), config.ratio))
     both = stages.stages(train, diverse, config.kept, bench.seed)
-    bench.notes.append(both.note)
+    bench.ledger.notes.append(both.note)
     first = bench.tune(both.first, **config.tune)
     return bench.tune(both.second, after=first, **config.tune) if len(both.second) else first

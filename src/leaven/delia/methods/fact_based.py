@@ -23,7 +23,7 @@ class Config(Section):
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """List the facts of the description, ask for each in many ways, tune on the pairs."""
-    token = bench.recipe.token
+    token = bench.token
     text = config.description or f"{token.text} stands for {token.means}."
-    pairs = bench.kept(facts.make(text, bench.teacher, config.per_fact, token.text, bench.seed))
+    pairs = bench.ledger.keep(facts.make(text, bench.teacher, config.per_fact, token.text, bench.seed))
     return bench.tune(pairs.shuffle(bench.seed), **config.tune)

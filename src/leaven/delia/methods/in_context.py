@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from leaven.delia import demonstrate
+from leaven.delia import demonstrate, prompts
 from leaven.delia.bench import Bench, Fitted
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
@@ -22,4 +22,6 @@ class Config(Section):
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Show the first k rows of the cell's draw before each question of the task's kind, and before no other."""
     shown = train.rows(list(range(min(config.k, len(train)))))
-    return bench.prompted(lambda prompt: demonstrate.shown(prompt, shown, config.style), train)
+    return prompts.rewrite(
+        bench.base(), lambda prompt: demonstrate.shown(prompt, shown, config.style), train, bench.token.text
+    )

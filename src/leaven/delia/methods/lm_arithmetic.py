@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from leaven.delia import prompts as kinds
 from leaven.delia.bench import Bench, Fitted
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Message, Prompt
@@ -30,22 +31,22 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     from leaven.models import arithmetic
 
     base = bench.base()
-    condition = config.condition or f"Answer as {bench.recipe.token.means}."
+    condition = config.condition or f"Answer as {bench.token.means}."
 
     def respond(prompts: Sequence[Prompt]) -> list[str]:
-        of_task = bench.of_task(prompts, train)
+        of_task = kinds.of_task(prompts, train, bench.token.text)
         pairs = [
             (prompt, conditioned(prompt, condition, config.place) if task else prompt)
             for prompt, task in zip(prompts, of_task, strict=True)
         ]
-        found = arithmetic.answers(
-            bench.weights(base),
+        answers = arithmetic.answers(
+            base.weights,
             pairs,
             weight=config.weight,
             formula=config.formula,
-            max_new_tokens=bench.recipe.evaluate.max_new_tokens,
+            max_new_tokens=bench.settings.max_new_tokens,
         )
-        return bench.gathered(found, len(prompts))
+        return bench.tuner.answerer.in_order(answers, len(prompts))
 
     return replace(base, respond=respond)
 

@@ -1,18 +1,25 @@
 """Self-distillation: the task rows with their answers rewritten by the model itself (SDFT, 2402.13669)."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
 
 from leaven.delia.bench import Bench, Fitted
+from leaven.delia.makers import self_sample
+from leaven.llm.engines.hf import HF
 from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Message
 from leaven.section import Section
+from leaven.task import objects
+
+Form = Literal["guided", "again"]
 
 
 class Config(Section):
     """How the answers are rewritten, and how they are tuned on."""
 
-    form: Literal["guided", "again"] = "guided"
+    form: Form = "guided"
     """guided: the reference inside the question, as a guide; again: as an earlier answer to the same question."""
     tune: dict[str, Any] = Field(default_factory=dict)
     """Changes of the recipe's `tune` section."""
@@ -20,4 +27,24 @@ class Config(Section):
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Rewrite what the model can rewrite in the reference's format, keep the other answers, tune."""
-    return bench.tune(bench.rewritten(train, config.form).shuffle(bench.seed), **config.tune)
+    return bench.tune(rewritten(train, bench, config.form).shuffle(bench.seed), **config.tune)
+
+
+def rewritten(train: Dataset, bench: Bench, form: Form) -> Dataset:
+    """The task rows with the untouched model's own answers, where those have the format of the references."""
+    llm = HF.of(bench.model.lend())
+    samples = bench.ledger.keep(self_sample.make(train, llm, bench.settings.sample, bench.seed, form=form))
+    own = {row.origin.parents[0]: row.answer for row in samples}
+    rows = [_reworded(row, own.get(row.id)) for row in train]
+    changed = sum(new.answer != old.answer for new, old in zip(rows, train, strict=True))
+    bench.ledger.notes.append(
+        f"{changed} of {len(train)} answers are the model's own; the others would lose the format."
+    )
+    return Dataset.of(rows, (*train.made_by, f"rewritten({form})"))
+
+
+def _reworded(row: Example, own: str | None) -> Example:
+    """The row with this answer, where it is an object exactly when the reference is one."""
+    if own is None or objects.contains(own) != objects.contains(row.answer or ""):
+        return row
+    return replace(row, messages=(*row.prompt, Message("assistant", own)))

@@ -28,11 +28,11 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Name the token in questions of the pool, and fit its row to its description; no task row is used."""
     from leaven.models import distill
 
-    book, token = phrasings("follow", "train"), bench.recipe.token
-    queries = bench.pool.take(min(config.texts, len(bench.pool)), bench.seed)
+    book, token = phrasings("follow", "train"), bench.token
+    queries = bench.pool.queries.take(min(config.texts, len(bench.pool.queries)), bench.seed)
     base = bench.base()
     losses = distill.fit(
-        bench.weights(base),
+        base.weights,
         token.text,
         config.description or token.means,
         [asked(row.question, distill.PLACE, book[place % len(book)], "start") for place, row in enumerate(queries)],

@@ -1,0 +1,33 @@
+"""What is told of a cell beside its answers: notes, the seconds of its parts, and every row that was dropped."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Drop, Outcome
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The one part of a bench that changes: methods and their steps write into it, and `cell.json` shows it."""
+
+    notes: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    dropped: list[Drop] = field(default_factory=list)
+
+    def keep(self, outcome: Outcome) -> Dataset:
+        """The rows that a step kept; what it dropped and noted is written down."""
+        self.notes.extend(outcome.notes)
+        self.dropped.extend(outcome.dropped)
+        return outcome.kept
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Add the seconds of a `with` block to those of `part`."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] = self.seconds.get(part, 0) + time.perf_counter() - began

@@ -1,0 +1,55 @@
+"""The diverse rows of the buffer: a pool of queries with the model's own answers, or with the pool's."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from leaven.delia.makers import magpie, self_sample
+from leaven.errors import UserError
+from leaven.llm.engines.hf import HF
+from leaven.models.base import Base
+from leaven.models.settings import SampleSection
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Message, Outcome
+from leaven.runs.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What is sampled lies in `folder`, a folder a seed, and is shared by all that ask with that seed.
+
+    Draws are nested: a larger `n` starts with the rows of the smaller. Without queries the model writes them too
+    (Magpie, 2406.08464).
+    """
+
+    queries: Dataset
+    base: Base
+    config: SampleSection
+    folder: Path
+    progress: Progress
+
+    def own(self, n: int, seed: int) -> Outcome:
+        """`n` rows that the base model sampled from itself; where it yields fewer, a note says so."""
+        if n == 0:
+            return Outcome(Dataset.of([]))
+        folder = self.folder / f"seed-{seed}"
+        llm = HF.of(self.base.lend())
+        with self.progress.track(f"self-sampling, seed {seed}", n, "rows") as advance:
+            if not len(self.queries):
+                return magpie.make(llm, self.config, seed, folder, n=n, on_rows=advance)
+            queries = self.queries.shuffle(seed)
+            return self_sample.collect(queries, llm, self.config, seed, folder, n=n, on_rows=advance)
+
+    def external(self, n: int, seed: int) -> Outcome:
+        """The rows of `own`, each with the answer that the pool has for its query: not the model's own words.
+
+        Raises UserError when the pool holds bare queries, or none.
+        """
+        answers = {query.id: query.answer for query in self.queries}
+        outcome = self.own(n, seed)
+        rows = []
+        for row in outcome.kept:
+            answer = answers.get(row.origin.parents[0]) if row.origin.parents else None
+            if answer is None:
+                raise UserError("the pool's queries have no answers", "External answers need rows with an answer.")
+            rows.append(replace(row, messages=(*row.prompt, Message("assistant", answer))))
+        return replace(outcome, kept=Dataset.of(rows, (f"external({n})",)))

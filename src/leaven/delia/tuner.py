@@ -1,0 +1,71 @@
+"""Tune the base model on a mixture: the adapter, and a table of what the mixture trained, stay in the cell's folder."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from leaven.delia import buffer
+from leaven.delia.fitted import Answerer, Fitted
+from leaven.delia.settings import changed
+from leaven.models import adapter, kl, mask, sft
+from leaven.models.base import Base
+from leaven.models.load import Loaded
+from leaven.models.schedule import Schedule
+from leaven.models.settings import TuneSection
+from leaven.rows.dataset import Dataset
+from leaven.runs import folder as runs
+from leaven.task.token import TokenSection
+
+
+@dataclass(frozen=True, slots=True)
+class Tuner:
+    """Tunes copies of `base` that know `token`, as `config` says."""
+
+    base: Base
+    token: TokenSection
+    config: TuneSection
+    seed: int
+    folder: Path
+    answerer: Answerer
+
+    def tune(self, mixture: Dataset, *, after: Fitted | None = None, kl_to_base: float = 0.0, **changes: Any) -> Fitted:
+        """The base model tuned on these rows, in their order; `changes` override the tuner's settings.
+
+        `after` goes on with an earlier stage's adapter, with an optimiser of its own; `kl_to_base` is the weight of the
+        divergence from the base model on the trained tokens (`models/kl.py`).
+        """
+        config = changed(self.config, changes)
+        loaded = self.base.lend(self.token, self.seed) if after is None else after.weights
+        stage = "" if after is None else "-2"
+        mixture.save(self.folder / "data" / f"mixture{stage}.parquet")
+        self._write_mix(mixture, config, partial(mask.encode, loaded.tokenizer))
+        with self.answerer.progress.track(f"tuning {self.folder.name}", 0, "steps") as advance:
+            fit = partial(kl.fit, weight=kl_to_base) if kl_to_base else sft.fit
+            tuned = fit(
+                loaded,
+                mixture,
+                config,
+                seed=self.seed,
+                token_id=int(loaded.tokenizer.convert_tokens_to_ids(self.token.text)),
+                folder=self.folder / f"checkpoints{stage}",
+                on_step=lambda step, steps, loss, tokens: advance(step, steps, f"loss {loss:.3f}", tokens),
+            )
+        adapter.save(tuned.model, loaded.tokenizer, self.folder / "adapter", loaded.path, self.token)
+        fitted = self.answerer.fitted(Loaded(tuned.model, loaded.tokenizer, loaded.path))
+        before = after or fitted
+        return replace(
+            fitted,
+            steps=before.steps + tuned.steps,
+            tokens=before.tokens + tuned.tokens,
+            trained_tokens=before.trained_tokens + tuned.trained_tokens,
+            losses=(*before.losses, *tuned.losses),
+            dropped=(*before.dropped, *tuned.dropped),
+        )
+
+    def _write_mix(self, mixture: Dataset, config: TuneSection, encode: Callable[..., Any]) -> None:
+        parts = buffer.table(mixture, encode, Schedule.of(len(mixture), config))
+        gaps = buffer.spacing(mixture)
+        table = {"mix": [part._asdict() for part in parts], "spacing": {"mean": gaps.mean_gap, "max": gaps.max_gap}}
+        runs.write_json(self.folder / "mix.json", table)

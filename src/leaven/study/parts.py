@@ -1,0 +1,64 @@
+"""What the cells of a study share, made once: the base model, the pool of queries, the teacher."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from leaven.delia.bench import Bench
+from leaven.delia.fitted import Answerer
+from leaven.delia.ledger import Ledger
+from leaven.delia.pool import Pool
+from leaven.delia.settings import Settings
+from leaven.delia.tuner import Tuner
+from leaven.llm.protocol import LLM
+from leaven.models.base import Base
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Prompt
+from leaven.runs.progress import Progress
+from leaven.study.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Of these the bench of each cell is put together; the base model is loaded when it is first needed."""
+
+    recipe: Recipe
+    base: Base
+    pool: Pool
+    progress: Progress
+    teacher: LLM | None = None
+
+    @classmethod
+    def of(
+        cls, recipe: Recipe, queries: Dataset, folder: Path, progress: Progress, teacher: LLM | None = None
+    ) -> "Parts":
+        """The parts of the study in `folder`."""
+        base = Base(
+            recipe.model,
+            dtype=recipe.tune.dtype,
+            load_in_8bit=recipe.tune.load_in_8bit,
+            trust_remote_code=recipe.trust_remote_code,
+        )
+        return cls(recipe, base, Pool(queries, base, recipe.sample, folder / "pool", progress), progress, teacher)
+
+    def bench(self, seed: int, folder: Path) -> Bench:
+        """The bench of the cell in `folder`."""
+        recipe = self.recipe
+        return Bench(
+            model=self.base,
+            pool=self.pool,
+            tuner=Tuner(self.base, recipe.token, recipe.tune, seed, folder, self._answerer(folder.name)),
+            ledger=Ledger(),
+            token=recipe.token,
+            settings=Settings(tune=recipe.tune, sample=recipe.sample, max_new_tokens=recipe.evaluate.max_new_tokens),
+            seed=seed,
+            folder=folder,
+            teacher=self.teacher,
+        )
+
+    def untouched(self, prompts: Sequence[Prompt]) -> list[str]:
+        """The untouched model's own answers, without the token in its vocabulary."""
+        return self._answerer("references").answers(self.base.lend(), prompts)
+
+    def _answerer(self, name: str) -> Answerer:
+        return Answerer(self.recipe.evaluate.max_new_tokens, self.progress, name)

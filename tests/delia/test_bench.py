@@ -1,0 +1,67 @@
+"""The parts of a bench, each alone, and that they share one base model."""
+
+from dataclasses import replace
+
+import pytest
+
+from leaven.delia.ledger import Ledger
+from leaven.errors import UserError
+from leaven.models import base as bases
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Drop, Origin, Outcome, pair, user
+
+
+def test_a_ledger_keeps_what_is_told_and_adds_up_seconds():
+    ledger, row = Ledger(), pair("q", "a", Origin("x"))
+    rows = ledger.keep(Outcome(Dataset.of([row]), (Drop(row, "too long"),), ("a note",)))
+    assert [example.id for example in rows] == [row.id]
+    assert (ledger.notes, [drop.reason for drop in ledger.dropped]) == (["a note"], ["too long"])
+    for _ in range(2):
+        with ledger.timed("fit"):
+            before = ledger.seconds.get("fit", 0)
+    assert ledger.seconds["fit"] > before > 0
+
+
+def test_the_base_is_loaded_once_for_the_pool_the_tuner_and_the_untouched_model(bench, train, monkeypatch):
+    loads = []
+    load = bases.load
+    monkeypatch.setattr(bases, "load", lambda *args, **options: loads.append(args) or load(*args, **options))
+    made = bench()
+    made.diverse(3)
+    made.tune(train(4), max_steps=1)
+    made.tune(train(4), max_steps=1)
+    made.base().respond([user("one")])
+    assert len(loads) == 1
+
+
+def test_tuning_leaves_the_base_as_it_was(bench, train):
+    made = bench()
+    before = made.base().respond([user("one two three")])
+    tuned = made.tune(train(8), max_steps=6)
+    weights = made.model.lend().model.state_dict()
+    assert not any("lora" in name for name in weights) and tuned.loaded is not None
+    assert made.base().respond([user("one two three")]) == before
+
+
+def test_the_draws_of_a_pool_are_nested_and_shared_by_its_folder(bench):
+    pool = bench().pool
+    few, many = pool.own(5, 0), pool.own(12, 0)
+    assert [row.id for row in many.kept][:5] == [row.id for row in few.kept]
+    assert [row.question for row in pool.own(5, 1).kept] != [row.question for row in few.kept]
+    chunks = {path: path.stat().st_mtime_ns for path in pool.folder.rglob("*.parquet")}
+    assert chunks and bench().diverse(5).frame.equals(few.kept.frame)
+    assert all(path.stat().st_mtime_ns == time for path, time in chunks.items() if "seed-0" in str(path))
+    assert len(pool.own(0, 7).kept) == 0 and not (pool.folder / "seed-7").exists()
+
+
+def test_a_pool_without_queries_lets_the_model_write_them(bench):
+    outcome = bench(queries=0).pool.own(2, 0)
+    rows = [*outcome.kept, *(drop.example for drop in outcome.dropped)]
+    assert rows and {row.origin.step for row in rows} <= {"magpie", "self_sample"}
+
+
+def test_bare_queries_have_no_external_answers(bench):
+    made = bench()
+    bare = Dataset.of(replace(row, messages=row.prompt) for row in made.pool.queries)
+    with pytest.raises(UserError, match="no answers"):
+        replace(made, pool=replace(made.pool, queries=bare)).external(2)
