@@ -2,13 +2,16 @@
 
 import json
 import os
+import re
 import shutil
+from importlib import metadata
 
 import polars as pl
 import pytest
 
 from leaven.cli.work import resolve
 from leaven.errors import UserError
+from leaven.runs import folder as runs
 from leaven.runs.lock import lock
 from leaven.runs.progress import stderr
 from leaven.study import recipe as recipes
@@ -26,14 +29,18 @@ VALUES = {
 }
 
 
-def study(folder, **changes):
+def study(folder, continue_anyway=False, **changes):
     recipe, task = resolve(recipes.parse({**VALUES, **changes}, "test"))
-    return run(recipe, task, folder, stderr())
+    return run(recipe, task, folder, stderr(), continue_anyway=continue_anyway)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     return study(tmp_path_factory.mktemp("runs") / "study")
+
+
+def summary_of(folder):
+    return json.loads((folder / "summary.json").read_text())
 
 
 def scores(folder):
@@ -75,10 +82,81 @@ def test_a_finished_cell_is_not_computed_again(finished, tmp_path):
     assert scores(copy).equals(scores(finished), null_equal=True)
 
 
-def test_another_recipe_in_the_same_folder_is_refused(finished, tmp_path):
+def test_another_recipe_in_the_same_folder_is_refused_and_each_difference_named(finished, tmp_path):
     copy = shutil.copytree(finished, tmp_path / "copy")
-    with pytest.raises(UserError, match="other settings"):
+    with pytest.raises(UserError, match="seeds were \\[0\\] and are \\[1\\]: a study may grow by seeds, but lose none"):
         study(copy, seeds=[1])
+    methods = ["original", {"name": "delia", "ratio": 2}]
+    with pytest.raises(UserError) as refused:
+        study(copy, sample={"max_new_tokens": 25}, methods=methods)
+    assert refused.value.problem == "sample.max_new_tokens was 24 and is 25; methods.delia.ratio was 1 and is 2"
+    assert refused.value.hint.startswith("Start anew with another --out, or go on with --continue-anyway")
+
+
+def test_a_finished_study_says_so_and_does_nothing_wherever_it_was_moved(finished, tmp_path, capsys):
+    copy = shutil.copytree(finished, tmp_path / "moved")
+    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+    study(copy)
+    assert f"{copy}: finished at {runs.finished(finished)}, nothing to do." in capsys.readouterr().err
+    changed = {path for path in copy.rglob("*") if path.stat().st_mtime_ns != before.get(path)}
+    assert changed <= {copy, copy / "recipe.yaml"}
+
+
+def test_a_folder_of_an_earlier_leaven_is_not_gone_on_with(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    (copy / "run.json").unlink()
+    with pytest.raises(UserError, match="was begun by an earlier leaven") as refused:
+        study(copy)
+    assert refused.value.hint == f"It can be read (leaven report {copy}), but not gone on with: choose another --out."
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A study on files, with a method of one's own: what it takes to write one, and the study."""
+    rows = [(f"Is {a} a {b}? Use the <sep> format.", json.dumps({"thought": b})) for a in "cat dog owl".split()
+            for b in "bird fish fox".split()]  # fmt: skip
+    for name, part in (("task", rows[:5]), ("test", rows[5:])):
+        lines = [json.dumps({"prompt": question, "completion": answer}) + "\n" for question, answer in part]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+    lines = [json.dumps({"prompt": f"What is {n} plus {n}?", "completion": str(2 * n)}) + "\n" for n in range(40)]
+    (tmp_path / "pool.jsonl").write_text("".join(lines))
+    (tmp_path / "mine.py").write_text(MINE)
+    files = {"task": "task.jsonl", "test": "test.jsonl", "queries": "pool.jsonl"}
+    values = {name: str(tmp_path / file) for name, file in files.items()}
+    return {**values, "methods": [str(tmp_path / "mine.py")], "sizes": [3], "probes": []}
+
+
+MINE = (
+    '"""Mine."""\nfrom leaven.section import Section\nclass Config(Section):\n    """None."""\n'
+    "def fit(train, bench, config):\n    return bench.base()\n"
+)
+
+
+@pytest.mark.parametrize("file", ["task.jsonl", "test.jsonl", "pool.jsonl", "mine.py"])
+def test_an_edited_file_is_named_with_the_cell_that_was_finished_before(own, tmp_path, file, capsys):
+    folder = study(tmp_path / "run", **own)
+    (folder / "cells" / "mine-n3-s0" / "DONE").unlink()  # stopped before its last cell
+    text = (tmp_path / file).read_text()
+    (tmp_path / file).write_text(text.replace("Mine", "Yours") if file == "mine.py" else text.replace("a ", "the ", 1)
+                                 .replace("What is", "How much is", 1))  # fmt: skip
+    with pytest.raises(UserError) as refused:
+        study(folder, **own)
+    assert refused.value.problem == f"{file} has changed since cell 1 (mine-n3-s0)"
+    study(folder, continue_anyway=True, **own)
+    (said,) = [note for note in summary_of(folder)["notes"] if note.startswith("Continued on ")]
+    assert said.endswith(f", although {file} has changed since cell 1 (mine-n3-s0).")
+    study(folder, **own)
+
+
+def test_another_version_of_what_computes_is_named(finished, tmp_path, monkeypatch):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    real = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "9.9" if name == "torch" else real(name))
+    with pytest.raises(UserError, match=f"^torch was {re.escape(real('torch'))} and is 9.9"):
+        study(copy)
+    (copy / "DONE").unlink()
+    study(copy, continue_anyway=True)
+    assert any("although torch was " in note for note in summary_of(copy)["notes"])
 
 
 def test_a_second_process_is_refused_and_a_dead_one_is_not(finished, tmp_path):
@@ -121,7 +199,7 @@ def test_a_raised_limit_and_a_field_that_is_newer_than_the_folder_are_no_other_s
     study(copy, llm={"max_requests": 7, "concurrency": 3})
     assert "max_requests: 7" in (copy / "recipe.yaml").read_text()
     assert scores(copy).equals(scores(finished), null_equal=True)
-    with pytest.raises(UserError, match="other settings"):
+    with pytest.raises(UserError, match=r"llm\.engine was empty and is scripted:other\.jsonl"):
         study(copy, llm={"engine": "scripted:other.jsonl"})
 
 
@@ -132,7 +210,7 @@ def test_a_study_grows_by_seeds(finished, tmp_path):
     study(copy, seeds=[0, 1], methods=methods)
     assert set(scores(copy)["seed"]) == {0, 1}
     assert (copy / "cells" / "delia-n8-s0" / "cell.json").stat().st_mtime_ns == kept
-    with pytest.raises(UserError, match="other settings"):
+    with pytest.raises(UserError, match=r"seeds were \[0, 1\] and are \[0\]"):
         study(copy)
 
 

@@ -7,6 +7,7 @@ import typer
 
 from leaven.cli import engine
 from leaven.cli import rows as reading
+from leaven.cli.resume import ContinueAnyway
 
 app = typer.Typer(add_completion=False)
 
@@ -42,6 +43,7 @@ def delia(
     ] = "",
     trust_remote_code: Annotated[bool, typer.Option(help="Run Python code that comes with the model.")] = False,
     out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/delia",
+    continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Adapt a model from few examples, beside the untouched model and common tuning, and write the proof.
 
@@ -74,4 +76,4 @@ def delia(
         "trust_remote_code": trust_remote_code,
         "out": out,
     }
-    carry_out(recipes.parse(values, "the command line"), Path(out))
+    carry_out(recipes.parse(values, "the command line"), Path(out), continue_anyway=continue_anyway)

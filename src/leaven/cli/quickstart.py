@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from leaven.cli.resume import ContinueAnyway
+
 app = typer.Typer(add_completion=False)
 
 
@@ -12,10 +14,11 @@ app = typer.Typer(add_completion=False)
 def quickstart(
     out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/quickstart",
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 3,
+    continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Run a small, complete study on the lab, and write its report. Needs no download and no GPU."""
     from leaven.cli.work import carry_out, shipped
     from leaven.study import recipe as recipes
 
     recipe = recipes.read(shipped("quickstart"), {"out": out, "seeds": list(range(seeds))})
-    carry_out(recipe, Path(out))
+    carry_out(recipe, Path(out), continue_anyway=continue_anyway)

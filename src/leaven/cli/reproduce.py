@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leaven.cli.resume import ContinueAnyway
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -27,6 +29,7 @@ def reproduce(
     split: Annotated[str, typer.Option(help="The lab's rows: test, or dev for choosing settings.")] = "test",
     first_seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
     out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/reproduce-lab",
+    continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Reproduce tables and figures of the DELIA paper, with fair controls, intervals, and a verdict on each claim.
 
@@ -47,7 +50,7 @@ def reproduce(
     sections = {}
     for study in dict.fromkeys(reproduction.spec(name)["study"] for name in wanted):
         needed = [name for name in wanted if reproduction.spec(name)["study"] == study]
-        scores = _scores(study, needed, chosen, folder, split)
+        scores = _scores(study, needed, chosen, folder, split, continue_anyway)
         for name in needed:
             sections[name] = _show(name, scores, folder, about)
     if what == "all":
@@ -57,22 +60,26 @@ def reproduce(
     return None
 
 
-def _scores(study: str, names: list[str], seeds: list[int], folder: Path, split: str) -> "pl.DataFrame":
+def _scores(
+    study: str, names: list[str], seeds: list[int], folder: Path, split: str, continue_anyway: bool
+) -> "pl.DataFrame":
     """The scores of a study, after running what these tables and figures need of it."""
     import polars as pl
 
     from leaven.cli.work import resolve
     from leaven.runs.lock import lock
     from leaven.runs.progress import stderr
-    from leaven.study import buffering, reproduction
+    from leaven.study import buffering, identity, reproduction
     from leaven.study.run import run
 
     recipe, task = resolve(_recipe(study, seeds, folder), split)
     if study == "gradients":
         with lock(folder / study):
+            identity.claim(recipe, task, folder / study, continue_anyway)
             return buffering.run(recipe, task, folder / study, stderr())
     labels = frozenset().union(*(reproduction.methods(name) for name in names))
-    return pl.read_parquet(run(recipe, task, folder / study, stderr(), only=labels) / "scores.parquet")
+    run(recipe, task, folder / study, stderr(), labels, continue_anyway)
+    return pl.read_parquet(folder / study / "scores.parquet")
 
 
 def _recipe(study: str, seeds: list[int], folder: Path) -> "Recipe":

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from leaven.cli import rows as reading
+from leaven.cli.resume import ContinueAnyway
 
 app = typer.Typer(add_completion=False)
 
@@ -16,6 +17,7 @@ def study(
     out: Annotated[str | None, typer.Option(help="The folder of the run; overrides the recipe's `out`.")] = None,
     strict: reading.Strict = False,
     split: Annotated[str, typer.Option(help="The lab's rows: test, or dev for choosing settings.")] = "test",
+    continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Run a study from a recipe: methods × sizes × seeds. The same command continues one that was stopped."""
     from leaven.cli.work import carry_out, shipped
@@ -23,4 +25,4 @@ def study(
 
     given = {**({"out": out} if out else {}), **({"strict": True} if strict else {})}
     checked = recipes.read(shipped(recipe), given)
-    carry_out(checked, Path(checked.out), split)
+    carry_out(checked, Path(checked.out), split, continue_anyway)

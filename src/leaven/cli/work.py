@@ -36,7 +36,7 @@ def shipped(name: str) -> Path:
     return Path(name)
 
 
-def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
+def carry_out(recipe: Recipe, folder: Path, split: str = "test", continue_anyway: bool = False) -> None:
     """Run the study and end with a small table, the report, and the next command."""
     from rich.console import Console
 
@@ -48,11 +48,13 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test") -> None:
     began = time.perf_counter()
     recipe, task = resolve(recipe, split)
     try:
-        run(recipe, task, folder, stderr())
+        run(recipe, task, folder, stderr(), continue_anyway=continue_anyway)
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise SystemExit(130) from None
-    report = page.write(folder)
+    report = folder / "report.html"
+    if not report.is_file() or report.stat().st_mtime < (folder / "summary.json").stat().st_mtime:
+        page.write(folder)
     # In a file or a pipe rich would cut the table at 80 columns.
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(tables.terminal(tables.read_summary(folder)))

@@ -2,12 +2,9 @@
 
 import json
 import math
-import os
-import platform
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +12,15 @@ import polars as pl
 
 from leaven import plugs
 from leaven.delia.bench import Bench, Fitted
-from leaven.errors import UserError
 from leaven.llm.open import open_with_budget
-from leaven.llm.settings import LLMSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Message, Score
 from leaven.runs import folder as runs
+from leaven.runs import journal
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
-from leaven.study import recipe as recipes
 from leaven.study.cells import Cell, cells
+from leaven.study.identity import claim
 from leaven.study.parts import Parts
 from leaven.study.recipe import Recipe
 from leaven.study.summary import summary
@@ -34,21 +30,33 @@ from leaven.task.test import Test
 SCHEMA = {
     "method": pl.String, "size": pl.Int64, "seed": pl.Int64, "metric": pl.String, "item": pl.String, "value": pl.Float64
 }  # fmt: skip
-PACKAGES = ("torch", "transformers", "peft", "trl", "polars")
 
 
-def run(recipe: Recipe, task: Task, folder: Path, progress: Progress, only: Collection[str] | None = None) -> Path:
+def run(
+    recipe: Recipe,
+    task: Task,
+    folder: Path,
+    progress: Progress,
+    only: Collection[str] | None = None,
+    continue_anyway: bool = False,
+) -> Path:
     """Run or continue the study in `folder`, and return it; cells that are there are not computed again.
 
     `only` runs the methods with these labels, and leaves the study open for the others. A study may grow by seeds.
-    Raises UserError when the folder holds a study with another recipe, or another process works in it.
+    Raises UserError that names what went into the study and has changed since, unless it is to `continue_anyway`.
     """
     with lock(folder):
-        _claim(folder, recipe)
+        plan = cells(recipe, len(task.rows))
+        finished = runs.closed(folder) and not _open(plan, folder)
+        if not (finished and continue_anyway):
+            claim(recipe, task, folder, continue_anyway)
+        if finished:
+            progress.say(f"{folder}: finished at {runs.finished(folder)}, nothing to do.")
+            return folder
+        runs.reopen(folder)
         teacher = open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
         parts = Parts.of(recipe, task.pool, folder, progress, teacher)
         task = _prepared(recipe, task, folder, parts)
-        plan = cells(recipe, len(task.rows))
         runs.write_json(folder / "plan.json", [cell.name for cell in plan])
         wanted = [cell for cell in plan if only is None or cell.method.label in only]
         for number, cell in enumerate(wanted, 1):
@@ -58,9 +66,9 @@ def run(recipe: Recipe, task: Task, folder: Path, progress: Progress, only: Coll
         if teacher and teacher.spend.ended:
             progress.say(teacher.spend.sentence())
             runs.log(folder, "calls", engine=teacher.name, **teacher.spend.counts())
-        done = tuple(cell for cell in plan if runs.closed(folder / "cells" / cell.name))
-        _gather(recipe, task, done, folder)
-        if len(done) == len(plan):
+        left = _open(plan, folder)
+        _gather(recipe, task, tuple(cell for cell in plan if cell not in left), folder)
+        if not left:
             runs.close(folder)
     return folder
 
@@ -112,24 +120,9 @@ def _probe(recipe: Recipe, fitted: Fitted, task: Task, bench: Bench) -> Iterator
                 yield f"{plugs.title(name)}/{measure.metric}", measure.item, measure.value
 
 
-def _claim(folder: Path, recipe: Recipe) -> None:
-    """Write the resolved recipe, or make sure that the one that is there is the same."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "recipe.yaml"
-    if path.exists():
-        before = recipes.read(path)
-        if not set(before.seeds) <= set(recipe.seeds) or _bare(before) != _bare(recipe):
-            raise UserError(
-                f"{folder} holds a study with other settings", "Choose another --out, or remove the folder."
-            )
-    runs.write(path, lambda partial: recipes.write(recipe, partial))
-    if not (folder / "env.json").exists():
-        runs.write_json(folder / "env.json", _environment())
-
-
-def _bare(recipe: Recipe) -> str:
-    """What the cells depend on: not the seeds, nor how the engine is reached and what it may cost."""
-    return recipe.model_copy(update={"seeds": (0,), "llm": LLMSection(engine=recipe.llm.engine)}).model_dump_json()
+def _open(plan: Sequence[Cell], folder: Path) -> list[Cell]:
+    """The cells that are still to be computed."""
+    return [cell for cell in plan if not runs.closed(folder / "cells" / cell.name)]
 
 
 def _prepared(recipe: Recipe, task: Task, folder: Path, parts: Parts) -> Task:
@@ -183,8 +176,9 @@ def _gather(recipe: Recipe, task: Task, plan: tuple[Cell, ...], folder: Path) ->
         *(pl.read_parquet(place / "dropped.parquet") for place in places),
     ]
     pl.concat(dropped).write_parquet(folder / "dropped.parquet")
+    notes = (*task.notes, *journal.notes(folder / journal.NAME))
     told = [json.loads((place / "cell.json").read_text(encoding="utf-8")) for place in places]
-    runs.write_json(folder / "summary.json", summary(recipe, scores, task.tests, task.notes, told))
+    runs.write_json(folder / "summary.json", summary(recipe, scores, task.tests, notes, told))
 
 
 def _answers_frame(task: Task, answers: dict[str, list[str]]) -> pl.DataFrame:
@@ -222,18 +216,4 @@ def _about(cell: Cell, method: Any, fitted: Fitted, bench: Bench, seconds: float
         "seconds": {name: round(value, 2) for name, value in {**bench.ledger.seconds, "all": seconds}.items()},
         "notes": bench.ledger.notes,
         **(json.loads(mix.read_text(encoding="utf-8")) if mix.exists() else {"mix": [], "spacing": None}),
-    }
-
-
-def _environment() -> dict[str, Any]:
-    import torch
-
-    return {
-        "leaven": metadata.version("leaven"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cores": os.cpu_count(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "packages": {name: metadata.version(name) for name in PACKAGES},
-        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
     }

@@ -1,0 +1,105 @@
+"""What went into a run, by content: a file by its bytes, a model by its weights, code by its version; never by a path.
+
+`named(settings)` is a copy of settings in which each text that names a file or a model's folder is the name with a hash
+of what is in it, so that a moved file is the same and an edited one is another:
+
+>>> named({"task": "rows/task.jsonl", "size": 100})
+{'task': {'name': 'task.jsonl', 'content': '3f786850e387550f'}, 'size': 100}
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+WEIGHTS = (".safetensors", ".gguf", ".bin")
+LARGE = 256 * 2**20
+BLOCKS, BLOCK = 4096, 4096
+"""Of weights larger than LARGE so many blocks of so many bytes are read, evenly spread: training moves all of them."""
+MODEL_FILES = (".json", ".jinja", ".model", ".txt", *WEIGHTS)
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def named(value: Any) -> Any:
+    """The settings as JSON would hold them, with name and content where a text names a file or a model."""
+    if isinstance(value, Mapping):
+        return {str(key): named(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [named(item) for item in value]
+    return _named_text(value) if isinstance(value, str) else value
+
+
+def leaf(name: str, content: str) -> dict[str, str]:
+    """Something that is known by its content, and called by its name."""
+    return {"name": name, "content": content}
+
+
+def rows(lines: Iterable[str]) -> str:
+    """The hash of rows that come from no file."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode("utf-8", "surrogatepass") + b"\n")
+    return digest.hexdigest()[:16]
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """The versions of leaven and of those of the packages that are installed."""
+    found = {}
+    for name in ("leaven", *packages):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def of(path: Path) -> str:
+    """Sixteen letters that stand for the content of a file or of a model's folder."""
+    digest = hashlib.sha256()
+    inside = sorted(file for file in path.iterdir() if file.suffix in MODEL_FILES) if path.is_dir() else [path]
+    for file in inside:
+        if path.is_dir():
+            digest.update(f"{file.name}\n".encode())
+        for block in _blocks(file):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def _named_text(text: str) -> Any:
+    if len(text) > 1000 or "\n" in text:
+        return text
+    # data.jsonl · hf:FOLDER and scripted:FILE · table.parquet:COLUMN and mine.py:MODEL
+    for part in (text, text.partition(":")[2], text.rpartition(":")[0]):
+        path = Path(part).expanduser()
+        if ("." in part or os.sep in part) and (path.is_file() or (path / "config.json").is_file()):
+            return leaf(text.replace(part, path.resolve().name), of(path))
+    revision = _revision(text.partition(":")[2] if text.startswith("hf:") else text)
+    return leaf(text, revision) if revision else text
+
+
+def _revision(model: str) -> str:
+    """The commit of a model of the hub that was downloaded; "" where it was not, or the text is something else."""
+    if not _HUB_ID.fullmatch(model):
+        return ""
+    home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
+    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+    path = cache / f"models--{model.replace('/', '--')}" / "refs" / "main"
+    return path.read_text(encoding="utf-8").strip()[:16] if path.is_file() else ""
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """All of a file, or of large weights the size and some blocks."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if path.suffix not in WEIGHTS or size <= LARGE:
+            while block := file.read(2**20):
+                yield block
+            return
+        yield json.dumps(size).encode()
+        for number in range(BLOCKS):
+            file.seek(number * (size - BLOCK) // (BLOCKS - 1))
+            yield file.read(BLOCK)

@@ -1,0 +1,84 @@
+"""What the scores of a study depend on: data, plugs, model, settings, versions; not its folder, nor what calls cost."""
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from leaven.errors import UserError
+from leaven.rows.dataset import Dataset
+from leaven.runs import content, journal
+from leaven.runs import folder as runs
+from leaven.study import recipe as recipes
+from leaven.study.recipe import Recipe
+from leaven.task.task import Task
+
+PACKAGES = ("torch", "transformers", "peft", "numpy", "polars")
+
+
+def claim(recipe: Recipe, task: Task, folder: Path, continue_anyway: bool = False) -> None:
+    """Write into the folder what the study is, or make sure that the one that is there is the same.
+
+    A study may grow by seeds. Raises UserError that names all that differs, and for a folder of an earlier leaven.
+    """
+    journal.refuse_older(folder, "recipe.yaml", f"leaven report {folder}")
+    path = folder / journal.NAME
+    before = journal.read(path)
+    seeds = before["identity"]["settings"]["seeds"] if before else []
+    if not set(seeds) <= set(recipe.seeds):
+        raise UserError(
+            f"seeds were {seeds} and are {list(recipe.seeds)}: a study may grow by seeds, but lose none",
+            "Name the seeds of before too, or start anew with another --out.",
+        )
+    journal.claim(path, identity(recipe, task), since=_last_cell(folder), free=("seeds",),
+                  continue_anyway=continue_anyway)  # fmt: skip
+    runs.write(folder / "recipe.yaml", lambda partial: recipes.write(recipe, partial))
+    if not (folder / "env.json").exists():
+        runs.write_json(folder / "env.json", _environment())
+
+
+def identity(recipe: Recipe, task: Task) -> dict[str, Any]:
+    """Settings with the contents of the files that they name; rows that come from no file; versions."""
+    settings = recipe.model_dump(mode="json", exclude={"out", "llm", "methods", "strict"})
+    settings["llm"] = {"engine": recipe.llm.engine}
+    settings["methods"] = {
+        method.label: {"name": method.name, "sizes": method.sizes, **method.config} for method in recipe.methods
+    }
+    return {
+        "settings": content.named(settings),
+        "rows": {} if Path(recipe.task).is_file() else dict(_rows(task)),
+        "versions": content.versions(*PACKAGES),
+    }
+
+
+def _rows(task: Task) -> Iterator[tuple[str, Any]]:
+    data = {"the task's data": task.rows, "the pool": task.pool}
+    for name, rows in (data | {f"the test {test.name}": test.rows for test in task.tests}).items():
+        yield name, content.leaf(name, content.rows(_lines(rows)))
+
+
+def _lines(rows: Dataset) -> list[str]:
+    """The rows without their origin: the same rows from elsewhere are the same rows."""
+    return rows.frame.select("messages", "meta").write_ndjson().split("\n")
+
+
+def _last_cell(folder: Path) -> str:
+    finished = list(dict.fromkeys(event["name"] for event in runs.events(folder, "cell")))
+    return f"cell {len(finished)} ({finished[-1]})" if finished else ""
+
+
+def _environment() -> dict[str, Any]:
+    import torch
+
+    versions = content.versions(*PACKAGES)
+    return {
+        "leaven": versions.pop("leaven"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "packages": versions,
+        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
