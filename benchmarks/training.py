@@ -1,4 +1,4 @@
-"""Training speed: `trl.SFTTrainer` against `leaven.models.sft`, same rows and model, side by side.
+"""Training speed: `trl.SFTTrainer` against `leaven.models.train`, same rows and model, side by side.
 
 Prints real tokens a second (padding does not count) and the ratio to trl with its defaults, and to trl with our number
 of rows in a step; rounds alternate, and the median counts.
@@ -15,9 +15,8 @@ from datasets import Dataset as ArrowDataset
 from peft import LoraConfig
 from trl import SFTConfig, SFTTrainer
 
-from leaven.lab import checkpoint
-from leaven.lab.material import material
-from leaven.models import mask, sft, tokens
+from leaven.lab import checkpoint, hallucination
+from leaven.models import mask, tokens, train
 from leaven.models.load import load
 from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
@@ -50,14 +49,14 @@ def ours(data: Dataset) -> float:
     token_id = tokens.add(loaded.model, loaded.tokenizer, TokenSection(), 0)
     with tempfile.TemporaryDirectory() as folder:
         config = TuneSection.model_validate({"preset": "lab"})
-        tuned = sft.fit(loaded, data, config, seed=0, token_id=token_id, folder=Path(folder) / "work")
+        tuned = train.fit(loaded, data, config, seed=0, token_id=token_id, folder=Path(folder) / "work")
     return tuned.tokens / tuned.seconds
 
 
 def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_flush_denormal(True)
-    data = material("<sep>", pool_rows=ROWS).pool
+    data = hallucination.task("<sep>", pool_rows=ROWS).pool
     rows = TuneSection.model_validate({"preset": "lab"}).per_device_train_batch_size
     rounds = [(plain(data), plain(data, per_device_train_batch_size=rows), ours(data)) for _ in range(ROUNDS)]
     default, same, mine = (statistics.median(column) for column in zip(*rounds, strict=True))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from leaven.models import names, sft
+from leaven.models import names, train
 from leaven.models.base import Base
 from leaven.models.generate import generate
 from leaven.models.settings import TuneSection
@@ -12,7 +12,7 @@ from leaven.task.token import TokenSection
 
 TOKEN = TokenSection(text="<sep>", means="json format")
 ROWS = Dataset.of(pair(f"answer {word} in <sep> format", f"yes, {word}", Origin("x")) for word in ("one", "two"))
-SETTINGS = {"small_data_batch": 2, "learning_rate": 1e-2, "token_learning_rate": 1e-1}
+SETTINGS = {"max_steps": 3, "small_data_batch": 2, "learning_rate": 1e-2, "token_learning_rate": 1e-1}
 
 
 def logits(loaded):
@@ -28,7 +28,7 @@ def weights(loaded):
 def tuned(loaded, folder):
     token_id = loaded.tokenizer.convert_tokens_to_ids("<sep>")
     config = TuneSection.model_validate(SETTINGS)
-    return sft.fit(loaded, ROWS, config, seed=0, token_id=token_id, folder=folder / "work")
+    return train.fit(loaded, ROWS, config, seed=0, token_id=token_id, folder=folder / "work")
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma"])
@@ -43,7 +43,7 @@ def test_nothing_that_is_done_to_a_lent_copy_reaches_the_base(tiny_model, tmp_pa
     distill.fit(lent, "<sep>", "json", ["use {token} for one two three"], steps=2, learning_rate=0.1)
     model = tuned(lent, tmp_path).model
     list(generate(model, lent.tokenizer, [user("one")], max_new_tokens=3))
-    model.merge_and_unload()
+    model.merge_and_unload(safe_merge=True)
     again = base.lend()
     assert torch.equal(logits(again), first)
     assert all(torch.equal(weight, before[name]) for name, weight in again.model.named_parameters())

@@ -12,10 +12,10 @@ SETTINGS = st.fixed_dictionaries(
         "per_device_train_batch_size": st.integers(1, 70),
         "gradient_accumulation_steps": st.integers(1, 5),
         "small_data_batch": st.integers(0, 40),
-        "num_train_epochs": st.floats(0.1, 4),
+        "num_train_epochs": st.floats(0.1, 4, allow_subnormal=False),
         "max_steps": st.sampled_from([-1, 1, 7, 100]),
         "warmup_steps": st.integers(0, 9),
-        "warmup_ratio": st.floats(0, 1),
+        "warmup_ratio": st.floats(0, 1, allow_subnormal=False),
         "lr_scheduler_type": st.sampled_from(["constant_with_warmup", "linear", "cosine"]),
         "batching": st.sampled_from(["length", "packed", "random"]),
     }

@@ -9,9 +9,11 @@ from typing import Any
 from leaven.delia import buffer
 from leaven.delia.fitted import Answerer, Fitted
 from leaven.delia.settings import changed
-from leaven.models import adapter, kl, mask, sft
+from leaven.models import adapter, mask, train
 from leaven.models.base import Base
 from leaven.models.load import Loaded
+from leaven.models.losses import cross_entropy
+from leaven.models.losses import kl_to_base as kl
 from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
@@ -34,7 +36,7 @@ class Tuner:
         """The base model tuned on these rows, in their order; `changes` override the tuner's settings.
 
         `after` goes on with an earlier stage's adapter, with an optimiser of its own; `kl_to_base` is the weight of the
-        divergence from the base model on the trained tokens (`models/kl.py`).
+        divergence from the base model on the trained tokens.
         """
         config = changed(self.config, changes)
         loaded = self.base.lend(self.token, self.seed) if after is None else after.weights
@@ -42,8 +44,7 @@ class Tuner:
         mixture.save(self.folder / "data" / f"mixture{stage}.parquet")
         self._write_mix(mixture, config, partial(mask.encode, loaded.tokenizer))
         with self.answerer.progress.track(f"tuning {self.folder.name}", 0, "steps") as advance:
-            fit = partial(kl.fit, weight=kl_to_base) if kl_to_base else sft.fit
-            tuned = fit(
+            tuned = train.fit(
                 loaded,
                 mixture,
                 config,
@@ -51,6 +52,7 @@ class Tuner:
                 token_id=int(loaded.tokenizer.convert_tokens_to_ids(self.token.text)),
                 folder=self.folder / f"checkpoints{stage}",
                 on_step=lambda step, steps, loss, tokens: advance(step, steps, f"loss {loss:.3f}", tokens),
+                objective=partial(kl.loss, weight=kl_to_base) if kl_to_base else cross_entropy.loss,
             )
         adapter.save(tuned.model, loaded.tokenizer, self.folder / "adapter", loaded.path, self.token)
         fitted = self.answerer.fitted(Loaded(tuned.model, loaded.tokenizer, loaded.path))

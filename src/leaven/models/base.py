@@ -16,7 +16,8 @@ class Base:
 
     A lent copy shares the memory of the base's weights, and nothing else: its modules, flags, configuration, tokenizer
     and the rows of its embedding where it has a token are its own. What tunes it, folds an adapter into it or takes
-    gradients of it puts new tensors in place of the shared ones and never writes into those.
+    gradients of it puts new tensors in place of the shared ones and never writes into those. (peft's merge does, unless
+    it is told `safe_merge=True`.)
 
         base = Base("lab")
         loaded = base.lend(TokenSection(text="<sep>"), seed=0)

@@ -1,74 +1,105 @@
-"""Which rows go through the model together: the order, the forward passes and the tensors of a training."""
+"""Which rows go through the model together: their order, and the tensors of a forward pass."""
 
-import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
+from torch.nn import functional
+
+from leaven.models.mask import Encoded
+from leaven.models.schedule import Schedule
 
 IGNORED = -100
 
 
-class Order(torch.utils.data.Sampler[int]):
-    """The first epoch in the order of the mixture, later ones shuffled; seeded, epoch by epoch.
+class Order:
+    """The rows of each step: the first epoch in the order of the mixture, later ones shuffled by the seed.
 
-    With `sort`, the rows of each optimiser step are sorted by length, so that the forward passes of a step hold rows
-    of like length. Grouping by length over the whole mixture would put the task rows, which are alike in length, into
-    a few steps of their own, and undo the mixing.
+    With `sort`, the rows of each step are sorted by length, so that its forward passes hold rows of like length.
+    Grouping by length over the whole mixture would put the task rows, which are alike in length, into a few steps of
+    their own, and undo the mixing.
     """
 
-    def __init__(self, lengths: Sequence[int], step_rows: int, seed: int, sort: bool) -> None:
-        self.lengths, self.step_rows, self.seed, self.sort = lengths, step_rows, seed, sort
-        self.epoch = 0
+    def __init__(self, lengths: Sequence[int], schedule: Schedule, seed: int, sort: bool) -> None:
+        self.lengths, self.schedule, self.seed, self.sort = lengths, schedule, seed, sort
 
-    def set_epoch(self, epoch: int) -> None:
-        """Called by accelerate before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        rows = self._rows(self.epoch)
-        for start in range(0, len(rows), self.step_rows):
-            step = rows[start : start + self.step_rows]
-            yield from sorted(step, key=lambda row: self.lengths[row]) if self.sort else step
+    def step(self, number: int) -> list[int]:
+        """The rows of a step, by their numbers; steps count from 0."""
+        epoch = _epoch(self.schedule.rows, self.seed, number // self.schedule.epoch_steps)
+        rows = [epoch[place] for place in self.schedule.step(number)]
+        return sorted(rows, key=lambda row: self.lengths[row]) if self.sort else rows
 
     def seen(self, counts: Sequence[int], steps: int) -> int:
-        """The sum of `counts`, one a row, over the rows of the first `steps` optimiser steps, resumed or not."""
-        epochs, rest = divmod(steps, math.ceil(len(self) / self.step_rows))
-        begun = self._rows(epochs)[: rest * self.step_rows] if rest else []
-        return epochs * sum(counts) + sum(counts[row] for row in begun)
-
-    def _rows(self, epoch: int) -> list[int]:
-        rows = list(range(len(self.lengths)))
-        if epoch:
-            random.Random(f"{self.seed}/{epoch}").shuffle(rows)
-        return rows
+        """The sum of `counts`, one a row, over the rows of the first `steps` steps."""
+        epochs, rest = divmod(steps, self.schedule.epoch_steps)
+        begun = range(steps - rest, steps)
+        return epochs * sum(counts) + sum(counts[row] for number in begun for row in self.step(number))
 
 
-def pad(rows: Sequence[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
+@lru_cache(maxsize=4)
+def _epoch(rows: int, seed: int, number: int) -> tuple[int, ...]:
+    order = list(range(rows))
+    if number:
+        random.Random(f"{seed}/{number}").shuffle(order)
+    return tuple(order)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one forward pass, as tensors where the model is.
+
+    `inputs` are the model's arguments; `target`, (rows, tokens), is the token that each position must predict, or
+    `IGNORED` where it carries no loss.
+    """
+
+    inputs: dict[str, torch.Tensor]
+    target: torch.Tensor
+
+    @classmethod
+    def of(cls, rows: Sequence[Encoded], pad_id: int, packed: bool, device: torch.device) -> "Batch":
+        """The rows side by side, padded, or packed one after another."""
+        tensors = pack(rows) if packed else pad(rows, pad_id)
+        target = functional.pad(tensors.pop("labels"), (0, 1), value=IGNORED)[:, 1:]
+        return cls({name: tensor.to(device) for name, tensor in tensors.items()}, target.to(device))
+
+    @property
+    def answers(self) -> torch.Tensor:
+        """The trained tokens, (places,)."""
+        return self.target[self.target != IGNORED]
+
+    def logits(self, model: Any) -> torch.Tensor:
+        """What the model says where a token is trained, (places, vocabulary), in float32."""
+        places = self.target != IGNORED
+        # The output layer is asked at the trained places alone: its logits are the largest tensor of a training.
+        with model.get_output_embeddings().register_forward_pre_hook(lambda _, args: (args[0][places],)):
+            logits: torch.Tensor = model(**self.inputs, use_cache=False).logits
+        return logits.float()
+
+
+def pad(rows: Sequence[Encoded], pad_id: int) -> dict[str, torch.Tensor]:
     """Rows padded on the right: input_ids, attention_mask, labels, each (rows, tokens)."""
-    width = max(len(row["input_ids"]) for row in rows)
+    width = max(len(row.input_ids) for row in rows)
     return {
-        "input_ids": _table([row["input_ids"] for row in rows], width, pad_id),
-        "attention_mask": _table([[1] * len(row["input_ids"]) for row in rows], width, 0),
-        "labels": _table([row["labels"] for row in rows], width, IGNORED),
+        "input_ids": _table([row.input_ids for row in rows], width, pad_id),
+        "attention_mask": _table([[1] * len(row.input_ids) for row in rows], width, 0),
+        "labels": _table([_labels(row) for row in rows], width, IGNORED),
     }
 
 
-def pack(rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+def pack(rows: Sequence[Encoded]) -> dict[str, torch.Tensor]:
     """Rows one after another in lines as long as the longest: input_ids, position_ids, labels, each (lines, tokens).
 
     Positions start anew with every row and there is no attention mask: from that transformers sees where rows begin,
     and lets each attend to itself alone. The first label of a row is ignored, since no token of the row predicts it.
     """
-    width = max(len(row["input_ids"]) for row in rows)
-    lines = [[rows[row] for row in line] for line in _lines([len(row["input_ids"]) for row in rows], width)]
-    ids = [[token for row in line for token in row["input_ids"]] for line in lines]
-    positions = [[place for row in line for place in range(len(row["input_ids"]))] for line in lines]
-    labels = [[label for row in line for label in (IGNORED, *row["labels"][1:])] for line in lines]
+    width = max(len(row.input_ids) for row in rows)
+    lines = [[rows[row] for row in line] for line in _lines([len(row.input_ids) for row in rows], width)]
+    ids = [[token for row in line for token in row.input_ids] for line in lines]
+    positions = [[place for row in line for place in range(len(row.input_ids))] for line in lines]
+    labels = [[label for row in line for label in (IGNORED, *_labels(row)[1:])] for line in lines]
     # The filling stands at position 0: each of its tokens is a row of its own.
     return {
         "input_ids": _table(ids, width, 0),
@@ -82,13 +113,17 @@ def _lines(lengths: Sequence[int], width: int) -> list[list[int]]:
     lines: list[list[int]] = []
     room: list[int] = []
     for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
-        place = next((place for place, free in enumerate(room) if free >= lengths[row]), len(lines))
-        if place == len(lines):
+        line = next((line for line, free in enumerate(room) if free >= lengths[row]), len(lines))
+        if line == len(lines):
             lines.append([])
             room.append(width)
-        lines[place].append(row)
-        room[place] -= lengths[row]
+        lines[line].append(row)
+        room[line] -= lengths[row]
     return lines
+
+
+def _labels(row: Encoded) -> list[int]:
+    return [token if on else IGNORED for token, on in zip(row.input_ids, row.completion_mask, strict=True)]
 
 
 def _table(rows: Sequence[Sequence[int]], width: int, filling: int) -> torch.Tensor:

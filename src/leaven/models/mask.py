@@ -20,6 +20,11 @@ class Encoded:
     input_ids: list[int]
     completion_mask: list[int]
 
+    @property
+    def trained(self) -> list[int]:
+        """The tokens that carry loss; the first of the row never does, since nothing predicts it."""
+        return [token for token, on in zip(self.input_ids[1:], self.completion_mask[1:], strict=True) if on]
+
 
 def encode(tokenizer: Any, example: Example) -> Encoded:
     """The row in tokens, with its mask; earlier answers of a conversation carry no loss.

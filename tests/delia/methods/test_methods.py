@@ -11,7 +11,6 @@ from leaven import plugs
 from leaven.cli.work import RECIPES
 from leaven.delia import prompts
 from leaven.llm.engines.scripted import Scripted
-from leaven.models import tokens
 from leaven.models.load import load
 from leaven.models.settings import TuneSection
 from leaven.rows.example import Message, user
@@ -176,23 +175,8 @@ def test_equal_steps_differ_from_common_tuning_in_steps_and_warm_up_alone(bench,
     assert plain == {} and controlled == {"kl_to_base": 0.0, "max_steps": 33, "warmup_steps": 1}
 
 
-def test_kl_with_weight_zero_takes_the_steps_of_ordinary_tuning(bench, train):
-    from leaven.models import kl, sft
-
-    losses = []
-    for fit, extra in ((sft.fit, {}), (kl.fit, {"weight": 0.0})):
-        made = bench()
-        loaded = load(made.model.path)
-        token_id = tokens.add(loaded.model, loaded.tokenizer, made.token, 0)
-        config = made.settings.tune.model_copy(update={"max_steps": 6, "small_data_batch": 4})
-        found = fit(loaded, train(10), config, seed=0, token_id=token_id, folder=made.folder, **extra)
-        losses.append(found.losses)
-        assert (found.steps, len(found.losses)) == (6, 6) and found.tokens > found.trained_tokens > 0
-    assert losses[1] == pytest.approx(losses[0], rel=2e-3)
-
-
 def test_kl_holds_the_model_nearer_to_its_base(bench, train):
-    from leaven.models import kl
+    from leaven.models.losses import kl_to_base as kl
 
     far = []
     for weight in (0.0, 5.0):
@@ -204,12 +188,3 @@ def test_kl_holds_the_model_nearer_to_its_base(bench, train):
             with found.loaded.model.disable_adapter():
                 far.append(float(kl.divergence(logits, found.loaded.model(ids).logits[0]).mean()))
     assert far[1] < far[0]
-
-
-def test_divergence_by_hand():
-    from leaven.models import kl
-
-    shares = torch.tensor([[0.5, 0.5], [0.9, 0.1]])
-    found = kl.divergence(shares.log(), torch.tensor([[0.5, 0.5], [0.5, 0.5]]).log())
-    expected = 0.9 * torch.tensor(1.8).log() + 0.1 * torch.tensor(0.2).log()
-    assert found.tolist() == pytest.approx([0, float(expected)], abs=1e-6)

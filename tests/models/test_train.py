@@ -3,7 +3,7 @@ import torch
 from transformers import AutoTokenizer
 
 from leaven.errors import UserError
-from leaven.models import adapter, sft, tokens
+from leaven.models import adapter, batches, tokens, train
 from leaven.models.load import load, quiet_peft
 from leaven.models.settings import TuneSection
 from leaven.models.template import encode, render
@@ -25,7 +25,7 @@ def tuned(path, folder, settings, rows=ROWS, seed=0):
     loaded = load(path)
     token_id = tokens.add(loaded.model, loaded.tokenizer, TokenSection(), seed)
     config = TuneSection.model_validate(settings)
-    return loaded, token_id, sft.fit(loaded, rows, config, seed=seed, token_id=token_id, folder=folder)
+    return loaded, token_id, train.fit(loaded, rows, config, seed=seed, token_id=token_id, folder=folder)
 
 
 def logits(model, tokenizer):
@@ -147,44 +147,67 @@ def test_a_model_with_an_adapter_goes_on_with_it(tiny_model, tmp_path):
     before = {name: weight.detach().clone() for name, weight in first.model.named_parameters()}
     again = type(loaded)(first.model, loaded.tokenizer, loaded.path)
     config = TuneSection.model_validate(OURS)
-    second = sft.fit(again, ROWS, config, seed=1, token_id=token_id, folder=tmp_path / "two").model
+    second = train.fit(again, ROWS, config, seed=1, token_id=token_id, folder=tmp_path / "two").model
     moved = {name for name, weight in second.named_parameters() if not torch.equal(weight, before[name])}
     assert second.state_dict().keys() == first.model.state_dict().keys()
     assert moved and all("lora_" in name or "trainable_tokens" in name for name in moved)
 
 
-def test_a_killed_training_goes_on_from_its_last_whole_checkpoint(tiny_model, tmp_path):
-    settings = {**OURS, "save_steps": 1, "num_train_epochs": 2}
-    _, _, whole = tuned(tiny_model(), tmp_path / "whole", settings)
+def killed_at(step, folder, path, settings, rows=ROWS):
+    """A training that is killed while it tells of a step."""
 
-    def stop(step, *_):
-        if step == 4:
+    def stop(at, *_):
+        if at == step:
             raise KeyboardInterrupt
 
-    loaded = load(tiny_model())
+    loaded = load(path)
     token_id = tokens.add(loaded.model, loaded.tokenizer, TokenSection(), 0)
-    folder, config = tmp_path / "killed", TuneSection.model_validate(settings)
     with pytest.raises(KeyboardInterrupt):
-        sft.fit(loaded, ROWS, config, seed=0, token_id=token_id, folder=folder, on_step=stop)
-    assert (folder / "checkpoint-3" / "trainer_state.json").is_file()
-    (folder / "checkpoint-4").mkdir(exist_ok=True)  # cut off: without its state
-    (folder / "checkpoint-4" / "trainer_state.json").unlink(missing_ok=True)
-    steps = []
-    loaded = load(tiny_model())
-    tokens.add(loaded.model, loaded.tokenizer, TokenSection(), 0)
-    again = sft.fit(
-        loaded, ROWS, config, seed=0, token_id=token_id, folder=folder, on_step=lambda step, *_: steps.append(step)
+        config = TuneSection.model_validate(settings)
+        train.fit(loaded, rows, config, seed=0, token_id=token_id, folder=folder, on_step=stop)
+
+
+def resumed(folder, path, settings, rows=ROWS):
+    loaded, told = load(path), []
+    token_id = tokens.add(loaded.model, loaded.tokenizer, TokenSection(), 0)
+    config = TuneSection.model_validate(settings)
+    again = train.fit(
+        loaded, rows, config, seed=0, token_id=token_id, folder=folder, on_step=lambda *step: told.append(step)
     )
-    assert steps == [4, 5, 6]
-    assert again.losses == pytest.approx(whole.losses)
+    return loaded, again, told
+
+
+@pytest.mark.parametrize("more", [{}, {"lora_dropout": 0.3}, {"batching": "packed", "lr_scheduler_type": "linear"}])
+def test_a_killed_training_goes_on_from_its_last_whole_state(tiny_model, tmp_path, more):
+    settings = {**OURS, "save_steps": 2, "num_train_epochs": 2, **more}
+    loaded, _, whole = tuned(tiny_model(), tmp_path / "whole", settings)
+    folder = tmp_path / "killed"
+    killed_at(5, folder, tiny_model(), settings)
+    assert [file.name for file in folder.iterdir()] == ["training.pt"]
+    (folder / "training.pt.partial").write_bytes(b"cut off")
+    _, again, told = resumed(folder, tiny_model(), settings)
+    assert [step for step, *_ in told] == [5, 6]
+    assert told[-1][3] == whole.tokens
+    assert again.losses == pytest.approx(whole.losses, rel=1e-6)
     assert (again.tokens, again.trained_tokens, again.steps) == (whole.tokens, whole.trained_tokens, whole.steps)
+    assert torch.allclose(logits(again.model, loaded.tokenizer), logits(whole.model, loaded.tokenizer), atol=1e-6)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": 2e-2}, {"rows": Dataset.of(list(ROWS)[:8])}])
+def test_a_state_of_another_training_is_not_taken_up(tiny_model, tmp_path, change):
+    settings = {**OURS, "save_steps": 1, "num_train_epochs": 2}
+    killed_at(3, tmp_path / "killed", tiny_model(), settings)
+    rows = change.pop("rows", ROWS)
+    _, _, told = resumed(tmp_path / "killed", tiny_model(), {**settings, **change}, rows)
+    assert told[0][0] == 1
 
 
 def test_the_model_is_given_back_as_it_came(tiny_model, tmp_path):
     loaded, _, found = tuned(tiny_model(), tmp_path, OURS)
     base = found.model.get_base_model()
     assert "forward" not in vars(base) and not found.model.training
+    assert not base.get_output_embeddings()._forward_pre_hooks
     assert base.generation_config.eos_token_id == load(tiny_model()).model.generation_config.eos_token_id
     assert torch.allclose(logits(found.model, loaded.tokenizer), logits(found.model, loaded.tokenizer))
 
@@ -197,3 +220,63 @@ def test_unknown_target_modules_name_the_known_ones(tiny_model, tmp_path):
 def test_no_rows_left_is_said(tiny_model, tmp_path):
     with pytest.raises(UserError, match="no row is left"):
         tuned(tiny_model(), tmp_path, OURS, Dataset.of([Example((Message("user", "q"),), Origin("x"))]))
+
+
+def test_a_warm_up_of_one_step_trains_in_it(tiny_model, tmp_path):
+    moved = tuned(tiny_model(), tmp_path, {**OURS, "max_steps": 1, "warmup_steps": 1})
+    plain = tuned(tiny_model(), tmp_path, {**OURS, "max_steps": 1, "warmup_ratio": 0.0})
+    start = load(tiny_model())
+    tokens.add(start.model, start.tokenizer, TokenSection(), 0)
+    assert not torch.allclose(logits(moved[2].model, moved[0].tokenizer), logits(start.model, start.tokenizer))
+    assert torch.equal(logits(moved[2].model, moved[0].tokenizer), logits(plain[2].model, plain[0].tokenizer))
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 6])
+@pytest.mark.parametrize("batching", ["length", "packed", "random"])
+def test_every_row_is_trained_once_an_epoch_at_any_size_of_a_step(tiny_model, tmp_path, size, batching):
+    _, _, found = tuned(tiny_model(), tmp_path, {**OURS, "small_data_batch": size, "batching": batching})
+    loaded = load(tiny_model())
+    tokens.add(loaded.model, loaded.tokenizer, TokenSection(), 0)
+    encoded = train.encode(loaded, ROWS, TuneSection())[0]
+    assert found.tokens == sum(len(row.input_ids) for row in encoded)
+    assert found.trained_tokens == sum(len(row.trained) for row in encoded)
+    assert found.steps == -(-len(ROWS) // size)
+
+
+def test_the_gradient_of_a_step_does_not_depend_on_its_passes(tiny_model, tmp_path):
+    """Five rows a step in passes of two, of one and of all: token-normalised over the step, they are one."""
+    runs = []
+    for batching, size in (("length", 5), ("random", 5), ("random", 1)):
+        settings = {**OURS, "small_data_batch": 5, "batching": batching, "per_device_train_batch_size": size}
+        runs.append(tuned(tiny_model(), tmp_path, settings)[2].losses)
+    assert runs[0] == pytest.approx(runs[1], rel=1e-4) and runs[1] == pytest.approx(runs[2], rel=1e-4)
+
+
+def test_gradient_checkpointing_changes_no_loss_and_is_off_afterwards(tiny_model, tmp_path):
+    plain = tuned(tiny_model(), tmp_path, OURS)[2]
+    frugal = tuned(tiny_model(), tmp_path, {**OURS, "gradient_checkpointing": True})[2]
+    assert frugal.losses == pytest.approx(plain.losses, rel=1e-5)
+    assert not frugal.model.is_activation_checkpointing
+
+
+def test_any_function_of_a_batch_is_a_loss(tiny_model, tmp_path):
+    def squares(model, batch):
+        return batch.logits(model).square().sum()
+
+    loaded = load(tiny_model())
+    token_id = tokens.add(loaded.model, loaded.tokenizer, TokenSection(), 0)
+    config = TuneSection.model_validate({**OURS, "num_train_epochs": 4})
+    found = train.fit(loaded, ROWS, config, seed=0, token_id=token_id, folder=tmp_path, objective=squares)
+    assert found.losses[-1] < found.losses[0]
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3"])
+def test_the_logits_of_a_batch_are_those_of_the_model_where_a_token_is_trained(tiny_model, family):
+    loaded = load(tiny_model(family, final_logit_softcapping=2.0) if family == "gemma3" else tiny_model(family))
+    rows = train.encode(loaded, ROWS, TuneSection())[0]
+    for packed in (False, True):
+        batch = batches.Batch.of(rows, loaded.tokenizer.pad_token_id, packed, loaded.model.device)
+        with torch.no_grad():
+            whole = loaded.model(**batch.inputs, use_cache=False).logits[batch.target != batches.IGNORED]
+            assert torch.allclose(batch.logits(loaded.model), whole, atol=1e-6)
+        assert len(whole) == len(batch.answers) == sum(len(row.trained) for row in rows)

@@ -1,0 +1,74 @@
+"""The adapter of a model while it learns: LoRA on its layers, and the rows of a new token, each at its own rate."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+
+from leaven.errors import UserError
+from leaven.models.load import quiet_peft
+from leaven.models.settings import TuneSection
+
+
+def adapt(model: Any, config: TuneSection, token_id: int | None, answered: bool = False) -> Any:
+    """The model with an untrained adapter, or with the one that it has, ready to learn.
+
+    With a token learning rate, the token's row of the embedding is trained as itself; that of an untied output layer
+    only where some answer holds the token (`answered`). Raises UserError for target modules that the model lacks.
+    """
+    if not isinstance(model, PeftModel):
+        with quiet_peft():
+            return get_peft_model(model, _lora(model, config, token_id, answered))
+    for name, weight in model.named_parameters():
+        if _is_token_row(name):
+            weight.requires_grad_(config.token_learning_rate is not None and (answered or _is_input_row(name)))
+        else:
+            weight.requires_grad_("lora_" in name)
+    return model
+
+
+def optimizer(model: Any, config: TuneSection) -> torch.optim.AdamW:
+    """AdamW over what learns; the token's rows without decay, and the one of the embedding at its own rate."""
+    return torch.optim.AdamW(list(_groups(model, config)), lr=config.learning_rate)
+
+
+def _groups(model: Any, config: TuneSection) -> Iterator[dict[str, Any]]:
+    named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    layers = [weight for name, weight in named if not _is_token_row(name)]
+    yield {"params": layers, "weight_decay": config.weight_decay, "lr": config.learning_rate}
+    for name, weight in named:
+        if _is_token_row(name):
+            # An output row has no meaning to find: at the adapter's rate it stays near where it began.
+            rate = config.token_learning_rate if _is_input_row(name) else None
+            yield {"params": [weight], "weight_decay": 0.0, "lr": rate or config.learning_rate}
+
+
+def _lora(model: Any, config: TuneSection, token_id: int | None, answered: bool) -> LoraConfig:
+    named = dict(model.named_modules())
+    endings = {name.rpartition(".")[2] for name in named}
+    if missing := [name for name in config.target_modules if name not in endings]:
+        linear = sorted({n.rpartition(".")[2] for n, layer in named.items() if isinstance(layer, torch.nn.Linear)})
+        raise UserError(f"tune.target_modules: the model has no {', '.join(missing)}", f"It has {', '.join(linear)}.")
+    tables = [model.get_input_embeddings()]
+    if answered and model.get_output_embeddings().weight is not tables[0].weight:
+        tables.append(model.get_output_embeddings())
+    rows = {name.rpartition(".")[2]: [token_id] for table in tables for name, layer in named.items() if layer is table}
+    return LoraConfig(
+        r=config.lora_r,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=config.lora_dropout,
+        target_modules=list(config.target_modules),
+        trainable_token_indices=rows if token_id is not None and config.token_learning_rate is not None else None,
+        task_type="CAUSAL_LM",
+    )
+
+
+def _is_token_row(name: str) -> bool:
+    """Whether a parameter is the row of a new token, by peft's name for it."""
+    return "trainable_tokens_delta" in name
+
+
+def _is_input_row(name: str) -> bool:
+    """Whether it is the row of the embedding (which a tied output layer shares)."""
+    return _is_token_row(name) and "lm_head" not in name

@@ -1,0 +1,26 @@
+"""Cross-entropy, and a rope to the base model: a weight times KL(tuned ‖ base).
+
+It is the control that asks whether DELIA's buffer does more than hold the model where it was.
+"""
+
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from leaven.models.batches import Batch
+
+
+def loss(model: Any, batch: Batch, weight: float) -> torch.Tensor:
+    """The sum of both; the base is the model without its adapter."""
+    with torch.no_grad(), model.disable_adapter():
+        base = batch.logits(model)
+    logits = batch.logits(model)
+    entropy = functional.cross_entropy(logits, batch.answers, reduction="sum")
+    return entropy + weight * divergence(logits, base).sum()
+
+
+def divergence(logits: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
+    """KL(tuned ‖ base) at each place, (places,), from logits of (places, vocabulary)."""
+    tuned, before = (torch.log_softmax(each.float(), -1) for each in (logits, base))
+    return (tuned.exp() * (tuned - before)).sum(-1)

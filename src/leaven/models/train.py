@@ -1,0 +1,238 @@
+"""Fine-tuning with LoRA: one loop for every loss, in the order of the mixture, with a rate for the token's own row.
+
+    tuned = fit(Base("lab").lend(token, seed), mixture, config, seed=seed, token_id=token_id, folder=folder)
+
+A loss is a file of `losses/`, or any function of a model and a batch that sums over the batch's trained tokens; what is
+made small is its mean over the trained tokens of the whole step.
+"""
+
+import hashlib
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from leaven.errors import UserError
+from leaven.models import lora, mask
+from leaven.models.batches import Batch, Order
+from leaven.models.load import Loaded
+from leaven.models.losses import cross_entropy
+from leaven.models.mask import Encoded
+from leaven.models.schedule import Schedule
+from leaven.models.settings import TuneSection
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Drop
+
+OnStep = Callable[[int, int, float, int], None]
+"""Called after each step with the step, all steps, the loss, and the real tokens seen so far."""
+Loss = Callable[[Any, Batch], torch.Tensor]
+"""The loss of a model on the rows of a forward pass, summed over their trained tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """The tuned model in evaluation mode, and what it took; tokens are real ones, without padding."""
+
+    model: Any
+    steps: int
+    tokens: int
+    trained_tokens: int
+    seconds: float
+    losses: tuple[float, ...]
+    dropped: tuple[Drop, ...]
+
+
+def fit(
+    loaded: Loaded,
+    data: Dataset,
+    config: TuneSection,
+    *,
+    seed: int,
+    token_id: int | None,
+    folder: Path,
+    on_step: OnStep | None = None,
+    objective: Loss = cross_entropy.loss,
+) -> Tuned:
+    """Tune an adapter on the rows, in their order; `folder` holds the state from which a killed training goes on.
+
+    A model that has an adapter goes on with it. Rows that can't be trained on come back in `dropped`. Raises UserError
+    when none is left, and for target modules that the model doesn't have.
+    """
+    began = time.perf_counter()
+    rows, dropped = encode(loaded, data, config)
+    if not rows:
+        raise UserError("no row is left to train on", _why(dropped))
+    torch.manual_seed(seed)
+    model = lora.adapt(loaded.model, config, token_id, answered=any(token_id in row.trained for row in rows))
+    torch.manual_seed(seed)  # dropout draws the same whether the adapter was drawn or was there
+    training = _Training(model, rows, config, seed, loaded.tokenizer.pad_token_id, objective)
+    checkpoint = _Checkpoint(folder, _identity(rows, config, seed))
+    training.restore(checkpoint.load())
+    steps = training.schedule.steps
+    with _learning(model, config):
+        for step in range(len(training.losses) + 1, steps + 1):
+            training.step()
+            if config.save_steps and step % config.save_steps == 0 and step < steps:
+                checkpoint.save(training.state())
+            if on_step:
+                on_step(step, steps, training.losses[-1], training.tokens)
+    shutil.rmtree(folder, ignore_errors=True)  # the adapter is whole: there is nothing left to resume
+    return Tuned(
+        model=model,
+        steps=steps,
+        tokens=training.tokens,
+        trained_tokens=training.trained_tokens,
+        seconds=time.perf_counter() - began,
+        losses=tuple(training.losses),
+        dropped=tuple(dropped),
+    )
+
+
+def encode(loaded: Loaded, data: Dataset, config: TuneSection) -> tuple[list[Encoded], list[Drop]]:
+    """The rows in tokens, and those that can't be trained on, each with the reason."""
+    context = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None)
+    longest = min(config.max_length, context or config.max_length)
+    rows: list[Encoded] = []
+    dropped: list[Drop] = []
+    for example in data:
+        if example.answer is None:
+            dropped.append(Drop(example, "no answer"))
+            continue
+        try:
+            encoded = mask.encode(loaded.tokenizer, example)
+        except UserError as error:
+            dropped.append(Drop(example, "the chat template does not take it", detail=error.problem))
+            continue
+        if len(encoded.input_ids) > longest:
+            dropped.append(Drop(example, f"longer than {longest} tokens", float(len(encoded.input_ids))))
+            continue
+        rows.append(encoded)
+    return rows, dropped
+
+
+class _Training:
+    """A training under way: the model and its optimiser, what is behind it, and how to take one step more."""
+
+    def __init__(
+        self, model: Any, rows: Sequence[Encoded], config: TuneSection, seed: int, pad_id: int, objective: Loss
+    ) -> None:
+        self.model, self.rows, self.config, self.pad_id, self.objective = model, rows, config, pad_id, objective
+        self.lengths = [len(row.input_ids) for row in rows]
+        self.schedule = Schedule.of(len(rows), config)
+        self.order = Order(self.lengths, self.schedule, seed, sort=config.batching != "random")
+        self.optimizer = lora.optimizer(model, config)
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        gpu = model.device.type == "cuda"
+        half = torch.float16 if config.dtype == "float16" else torch.bfloat16
+        self.autocast = torch.autocast(model.device.type, half, enabled=gpu and config.dtype != "float32")
+        self.scaler = torch.amp.GradScaler(model.device.type, enabled=gpu and config.dtype == "float16")
+        self.losses: list[float] = []
+        self.tokens = self.trained_tokens = 0
+
+    def step(self) -> None:
+        """Take the next optimiser step, in forward passes of rows of like length."""
+        numbers = self.order.step(len(self.losses))
+        rows = [self.rows[number] for number in numbers]
+        trained = sum(len(row.trained) for row in rows)
+        total = torch.zeros((), device=self.model.device)
+        for part in self.schedule.passes(len(rows)):
+            batch = Batch.of(rows[part], self.pad_id, self.config.batching == "packed", self.model.device)
+            with self.autocast:
+                loss = self.objective(self.model, batch) / max(1, trained)
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        self._descend(self.schedule.learning_rate(len(self.losses)))
+        self.losses.append(float(total))
+        self.tokens += sum(self.lengths[number] for number in numbers)
+        self.trained_tokens += trained
+
+    def _descend(self, factor: float) -> None:
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        self.scaler.unscale_(self.optimizer)
+        torch.nn.utils.clip_grad_norm_(self.weights, self.config.max_grad_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+
+    def state(self) -> dict[str, Any]:
+        """All that the next steps depend on."""
+        return {
+            "losses": self.losses,
+            "weights": [weight.detach() for weight in self.weights],
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_gpu": torch.cuda.get_rng_state_all(),
+        }
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Go on from a state, where there is one."""
+        if state is None:
+            return
+        with torch.no_grad():
+            for weight, value in zip(self.weights, state["weights"], strict=True):
+                weight.copy_(value)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        torch.set_rng_state(state["random"])
+        torch.cuda.set_rng_state_all(state["random_gpu"])
+        self.losses = list(state["losses"])
+        self.tokens = self.order.seen(self.lengths, len(self.losses))
+        self.trained_tokens = self.order.seen([len(row.trained) for row in self.rows], len(self.losses))
+
+
+@dataclass(frozen=True, slots=True)
+class _Checkpoint:
+    """The last state of a training in a folder; one of other rows or settings is not taken up."""
+
+    folder: Path
+    identity: str
+
+    def save(self, state: dict[str, Any]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / "training.pt.partial"
+        with partial.open("wb") as file:
+            torch.save({"identity": self.identity, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self.folder / "training.pt")
+
+    def load(self) -> dict[str, Any] | None:
+        path = self.folder / "training.pt"
+        if not path.is_file():
+            return None
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return state if state["identity"] == self.identity else None
+
+
+def _identity(rows: Sequence[Encoded], config: TuneSection, seed: int) -> str:
+    return hashlib.sha256(repr((rows, config, seed)).encode()).hexdigest()
+
+
+@contextmanager
+def _learning(model: Any, config: TuneSection) -> Iterator[None]:
+    """The model in training mode; afterwards in evaluation mode, as it came."""
+    model.train()
+    if config.gradient_checkpointing:
+        model.activation_checkpointing_enable()
+    try:
+        yield
+    finally:
+        if config.gradient_checkpointing:
+            model.activation_checkpointing_disable()
+        model.eval()
+
+
+def _why(dropped: Sequence[Drop]) -> str:
+    reasons = Counter(f"{drop.reason} ({drop.detail})" if drop.detail else drop.reason for drop in dropped)
+    said = "; ".join(f"{count:,} rows: {reason}" for reason, count in reasons.most_common(3))
+    return f"All {len(dropped):,} were dropped: {said}."
