@@ -52,8 +52,8 @@ def test_a_difference_that_is_told_has_a_side_an_interval_and_its_seeds():
     means = {**MEANS, "equal_steps": (0.8, 0.91, 0.9)}
     pairs = [("equal_steps", METRICS[0]), ("common", METRICS[2]), ("equal_steps", METRICS[2])]
     told = headline.tell(summary(means, pairs), [])
-    assert "better by 19 points (95 % interval 17 to 21, 3 seeds)" in told["headline"]
-    assert "kept: 58 % (equal steps: 90 %: worse by 32 points" in " ".join(told["findings"])
+    assert "DELIA is better by 19 points (95 % interval 17 to 21, 3 seeds)" in told["headline"]
+    assert "kept: 58 % (equal steps: 90 %: DELIA is worse by 32 points" in " ".join(told["findings"])
 
 
 def test_a_leak_is_better_when_low_and_the_first_opponents_stands_beside_it():

@@ -1,16 +1,24 @@
-"""The page is whole, offline, and shows hostile rows as text."""
+"""The page is whole, offline, and shows hostile rows as text; its runs are made by the study itself."""
 
 import http.server
 import json
 import shutil
 import subprocess
 import threading
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import polars as pl
 import pytest
+from rich.console import Console
 
+from leaven.cli.work import resolve
+from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
+from leaven.rows.example import Drop, Message
+from leaven.runs.progress import stderr
+from leaven.study import recipe as recipes
+from leaven.study.run import run
 from leaven.view import page, tables
 
 HOSTILE = [
@@ -20,47 +28,60 @@ HOSTILE = [
     "<iframe src='http://127.0.0.1:PORT/frame'></iframe><link rel=stylesheet href='http://127.0.0.1:PORT/css'>",
     "<a href=\"javascript:document.title='owned'\">x</a> {{ 7 * 7 }} {% raw %} \u2028",
 ]
-METRICS = ["unseen_phrasing/json", "general/exact"]
+LABEL = "delia<img src=x onerror=document.title='owned'>"
+METHOD = '''"""A method whose answers are given, on the untouched weights."""
+from dataclasses import replace
+from leaven.section import Section
+
+class Config(Section):
+    texts: tuple[str, ...]
+    losses: tuple[float, ...] = (2.0, 1.5, 1.0, 0.5)
+
+def fit(train, bench, config):
+    bench.ledger.notes.extend(config.texts)
+    respond = lambda prompts: [config.texts[i % len(config.texts)] for i in range(len(prompts))]
+    return replace(bench.base(), respond=respond, steps=len(config.losses), trained_tokens=900, losses=config.losses)
+'''
+OBJECT = '{"thought": "so", "hallucination": "no"}'
 
 
-def fake_run(folder, texts=HOSTILE, methods=("original", "delia</script><script>document.title='owned'</script>")):
-    """A run folder as study/run leaves it, with the texts wherever rows may show."""
-    rows, scores = [], []
-    for number, method in enumerate(methods):
-        place = folder / "cells" / f"cell-{number}-n5-s0"
-        place.mkdir(parents=True)
-        answers = [
-            {"test": "negation", "item": str(i), "prompt": t, "reference": t, "answer": t} for i, t in enumerate(texts)
-        ]
-        pl.DataFrame(answers).write_parquet(place / "answers.parquet")
-        Dataset.of([]).save(place / "data" / "mixture.parquet")
-        part = {"source": "task", "rows": 5, "tokens": 50, "trained_tokens": 9, "row_share": 1.0, "token_share": 1.0,
-                "steps_touched": 2}  # fmt: skip
-        cell = {"method": method, "size": 5, "seed": 0, "steps": 2, "losses": [2.0, 1.0], "mix": [part],
-                "seconds": {"all": 1.5}, "notes": list(texts)}  # fmt: skip
-        (place / "cell.json").write_text(json.dumps(cell))
-        for metric in METRICS:
-            rows.append({"method": method, "size": 5, "metric": metric, "mean": 0.25 + number / 2, "low": 0.2,
-                         "high": 0.9, "n_items": 4, "n_seeds": 2, "by_seed": {"0": 0.2, "1": 0.3}})  # fmt: skip
-        for layer in (1, 2):
-            scores += [(method, 5, 0, f"layers/curve/{layer}/{kind}", "", 1.0) for kind in ("meaning", "control")]
-    said = {"a": methods[-1], "b": methods[0], "size": 5, "difference": 0.5, "low": 0.1, "high": 0.9, "p": 0.01}
-    sentence = f"{texts[0]} is above"
-    comparisons = [{**said, "metric": m, "distinguishable": m == METRICS[0], "sentence": sentence} for m in METRICS]
-    summary = {"headline": texts[0], "headline_metrics": METRICS, "methods": list(methods), "rows": rows,
-               "comparisons": comparisons if len(methods) > 1 else [], "notes": list(texts)}  # fmt: skip
-    (folder / "summary.json").write_text(json.dumps(summary))
-    schema = ["method", "size", "seed", "metric", "item", "value"]
-    (pl.DataFrame(scores, schema=schema, orient="row") if scores else pl.DataFrame(schema=schema)).write_parquet(
-        folder / "scores.parquet"
-    )
-    dropped = [("train", "too long", 1.0, "why", text, "rows.jsonl:1") for text in texts]
-    pl.DataFrame(dropped, schema=["where", "reason", "score", "detail", "text", "place"], orient="row").write_parquet(
-        folder / "dropped.parquet"
-    )
-    (folder / "recipe.yaml").write_text("model: lab\n" + "# " + texts[0])
-    (folder / "env.json").write_text(json.dumps({"started": "2026-01-01", "leaven": "0"}))
-    return folder
+def study(folder, texts=(OBJECT, "plain"), label="delia", others=("original",), seeds=(0,), hostile=()):
+    """A study of a few rows with a method that answers `texts`; `hostile` texts stand wherever rows may show."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "given.py").write_text(METHOD)
+    given = {"name": str(folder / "given.py"), "label": label, "texts": list(texts)}
+    values = {
+        "methods": [*others, given], "sizes": [5], "seeds": list(seeds),
+        "token": {"means": "a json object with the key thought"},
+        "evaluate": {"max_new_tokens": 4, "limit_test": 5},
+    }  # fmt: skip
+    recipe, task = resolve(recipes.parse(values, "test"))
+    if hostile:
+        rows = [replace(row, messages=_said(text)) for text, row in zip(hostile, task.rows, strict=False)]
+        dropped = tuple(("train", Drop(row, "too long", 1.0, row.question)) for row in rows)
+        tests = tuple(replace(test, rows=Dataset.of(rows)) for test in task.tests)
+        task = replace(task, notes=tuple(hostile), dropped=dropped, tests=tests)
+    return run(recipe, task, folder / "run", stderr())
+
+
+def _said(text):
+    return Message("user", f"{text} <sep>"), Message("assistant", text)
+
+
+def hostile_run(folder, texts=HOSTILE):
+    return study(folder, texts, LABEL, hostile=texts)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """Three methods on three seeds, one of which answers every other question in the format."""
+    silent = {"name": "original", "label": "common"}
+    return study(tmp_path_factory.mktemp("plain"), others=("original", silent), seeds=(0, 1, 2))
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    return hostile_run(tmp_path_factory.mktemp("hostile"))
 
 
 class Parsed(HTMLParser):
@@ -80,73 +101,140 @@ class Parsed(HTMLParser):
             self.words.append(data)
 
 
-def test_hostile_rows_are_text(tmp_path):
-    found = Parsed(page.write(fake_run(tmp_path)).read_text(encoding="utf-8"))
-    tags = [tag for tag, _ in found.elements]
+@pytest.fixture(scope="module")
+def hostile_page(hostile):
+    return Parsed(page.write(hostile).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def plain_html(plain):
+    return page.write(plain).read_text(encoding="utf-8")
+
+
+def test_hostile_rows_are_text(hostile_page):
+    tags = [tag for tag, _ in hostile_page.elements]
     assert tags.count("script") == 2 and "iframe" not in tags and "img" not in tags and "link" not in tags
-    text = "".join(found.words)
-    for hostile in HOSTILE:
-        assert hostile.split("\u2028")[0].strip() in text
-    for tag, attributes in found.elements:
+    text = "".join(hostile_page.words)
+    for words in (*HOSTILE, LABEL):
+        assert words.split("\u2028")[0].strip() in text
+    for tag, attributes in hostile_page.elements:
         for name in ("src", "href", "xlink:href"):
             value = attributes.get(name) or "#"
             assert value.startswith(("#", "data:")), (tag, value)
         assert not [name for name in attributes if name.startswith("on")]
 
 
-def test_the_policy_forbids_loading_anything(tmp_path):
-    found = Parsed(page.write(fake_run(tmp_path)).read_text(encoding="utf-8"))
-    policy = next(a["content"] for tag, a in found.elements if a.get("http-equiv") == "Content-Security-Policy")
+def test_the_policy_forbids_loading_anything(hostile_page):
+    policy = next(a["content"] for _, a in hostile_page.elements if a.get("http-equiv") == "Content-Security-Policy")
     assert "default-src 'none'" in policy and "unsafe-eval" not in policy
 
 
-def test_every_part_is_there(tmp_path):
-    text = "".join(Parsed(page.write(fake_run(tmp_path)).read_text(encoding="utf-8")).words)
+def test_every_part_is_there(hostile, hostile_page):
+    text = "".join(hostile_page.words)
     for words in ("side by side", "What was trained", "What was dropped", "too long", "Settings", "Every metric"):
         assert words in text
-    assert sorted(path.name for path in (tmp_path / "charts").iterdir()) == [
+    assert sorted(path.name for path in (hostile / "charts").iterdir()) == [
         f"{name}.{kind}" for name in ("headline", "layers", "losses") for kind in ("png", "svg")
     ]
 
 
 def test_a_single_method_without_probes_still_has_a_page(tmp_path):
-    folder = fake_run(tmp_path, methods=("original",))
-    pl.read_parquet(folder / "scores.parquet").clear().write_parquet(folder / "scores.parquet")
+    folder = study(tmp_path, others=())
+    scores = pl.read_parquet(folder / "scores.parquet")
+    scores.filter(~pl.col("metric").str.starts_with("layers")).write_parquet(folder / "scores.parquet")
     assert "nothing to compare" in page.write(folder).read_text(encoding="utf-8")
 
 
-def test_bold_is_only_what_can_be_told_from_noise(tmp_path):
-    summary = tables.read_summary(fake_run(tmp_path, ["plain"], ("original", "delia")))
-    assert tables.best(summary) == {("delia", METRICS[0], 5)}
-    html = page.write(tmp_path).read_text(encoding="utf-8")
-    assert html.count("<strong>") == 1
+def test_the_page_begins_with_what_was_found_the_table_and_the_cost(plain, plain_html):
+    text = "".join(Parsed(plain_html).words)
+    summary = tables.read_summary(plain)
+    first = text.index(summary["headline"])
+    assert summary["headline"].startswith("DELIA") and "the strongest other method, common" in summary["headline"]
+    assert first < text.index("Cost of DELIA") < text.index("new phrasings", first + 200) < text.index("side by side")
+    for column in summary["columns"]:
+        assert column["explanation"] in text
 
 
-def test_the_tables_show_means_and_seeds(tmp_path):
-    from rich.console import Console
+def test_a_run_of_before_is_shown_in_todays_words(plain, tmp_path):
+    """With its losses flat and its answers without the format, it also says first that nothing was learnt."""
+    folder = shutil.copytree(plain, tmp_path / "run")
+    summary = json.loads((folder / "summary.json").read_text())
+    assert not summary["warnings"]  # its loss fell
+    old = {key: summary[key] for key in tables.NEEDED} | {"headline": "delia is above original"}
+    old["rows"] = [{**row, "mean": 0.0, "low": 0.0, "high": 0.0} for row in old["rows"]]
+    (folder / "summary.json").write_text(json.dumps(old))
+    for path, about in tables.cells(folder):
+        path.write_text(json.dumps({**about, "losses": [2.0, 2.1, 2.0, 2.1] if about["losses"] else []}))
+    text = "".join(Parsed(page.write(folder).read_text(encoding="utf-8")).words)
+    assert "delia is above original" not in text and "DELIA answers in the format on 0 %" in text
+    assert text.index("learnt nothing: its loss did not fall") < text.index("Cost of DELIA")
 
-    summary = tables.read_summary(fake_run(tmp_path, ["plain"], ("original", "delia")))
-    assert "| delia | 5 | 75 (20 to 90); 20 · 30 |" in tables.markdown(summary)
-    console = Console(width=120, record=True)
+
+def test_what_is_no_study_is_refused(tmp_path):
+    for text, sentence in [("{}", "not a study of this version"), ("{", "is not JSON")]:
+        (tmp_path / "summary.json").write_text(text)
+        with pytest.raises(UserError, match=sentence):
+            page.write(tmp_path)
+
+
+def test_answers_are_marked_and_one_where_methods_differ_comes_first(plain_html):
+    part = plain_html[plain_html.index("Answers side by side") : plain_html.index("What can be said")]
+    assert 'class="mark good">✓' in part and 'class="mark bad">✗' in part
+    assert part.index("the methods differ") < part.index("the methods agree")
+
+
+def test_bold_is_only_what_can_be_told_from_noise(plain):
+    summary = tables.read_summary(plain)
+    metric = summary["columns"][0]["metric"]
+    rows = [row for row in summary["rows"] if row["metric"] == metric]
+    low = {**summary, "columns": [{**summary["columns"][0], "lower_is_better": True}]}
+    for told in (True, False):
+        pairs = [{"a": "delia", "b": other, "metric": metric, "size": 5, "distinguishable": told}
+                 for other in ("original", "common")]  # fmt: skip
+        one = {**summary, "columns": summary["columns"][:1], "rows": rows, "comparisons": pairs}
+        assert tables.best(one) == ({("delia", metric, 5)} if told else frozenset())
+        assert ("delia", metric, 5) not in tables.best({**low, "comparisons": pairs})
+    assert not tables.best({**one, "comparisons": pairs, "tests": {metric.split("/")[0]: {"testable": False}}})
+
+
+def test_the_terminal_table_fits_80_columns_and_has_cost_and_ceilings(plain):
+    summary = tables.read_summary(plain)
+    test, measure = summary["columns"][0]["metric"].split("/")
+    summary["tests"] = {
+        test: {"testable": True, "ceiling": {measure: 0.97}},
+        "negation": {"testable": False, "reason": "x"},
+    }
+    console = Console(width=80, record=True)
     with console.capture() as captured:
         console.print(tables.terminal(summary))
-    assert "20–30" in captured.get()
+    text = captured.get()
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert text.index(summary["headline"][:40]) < text.index("in plain words")
+    for words in ("phrasings", "steps", "tokens", "secs", "97", "†: not testable", "Percent: the mean"):
+        assert words in text
+
+
+def test_the_markdown_table_has_every_seed_and_the_cost(plain):
+    text = tables.markdown(tables.read_summary(plain))
+    (line,) = [line for line in text.splitlines() if line.startswith("| delia |")]
+    assert " · ".join(["60"] * 3) in line and "| 4 | 900 |" in line
+    assert "| steps | tokens | secs |" in text
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_in_a_browser_nothing_runs_and_nothing_is_fetched(tmp_path):
-    asked = []
+    requests = []
 
     class Watch(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            asked.append(self.path)
+            requests.append(self.path)
             self.send_error(404)
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Watch)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     texts = [text.replace("PORT", str(server.server_port)) for text in HOSTILE]
-    path = page.write(fake_run(tmp_path, texts))
+    path = page.write(hostile_run(tmp_path, texts))
     done = subprocess.run(
         ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
          "--disable-quic", "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}",
@@ -156,5 +244,5 @@ def test_in_a_browser_nothing_runs_and_nothing_is_fetched(tmp_path):
     server.shutdown()
     server.server_close()
     assert "<title>leaven report</title>" in done.stdout
-    assert not asked
+    assert not requests
     assert done.stdout.count('class="vega-embed"') == 3 or done.stdout.count("vega-embed") >= 3

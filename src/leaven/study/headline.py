@@ -172,9 +172,11 @@ def _verdict(summary: Summary, column: Row, own: Row, opponent: Row) -> str:
         return f"no difference can be told with {seeds}"
     gap = pair[0]
     better = (gap["difference"] > 0) != column["lower_is_better"]
-    ends = sorted(abs(end) for end in (gap["low"], gap["high"]))
-    interval = f"95 % interval {percent(ends[0])} to {percent(ends[1])}"
-    return f"{'better' if better else 'worse'} by {percent(abs(gap['difference']))} points ({interval}, {seeds})"
+    low, high = sorted(abs(end) for end in (gap["low"], gap["high"]))
+    return (
+        f"{named(own['method'])} is {'better' if better else 'worse'} by {percent(abs(gap['difference']))} points "
+        f"(95 % interval {percent(low)} to {percent(high)}, {seeds})"
+    )
 
 
 def _cost(summary: Summary, method: str, rival: str | None, size: int) -> Iterator[str]:

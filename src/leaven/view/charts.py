@@ -1,24 +1,34 @@
 """The charts of a report, as Vega-Lite: headline metrics with intervals and seeds, layers, losses."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 import polars as pl
+import vl_convert
+from markupsafe import Markup
 
 Summary = Mapping[str, Any]
+
+MEAN, INTERVAL, SEED = "#2f7fb8", "#9db4c8", "#d9772e"
+"""Colours that can be read on white and on black."""
 
 
 def draw(chart: alt.TopLevelMixin, path: Path) -> tuple[dict[str, Any], str]:
     """Write the chart as `path`.svg and `path`.png; its Vega-Lite specification and the SVG."""
-    import vl_convert
-
     specification = chart.to_dict()
     svg = vl_convert.vegalite_to_svg(specification)
     path.with_suffix(".svg").write_text(svg, encoding="utf-8")
     path.with_suffix(".png").write_bytes(vl_convert.vegalite_to_png(specification, scale=2))
     return specification, svg
+
+
+@cache
+def bundle() -> Markup:
+    """Vega's JavaScript, which makes the charts of a page live; whole, so that nothing is fetched."""
+    return Markup(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
 def headline(summary: Summary) -> alt.TopLevelMixin:
@@ -43,21 +53,23 @@ def headline(summary: Summary) -> alt.TopLevelMixin:
     scale = alt.Scale(domain=[0, 1])
     axis = alt.Axis(format="%", title=None)
     charts = []
-    for metric in summary["headline_metrics"]:
+    for column in summary["columns"]:
+        metric = column["metric"]
+        title = f"{column['heading']}{' (lower is better)' if column['lower_is_better'] else ''}"
         one, points = means.filter(pl.col("metric") == metric), seeds.filter(pl.col("metric") == metric)
-        bars = alt.Chart(one).mark_rule(strokeWidth=3, color="#9db4c8").encode(
+        bars = alt.Chart(one).mark_rule(strokeWidth=3, color=INTERVAL).encode(
             y=y, x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q"
         )  # fmt: skip
-        mean = alt.Chart(one).mark_point(filled=True, size=80, color="#1f5f8b").encode(
+        mean = alt.Chart(one).mark_point(filled=True, size=80, color=MEAN).encode(
             y=y, x=alt.X("mean:Q", scale=scale, axis=axis),
             tooltip=["method", alt.Tooltip("mean:Q", format=".1%"), alt.Tooltip("low:Q", format=".1%"),
                      alt.Tooltip("high:Q", format=".1%")],
         )  # fmt: skip
-        each = alt.Chart(points).mark_tick(thickness=2, size=12, color="#c4682c").encode(
+        each = alt.Chart(points).mark_tick(thickness=2, size=12, color=SEED).encode(
             y=y, x=alt.X("value:Q", scale=scale, axis=axis),
             tooltip=["method", "seed", alt.Tooltip("value:Q", format=".1%")],
         )  # fmt: skip
-        charts.append((bars + each + mean).properties(title=metric, width=260, height=alt.Step(24)))
+        charts.append((bars + each + mean).properties(title=title, width=260, height=alt.Step(24)))
     return alt.concat(*charts, columns=2)
 
 

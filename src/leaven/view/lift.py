@@ -52,10 +52,6 @@ def cells(one: dict[str, Any]) -> list[str]:
 
 def write(folder: Path) -> Path:
     """Write `report.html`, and the charts as SVG and PNG into `charts/`; return the page's path."""
-    try:
-        import vl_convert
-    except ImportError:
-        raise UserError("the report needs altair and vl-convert", "pip install 'leaven[report]'") from None
     summary = read(folder)
     drawn = {}
     (folder / "charts").mkdir(exist_ok=True)
@@ -75,7 +71,7 @@ def write(folder: Path) -> Path:
             headings=[heading for _, heading, _ in COLUMNS],
             lines=[(one["set"], cells(one)) for one in summary["sets"]],
             charts=drawn,
-            bundle=Markup(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")) if drawn else "",
+            bundle=charts.bundle() if drawn else "",
             samples=_samples(folder),
             recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
         )

@@ -5,7 +5,6 @@ policy forbids the page to load anything.
 """
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +13,45 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from leaven.errors import UserError
-from leaven.view import tables
-
-SAMPLES = 3
+from leaven.study import headline
+from leaven.study.headline import percent
+from leaven.view import samples, tables
 
 
 def write(folder: Path) -> Path:
     """Write `report.html`, and the charts as SVG and PNG into `charts/`; return the page's path."""
     try:
-        import vl_convert
+        from leaven.view import charts
     except ImportError:
         raise UserError("the report needs altair and vl-convert", "pip install 'leaven[report]'") from None
     summary = tables.read_summary(folder)
-    cells = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("cells/*/cell.json"))]
+    cells = [about for _, about in tables.cells(folder)]
     scores = pl.read_parquet(folder / "scores.parquet")
-    drawn = _charts(summary, scores, cells, folder)
+    (folder / "charts").mkdir(exist_ok=True)
+    drawings = {
+        name: charts.draw(chart, folder / "charts" / name)
+        for name, chart in {
+            "headline": charts.headline(summary),
+            "layers": charts.layers(scores),
+            "losses": charts.losses(cells),
+        }.items()
+        if chart is not None
+    }
     html = templates().get_template("page.html.jinja").render(
         summary=summary,
         cells=cells,
         best=tables.best(summary),
         lines=list(tables.lines(summary)),
-        percent=tables.percent,
-        charts={name: {"svg": Markup(svg), "json": script(spec)} for name, (spec, svg) in drawn.items()},
-        bundle=Markup(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")) if drawn else "",
-        samples=_samples(folder, summary["methods"]),
+        ceilings=tables.ceilings(summary),
+        spent=lambda method, size: tables.spent(summary, method, size),
+        testable=lambda metric: tables.testable(summary, metric),
+        in_plain_words=tables.IN_PLAIN_WORDS,
+        costs=tables.COSTS,
+        main=headline.main(summary["methods"]),
+        percent=percent,
+        charts={name: {"svg": Markup(svg), "json": script(spec)} for name, (spec, svg) in drawings.items()},
+        bundle=charts.bundle() if drawings else "",
+        samples=samples.choose(folder, summary),
         dropped=_dropped(folder),
         recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
         environment=json.loads((folder / "env.json").read_text(encoding="utf-8")),
@@ -45,35 +59,6 @@ def write(folder: Path) -> Path:
     path = folder / "report.html"
     path.write_text(html, encoding="utf-8")
     return path
-
-
-def _charts(
-    summary: dict[str, Any], scores: pl.DataFrame, cells: list[dict[str, Any]], folder: Path
-) -> dict[str, tuple[dict[str, Any], str]]:
-    """Name → (Vega-Lite specification, SVG); both also as files."""
-    from leaven.view import charts
-
-    found = {"headline": charts.headline(summary), "layers": charts.layers(scores), "losses": charts.losses(cells)}
-    (folder / "charts").mkdir(exist_ok=True)
-    return {name: charts.draw(chart, folder / "charts" / name) for name, chart in found.items() if chart is not None}
-
-
-def _samples(folder: Path, methods: list[str]) -> list[dict[str, Any]]:
-    """A few rows of each test, and what every method of the first seed answered."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for path in sorted(folder.glob("cells/*/cell.json")):
-        about = json.loads(path.read_text(encoding="utf-8"))
-        for row in pl.read_parquet(path.with_name("answers.parquet")).iter_rows(named=True):
-            sample = found.setdefault((row["test"], row["item"]), {**row, "answers": {}})
-            sample["answers"].setdefault(about["method"], row["answer"])
-    rng = random.Random(0)
-    chosen = []
-    for test in dict.fromkeys(test for test, _ in found):
-        rows = [sample for (name, _), sample in found.items() if name == test]
-        chosen += rng.sample(rows, min(SAMPLES, len(rows)))
-    for sample in chosen:
-        sample["answers"] = {name: sample["answers"][name] for name in methods if name in sample["answers"]}
-    return chosen
 
 
 def _dropped(folder: Path) -> dict[str, Any]:
