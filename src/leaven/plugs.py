@@ -39,8 +39,8 @@ FUNCTIONS: dict[str, str] = {
 }
 """What makes a file a plug of its kind: the function that it defines."""
 
-CONFIGURED = ("methods", "formats", "makers", "selectors")
-"""Kinds whose files define their settings too: `class Config(Section)`."""
+CONFIGURED = ("methods", "makers", "selectors")
+"""Kinds whose files define their settings too: `class Config(Section)`. A format may, and needs none."""
 
 MOVED: dict[str, str] = {
     "bench": "delia.bench",

@@ -46,7 +46,7 @@ def ls(
         for name in plugs.names(kind):
             module = plugs.load(kind, name)
             print(f"{name}\n    {plugs.summary(module)}")
-            for line in _settings(module) if kind in plugs.CONFIGURED else ():
+            for line in _settings(module) if kind in (*plugs.CONFIGURED, "formats") else ():
                 print(f"    {line}")
         for mine, says in plugs.nearby(kind):
             print(f"{mine}\n    {says}")

@@ -12,7 +12,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, Literal
 
 from leaven.errors import UserError
@@ -26,6 +26,10 @@ MAX_OPENINGS = 50
 
 # A whole quoted string (its braces do not count), a brace, or a quote that never closes.
 _PIECE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|\'[^\'\\]*+(?:\\.[^\'\\]*+)*+\'|[{}"\']', re.DOTALL)
+# Code has braces too, and json_repair makes an object of nearly anything: what it may repair begins with a key, and no
+# line of it ends with the semicolon of C, Java or CSS.
+_KEY = re.compile(r"\{\s*(?:[\"'`“”‘’\\]|[\w $.-]{1,60}:(?!:)|\})")
+_SEMICOLON = re.compile(r";\s*(?:[\n}]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ def extract(text: str) -> Reading:
     if start < 0:
         return Reading()
     candidate = text[start : _end(text, start)]
-    if len(candidate) > MAX_LENGTH or _depth(candidate) > MAX_DEPTH:
+    if len(candidate) > MAX_LENGTH or depth(candidate) > MAX_DEPTH:
         return Reading(text=candidate)
     if (value := _strict(candidate)) is not None:
         return Reading(value, "strict", candidate)
@@ -60,8 +64,13 @@ def extract(text: str) -> Reading:
 
 def contains(text: str) -> bool:
     """Whether there is a JSON-like object anywhere in the text, not only at its first brace."""
-    openings = [match.start() for match in re.finditer(r"\{", text)][:MAX_OPENINGS]
-    return any(extract(text[start : start + MAX_LENGTH]).value is not None for start in openings)
+    length = 0
+    for opening in islice(re.finditer(r"\{", text), MAX_OPENINGS):
+        reading = extract(text[opening.start() : opening.start() + MAX_LENGTH])
+        length += len(reading.text)
+        if reading.value is not None or length > 4 * MAX_LENGTH:
+            return reading.value is not None
+    return False
 
 
 def _end(text: str, start: int) -> int:
@@ -77,7 +86,8 @@ def _end(text: str, start: int) -> int:
     return closing + 1 if closing >= 0 else len(text)
 
 
-def _depth(text: str) -> int:
+def depth(text: str) -> int:
+    """How deep the brackets of a text are nested, also where they do not match."""
     brackets = (1 if bracket in "{[(" else -1 for bracket in re.findall(r"[{}\[\]()]", text))
     return max(accumulate(brackets), default=0)
 
@@ -104,6 +114,8 @@ def _python(text: str) -> Mapping[str, Any] | None:
 
 
 def _repaired(text: str) -> Mapping[str, Any] | None:
+    if not _KEY.match(text) or _SEMICOLON.search(text):
+        return None
     try:
         import json_repair
     except ImportError:

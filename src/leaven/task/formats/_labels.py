@@ -1,0 +1,49 @@
+"""Labels: a few short values that answers share, how they are compared, and how several things are said."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+SHARE = 0.95
+"""This share of the answers has to be valid in a format for it to be theirs."""
+MOST = 20
+"""More values than this are no set of labels."""
+USES = 3
+"""On average a label occurs this often, or the values are answers and no labels."""
+LENGTH = 40
+"""A longer value is a sentence and no label."""
+
+
+def normal(label: str) -> str:
+    """The label as it is compared: without capitals, and without quotes, stars and full stops around it."""
+    match = re.search(r"[^\W_](?:.*[^\W_])?", label, re.DOTALL)
+    return match[0].casefold() if match else label.strip()
+
+
+def labels_of(values: Sequence[str]) -> tuple[str, ...]:
+    """The labels that (nearly) all values are, the most frequent first; empty where the values are no labels.
+
+    >>> labels_of(["Yes", "no", "yes", "no", "no", "yes."])
+    ('no', 'yes')
+    """
+    counts = Counter(map(normal, values))
+    repeated = Counter({value: count for value, count in counts.items() if count > 1})
+    for labels in (counts, repeated):
+        few = 2 <= len(labels) <= MOST and USES * len(labels) <= len(values)
+        if few and labels.total() >= SHARE * len(values) and max(map(len, labels)) <= LENGTH:
+            return tuple(sorted(labels, key=lambda label: (-labels[label], label)))
+    return ()
+
+
+def one_of(value: str, labels: Iterable[str]) -> bool:
+    """Whether the value is one of the labels."""
+    return normal(value) in map(normal, labels)
+
+
+def series(things: Sequence[str], conjunction: str = "and") -> str:
+    """The things in a row, as a sentence says them.
+
+    >>> series(["a", "b", "c"], "or")
+    'a, b or c'
+    """
+    return f" {conjunction} ".join([", ".join(things[:-1]), things[-1]]) if len(things) > 1 else "".join(things)

@@ -1,0 +1,74 @@
+"""A JSON object anywhere in the answer, in Python's single quotes or repaired as well."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from leaven.task.formats import _fields
+from leaven.task.formats._objects import contains, extract
+from leaven.task.formats._wrap import without_code
+
+SHORT = "keys"
+
+
+class Config(_fields.Fields):
+    """Which keys the object has."""
+
+
+def detect(text: str, config: Config) -> bool:
+    """An object anywhere, also within other words; code of another language in a fence has braces and is none."""
+    return contains(_prose(text))
+
+
+def valid(text: str, config: Config) -> bool:
+    """The first object has the keys, and the label is one of the labels."""
+    fields = _object(text)
+    return fields is not None and _fields.fit(fields, config)
+
+
+def value(text: str, config: Config) -> Any | None:
+    """The label, or the fields of the first object."""
+    fields = _object(text)
+    return None if fields is None else _fields.value_of(fields, config)
+
+
+def infer(answers: Sequence[str]) -> Config | None:
+    """The keys that the objects share."""
+    settings = _fields.settings_of([_object(answer) for answer in answers])
+    return None if settings is None else Config(**settings)
+
+
+def note(answers: Sequence[str]) -> str:
+    """Whether most objects are Python literals, as in DELIA's published rows."""
+    ways = [extract(answer).way for answer in answers]
+    if ways.count("python") <= ways.count("strict"):
+        return ""
+    return "They are Python literals and not JSON (single quotes): json.loads reads none of them."
+
+
+def describe(config: Config) -> str:
+    """The object and its keys."""
+    return "a JSON object" + _fields.said(config, "key")
+
+
+def predicate(config: Config) -> str:
+    """What several answers are."""
+    return "are JSON objects" + _fields.said(config, "key")
+
+
+def word(config: Config) -> str:
+    """JSON."""
+    return "JSON"
+
+
+def start(config: Config) -> tuple[str, ...]:
+    """The brace."""
+    return ("{",)
+
+
+def _object(text: str) -> Mapping[str, Any] | None:
+    prose = _prose(text)
+    return extract(prose).value
+
+
+def _prose(text: str) -> str:
+    return without_code(text, "json", "python") if "```" in text else text

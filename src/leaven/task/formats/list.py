@@ -1,0 +1,57 @@
+"""A bullet list: lines that begin with -, * or •."""
+
+import re
+from collections.abc import Sequence
+
+from leaven.task.formats import _items
+
+_BULLET = re.compile(r"[ \t]?[-*•][ \t]+(?!\d+[.)]?\s*$)")
+
+
+class Config(_items.Items):
+    """How many items the list has."""
+
+
+def detect(text: str, config: Config) -> bool:
+    """A list by its lines, of any length."""
+    return bool(_entries(text))
+
+
+def valid(text: str, config: Config) -> bool:
+    """A list of as many items as the settings say."""
+    return _items.fit(_entries(text), config)
+
+
+def value(text: str, config: Config) -> list[str] | None:
+    """The items."""
+    return _entries(text) or None
+
+
+def infer(answers: Sequence[str]) -> Config | None:
+    """From how few to how many items the lists have."""
+    settings = _items.settings_of([_entries(answer) for answer in answers])
+    return None if settings is None else Config(**settings)
+
+
+def describe(config: Config) -> str:
+    """The list and how long it is."""
+    return "a bullet list" + _items.said(config)
+
+
+def predicate(config: Config) -> str:
+    """What several answers are."""
+    return "are bullet lists" + _items.said(config)
+
+
+def word(config: Config) -> str:
+    """Its name."""
+    return "bullet list"
+
+
+def start(config: Config) -> tuple[str, ...]:
+    """The markers."""
+    return ("- ", "* ", "• ")
+
+
+def _entries(text: str) -> list[str]:
+    return _items.items(text, _BULLET)
