@@ -102,3 +102,10 @@ def test_a_part_of_an_epoch_touches_only_its_steps():
 
 def test_table_of_nothing_has_no_rows():
     assert table(ordered(""), encode, schedule(0, 4)) == ()
+
+
+def test_rows_that_were_not_mixed_are_the_tasks():
+    """Common tuning's rows were called diverse, or whatever their user had written into a field `source`."""
+    plain = Dataset.of([pair("q", "a", Origin("x")), pair("p", "b", Origin("y"), {"source": "wiki"})])
+    (part,) = table(plain, encode, schedule(2, 2))
+    assert (part.source, part.rows) == ("task", 2)

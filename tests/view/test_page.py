@@ -214,6 +214,16 @@ def test_the_terminal_table_fits_80_columns_and_has_cost_and_ceilings(plain):
         assert words in text
 
 
+def test_the_last_lines_name_the_report_and_how_the_adapter_is_loaded(plain, tmp_path):
+    folder = shutil.copytree(plain, tmp_path / "run")
+    summary = tables.read_summary(folder)
+    assert tables.ending(folder, summary, 12.3).splitlines() == ["Finished in 12 s.", f"Report:  {folder}/report.html"]
+    adapter = folder / "cells" / "delia-n5-s0" / "adapter"
+    adapter.mkdir()
+    assert f"Adapter: {adapter}\n" in (text := tables.ending(folder, summary, 12.3))
+    assert f"leaven merge {adapter} " in text and "README.md" in text
+
+
 def test_the_markdown_table_has_every_seed_and_the_cost(plain):
     text = tables.markdown(tables.read_summary(plain))
     (line,) = [line for line in text.splitlines() if line.startswith("| delia |")]

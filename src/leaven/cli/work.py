@@ -55,13 +55,12 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test", continue_anyway
     report = folder / "report.html"
     if not report.is_file() or report.stat().st_mtime < (folder / "summary.json").stat().st_mtime:
         page.write(folder)
-    # In a file or a pipe rich would cut the table at 80 columns.
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(tables.terminal(tables.read_summary(folder)))
+    # In a file or a pipe rich takes the width for 80 columns; the table fits those, its sentences take more.
+    summary = tables.read_summary(folder)
+    Console(width=None if sys.stdout.isatty() else 120).print(tables.terminal(summary))
     if said := files.left_out(drop for _, drop in task.dropped):
         print(said)
-    print(f"{time.perf_counter() - began:.0f} s. Report: {report}")
-    print(f"Next: open {report}, or load an adapter as {folder}/cells/*/adapter/README.md says.")
+    print(tables.ending(folder, summary, time.perf_counter() - began))
 
 
 def resolve(recipe: Recipe, split: str = "test") -> tuple[Recipe, Task]:

@@ -112,4 +112,5 @@ def _marked(data: Dataset, source: str) -> Iterator[Example]:
 
 
 def _sources(mixture: Dataset) -> Iterator[str]:
-    return (str(example.meta.get("source", DIVERSE)) for example in mixture)
+    """Task or diverse, for each row; rows that nobody mixed are those of the task, whatever their user calls them."""
+    return (DIVERSE if example.meta.get("source") in (DIVERSE, "self") else TASK for example in mixture)

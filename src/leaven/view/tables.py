@@ -108,6 +108,20 @@ def markdown(summary: Summary) -> str:
     return "\n".join(text) + "\n"
 
 
+def ending(folder: Path, summary: Summary, seconds: float) -> str:
+    """The last lines of a run: where the report is, and how the adapter of the study's method is loaded."""
+    text = [f"Finished in {seconds:,.0f} s.", f"Report:  {folder / 'report.html'}"]
+    method = headline.main(summary["methods"])
+    adapters = [path.parent / "adapter" for path, about in cells(folder) if about["method"] == method]
+    if adapter := next((path for path in adapters if path.is_dir()), None):
+        text += [
+            f"Adapter: {adapter}",
+            "         Its README.md has the code that loads it with plain peft; or as a model of its own:",
+            f"         leaven merge {adapter} merged",
+        ]
+    return "\n".join(text)
+
+
 def lines(summary: Summary) -> Iterator[tuple[str, int, list[Summary | None]]]:
     """(method, size, its rows on the headline metrics) for every line of the table."""
     by_key = {(row["method"], row["size"], row["metric"]): row for row in summary["rows"]}
