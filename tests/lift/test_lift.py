@@ -20,6 +20,7 @@ from leaven.llm.engines.scripted import Scripted
 from leaven.llm.protocol import Sampling
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Message, Origin, Outcome, user
+from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
 from leaven.section import Section
 from leaven.view import lift as report
@@ -109,7 +110,7 @@ def plugged(monkeypatch):
     return called
 
 
-def lifted(plan, folder, engine=None):
+def lifted(plan, folder, engine=None, **how):
     opened = []
 
     def open_llm(spec, what):
@@ -117,7 +118,7 @@ def lifted(plan, folder, engine=None):
         llm, spend = engine or Scripted(lambda prompt, draw: f"Well: {prompt[-1].content[:30]}"), Spend()
         return nullcontext(Counted(Budgeted(llm, spend), spend))
 
-    run.run(plan, folder, Progress(io.StringIO()), open_llm)
+    run.run(plan, folder, Progress(io.StringIO()), open_llm, **how)
     return opened
 
 
@@ -164,9 +165,6 @@ def test_the_nearest_kept_row_is_the_nearest_but_itself(data, tmp_path, plugged)
 def test_a_lift_that_was_stopped_does_nothing_twice(data, tmp_path, plugged, monkeypatch):
     engine = Scripted(lambda prompt, draw: "a text")
 
-    def stop(*_args):
-        raise KeyboardInterrupt
-
     for stopped in ("_guarded", "_embedded", "_varied", "_selected"):
         with monkeypatch.context() as patch:
             patch.setattr(run, stopped, stop)
@@ -183,24 +181,74 @@ def test_a_lift_that_was_stopped_does_nothing_twice(data, tmp_path, plugged, mon
 def test_other_thresholds_need_no_call(data, tmp_path, plugged):
     lifted(plan_of(data), tmp_path / "a")
     calls = len(plugged)
-    run.reuse(tmp_path / "a", tmp_path / "b")
-    assert lifted(plan_of(data, n=5), tmp_path / "b") == []
+    assert lifted(plan_of(data, n=5), tmp_path / "b", source=tmp_path / "a") == []
     assert len(plugged) == calls
     lifted(plan_of(data, n=5), tmp_path / "c")
     again, fresh = (audit.read(tmp_path / name) for name in "bc")
     assert again["verdict"].equals(fresh["verdict"])
     assert again["quality_judge"].equals(fresh["quality_judge"])
-    run.reuse(tmp_path / "a", tmp_path / "d")
     with pytest.raises(UserError, match="were never scored"):
-        lifted(plan_of(data, keep_variety=0.9), tmp_path / "d")
-
-
-def test_another_plan_in_the_same_folder_is_refused(data, tmp_path, plugged):
-    lifted(plan_of(data), tmp_path / "run")
-    with pytest.raises(UserError, match="n is 12 there, 11 here"):
-        lifted(plan_of(data, n=11), tmp_path / "run")
+        lifted(plan_of(data, keep_variety=0.9), tmp_path / "d", source=tmp_path / "a")
     with pytest.raises(UserError, match="no finished lift"):
-        run.reuse(tmp_path, tmp_path / "e")
+        lifted(plan_of(data), tmp_path / "e", source=tmp_path)
+
+
+def test_rows_of_another_lift_are_not_poured_into_an_unfinished_one(data, tmp_path, plugged, monkeypatch):
+    lifted(plan_of(data), tmp_path / "a")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run.expand, "expanded", stop)
+        lifted(plan_of(data, n=5), tmp_path / "b")
+    before = set((tmp_path / "b").rglob("*"))
+    with pytest.raises(UserError, match="from was not set and is a"):
+        lifted(plan_of(data, n=5), tmp_path / "b", source=tmp_path / "a")
+    with lock(tmp_path / "b"), pytest.raises(UserError, match=r"another process \(.*\) works in"):
+        lifted(plan_of(data, n=5), tmp_path / "b", source=tmp_path / "a")
+    assert set((tmp_path / "b").rglob("*")) == before
+
+
+def stop(*_given, **_named):
+    raise KeyboardInterrupt
+
+
+def test_another_plan_in_the_same_folder_is_refused_and_each_difference_named(data, tmp_path, plugged):
+    lifted(plan_of(data), tmp_path / "run")
+    with pytest.raises(UserError) as refused:
+        lifted(plan_of(data, n=11, keep_variety=0.4), tmp_path / "run")
+    assert refused.value.problem == "keep_variety was 0.5 and is 0.4; n was 12 and is 11"
+    assert f"leaven lift --from {tmp_path}/run --out FOLDER" in refused.value.hint
+
+
+def test_edited_rows_are_named_with_the_stage_that_was_done_and_gone_over_on_demand(
+    data, tmp_path, plugged, monkeypatch
+):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run, "_embedded", stop)
+        lifted(plan_of(data), tmp_path / "run")
+    with open(data, "a", encoding="utf-8") as file:
+        file.write(json.dumps({"instruction": "One more.", "input": "", "output": "Here."}) + "\n")
+    with pytest.raises(UserError, match=r"^d\.jsonl has changed since the stage expand\n"):
+        lifted(plan_of(data), tmp_path / "run")
+    lifted(plan_of(data), tmp_path / "run", continue_anyway=True)
+    notes = [note["text"] for note in report.read(tmp_path / "run")["notes"] if note["stage"] == "journal"]
+    assert len(notes) == 1 and notes[0].endswith("although d.jsonl has changed since the stage expand.")
+
+
+def test_a_finished_lift_that_was_moved_says_when_and_does_nothing(data, tmp_path, plugged):
+    lifted(plan_of(data), tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    calls, said = len(plugged), io.StringIO()
+    run.run(plan_of(data), tmp_path / "moved", Progress(said), lambda spec, what: pytest.fail("asked"))
+    assert said.getvalue().startswith(f"{tmp_path}/moved: finished at 20")
+    assert said.getvalue().endswith(", nothing to do.\n") and len(plugged) == calls
+
+
+def test_a_lift_of_an_earlier_leaven_is_read_but_not_gone_on_with(data, tmp_path, plugged):
+    lifted(plan_of(data), tmp_path / "run")
+    (tmp_path / "run" / "run.json").unlink()
+    with pytest.raises(UserError, match="was begun by an earlier leaven"):
+        lifted(plan_of(data), tmp_path / "run")
+    assert report.text(tmp_path / "run")
+    assert lifted(plan_of(data, n=5), tmp_path / "new", source=tmp_path / "run") == []
 
 
 def test_without_an_engine_nothing_is_asked(data, tmp_path, plugged):

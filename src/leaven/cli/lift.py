@@ -8,6 +8,7 @@ import typer
 
 from leaven.cli import engine
 from leaven.cli import rows as reading
+from leaven.cli.resume import ContinueAnyway
 
 if TYPE_CHECKING:
     from leaven.lift.settings import Plan
@@ -68,6 +69,7 @@ def lift(
     push_to_hub: Annotated[
         str, typer.Option(metavar="USER/NAME", help="Upload the export as this (private) dataset repository.")
     ] = "",
+    continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Expand a dataset, keep what is varied, then what is good, and write down why: data, audit and report.
 
@@ -89,14 +91,12 @@ def lift(
     }  # fmt: skip
     given = {name for name in values if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
     plan = _again(Path(source), {name: values[name] for name in given}) if source else _plan(values)
-    if source:
-        lifts.reuse(Path(source), Path(out))
     flags = engine.flags(context.params)
     # In a lift replies of engines in process are kept too: killed and started again, it goes on where it was.
     flags["store"] = flags["store"] or ("" if llm.startswith("openai:") else f"{out}/replies.db")
     opened = engine.opener(Path(out) / "llm.log", flags)
     try:
-        folder = lifts.run(plan, Path(out), stderr(), opened)
+        folder = lifts.run(plan, Path(out), stderr(), opened, Path(source) if source else None, continue_anyway)
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise SystemExit(130) from None

@@ -1,6 +1,5 @@
 """The first stage: read the rows, answer them anew, rewrite them in rounds; failures are rows, with their reason."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -10,9 +9,9 @@ from leaven import plugs
 from leaven.lift import stages as rows
 from leaven.lift.settings import Plan
 from leaven.llm.budget import Counted
-from leaven.rows import files
+from leaven.rows import files, outcomes
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Outcome
+from leaven.rows.example import Outcome
 from leaven.runs import folder as runs
 from leaven.runs.progress import Progress
 
@@ -32,7 +31,8 @@ def expanded(plan: Plan, folder: Path, progress: Progress, open_llm: Open) -> Da
     made: list[Outcome] = []
     for name, wanted in (("reanswer", plan.reanswer), ("evolve", plan.rounds > 0)):
         if plan.llm and wanted:
-            made.append(_kept(folder, name, partial(_make, name, read.kept, plan, folder, open_llm)))
+            make = partial(_make, name, read.kept, plan, folder, open_llm)
+            made.append(outcomes.stage(folder / "made" / f"{name}.parquet", make))
     return _joined(plan, read, made, folder)
 
 
@@ -58,21 +58,6 @@ def _joined(plan: Plan, read: Outcome, made: Sequence[Outcome], folder: Path) ->
     numbers = [*range(usable), *range(usable + len(read.dropped), len(pool))]
     rows.stage(folder, "expand", lambda: rows.verdicts(numbers, lost, why))
     return pool
-
-
-def _kept(folder: Path, name: str, make: Callable[[], Outcome]) -> Outcome:
-    """The outcome of a maker, from its files where they are."""
-    whole, failed = folder / "made" / f"{name}.parquet", folder / "made" / f"{name}.failed.parquet"
-    if not whole.exists():
-        outcome = make()
-        Dataset.of(drop.example for drop in outcome.dropped).save(failed)
-        runs.write_json(folder / "made" / f"{name}.json", [[d.reason, d.detail] for d in outcome.dropped])
-        outcome.kept.save(whole)  # last: its being there says that all is there
-    reasons = json.loads((folder / "made" / f"{name}.json").read_text(encoding="utf-8"))
-    drops = [
-        Drop(row, reason, detail=detail) for row, (reason, detail) in zip(Dataset.load(failed), reasons, strict=True)
-    ]
-    return Outcome(Dataset.load(whole), tuple(drops))
 
 
 def _make(name: str, data: Dataset, plan: Plan, folder: Path, open_llm: Open) -> Outcome:

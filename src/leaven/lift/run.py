@@ -33,28 +33,43 @@ PAID = ("rows.parquet", "embeddings.npy", "stages/read.parquet", "stages/expand.
 SCORES = "scores.parquet"
 
 
-def run(plan: Plan, folder: Path, progress: Progress, open_llm: Open) -> Path:
+def run(
+    plan: Plan,
+    folder: Path,
+    progress: Progress,
+    open_llm: Open,
+    source: Path | None = None,
+    continue_anyway: bool = False,
+) -> Path:
     """Carry out or continue the lift in `folder`, and return it; engines are opened only when something is asked.
 
-    Raises UserError when the folder holds a lift with other settings, or another process works in it.
+    With `source`, a finished lift, all that was paid for there is taken over. Raises UserError that names what went
+    into the lift and has changed since, unless it is to `continue_anyway`.
     """
+    if source and not runs.closed(source):
+        raise UserError(f"{source} holds no finished lift", "Run it to its end first.")
     with lock(folder):
-        claim(folder, plan)
-        if not runs.closed(folder):
-            pool = expand.expanded(plan, folder, progress, open_llm)
-            alive = rows.kept(folder / "stages" / "expand.parquet")
-            alive = _guarded(plan, pool, alive, folder)
-            vectors = _embedded(plan, pool, alive, folder, progress)
-            context = Context(plan.seed, model=plan.model, progress=progress)
-            embedded = alive
-            if plan.keep_variety < 1:
-                alive = _varied(plan, pool, alive, vectors, context, folder)
-            for name in ("dedup", "quality"):
-                here = replace(context, vectors=partial(_taken, vectors, _places(embedded, alive)))
-                alive = _selected(plan, name, pool, alive, here, folder, open_llm)
-            audit.write(plan, pool, embedded, vectors, folder)
-            _exported(plan, folder)
-            runs.close(folder)
+        if not (runs.closed(folder) and continue_anyway):
+            claim(folder, plan, source, continue_anyway)
+        if runs.closed(folder):
+            progress.say(f"{folder}: finished at {runs.finished(folder)}, nothing to do.")
+            return folder
+        if source:
+            _reuse(source, folder)
+        pool = expand.expanded(plan, folder, progress, open_llm)
+        alive = rows.kept(folder / "stages" / "expand.parquet")
+        alive = _guarded(plan, pool, alive, folder)
+        vectors = _embedded(plan, pool, alive, folder, progress)
+        context = Context(plan.seed, model=plan.model, progress=progress)
+        embedded = alive
+        if plan.keep_variety < 1:
+            alive = _varied(plan, pool, alive, vectors, context, folder)
+        for name in ("dedup", "quality"):
+            here = replace(context, vectors=partial(_taken, vectors, _places(embedded, alive)))
+            alive = _selected(plan, name, pool, alive, here, folder, open_llm)
+        audit.write(plan, pool, embedded, vectors, folder)
+        _exported(plan, folder)
+        runs.close(folder)
     return folder
 
 
@@ -180,10 +195,8 @@ def _places(numbers: list[int], wanted: list[int]) -> list[int]:
     return [place[number] for number in wanted]
 
 
-def reuse(source: Path, folder: Path) -> None:
+def _reuse(source: Path, folder: Path) -> None:
     """Take over from a finished lift all that was paid for: the rows, their embeddings, the scores of its judge."""
-    if not runs.closed(source):
-        raise UserError(f"{source} holds no finished lift", "Run it to its end first.")
     taken = {name: name for name in PAID} | {"stages/quality.parquet": SCORES}
     for name, here in taken.items():
         if (source / name).is_file():

@@ -1,8 +1,7 @@
 """The settings of a lift: all that can change what it keeps, written into its folder."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field
@@ -11,6 +10,7 @@ from leaven.errors import UserError
 from leaven.lift.embedding import Part
 from leaven.lift.makers.evolve import Rule, Tactic
 from leaven.rows.columns import Columns
+from leaven.runs import content, journal
 from leaven.runs import folder as runs
 from leaven.section import Section
 
@@ -68,19 +68,40 @@ FREE = ("n", "keep_variety", "compat", "dedup", "seed")
 """What `--from` may change: no other setting is left undone by a run, so nothing has to be asked or embedded again."""
 
 
-def claim(folder: Path, plan: Plan) -> None:
-    """Write the plan into its folder, or make sure that the one that is there is the same."""
-    path = folder / "recipe.yaml"
-    if path.exists():
-        differ = list(differences(read(folder), plan))
-        if differ:
-            raise UserError(
-                f"{folder} holds a lift with other settings: {'; '.join(differ)}",
-                f"Choose another --out, or reuse what it paid for: leaven lift --from {folder} --out FOLDER.",
-            )
-    folder.mkdir(parents=True, exist_ok=True)
+TAKEN = ("rows.parquet", "embeddings.npy", "stages/quality.parquet")
+"""What of another lift decides what is kept."""
+PACKAGES = ("numpy", "polars", "scikit-learn")
+MODEL_PACKAGES = ("torch", "transformers", "sentence-transformers")
+
+
+def claim(folder: Path, plan: Plan, source: Path | None = None, continue_anyway: bool = False) -> None:
+    """Write into the folder what the lift is, or make sure that the one that is there is the same.
+
+    `source` is the lift that it takes over from. Raises UserError that names all that differs, and for a folder of an
+    earlier leaven.
+    """
+    journal.refuse_older(folder, "recipe.yaml", f"leaven report {folder}")
+    last = [event["name"] for event in runs.events(folder, "stage")][-1:]
+    journal.claim(
+        folder / journal.NAME,
+        identity(plan, source),
+        since=f"the stage {last[0]}" if last else "",
+        continue_anyway=continue_anyway,
+        hint=f"{journal.HINT} What it paid for can be had too: leaven lift --from {folder} --out FOLDER.",
+    )
     text = yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    runs.write_text(path, text)
+    runs.write_text(folder / "recipe.yaml", text)
+
+
+def identity(plan: Plan, source: Path | None = None) -> dict[str, Any]:
+    """Settings with the contents of the files that they name, or what is taken over from another lift; versions."""
+    settings = content.named(plan.model_dump(mode="json", exclude={"strict"}))
+    if source is not None:
+        files = [str(source / name) for name in TAKEN if (source / name).is_file()]
+        settings |= {"data": Path(plan.data).name, "from": content.leaf(source.resolve().name, content.key(files))}
+    specs = (plan.llm, plan.judge, plan.embedder)
+    local = plan.model or any(spec.startswith(("hf:", "vllm:", "st:")) for spec in specs)
+    return {"settings": settings, "versions": content.versions(*PACKAGES, *(MODEL_PACKAGES if local else ()))}
 
 
 def read(folder: Path) -> Plan:
@@ -92,11 +113,3 @@ def read(folder: Path) -> Plan:
     if not isinstance(values, dict) or set(values) - set(Plan.model_fields):
         raise UserError(f"{path} is not the plan of a lift", "Name the folder of one: leaven lift DATA --out FOLDER.")
     return Plan.model_validate(values)
-
-
-def differences(old: Plan, new: Plan) -> Iterator[str]:
-    """What differs, setting by setting."""
-    for name in Plan.model_fields:
-        before, after = getattr(old, name), getattr(new, name)
-        if before != after:
-            yield f"{name} is {before!r} there, {after!r} here"

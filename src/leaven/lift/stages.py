@@ -12,6 +12,7 @@ import polars as pl
 from leaven.errors import UserError
 from leaven.rows.example import Outcome
 from leaven.runs import folder as runs
+from leaven.runs import journal
 from leaven.runs.progress import Progress
 
 VERDICT = {"row": pl.Int64, "kept": pl.Boolean, "reason": pl.String, "detail": pl.String}
@@ -36,7 +37,8 @@ def note(folder: Path, stage: str, notes: Sequence[str], progress: Progress) -> 
 def notes(folder: Path) -> list[dict[str, str]]:
     """What the stages noticed, each note once: a stage that was begun again notices the same again."""
     said = runs.events(folder, "note")
-    return [dict(pair) for pair in dict.fromkeys((("stage", one["stage"]), ("text", one["text"])) for one in said)]
+    told = [dict(pair) for pair in dict.fromkeys((("stage", one["stage"]), ("text", one["text"])) for one in said)]
+    return [*told, *({"stage": "journal", "text": text} for text in journal.notes(folder / journal.NAME))]
 
 
 def kept(path: Path) -> list[int]:

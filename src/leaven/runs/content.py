@@ -38,6 +38,23 @@ def leaf(name: str, content: str) -> dict[str, str]:
     return {"name": name, "content": content}
 
 
+def key(*about: Any) -> str:
+    """Letters that stand for what a file is made from; in its name, they part it from what other settings make.
+
+    >>> key({"seed": 1, "temperature": 0.7})
+    '2aa5f6cc30'
+    """
+    text = json.dumps(_contents(named(about)), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:10]
+
+
+def _contents(value: Any) -> Any:
+    """The values with contents alone where there are names too."""
+    if isinstance(value, dict):
+        return value["content"] if set(value) == {"name", "content"} else {k: _contents(v) for k, v in value.items()}
+    return [_contents(item) for item in value] if isinstance(value, list) else value
+
+
 def rows(lines: Iterable[str]) -> str:
     """The hash of rows that come from no file."""
     digest = hashlib.sha256()

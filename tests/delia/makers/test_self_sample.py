@@ -125,7 +125,8 @@ def test_killed_run_loses_only_the_chunk_in_flight(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         collect(pool(20), Killed(), CONFIG, 1, tmp_path / "a", n=12, chunk=4)
-    assert sorted(path.name for path in (tmp_path / "a").glob("*.parquet")) == ["00000.parquet", "00001.parquet"]
+    written = sorted(path.name.partition("-")[0] for path in (tmp_path / "a").iterdir())
+    assert written == ["00000", "00001"]
     resumed = Counting()
     outcome = collect(pool(20), resumed, CONFIG, 1, tmp_path / "a", n=12, chunk=4)
     assert resumed.asked == [4]
@@ -158,10 +159,14 @@ def test_pool_that_runs_out_says_how_many_rows_are_missing(tmp_path):
     assert (len(longer.kept), longer.notes) == (9, ())
 
 
-def test_folder_of_other_settings_is_refused(tmp_path):
-    collect(pool(4), Counting(), CONFIG, 1, tmp_path, n=2)
-    with pytest.raises(UserError, match="other settings"):
-        collect(pool(4), Counting(), CONFIG, 2, tmp_path, n=2)
+def test_chunks_of_other_settings_are_neither_used_nor_lost(tmp_path):
+    first, other, again = Counting(), Counting(), Counting()
+    one = collect(pool(4), first, CONFIG, 1, tmp_path / "a", n=2)
+    two = collect(pool(4), other, CONFIG, 2, tmp_path / "a", n=2)
+    assert texts(two) == texts(collect(pool(4), Counting(), CONFIG, 2, tmp_path / "b", n=2))
+    assert {row.origin.seed for row in two.kept} == {2}
+    assert texts(collect(pool(4), again, CONFIG, 1, tmp_path / "a", n=2)) == texts(one)
+    assert (first.asked, other.asked, again.asked) == ([4], [4], [])
 
 
 def test_chunks_of_other_queries_are_made_again(tmp_path):

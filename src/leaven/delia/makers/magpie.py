@@ -6,14 +6,16 @@ drawn at temperature 1 from the whole vocabulary, as published; the answers are 
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from leaven.delia.makers import _chunks as chunks
 from leaven.delia.makers import self_sample
 from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.models.settings import SampleSection
+from leaven.rows import outcomes
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Origin, Outcome, user
+from leaven.runs import content
 
 TRIES = 10
 """Questions that are drawn for each row at most; a model that writes fewer usable ones is not fit for it."""
@@ -36,20 +38,18 @@ def make(
     chunk: int = 256,
     on_rows: Callable[[int], None] | None = None,
 ) -> Outcome:
-    """`n` questions and answers; chunks that lie in `folder` are not made again, and a larger `n` goes on from them.
+    """`n` questions and answers; a chunk of the same settings is made once, and a larger `n` goes on from them.
 
     A note says how many rows are missing when the model writes too few questions that can be used. Raises UserError
     for an engine that does not render the chat template itself.
     """
-    chunks.claim(folder, {"model": llm.name, "seed": seed, "chunk": chunk, "form": "magpie", **config.model_dump()})
+    about = content.key({"model": llm.name, "seed": seed, "chunk": chunk, "form": "magpie", **config.model_dump()})
     kept, dropped, seen = Dataset.of([]), list[Drop](), set[str]()
     for number, start in enumerate(range(0, TRIES * max(n, chunk), chunk)):
         if len(kept) >= n:
             break
-        path = folder / f"{number:05}.parquet"
-        outcome = chunks.read(path) if path.is_file() else _chunk(llm, config, seed, start, chunk, seen)
-        if not path.is_file() and not chunks.failures(outcome):
-            chunks.write(outcome, path)
+        draw = partial(_chunk, llm, config, seed, start, chunk, seen)
+        outcome = outcomes.stage(folder / f"{number:05}-{about}.parquet", draw, retry=True)
         seen |= {_normal(row.question) for row in (*outcome.kept, *(drop.example for drop in outcome.dropped))}
         kept, dropped = kept + outcome.kept, [*dropped, *outcome.dropped]
         if on_rows:

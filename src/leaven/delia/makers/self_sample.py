@@ -16,17 +16,19 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from leaven.delia.makers import _chunks as chunks
 from leaven.errors import UserError
 from leaven.llm.prompts.render import render, source
 from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.llm.replies import all_of
 from leaven.models.settings import SampleSection
+from leaven.rows import outcomes
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Message, Origin, Outcome, Prompt
+from leaven.runs import content
 
 Form = Literal["plain", "again", "guided"]
 
@@ -83,22 +85,23 @@ def collect(
     on_rows: Callable[[int], None] | None = None,
     form: Form | None = None,
 ) -> Outcome:
-    """The first `n` rows that `make` keeps, chunk by chunk; chunks that lie in `folder` are not made again.
+    """The first `n` rows that `make` keeps, chunk by chunk; a chunk of the same queries and settings is made once.
 
     A killed run loses the chunk in flight, and a larger `n` goes on from the smaller one's chunks. When the
     queries run out first, a note says how many rows are missing. `on_rows` is told the rows kept so far.
     """
     form = form or ("again" if config.conditioned else "plain")
-    chunks.claim(folder, {"model": llm.name, "seed": seed, "chunk": chunk, "form": form, **config.model_dump()})
+    about = content.key({"model": llm.name, "seed": seed, "form": form, **config.model_dump()})
     kept, dropped, seen = Dataset.of([]), list[Drop](), Counter[str]()
     for number, start in enumerate(range(0, len(queries), chunk)):
         if len(kept) >= n:
             break
         part = queries.rows(list(range(start, min(start + chunk, len(queries)))))
         draws = [seen.update([query.id]) or seen[query.id] - 1 for query in part]
-        path = folder / f"{number:05}.parquet"
-        outcome = _chunk(part, llm, config, seed, start, path=path, form=form, draws=draws)
-        if len(failures := chunks.failures(outcome)) == chunk:
+        answers = partial(make, part, llm, config, seed, start, form=form, draws=draws)
+        path = folder / f"{number:05}-{content.key(about, [query.id for query in part])}.parquet"
+        outcome = outcomes.stage(path, answers, retry=True)
+        if len(failures := outcomes.failures(outcome)) == chunk:
             raise UserError(f"{llm.name} answered none of {chunk} prompts: {failures[0].detail}", "Check the engine.")
         kept, dropped = kept + outcome.kept, [*dropped, *outcome.dropped]
         if on_rows:
@@ -146,32 +149,6 @@ def _result(query: Example, reply: Reply | None, config: SampleSection, form: Fo
     if form == "guided" and _SPEAKS_OF_GUIDE.search(reply.text):
         return Drop(row, "speaks of the guide")
     return row
-
-
-def _chunk(
-    part: Dataset,
-    llm: LLM,
-    config: SampleSection,
-    seed: int,
-    start: int,
-    *,
-    path: Path,
-    form: Form,
-    draws: Sequence[int],
-) -> Outcome:
-    if path.is_file():
-        outcome = chunks.read(path)
-        if _parents(outcome) == sorted(query.id for query in part):
-            return outcome
-    outcome = make(part, llm, config, seed, start, form=form, draws=draws)
-    if not chunks.failures(outcome):  # a failed call is worth another try when the run is resumed
-        chunks.write(outcome, path)
-    return outcome
-
-
-def _parents(outcome: Outcome) -> list[str]:
-    rows = [*outcome.kept, *(drop.example for drop in outcome.dropped)]
-    return sorted(row.origin.parents[0] for row in rows)
 
 
 def _prompt_hash(form: Form) -> str:

@@ -1,38 +1,36 @@
-"""Outcomes in a folder, chunk by chunk: what was made for one chunk is read back instead of being made again."""
+"""Outcomes in files: what was made once, rows and drops in one table, is read back instead of being made again."""
 
-import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from leaven.errors import UserError
 from leaven.rows.dataset import SCHEMA, Dataset
 from leaven.rows.example import Drop, Outcome
+from leaven.runs import folder as runs
 
 
-def claim(folder: Path, about: dict[str, Any]) -> None:
-    """Say in the folder what its chunks are; raises UserError when it holds chunks of another kind."""
-    path = folder / "about.json"
-    text = json.dumps(about, indent=2, sort_keys=True)
-    if path.is_file() and path.read_text(encoding="utf-8") != text:
-        raise UserError(f"{folder} holds samples that were made with other settings", "Choose another folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+def stage(path: Path, make: Callable[[], Outcome], *, retry: bool = False) -> Outcome:
+    """The outcome that the file holds, or what `make` makes, which the file then holds.
+
+    With `retry`, an outcome with calls that failed is not written: they are worth another try when the run goes on.
+    """
+    if path.is_file():
+        return read(path)
+    outcome = make()
+    if not (retry and failures(outcome)):
+        write(outcome, path)
+    return outcome
 
 
 def write(outcome: Outcome, path: Path) -> None:
-    """Both kinds of row in one table, which is there whole or not at all."""
+    """Write both kinds of row in one table, whole or not at all."""
     drops = Dataset.of(drop.example for drop in outcome.dropped).frame.with_columns(
         reason=pl.Series([drop.reason for drop in outcome.dropped], dtype=pl.String),
         score=pl.Series([drop.score for drop in outcome.dropped], dtype=pl.Float64),
         detail=pl.Series([drop.detail for drop in outcome.dropped], dtype=pl.String),
     )
-    partial = path.with_name(path.name + ".partial")
-    pl.concat([outcome.kept.frame, drops], how="diagonal").write_parquet(partial)
-    partial.replace(path)
+    runs.write(path, pl.concat([outcome.kept.frame, drops], how="diagonal").write_parquet)
 
 
 def read(path: Path) -> Outcome:
@@ -46,5 +44,5 @@ def read(path: Path) -> Outcome:
 
 
 def failures(outcome: Outcome) -> list[Drop]:
-    """The calls that failed: worth another try when the run is resumed."""
+    """The calls that failed."""
     return [drop for drop in outcome.dropped if drop.reason == "the model failed"]
