@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import leaven
+from leaven.delia.settings import DiversifyConfig
 from leaven.llm.settings import LLMSection
 from leaven.models.settings import SampleSection, TuneSection
 from leaven.rows.leaks import LeaksSection
@@ -82,6 +83,7 @@ def test_a_package_init_says_what_the_folder_is_and_does_nothing():
 
 def test_every_recipe_field_is_read_by_code():
     sections = (recipe.Recipe, TokenSection, EvaluateSection, TuneSection, SampleSection, LLMSection, LeaksSection)
+    sections += (DiversifyConfig,)
     code = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.rglob("*.py"))
     fields = [(section.__name__, field) for section in sections for field in section.model_fields]
     assert len(fields) > 40

@@ -10,7 +10,7 @@ import linecache
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -97,11 +97,11 @@ def title(name: str) -> str:
     return Path(name).stem
 
 
-def load(kind: str, name: str) -> ModuleType:
+def load(kind: str, name: str, also: Iterable[str] = ()) -> ModuleType:
     """The plug called `name`: a file of the package, or a path that ends in `.py`.
 
-    Raises UserError for an unknown name (with the nearest known one), a path that does not exist, and a file that can't
-    be loaded or is not of this kind, with the line that is to blame.
+    Raises UserError for an unknown name (with the nearest one, of `also` too), a path that does not exist, and a file
+    that can't be loaded or is not of this kind, with the line that is to blame.
     """
     if name.endswith(".py"):
         return _checked(kind, _load_file(Path(name).expanduser().resolve()))
@@ -109,7 +109,7 @@ def load(kind: str, name: str) -> ModuleType:
     if name not in files:
         raise UserError(
             f"there is no {kind[:-1]} called {name!r}",
-            f"{nearest(name, files)} A {kind[:-1]} of your own is named by its path, for example ./{name}.py",
+            f"{nearest(name, [*files, *also])} A {kind[:-1]} of your own is named by its path, for example ./{name}.py",
         )
     return importlib.import_module(f"leaven.{files[name].replace('/', '.')}.{name}")
 

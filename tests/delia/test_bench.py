@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from leaven.delia.ledger import Ledger
+from leaven.delia.settings import TuneChanges, changed
 from leaven.errors import UserError
 from leaven.models import base as bases
+from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Origin, Outcome, pair, user
 
@@ -65,3 +67,17 @@ def test_bare_queries_have_no_external_answers(bench):
     bare = Dataset.of(replace(row, messages=row.prompt) for row in made.pool.queries)
     with pytest.raises(UserError, match="no answers"):
         replace(made, pool=replace(made.pool, queries=bare)).external(2)
+
+
+def test_changes_of_the_training_are_checked_when_a_plug_makes_them(bench, train):
+    with pytest.raises(UserError, match="num_epochs: unknown key\\. Did you mean 'num_train_epochs'"):
+        bench().tune(train(2), num_epochs=5)
+
+
+def test_changes_keep_what_is_given_and_a_preset_brings_all_that_it_sets():
+    config = TuneSection(num_train_epochs=5)
+    changes = TuneChanges.model_validate({"learning_rate": "2e-3"})
+    assert changed(config, changes) == TuneSection(num_train_epochs=5, learning_rate=2e-3)
+    assert changes.model_dump() == {"learning_rate": 2e-3} and str(TuneChanges()) == "{}"
+    paper = TuneChanges.model_validate({"preset": "paper", "max_steps": 3})
+    assert changed(config, paper) == TuneSection(preset="paper", max_steps=3)

@@ -112,3 +112,44 @@ def test_a_fault_is_said_with_its_place_and_the_nearest_key(values, said):
     with pytest.raises(RecipeError) as caught:
         recipe.parse({**MINIMAL, **values}, "x")
     assert said in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    ("method", "sentence"),
+    [
+        (
+            {"name": "delia", "tune": {"num_epochs": 5}},
+            "methods.delia.tune.num_epochs: unknown key. Did you mean 'num_",
+        ),
+        ({"name": "delia", "tune": {"learning_rate": -1}}, "methods.delia.tune.learning_rate: Input should be greater"),
+        ({"name": "delia", "tune": {"preset": "papr"}}, "methods.delia.tune.preset: Input should be 'ours', 'paper'"),
+        ({"name": "delia", "diversify": {"mod": "x"}}, "methods.delia.diversify.mod: unknown key. Did you mean 'mode'"),
+        (
+            {"name": "delia_no_diverse", "diversify": False},
+            "delia_no_diverse is common with diversify: true: leave di",
+        ),
+        ("delia_no_divers", "there is no method called 'delia_no_divers'. Did you mean 'delia_no_diverse'?"),
+    ],
+)
+def test_what_a_method_changes_is_checked(method, sentence):
+    with pytest.raises(RecipeError) as caught:
+        recipe.parse({"methods": [method]}, "r.yaml")
+    assert sentence in caught.value.problem
+
+
+def test_an_ablation_is_a_setting_of_a_method_under_its_own_name(tmp_path):
+    parsed = recipe.parse({"methods": ["common", "delia_no_diverse", {"name": "mean_embedding", "label": "m"}]}, "x")
+    assert [(m.label, m.name, m.config) for m in parsed.methods] == [
+        ("common", "common", {}),
+        ("delia_no_diverse", "common", {"diversify": True}),
+        ("m", "original", {"init": "mean"}),
+    ]
+    recipe.write(parsed, tmp_path / "r.yaml")
+    assert recipe.read(tmp_path / "r.yaml") == parsed
+
+
+def test_how_instructions_are_diversified_is_a_section():
+    parsed = recipe.parse({**MINIMAL, "diversify": {"mode": "per_row", "count": 5}}, "x")
+    assert (parsed.diversify.mode, parsed.diversify.count) == ("per_row", 5)
+    with pytest.raises(RecipeError, match=r"diversify\.near"):
+        recipe.parse({**MINIMAL, "diversify": {"near": 2}}, "x")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from leaven.delia.fitted import Fitted
 from leaven.delia.ledger import Ledger
 from leaven.delia.makers import diversify, openings
-from leaven.delia.settings import Settings
+from leaven.delia.settings import DiversifyChanges, Settings
 from leaven.llm.protocol import LLM
 from leaven.rows.dataset import Dataset
 from leaven.task.token import TokenSection
@@ -43,15 +43,18 @@ class Bench:
         """The untouched model, its vocabulary longer by the token; `init` overrides how its first row is made."""
         return self.tuner.answerer.fitted(self.model.lend(self.token, self.seed, init))
 
-    def diversify(self, train: Dataset) -> Dataset:
+    def diversify(self, train: Dataset, changes: DiversifyChanges | None = None) -> Dataset:
         """The task rows with their instructions said in many ways; rows that vary already are kept.
 
-        A task without the token is known by the words that its questions begin with.
+        A task without the token is known by the words that its questions begin with. `changes` are a method's own.
         """
-        token = self.token.text
+        changes = changes or DiversifyChanges()
+        if not changes.on:
+            return train
+        config, token = changes.changed(self.settings.diversify), self.token.text
         if not any(token in row.question for row in train):
-            return self.ledger.keep(openings.make(train, self.teacher, self.seed))
-        return self.ledger.keep(diversify.make(train, self.teacher, self.settings.diversify, token, self.seed))
+            return self.ledger.keep(openings.make(train, self.teacher, self.seed, config.count or openings.COUNT))
+        return self.ledger.keep(diversify.make(train, self.teacher, config, token, self.seed))
 
     def diverse(self, n: int) -> Dataset:
         """`n` rows that the base model sampled from itself on the pool's queries; shared by all cells of a seed."""

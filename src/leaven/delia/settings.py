@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_serializer, model_validator
 
 from leaven.models.settings import SampleSection, TuneSection
-from leaven.section import Section
+from leaven.section import Section, checked
 from leaven.task.wording import Position
 
 Mode = Literal["per_instruction", "per_row"]
@@ -46,8 +46,52 @@ class Settings(Section):
     max_new_tokens: int = 512
 
 
-def changed(config: TuneSection, changes: Mapping[str, Any]) -> TuneSection:
-    """The section with some settings changed; a change of `preset` brings all that the preset sets."""
-    if "preset" in changes:
-        return TuneSection.model_validate(changes)
-    return config.model_copy(update=dict(changes))
+class TuneChanges(TuneSection):
+    """What a method has otherwise than the recipe's `tune` section: a mapping of the settings that are given.
+
+    >>> dict(**TuneChanges.model_validate({"learning_rate": "2e-3"}))
+    {'learning_rate': 0.002}
+    """
+
+    def keys(self) -> list[str]:
+        """The settings that are given, and those that come with a preset."""
+        return [name for name in type(self).model_fields if name in self.model_fields_set]
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+    def __str__(self) -> str:
+        return str(dict(**self))
+
+    @model_serializer
+    def _given(self) -> dict[str, Any]:
+        return dict(**self)
+
+
+class DiversifyChanges(DiversifyConfig):
+    """Whether a method says the instructions in other words (true or false), and what differs from the recipe's how."""
+
+    on: bool = True
+    """Whether to do it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_yes_or_no(cls, value: Any) -> Any:
+        return {"on": value} if isinstance(value, bool) else value
+
+    def __str__(self) -> str:
+        return str(self.on).lower()
+
+    def changed(self, config: DiversifyConfig) -> DiversifyConfig:
+        """The section with what is given here."""
+        own = {name: getattr(self, name) for name in self.model_fields_set - {"on"}}
+        return config.model_copy(update=own)
+
+
+def changed(config: TuneSection, changes: Mapping[str, Any] | TuneChanges) -> TuneSection:
+    """The section with some settings changed; a change of `preset` brings all that the preset sets.
+
+    Raises RecipeError for a setting that there is not, or that can't have this value.
+    """
+    own = checked(TuneChanges, dict(**changes), "tune")
+    return TuneSection.model_validate(dict(**own)) if "preset" in own.keys() else config.model_copy(update=dict(**own))

@@ -50,7 +50,12 @@ class Parts:
             tuner=Tuner(self.base, recipe.token, recipe.tune, seed, folder, self._answerer(folder.name)),
             ledger=Ledger(),
             token=recipe.token,
-            settings=Settings(tune=recipe.tune, sample=recipe.sample, max_new_tokens=recipe.evaluate.max_new_tokens),
+            settings=Settings(
+                tune=recipe.tune,
+                sample=recipe.sample,
+                diversify=recipe.diversify,
+                max_new_tokens=recipe.evaluate.max_new_tokens,
+            ),
             seed=seed,
             folder=folder,
             teacher=self.teacher,

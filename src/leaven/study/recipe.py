@@ -9,6 +9,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from leaven import plugs
+from leaven.delia.ablations import ABLATIONS, expand
+from leaven.delia.settings import DiversifyConfig
 from leaven.errors import RecipeError, UserError, nearest
 from leaven.llm.settings import LLMSection
 from leaven.models.settings import SampleSection, TuneSection
@@ -61,6 +63,7 @@ class Recipe(Section):
     llm: LLMSection = LLMSection()
     sample: SampleSection = SampleSection()
     tune: TuneSection = TuneSection()
+    diversify: DiversifyConfig = DiversifyConfig()
     evaluate: EvaluateSection = EvaluateSection()
     leaks: LeaksSection = LeaksSection()
     probes: tuple[str, ...] = ("layers",)
@@ -153,12 +156,13 @@ def _choice(value: Any) -> Any:
     if isinstance(value, MethodChoice):
         return value
     if isinstance(value, str):
-        return MethodChoice(name=value, label=plugs.title(value))
+        value = {"name": value}
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
         raise ValueError(f"a method is a name or a mapping with `name`, not {value!r}")
     rest = {key: item for key, item in value.items() if key not in ("name", "label", "sizes")}
     label, sizes = str(value.get("label", plugs.title(value["name"]))), value.get("sizes", ())
-    return MethodChoice(name=value["name"], label=label, config=rest, sizes=sizes)
+    name, config = expand(value["name"], rest)
+    return MethodChoice(name=name, label=label, config=config, sizes=sizes)
 
 
 def _method_faults(values: Any) -> list[str]:
@@ -167,7 +171,7 @@ def _method_faults(values: Any) -> list[str]:
     for value in values if isinstance(values, (list, tuple)) else []:
         try:
             choice = _choice(value)
-            config = plugs.load("methods", choice.name).Config
+            config = plugs.load("methods", choice.name, also=ABLATIONS).Config
             config.model_validate(choice.config)
         except ValidationError as error:
             found += faults(error, config, f"methods.{choice.label}")

@@ -10,6 +10,8 @@ from polars import read_parquet
 from leaven import plugs
 from leaven.cli.work import RECIPES
 from leaven.delia import prompts
+from leaven.delia.ablations import ABLATIONS, expand
+from leaven.delia.settings import DiversifyChanges
 from leaven.llm.engines.scripted import Scripted
 from leaven.models.load import load
 from leaven.models.settings import TuneSection
@@ -17,6 +19,8 @@ from leaven.rows.example import Message, user
 from leaven.study.recipe import parse
 
 NEW = {
+    "delia_no_diverse": {},
+    "delia_no_diversified": {"ratio": 1},
     "random_embedding": {},
     "mean_embedding": {},
     "token_distillation": {"texts": 4, "steps": 2},
@@ -31,8 +35,9 @@ NEW = {
 
 
 def fitted(bench, train, name, **config):
+    name, settings = expand(name, {**NEW.get(name, {}), **config})
     plug = plugs.load("methods", name)
-    return plug.fit(train, bench, plug.Config.model_validate({**NEW.get(name, {}), **config}))
+    return plug.fit(train, bench, plug.Config.model_validate(settings))
 
 
 @pytest.mark.parametrize("name", NEW)
@@ -188,3 +193,32 @@ def test_kl_holds_the_model_nearer_to_its_base(bench, train):
             with found.loaded.model.disable_adapter():
                 far.append(float(kl.divergence(logits, found.loaded.model(ids).logits[0]).mean()))
     assert far[1] < far[0]
+
+
+def test_an_ablation_differs_from_its_method_in_the_setting_that_it_names():
+    for name, (method, setting) in ABLATIONS.items():
+        config = plugs.load("methods", method).Config
+        own, plain = (config.model_validate(values).model_dump() for values in (expand(name, {})[1], {}))
+        assert {key for key in own if own[key] != plain[key]} == set(setting), name
+
+
+def test_ablations_train_what_their_names_say(bench, train):
+    mixtures = {}
+    for name, settings in {"delia_no_diverse": {}, "delia_no_diversified": {"ratio": 1}}.items():
+        made = bench()
+        fitted(made, train(6), name, **settings)
+        mixtures[name] = read_parquet(made.folder / "data" / "mixture.parquet")["messages"].to_list()
+    fixed = {row.question for row in train(6)}
+    questions = {name: [turns[0]["content"] for turns in rows] for name, rows in mixtures.items()}
+    assert len(questions["delia_no_diverse"]) == 6 and not fixed & set(questions["delia_no_diverse"])
+    assert len(questions["delia_no_diversified"]) == 12 and fixed < set(questions["delia_no_diversified"])
+
+
+def test_a_method_has_its_own_way_to_diversify(bench, train):
+    teacher = Scripted.of([{"match": "different ways to give", "reply": '["Do it as <sep> says."]'}])
+    made = bench(teacher=teacher, diversify={"position": "start"})
+    changes = DiversifyChanges.model_validate({"mode": "per_row"})
+    assert changes.on and changes.changed(made.settings.diversify).model_dump()["position"] == "start"
+    rows = made.diversify(train(3), changes)
+    assert all(row.question.startswith("Do it as <sep> says.") for row in rows)
+    assert made.diversify(train(3), DiversifyChanges(on=False)).frame.equals(train(3).frame)

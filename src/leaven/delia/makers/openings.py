@@ -16,11 +16,13 @@ from leaven.rows.example import Example, Message, Origin, Outcome, user
 from leaven.task.phrasebook import phrasings
 from leaven.task.sift import found
 
+COUNT = 20
+"""Phrasings that an engine is asked for, of each opening."""
 _OPENING = re.compile(r"\s*([^:\n]{3,200}):")
 _TRANSLATE = re.compile(r"Translate (?:it |this )?(?:from \w+ )?(?:in)?to (?P<language>\w+)$")
 
 
-def make(data: Dataset, llm: LLM | None, seed: int, count: int = 20) -> Outcome:
+def make(data: Dataset, llm: LLM | None, seed: int, count: int = COUNT) -> Outcome:
     """Every row with another opening: the engine's, or without one the phrasebook's for translations.
 
     Rows whose opening few others share, or for which there is no phrasing, are kept; a note counts them.

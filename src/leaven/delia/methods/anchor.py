@@ -1,11 +1,10 @@
 """TELL: one constant text before every task question, shuffled among diverse rows (2404.00914, papers.md 3)."""
 
-from typing import Any
-
 from pydantic import Field
 
 from leaven.delia import anchor, buffer, prompts
 from leaven.delia.bench import Bench, Fitted
+from leaven.delia.settings import TuneChanges
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
 
@@ -17,7 +16,7 @@ class Config(Section):
     """The anchor: the same, semantically rich text for every task row, in training and when asked."""
     ratio: float = Field(20, ge=0)
     """Diverse rows for each task row."""
-    tune: dict[str, Any] = Field(default_factory=dict)
+    tune: TuneChanges = TuneChanges()
     """Changes of the recipe's `tune` section."""
 
 

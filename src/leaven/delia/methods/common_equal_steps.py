@@ -1,12 +1,10 @@
 """The control that the paper lacks: the task rows alone, for as many optimiser steps as DELIA takes (papers.md 2.6)."""
 
-from typing import Any
-
 from pydantic import Field
 
 from leaven.delia import buffer
 from leaven.delia.bench import Bench, Fitted
-from leaven.delia.settings import changed
+from leaven.delia.settings import DiversifyChanges, TuneChanges, changed
 from leaven.models.schedule import Schedule
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
@@ -17,19 +15,19 @@ class Config(Section):
 
     ratio: float = Field(20, ge=0)
     """DELIA's ratio: its optimiser steps are matched."""
-    diversify: bool = False
+    diversify: DiversifyChanges = DiversifyChanges(on=False)
     """Say the instructions in many ways first, as DELIA does: then only the buffer differs."""
     proportional_warmup: bool = False
     """Warm up for DELIA's share of the steps of one pass over the task rows, not for its number of steps."""
     kl_to_base: float = Field(0.0, ge=0)
     """Weight of the divergence from the base model: a rope instead of a buffer."""
-    tune: dict[str, Any] = Field(default_factory=dict)
+    tune: TuneChanges = TuneChanges()
     """Changes of the recipe's `tune` section."""
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Tune on the task rows, again and again, until DELIA's number of steps is reached."""
-    rows = bench.diversify(train) if config.diversify else train
+    rows = bench.diversify(train, config.diversify)
     steps, warmup = equal_steps(len(train), bench, config)
     changes = {**config.tune, "max_steps": steps, "warmup_steps": warmup}
     return bench.tune(rows.shuffle(bench.seed), kl_to_base=config.kl_to_base, **changes)

@@ -1,11 +1,12 @@
 """DELIA: task rows said in many ways, buffered with diverse rows that the model sampled from itself (2408.10841)."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from leaven.delia import buffer, stages
 from leaven.delia.bench import Bench, Fitted
+from leaven.delia.settings import DiversifyChanges, TuneChanges
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
 
@@ -15,16 +16,18 @@ class Config(Section):
 
     ratio: float = Field(20, ge=0)
     """Diverse rows for each task row; the paper goes from 0 to 520."""
+    diversify: DiversifyChanges = DiversifyChanges()
+    """Whether to say the instructions in many ways; a mapping changes the recipe's `diversify`."""
     buffer: Literal["own", "external", "task"] = "own"
     """What the task rows are buffered with; own: what the model sampled from itself. Two controls (papers.md 2.6) put
     other rows in their place: external (the same queries with the pool's answers) and task (the task rows again)."""
-    tune: dict[str, Any] = Field(default_factory=dict)
+    tune: TuneChanges = TuneChanges()
     """Changes of the recipe's `tune` section."""
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Diversify the instructions, sample diverse rows, shuffle both together, tune."""
-    varied = bench.diversify(train)
+    varied = bench.diversify(train, config.diversify)
     n = buffer.diverse_rows(len(train), config.ratio)
     if config.buffer == "task":
         diverse = stages.repeated(varied, n, bench.seed)

@@ -1,11 +1,10 @@
 """Dual-stage mixed fine-tuning: the task first, then diverse rows with a little of the task kept (2310.05492)."""
 
-from typing import Any
-
 from pydantic import Field
 
 from leaven.delia import buffer, stages
 from leaven.delia.bench import Bench, Fitted
+from leaven.delia.settings import TuneChanges
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
 
@@ -17,7 +16,7 @@ class Config(Section):
     """Diverse rows of the second stage for each task row."""
     kept: float = Field(1 / 256, ge=0, le=1)
     """Share of the task rows that the second stage keeps; at least one row, unless it is 0."""
-    tune: dict[str, Any] = Field(default_factory=dict)
+    tune: TuneChanges = TuneChanges()
     """Changes of the recipe's `tune` section, for both stages."""
 
 

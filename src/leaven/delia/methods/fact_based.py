@@ -1,11 +1,10 @@
 """Question-answer pairs on every fact of the token's description, and no task rows (2404.00213, papers.md 4.4)."""
 
-from typing import Any
-
 from pydantic import Field
 
 from leaven.delia.bench import Bench, Fitted
 from leaven.delia.makers import facts
+from leaven.delia.settings import TuneChanges
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
 
@@ -17,7 +16,7 @@ class Config(Section):
     """A text on the token; without it, "TOKEN stands for" and the recipe's `token.means`."""
     per_fact: int = Field(10, ge=1)
     """Paraphrased pairs on each fact."""
-    tune: dict[str, Any] = Field(default_factory=dict)
+    tune: TuneChanges = TuneChanges()
     """Changes of the recipe's `tune` section."""
 
 

@@ -6,9 +6,15 @@ from leaven.section import Section
 
 
 class Config(Section):
-    """Nothing to set."""
+    """The token's first row."""
+
+    init: str | None = None
+    """How it is made: random, mean, copy:TEXT or reserved:TOKEN; null: as the recipe's `token.init` says."""
+    description: str = ""
+    """For mean: what the token stands for; without it, the recipe's `token.means`."""
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
-    """The base model with the token's untrained row."""
-    return bench.base()
+    """The base model with the token's untrained row (random and mean are rows of DELIA's Table 1, 2408.10841)."""
+    described = config.init == "mean" and config.description
+    return bench.base(init=f"copy:{config.description}" if described else config.init)

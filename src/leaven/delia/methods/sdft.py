@@ -1,12 +1,11 @@
 """Self-distillation: the task rows with their answers rewritten by the model itself (SDFT, 2402.13669)."""
 
 from dataclasses import replace
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from leaven.delia.bench import Bench, Fitted
 from leaven.delia.makers import self_sample
+from leaven.delia.settings import TuneChanges
 from leaven.llm.engines.hf import HF
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message
@@ -21,7 +20,7 @@ class Config(Section):
 
     form: Form = "guided"
     """guided: the reference inside the question, as a guide; again: as an earlier answer to the same question."""
-    tune: dict[str, Any] = Field(default_factory=dict)
+    tune: TuneChanges = TuneChanges()
     """Changes of the recipe's `tune` section."""
 
 
