@@ -236,6 +236,8 @@ def test_all_formats_can_be_inferred_and_are_tested():
         ([f"**Answer:** {n} is the number." for n in range(9)], "label", 'have a line "Answer: …".'),
         (["positive", "Negative.", "negative"] * 3, "labels", "are nothing but negative or positive."),
         ([f"word{n}" for n in range(9)], "words", "have at most 1 word."),
+        ([f"Length: {n % 9}" for n in range(90)], "label", 'have a line "Length: …".'),
+        (["Choice: 2", "Choice: 1"] * 9, "label", 'have a line "Choice: …", where … is 1 or 2.'),
         (["yes"] * 9, "words", "have at most 1 word."),
         ([f"Verse {n} is too long to be a label, and no prose has a form." for n in range(9)], "text", "plain text."),
         (

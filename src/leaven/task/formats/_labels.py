@@ -8,6 +8,8 @@ SHARE = 0.95
 """This share of the answers has to be valid in a format for it to be theirs."""
 MOST = 20
 """More values than this are no set of labels."""
+MOST_NUMBERS = 6
+"""More numbers than this are counts or scores."""
 USES = 3
 """On average a label occurs this often, or the values are answers and no labels."""
 LENGTH = 40
@@ -21,7 +23,7 @@ def normal(label: str) -> str:
 
 
 def labels_of(values: Sequence[str]) -> tuple[str, ...]:
-    """The labels that (nearly) all values are, the most frequent first; empty where the values are no labels.
+    """The labels that (nearly) all values are, in their order; empty where the values are no labels.
 
     >>> labels_of(["Yes", "no", "yes", "no", "no", "yes."])
     ('no', 'yes')
@@ -29,9 +31,11 @@ def labels_of(values: Sequence[str]) -> tuple[str, ...]:
     counts = Counter(map(normal, values))
     repeated = Counter({value: count for value, count in counts.items() if count > 1})
     for labels in (counts, repeated):
-        few = 2 <= len(labels) <= MOST and USES * len(labels) <= len(values)
+        few = 2 <= len(labels) <= (MOST_NUMBERS if all(map(str.isdigit, labels)) else MOST) and USES * len(
+            labels
+        ) <= len(values)
         if few and labels.total() >= SHARE * len(values) and max(map(len, labels)) <= LENGTH:
-            return tuple(sorted(labels, key=lambda label: (-labels[label], label)))
+            return tuple(sorted(labels))
     return ()
 
 

@@ -63,13 +63,13 @@ def extract(text: str) -> Reading:
 
 
 def contains(text: str) -> bool:
-    """Whether there is a JSON-like object anywhere in the text, not only at its first brace."""
+    """Whether there is a JSON-like object anywhere in the text, not only at its first brace; `{}` alone is code."""
     length = 0
     for opening in islice(re.finditer(r"\{", text), MAX_OPENINGS):
         reading = extract(text[opening.start() : opening.start() + MAX_LENGTH])
         length += len(reading.text)
-        if reading.value is not None or length > 4 * MAX_LENGTH:
-            return reading.value is not None
+        if reading.value or length > 4 * MAX_LENGTH:
+            return bool(reading.value)
     return False
 
 
