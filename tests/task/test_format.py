@@ -322,6 +322,7 @@ def test_hostile_text_is_read_to_its_end(spec):
 @pytest.mark.parametrize("name", SPECIFIC)
 @settings(max_examples=40, deadline=None)
 @given(text=st.text(alphabet="{}[]<>'\"\\:,|-*#`.1ab \n\t") | st.text())
+@example(text="{}")
 @example(text="a:\n- b: 'c\n")
 @example(text="a: !!python/object:os.system b\nc: !x d")
 def test_no_text_fails(name, text):

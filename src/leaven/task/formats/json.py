@@ -66,8 +66,8 @@ def start(config: Config) -> tuple[str, ...]:
 
 
 def _object(text: str) -> Mapping[str, Any] | None:
-    prose = _prose(text)
-    return extract(prose).value
+    """The first object; an empty one is none."""
+    return extract(_prose(text)).value or None
 
 
 def _prose(text: str) -> str:
