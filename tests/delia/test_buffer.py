@@ -25,8 +25,8 @@ def test_mixture_is_a_permutation_of_the_union_with_exact_counts(n_task, n_diver
     task, diverse = rows(n_task, "task"), rows(n_diverse, "diverse")
     mixture = mix(task, diverse, seed)
     assert Counter(row.id for row in mixture) == Counter(row.id for row in [*task, *diverse])
-    assert Counter(row.meta["source"] for row in mixture) == Counter({"task": n_task, "diverse": n_diverse})
-    assert all(row.question.startswith(row.meta["source"]) and "row" in row.meta for row in mixture)
+    assert Counter(row.meta["mixture"] for row in mixture) == Counter({"task": n_task, "diverse": n_diverse})
+    assert all(row.question.startswith(row.meta["mixture"]) and "row" in row.meta for row in mixture)
 
 
 @given(SMALL, SMALL, st.integers(0, 9))
@@ -43,7 +43,7 @@ def test_another_seed_is_another_order():
 def test_smaller_diverse_draw_is_inside_the_larger_one(a, b, seed):
     pool, task = rows(15, "diverse"), rows(2, "task")
     small, large = (
-        {row.id for row in mix(task, pool.take(n, seed), seed) if row.meta["source"] == "diverse"}
+        {row.id for row in mix(task, pool.take(n, seed), seed) if row.meta["mixture"] == "diverse"}
         for n in sorted((a, b))
     )
     assert small <= large
@@ -64,7 +64,7 @@ def test_published_ratio_loses_a_row_that_ours_keeps():
 def ordered(text):
     """A mixture written as letters, t for a task row."""
     sources = {"t": "task", "d": "diverse"}
-    return Dataset.of(pair(f"q{i}", "a", Origin("x"), {"source": sources[c]}) for i, c in enumerate(text))
+    return Dataset.of(pair(f"q{i}", "a", Origin("x"), {"mixture": sources[c]}) for i, c in enumerate(text))
 
 
 def test_spacing_counts_rows_from_one_task_row_to_the_next():
@@ -109,3 +109,9 @@ def test_rows_that_were_not_mixed_are_the_tasks():
     plain = Dataset.of([pair("q", "a", Origin("x")), pair("p", "b", Origin("y"), {"source": "wiki"})])
     (part,) = table(plain, encode, schedule(2, 2))
     assert (part.source, part.rows) == ("task", 2)
+
+
+def test_a_users_own_source_stays(tmp_path):
+    rows = Dataset.of([pair("q", "a", Origin("x"), {"source": "wiki"})])
+    (row,) = mix(rows, Dataset.of([]), 0)
+    assert row.meta == {"source": "wiki", "mixture": "task"}

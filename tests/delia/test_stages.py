@@ -13,7 +13,7 @@ def test_the_papers_share_of_100_rows_keeps_one_and_says_so():
     found = stages.stages(rows(100), rows(30, "d"), 1 / 256, 0)
     assert (found.kept, len(found.first), len(found.second)) == (1, 100, 31)
     assert "at least one is kept" in found.note and "1 of 100" in found.note
-    assert sum(row.meta["source"] == "task" for row in found.second) == 1
+    assert sum(row.meta["mixture"] == "task" for row in found.second) == 1
 
 
 @pytest.mark.parametrize(("n", "share", "kept"), [(512, 1 / 256, 2), (10, 0.0, 0), (3, 1.0, 3), (100, 0.255, 26)])

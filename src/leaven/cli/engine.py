@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,21 +64,35 @@ def flags(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: given[name] for name in FLAGS}
 
 
+@dataclass
+class Rows:
+    """How many rows are there so far, for work of which a row takes more replies than one."""
+
+    made: int = 0
+
+    def count(self, made: int) -> None:
+        """Called when there are more."""
+        self.made = made
+
+
 @contextmanager
-def opened(engine: str, what: str, total: int = 0, log: Path | None = None, **options: Any) -> Iterator["Counted"]:
+def opened(
+    engine: str, what: str, total: int = 0, log: Path | None = None, rows: Rows | None = None, **options: Any
+) -> Iterator["Counted"]:
     """The engine with its store and budget, and the progress of `what`; at its end, however it comes, what was spent.
 
     `options` are fields of the recipe's `llm` section; `log` is a file for what the engine reports (concurrency, …).
+    Progress is counted in `rows` where they are given, else in replies.
     """
     from leaven.llm.budget import Spend
     from leaven.llm.open import open_with_budget
     from leaven.llm.settings import LLMSection
     from leaven.runs.progress import stderr
 
-    with stderr().track(what, total, "replies") as advance, _logged(log) as logger:
+    with stderr().track(what, total, "rows" if rows else "replies") as advance, _logged(log) as logger:
 
         def on_reply(spend: Spend) -> None:
-            advance(spend.ended, total, spend.note(), spend.tokens)
+            advance(rows.made if rows else spend.ended, total, spend.note(), spend.tokens)
 
         llm, spend = open_with_budget(LLMSection.model_validate({"engine": engine, **options}), on_reply)
         try:

@@ -67,8 +67,9 @@ def sample(
         keep_truncated=keep_truncated,
     )  # fmt: skip
     wanted = n or len(read.kept)
-    with engine.opened(llm, "sampling", wanted, Path(out + ".log"), **engine.flags(context.params)) as opened:
-        made = _made(form, read, opened, config, seed, folder=Path(out + ".chunks"), n=wanted, spec=llm)
+    rows = engine.Rows() if form == "magpie" else None  # of two replies a row, or of one that can't be used
+    with engine.opened(llm, "sampling", wanted, Path(out + ".log"), rows, **engine.flags(context.params)) as opened:
+        made = _made(form, read, opened, config, seed, folder=Path(out + ".chunks"), n=wanted, spec=llm, rows=rows)
     outcome = Outcome(made.kept, read.dropped + made.dropped, (*read.notes, *made.notes))
     files.write(outcome.kept, out)
     files.write_rejects(outcome, Path(out + ".rejects.jsonl"))
@@ -79,14 +80,23 @@ def sample(
 
 
 def _made(
-    form: str, read: "Outcome", llm: "LLM", config: "SampleSection", seed: int, *, folder: Path, n: int, spec: str
+    form: str,
+    read: "Outcome",
+    llm: "LLM",
+    config: "SampleSection",
+    seed: int,
+    *,
+    folder: Path,
+    n: int,
+    spec: str,
+    rows: engine.Rows | None = None,
 ) -> "Outcome":
     from leaven.delia.makers import magpie, self_sample
 
     # A chunk ends when its slowest reply is there: where calls overlap, chunks are long.
     chunk = 256 if spec.startswith(("hf:", "scripted:")) else 8192
     if form == "magpie":
-        return magpie.make(llm, config, seed, folder, n=n, chunk=chunk)
+        return magpie.make(llm, config, seed, folder, n=n, chunk=chunk, on_rows=rows.count if rows else None)
     made = self_sample.collect(read.kept, llm, config, seed, folder, n=n, chunk=chunk, form=cast("Any", form))
     if form != "plain" and (same := self_sample.copies(read.kept, made.kept)):
         print(f"{same:,} answers are the reference word for word", file=sys.stderr)

@@ -16,6 +16,8 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
 
 TASK, DIVERSE = "task", "diverse"
+MARK = "mixture"
+"""The field of a row that says which of both it is; a user's own `source` stays as it is."""
 
 
 class Encoded(Protocol):
@@ -57,7 +59,7 @@ class Part(NamedTuple):
 
 
 def mix(task: Dataset, diverse: Dataset, seed: int) -> Dataset:
-    """All rows of both in one random order; the meta field `source` says task or diverse."""
+    """All rows of both in one random order; the meta field `mixture` says task or diverse."""
     both = [*_marked(task, TASK), *_marked(diverse, DIVERSE)]
     made_by = (*task.made_by, *diverse.made_by, f"mix({len(task)} + {len(diverse)}, seed={seed})")
     return Dataset(Dataset.of(both).shuffle(seed).frame, made_by)
@@ -108,9 +110,9 @@ def table(mixture: Dataset, encode: Callable[[Example], Encoded], schedule: Sche
 
 def _marked(data: Dataset, source: str) -> Iterator[Example]:
     for example in data:
-        yield replace(example, meta={**example.meta, "source": source})
+        yield replace(example, meta={**example.meta, MARK: source})
 
 
 def _sources(mixture: Dataset) -> Iterator[str]:
     """Task or diverse, for each row; rows that nobody mixed are those of the task, whatever their user calls them."""
-    return (DIVERSE if example.meta.get("source") in (DIVERSE, "self") else TASK for example in mixture)
+    return (DIVERSE if example.meta.get(MARK) == DIVERSE else TASK for example in mixture)

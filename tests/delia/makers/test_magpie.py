@@ -46,7 +46,7 @@ def test_rows_have_questions_and_answers_of_the_model_and_each_question_once(tmp
     assert len(questions) == len(set(questions)) == 12
     assert all(row.answer == row.question.upper() for row in outcome.kept)
     assert Counter(drop.reason for drop in outcome.dropped) == {"duplicate question": 3, "truncated question": 2}
-    assert all(row.origin.model == "writer" and row.meta["source"] == "self" for row in outcome.kept)
+    assert all(row.origin.model == "writer" and row.meta == {"mixture": "diverse"} for row in outcome.kept)
 
 
 def test_larger_n_goes_on_from_the_chunks_and_says_the_same(tmp_path):
@@ -54,7 +54,7 @@ def test_larger_n_goes_on_from_the_chunks_and_says_the_same(tmp_path):
     small = make(first, CONFIG, 0, tmp_path / "a", n=5, chunk=10)
     large = make(second, CONFIG, 0, tmp_path / "a", n=12, chunk=10)
     fresh = make(Writer(), CONFIG, 0, tmp_path / "b", n=12, chunk=10)
-    assert second.calls == 1
+    assert (first.calls, second.calls) == (1, 2)  # the second block twice: of five questions one was too few
     assert [row.id for row in large.kept] == [row.id for row in fresh.kept]
     assert [row.id for row in large.kept][:5] == [row.id for row in small.kept]
 
@@ -117,3 +117,12 @@ def test_the_models_own_reply_is_not_the_question_it_was_asked(tiny_model):
     ((_, answer),) = llm.replies([user("x")], Sampling(1.0, 1.0, 6, 1))
     ((_, question),) = llm.replies([()] * 1, Sampling(1.0, 1.0, 6, 1))
     assert answer.prompt_tokens > question.prompt_tokens
+
+
+def test_few_rows_take_few_calls(tmp_path):
+    """Five rows took 438 calls: a whole chunk of questions, and an answer to each."""
+    drawn = []
+    llm = Writer(lambda number: drawn.append(number) or Writer.told(number))
+    seen = []
+    assert len(make(llm, CONFIG, 0, tmp_path, n=5, on_rows=seen.append).kept) == 5
+    assert len(drawn) <= 10 and seen == [5]

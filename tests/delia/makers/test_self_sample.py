@@ -45,7 +45,7 @@ def test_rows_come_in_the_order_of_the_queries_with_their_origin():
     for row, query in zip(outcome.kept, queries, strict=True):
         assert (row.origin.step, row.origin.parents, row.origin.model) == ("self_sample", (query.id,), "counting")
         assert row.origin.seed == 3
-        assert row.meta == {"row": query.meta["row"], "source": "self"}
+        assert row.meta == {"row": query.meta["row"], "mixture": "diverse"}
 
 
 def test_published_form_shows_the_reference_and_asks_again_but_trains_on_one_turn():
@@ -208,3 +208,18 @@ def test_equal_queries_are_different_draws_also_from_chunk_to_chunk(tmp_path):
     assert len(set(texts(first))) == 4
     again = collect(queries, llm(), CONFIG, 0, tmp_path / "b", n=4, chunk=2)
     assert texts(again) == texts(first)
+
+
+def test_a_dead_engine_is_told_on_a_pool_smaller_than_a_chunk(tmp_path):
+    dead = Counting(lambda prompt, draw: Reply(None, "busy"))
+    with pytest.raises(UserError, match="answered none of 3 prompts: busy"):
+        collect(pool(3), dead, CONFIG, 1, tmp_path, n=3)
+    late = Counting(lambda prompt, draw: Reply(None, "busy") if "question 4" in prompt[-1].content else "ok")
+    outcome = collect(pool(5), late, CONFIG, 1, tmp_path, n=5, chunk=2)
+    assert outcome.notes == ("1 of 5 rows are missing: the pool of 5 queries ran out, and 1 calls failed",)
+
+
+def test_a_users_own_source_stays():
+    query = pair("question", "reference", ORIGIN, {"source": "wiki"})
+    (row,) = make(Dataset.of([query]), Counting(), CONFIG, seed=0).kept
+    assert row.meta == {"source": "wiki", "mixture": "diverse"}

@@ -4,11 +4,13 @@ Shown only how its chat template opens a user's turn, an aligned model goes on w
 drawn at temperature 1 from the whole vocabulary, as published; the answers are drawn as those of `self_sample` are.
 """
 
+import math
 import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from leaven.delia.buffer import DIVERSE, MARK
 from leaven.delia.makers import self_sample
 from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.models.settings import SampleSection
@@ -40,20 +42,26 @@ def make(
 ) -> Outcome:
     """`n` questions and answers; a chunk of the same settings is made once, and a larger `n` goes on from them.
 
+    Of `chunk` questions at a time as many are drawn as are likely to be needed, by the share that could be used so far.
     A note says how many rows are missing when the model writes too few questions that can be used. Raises UserError
     for an engine that does not render the chat template itself.
     """
-    about = content.key({"model": llm.name, "seed": seed, "chunk": chunk, "form": "magpie", **config.model_dump()})
+    about = content.key({"model": llm.name, "seed": seed, "form": "magpie", **config.model_dump()})
     kept, dropped, seen = Dataset.of([]), list[Drop](), set[str]()
-    for number, start in enumerate(range(0, TRIES * max(n, chunk), chunk)):
+    for start in range(0, TRIES * max(n, chunk), chunk):
+        size, part = 0, Outcome(Dataset.of([]))
+        while (missing := n - len(kept) - len(part.kept)) > 0 and size < chunk:
+            # A longer draw begins with the shorter one, so that no row depends on how many are wanted.
+            usable = (len(kept) + len(part.kept) + 1) / (len(kept) + len(dropped) + size + 2)
+            size = min(chunk, size + math.ceil(missing / usable))
+            draw = partial(_chunk, llm, config, seed, start, size, seen)
+            part = outcomes.stage(folder / f"{start:07}-{size}-{about}.parquet", draw, retry=True)
+            if on_rows:
+                on_rows(min(len(kept) + len(part.kept), n))
+        seen |= {_normal(row.question) for row in (*part.kept, *(drop.example for drop in part.dropped))}
+        kept, dropped = kept + part.kept, [*dropped, *part.dropped]
         if len(kept) >= n:
             break
-        draw = partial(_chunk, llm, config, seed, start, chunk, seen)
-        outcome = outcomes.stage(folder / f"{number:05}-{about}.parquet", draw, retry=True)
-        seen |= {_normal(row.question) for row in (*outcome.kept, *(drop.example for drop in outcome.dropped))}
-        kept, dropped = kept + outcome.kept, [*dropped, *outcome.dropped]
-        if on_rows:
-            on_rows(min(len(kept), n))
     found = Dataset(kept.frame.head(n), (f"magpie({llm.name}, seed={seed}, n={n})",))
     drawn = len(kept) + len(dropped)
     note = f"{n - len(found):,} of {n:,} rows are missing: {drawn:,} questions were drawn, {len(found):,} can be used"
@@ -83,7 +91,7 @@ def _chunk(llm: LLM, config: SampleSection, seed: int, start: int, size: int, se
     for index in range(size):
         reply = replies[index]
         question = (reply.text or "").strip()
-        row = Example(user(question), origin, {"source": "self"})
+        row = Example(user(question), origin, {MARK: DIVERSE})
         reason = "the model failed" if reply.text is None else fault(question, reply, known)
         if reason:
             dropped.append(Drop(row, reason, detail=reply.error or ""))

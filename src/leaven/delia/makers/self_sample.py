@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from leaven.delia.buffer import DIVERSE, MARK
 from leaven.errors import UserError
 from leaven.llm.prompts.render import render, source
 from leaven.llm.protocol import LLM, Reply, Sampling
@@ -101,15 +102,19 @@ def collect(
         answers = partial(make, part, llm, config, seed, start, form=form, draws=draws)
         path = folder / f"{number:05}-{content.key(about, [query.id for query in part])}.parquet"
         outcome = outcomes.stage(path, answers, retry=True)
-        if len(failures := outcomes.failures(outcome)) == chunk:
-            raise UserError(f"{llm.name} answered none of {chunk} prompts: {failures[0].detail}", "Check the engine.")
+        calls, failures = sum(_usable(query, form) for query in part), outcomes.failures(outcome)
+        # The last few of a long pool may fail for reasons of their own; a whole chunk, or all there is, does not.
+        if failures and len(failures) == calls and (len(part) == chunk or not kept):
+            raise UserError(f"{llm.name} answered none of {calls:,} prompts: {failures[0].detail}", "Check the engine.")
         kept, dropped = kept + outcome.kept, [*dropped, *outcome.dropped]
         if on_rows:
             on_rows(min(len(kept), n))
     made_by = (*queries.made_by, f"self_sample({form}, {llm.name}, seed={seed}, n={n})")
     found = Dataset(kept.frame.head(n), made_by)
     missing = n - len(found)
+    failed = len(outcomes.failures(Outcome(kept, tuple(dropped))))
     note = f"{missing:,} of {n:,} rows are missing: the pool of {len(queries):,} queries ran out"
+    note += f", and {failed:,} calls failed" * bool(failed)
     return Outcome(found, tuple(dropped), (note,) if missing else ())
 
 
@@ -138,7 +143,7 @@ def _result(query: Example, reply: Reply | None, config: SampleSection, form: Fo
     if reply.text is None:
         return Drop(replace(query, origin=origin), "the model failed", detail=reply.error or "")
     messages = (*query.prompt, Message("assistant", reply.text.strip()))
-    meta: dict[str, Any] = {**query.meta, "source": "self"}
+    meta: dict[str, Any] = {**query.meta, MARK: DIVERSE}
     if reply.truncated:
         meta["truncated"] = True
     row = Example(messages, origin, meta)
