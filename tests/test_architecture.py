@@ -34,6 +34,7 @@ ROOMS = [
     "runs",
     "section",
     "plugs",
+    "extras",
     "errors",
 ]
 LEVEL = {name: level for level, name in enumerate(ROOMS)}

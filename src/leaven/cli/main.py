@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from leaven import extras
 from leaven.errors import UserError
 
 COMMANDS = {
@@ -72,6 +73,11 @@ def run() -> None:
         app()
     except UserError as error:
         _complain(error.problem, error.hint)
+        sys.exit(2)
+    except ImportError as error:
+        if (missing := extras.explain(error)) is None:
+            raise
+        _complain(missing.problem, missing.hint)
         sys.exit(2)
 
 

@@ -40,13 +40,21 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test", continue_anyway
     """Run the study and end with a small table, the report, and the next command."""
     from rich.console import Console
 
+    from leaven import extras
     from leaven.rows import files
+    from leaven.runs.preflight import together
+    from leaven.study import preflight
+
+    extras.require(*extras.STUDY)
     from leaven.study.run import run
     from leaven.view import page, tables
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     began = time.perf_counter()
-    recipe, task = resolve(recipe, split)
+    try:
+        recipe, task = resolve(recipe, split)
+    except UserError as error:  # the rows are at fault: what else is?
+        raise together([error, *preflight.errors(recipe, None, folder)]) from None
     try:
         run(recipe, task, folder, stderr(), continue_anyway=continue_anyway)
     except KeyboardInterrupt:

@@ -4,11 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from leaven import extras
 from leaven.errors import UserError, nearest
+from leaven.llm.address import DEFAULT_URL, address, key
 from leaven.llm.budget import Budgeted, Counted, Spend, price
 from leaven.llm.protocol import LLM
 from leaven.llm.settings import LLMSection
 from leaven.llm.store import Store, Stored
+from leaven.models import names
 
 ENGINES = ("hf", "openai", "scripted", "vllm")
 HINT = "Write openai:MODEL, hf:MODEL_OR_DIR, vllm:MODEL or scripted:FILE.jsonl."
@@ -65,6 +68,25 @@ def open_with_budget(config: LLMSection, on_reply: Callable[[Spend], None] | Non
         engine = batch.of(engine, store)
     llm: LLM = Budgeted(engine, spend)
     return Counted(Stored(llm, store) if store else llm, spend, on_reply), spend
+
+
+def check(config: LLMSection) -> None:
+    """Raises UserError for an engine that can't be asked: no such engine, no key, no model, no price; asks nothing."""
+    if not config.engine:
+        return
+    engine, _, model = config.engine.partition(":")
+    if engine in ("openai", "scripted"):
+        open_with_budget(config.model_copy(update={"store": "off", "batch": False}))
+    elif engine in ("hf", "vllm"):
+        extras.require("vllm" if engine == "vllm" else "transformers")
+        names.path(model)
+    else:
+        open_llm(config.engine)
+    if engine == "openai" and address(config.base_url) == DEFAULT_URL and not key().value:
+        raise UserError(
+            "OPENAI_API_KEY is not set",
+            "export OPENAI_API_KEY=…, or name another server that speaks Chat Completions: --base-url URL.",
+        )
 
 
 def _options(config: LLMSection) -> dict[str, Any]:

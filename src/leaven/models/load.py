@@ -45,7 +45,7 @@ def load(
     language model in safetensors with a fast tokenizer and a chat template.
     """
     path = names.path(path)
-    _check_folder(path)
+    check_folder(path)
     if adapter is not None and not (adapter / "adapter_config.json").is_file():
         raise UserError(f"{adapter} is not an adapter", "An adapter folder holds adapter_config.json.")
     tokenizer = load_tokenizer(path if adapter is None else str(adapter), trust_remote_code)
@@ -61,7 +61,7 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
     `models/adapter` never writes this padding token.
     """
     path = names.path(path)
-    with _foreign_errors(path):
+    with foreign_errors(path):
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
     if not tokenizer.is_fast:
         raise UserError(
@@ -95,7 +95,8 @@ def grow(model: Any, rows: int) -> None:
                 layer.weight[old:] = layer.weight[:old].float().mean(0).to(layer.weight)  # (rows - old, width)
 
 
-def _check_folder(path: str) -> None:
+def check_folder(path: str) -> None:
+    """Raises UserError for a path that is plainly no model: a file, a folder without config.json, nothing at all."""
     folder = Path(path).expanduser()
     if folder.is_file():
         raise UserError(f"{path} is a file, not a model", "Give the folder that holds config.json.")
@@ -113,7 +114,7 @@ def _load_model(path: str, dtype: str, load_in_8bit: bool, trust_remote_code: bo
     arguments: dict[str, Any] = {"dtype": auto if dtype == "auto" else getattr(torch, dtype)}
     if load_in_8bit and (quantization := _eight_bit(where)) is not None:
         arguments |= {"quantization_config": quantization, "device_map": {"": where}}
-    with _foreign_errors(path):
+    with foreign_errors(path):
         # use_safetensors=True: pickled weights can run code when they are read, so they are refused.
         model = AutoModelForCausalLM.from_pretrained(
             path, use_safetensors=True, trust_remote_code=trust_remote_code, **arguments
@@ -159,7 +160,7 @@ def quiet_peft() -> Iterator[None]:
 
 
 @contextmanager
-def _foreign_errors(path: str) -> Iterator[None]:
+def foreign_errors(path: str) -> Iterator[None]:
     """What transformers raises for a bad path, as a UserError, and its progress bars off."""
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()

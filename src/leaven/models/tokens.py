@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from leaven.errors import UserError
+from leaven.errors import UserError, nearest
 from leaven.models.load import grow
 from leaven.task.token import TokenSection
 
@@ -20,7 +20,8 @@ def add(model: Any, tokenizer: Any, token: TokenSection, seed: int) -> int:
     """
     from tokenizers import AddedToken
 
-    _check(tokenizer, token)
+    check_text(tokenizer, token)
+    check_init(tokenizer, token)
     old = len(tokenizer)
     row = _first_row(model, tokenizer, token, seed)
     added = AddedToken(token.text, special=True, lstrip=token.lstrip, normalized=False)
@@ -35,7 +36,8 @@ def add(model: Any, tokenizer: Any, token: TokenSection, seed: int) -> int:
     return token_id
 
 
-def _check(tokenizer: Any, token: TokenSection) -> None:
+def check_text(tokenizer: Any, token: TokenSection) -> None:
+    """Raises UserError for a token that can't be added to the vocabulary."""
     if not token.text.strip() or token.text != token.text.strip():
         raise UserError(f"token.text is {token.text!r}", "A token is a text without blanks around it, such as '<sep>'.")
     if token.text in tokenizer.get_vocab():
@@ -45,26 +47,32 @@ def _check(tokenizer: Any, token: TokenSection) -> None:
         )
 
 
+def check_init(tokenizer: Any, token: TokenSection) -> None:
+    """Raises UserError for a first row that can't be made; no weights are needed."""
+    kind, _, text = token.init.partition(":")
+    takes_text = {name: bool(given) for name, _, given in (known.partition(":") for known in INITS)}
+    if kind not in takes_text:
+        raise UserError(f"token.init is {token.init!r}", f"Known: {', '.join(INITS)}. {nearest(kind, takes_text)}")
+    if takes_text[kind] != bool(text.strip()):
+        raise UserError(f"token.init is {token.init!r}", f"Known: {', '.join(INITS)}.")
+    if kind == "mean" and not token.means.strip():
+        raise UserError("token.init is 'mean', but token.means is empty", "Say what the token means: --means TEXT.")
+    if kind == "reserved" and text not in tokenizer.get_vocab():
+        raise UserError(f"token.init is {token.init!r}, but the vocabulary has no {text!r}", "Check its spelling.")
+
+
 def _first_row(model: Any, tokenizer: Any, token: TokenSection, seed: int) -> torch.Tensor:
     """The token's first row: (width,)."""
     table: torch.Tensor = (
         model.get_input_embeddings().weight.detach()[: len(tokenizer)].float().cpu()
     )  # (vocabulary, width)
     kind, _, text = token.init.partition(":")
-    if kind == "random" and not text:
+    if kind == "random":
         generator = torch.Generator().manual_seed(seed)
         return torch.randn(table.shape[1], generator=generator) * table.std()
-    if kind == "mean" and not text:
-        if not token.means.strip():
-            raise UserError("token.init is 'mean', but token.means is empty", "Say what the token means: --means TEXT.")
-        return _mean(table, tokenizer, token.means)
-    if kind == "copy" and text:
-        return _mean(table, tokenizer, text)
-    if kind == "reserved" and text:
-        if text not in tokenizer.get_vocab():
-            raise UserError(f"token.init is {token.init!r}, but the vocabulary has no {text!r}", "Check its spelling.")
+    if kind == "reserved":
         return table[int(tokenizer.convert_tokens_to_ids(text))]
-    raise UserError(f"token.init is {token.init!r}", f"Known: {', '.join(INITS)}.")
+    return _mean(table, tokenizer, text if kind == "copy" else token.means)
 
 
 def _mean(table: torch.Tensor, tokenizer: Any, text: str) -> torch.Tensor:

@@ -78,13 +78,11 @@ def needs(recipe: Recipe, model: Shape, *, task_rows: int, test_rows: int, token
 
 
 def _of_config(model: str) -> Shape:
-    from accelerate import init_empty_weights
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from leaven.models.outline import outline
 
-    config = AutoConfig.from_pretrained(model)
-    with init_empty_weights():
-        parameters = sum(p.numel() for p in AutoModelForCausalLM.from_config(config).parameters())
-    text = config.get_text_config()
+    found = outline(model)
+    parameters = sum(weight.numel() for weight in found.parameters())
+    text = found.config.get_text_config()
     return Shape(parameters, text.hidden_size, text.num_hidden_layers, text.vocab_size, "from its configuration")
 
 

@@ -19,6 +19,7 @@ from leaven.runs import folder as runs
 from leaven.runs import journal
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
+from leaven.study import preflight
 from leaven.study.cells import Cell, cells
 from leaven.study.identity import claim
 from leaven.study.parts import Parts
@@ -45,6 +46,8 @@ def run(
     `only` runs the methods with these labels, and leaves the study open for the others. A study may grow by seeds.
     Raises UserError that names what went into the study and has changed since, unless it is to `continue_anyway`.
     """
+    if not runs.closed(folder):
+        preflight.check(recipe, task, folder)
     with lock(folder):
         plan = cells(recipe, len(task.rows))
         finished = runs.closed(folder) and not _open(plan, folder)

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
+from leaven.errors import UserError
 from leaven.section import Section
 
 
@@ -23,3 +24,9 @@ class TokenSection(Section):
     """Its first embedding row: random, mean (of the words of `means`), copy:TEXT or reserved:TOKEN."""
     lstrip: bool = True
     """Whether the token swallows the space before it, so that no stray space token precedes it."""
+
+    def meaning(self, instead: str = "") -> str:
+        """What it stands for, or what is said `instead`. Raises UserError where neither is there."""
+        if not (words := instead.strip() or self.means.strip()):
+            raise UserError("token.means is empty", "Say what the token stands for, in plain words: --means TEXT.")
+        return words

@@ -7,8 +7,10 @@ from pydantic import Field
 from leaven.delia import buffer, stages
 from leaven.delia.bench import Bench, Fitted
 from leaven.delia.settings import DiversifyChanges, TuneChanges
+from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
+from leaven.task.task import Task
 
 
 class Config(Section):
@@ -23,6 +25,14 @@ class Config(Section):
     other rows in their place: external (the same queries with the pool's answers) and task (the task rows again)."""
     tune: TuneChanges = TuneChanges()
     """Changes of the recipe's `tune` section."""
+
+
+def check(config: Config, task: Task) -> None:
+    """Raises UserError where the buffer takes the pool's answers, and a query has none."""
+    if config.buffer == "external" and any(query.answer is None for query in task.pool):
+        raise UserError(
+            "buffer: external takes the pool's answers, but not every query has one", "Bring answered rows."
+        )
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:

@@ -10,6 +10,7 @@ from leaven.delia.bench import Bench, Fitted
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Message
 from leaven.section import Section
+from leaven.task.task import Task
 
 
 class Config(Section):
@@ -21,6 +22,11 @@ class Config(Section):
     """Demonstrations: task rows with their own hints, drawn by the cell's seed."""
     style: Literal["turns", "text"] = "turns"
     """turns: as earlier turns of the conversation; text: as Q and A within the question."""
+
+
+def check(config: Config, task: Task) -> None:
+    """Raises UserError where the dictionary can't be read."""
+    dictionary.read(config.dictionary)
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:

@@ -7,6 +7,7 @@ from leaven.delia.makers import facts
 from leaven.delia.settings import TuneChanges
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
+from leaven.task.task import Task
 
 
 class Config(Section):
@@ -18,6 +19,11 @@ class Config(Section):
     """Paraphrased pairs on each fact."""
     tune: TuneChanges = TuneChanges()
     """Changes of the recipe's `tune` section."""
+
+
+def check(config: Config, task: Task) -> None:
+    """Raises UserError where nothing says what the token stands for."""
+    task.token.meaning(config.description)
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:

@@ -11,6 +11,7 @@ from leaven.delia.bench import Bench, Fitted
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Message, Prompt
 from leaven.section import Section
+from leaven.task.task import Task
 
 
 class Config(Section):
@@ -24,6 +25,11 @@ class Config(Section):
     """What the second prompt says besides; without it, to answer as `token.means`."""
     place: Literal["system", "question"] = "system"
     """Where the condition stands: a system turn of its own, or after the question."""
+
+
+def check(config: Config, task: Task) -> None:
+    """Raises UserError where nothing says what the second prompt asks for."""
+    task.token.meaning(config.condition)
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:

@@ -3,6 +3,7 @@
 from leaven.delia.bench import Bench, Fitted
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
+from leaven.task.task import Task
 
 
 class Config(Section):
@@ -12,6 +13,12 @@ class Config(Section):
     """How it is made: random, mean, copy:TEXT or reserved:TOKEN; null: as the recipe's `token.init` says."""
     description: str = ""
     """For mean: what the token stands for; without it, the recipe's `token.means`."""
+
+
+def check(config: Config, task: Task) -> None:
+    """Raises UserError where nothing says what the token stands for, whose words' mean is asked for."""
+    if config.init == "mean":
+        task.token.meaning(config.description)
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:

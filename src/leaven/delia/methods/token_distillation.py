@@ -8,6 +8,7 @@ from leaven.delia.bench import Bench, Fitted
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
 from leaven.task.phrasebook import phrasings
+from leaven.task.task import Task
 from leaven.task.wording import asked
 
 
@@ -22,6 +23,11 @@ class Config(Section):
     """Steps of the fit."""
     learning_rate: float = Field(0.02, gt=0)
     """Learning rate of the row."""
+
+
+def check(config: Config, task: Task) -> None:
+    """Raises UserError where nothing says what the token stands for."""
+    task.token.meaning(config.description)
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:

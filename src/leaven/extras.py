@@ -1,0 +1,58 @@
+"""Which extra brings a package: what is missing is said with the command that installs it, and never as a traceback."""
+
+from importlib.util import find_spec
+
+from leaven.errors import UserError
+
+EXTRAS: dict[str, str] = {
+    "accelerate": "train",
+    "aiohttp": "llm",
+    "altair": "report",
+    "gguf": "gguf",
+    "huggingface_hub": "train",
+    "peft": "train",
+    "sacrebleu": "evaluate",
+    "safetensors": "train",
+    "scipy": "report",
+    "sentence_transformers": "embed",
+    "sklearn": "curate",
+    "tokenizers": "train",
+    "torch": "train",
+    "transformers": "train",
+    "vl_convert": "report",
+    "vllm": "vllm",
+}
+"""Packages that are not there in a bare install, and the extra that brings each."""
+
+STUDY = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "scipy", "altair", "vl_convert")
+"""What a study needs from its first cell to its report."""
+
+
+def require(*packages: str) -> None:
+    """Raises UserError that names the extras for packages that are not installed.
+
+    >>> require("json")
+    """
+    if missing := [package for package in packages if not _installed(package)]:
+        raise _said(missing)
+
+
+def explain(error: ImportError) -> UserError | None:
+    """The sentence for an import of a package that an extra brings; None for any other."""
+    package = (error.name or "").partition(".")[0]
+    return _said([package]) if package in EXTRAS else None
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _said(packages: list[str]) -> UserError:
+    extras = ",".join(dict.fromkeys(EXTRAS[package] for package in packages if package in EXTRAS))
+    verb = "is" if len(packages) == 1 else "are"
+    return UserError(
+        f"{', '.join(packages)} {verb} not installed", f"It takes an extra: pip install 'leaven[{extras}]'"
+    )

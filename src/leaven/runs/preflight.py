@@ -1,0 +1,44 @@
+"""Checks before a run begins: all are made, and all that they find is said at once."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from leaven import extras
+from leaven.errors import RecipeError, UserError
+
+
+def examine(checks: Sequence[Callable[[], object]]) -> list[UserError]:
+    """What each of the checks has to say, once; a package that is missing is said with the extra that brings it."""
+    found: dict[str, UserError] = {}
+    for check in checks:
+        try:
+            check()
+        except UserError as error:
+            found.setdefault(str(error), error)
+        except ImportError as error:
+            if (explained := extras.explain(error)) is None:
+                raise
+            found.setdefault(str(explained), explained)
+    return list(found.values())
+
+
+def together(errors: Sequence[UserError], before: str = "the first step") -> UserError:
+    """One error that says all of them."""
+    if len(errors) == 1:
+        return errors[0]
+    lines = [line for error in errors for line in _lines(error)]
+    return RecipeError(f"before {before}", lines, "Nothing was trained or paid for.")
+
+
+def check_writable(folder: Path) -> None:
+    """Raises UserError for a folder that can't be made, or in which nothing can be written."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise UserError(f"{there} is a file, not a folder", "Choose another --out.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"nothing can be written in {there}", "Choose another --out.")
+
+
+def _lines(error: UserError) -> tuple[str, ...]:
+    return error.faults if isinstance(error, RecipeError) else (f"{error.problem}. {error.hint}".strip(),)

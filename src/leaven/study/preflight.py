@@ -1,0 +1,76 @@
+"""What can be known to fail is said before anything is paid or trained, all of it at once.
+
+Checked are packages, the engine and its key, plugs and their settings, the model (configuration, tokenizer, chat
+template, layers to adapt), the token and its first row, the rows, and the folder: by the code that would fail later.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from leaven import extras, plugs
+from leaven.errors import UserError
+from leaven.llm import open as engines
+from leaven.rows.example import user
+from leaven.runs.preflight import check_writable, examine, together
+from leaven.study.cells import cells
+from leaven.study.recipe import MethodChoice, Recipe
+from leaven.task.task import Task
+
+
+def check(recipe: Recipe, task: Task, folder: Path) -> None:
+    """Raises UserError with everything that would stop the study."""
+    if found := errors(recipe, task, folder):
+        raise together(found)
+
+
+def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
+    """What would stop the study; without a task, what can be told without its rows."""
+    examined: list[Callable[[], object]] = [
+        partial(_packages, recipe),
+        partial(check_writable, folder),
+        partial(engines.check, recipe.llm),
+        *(partial(plugs.load, "probes", name) for name in recipe.probes),
+        partial(_model, recipe),
+    ]
+    if task is not None:
+        examined += [partial(cells, recipe, len(task.rows))]
+        examined += [partial(_method, method, task) for method in recipe.methods]
+    return examine(examined)
+
+
+def _packages(recipe: Recipe) -> None:
+    more = ("sacrebleu",) if recipe.evaluate.metric == "translation" else ()
+    extras.require(*extras.STUDY, *more)
+
+
+def _method(method: MethodChoice, task: Task) -> None:
+    """What the method's own file checks: `check(config, task)`, where it has one."""
+    plug = plugs.load("methods", method.name)
+    if hasattr(plug, "check"):
+        try:
+            plug.check(plug.Config.model_validate(method.config), task)
+        except UserError as error:
+            raise UserError(f"methods.{method.label}: {error.problem}", error.hint) from None
+
+
+def _model(recipe: Recipe) -> None:
+    """The model is one, its tokenizer renders a question, the token can be added, the layers to adapt are there."""
+    from leaven.models import names, tokens
+    from leaven.models.load import load_tokenizer
+    from leaven.models.outline import check_targets, outline
+    from leaven.models.template import render
+
+    path = names.path(recipe.model)
+    model = outline(path, recipe.trust_remote_code)
+    tokenizer = load_tokenizer(path, recipe.trust_remote_code)
+    render(tokenizer, user("Which model is this?"), True)
+    found = examine(
+        [
+            partial(tokens.check_text, tokenizer, recipe.token),
+            partial(tokens.check_init, tokenizer, recipe.token),
+            partial(check_targets, model, recipe.tune.target_modules),
+        ]
+    )
+    if found:
+        raise together(found)
