@@ -53,18 +53,18 @@ def test_a_difference_that_is_told_has_a_side_an_interval_and_its_seeds():
     pairs = [("equal_steps", METRICS[0]), ("common", METRICS[2]), ("equal_steps", METRICS[2])]
     told = headline.tell(summary(means, pairs), [])
     assert "DELIA is better by 19 points (95 % interval 17 to 21, 3 seeds)" in told["headline"]
-    assert "kept: 58 % (equal steps: 90 %: DELIA is worse by 32 points" in " ".join(told["findings"])
+    assert "kept: 58 %; equal steps, 90 %: DELIA is worse by 32 points" in " ".join(told["findings"])
 
 
 def test_a_leak_is_better_when_low_and_the_first_opponents_stands_beside_it():
     leak = headline.tell(summary(MEANS), [])["findings"][0]
-    assert leak.startswith("Plain questions answered in the format: 0 % (common: 0 %: no difference can be told")
-    assert leak.endswith("equal steps: 91 %).")
+    assert leak.startswith("Plain questions answered in the format: 0 %; common, 0 %: no difference can be told")
+    assert leak.endswith("equal steps, 91 %.")
 
 
 def test_the_untouched_model_is_an_opponent_only_where_it_is_alone():
     told = headline.tell(summary({name: MEANS[name] for name in ("original", "delia")}), [])
-    assert "(the untouched model: 0 %" in told["headline"] and "strongest" not in told["headline"]
+    assert "; the untouched model, 0 %:" in told["headline"] and "strongest" not in told["headline"]
     assert "nothing to compare" in headline.tell(summary({"delia": MEANS["delia"]}), [])["headline"]
 
 

@@ -74,7 +74,8 @@ MEASURES: dict[str, tuple[str, str]] = {
     "leak": ("leak", "the share of answers in the format though nobody asked for it; lower is better"),
     "kept": ("kept", "how much of the reference is said: the F1 of the tokens"),
     "exact": ("exact", "the share of answers that are the reference, but for white space"),
-    "chrf": ("chrF++", "chrF++ against the reference"),
+    "chrf": ("chrF", "how alike the answers are to the reference in their letters: chrF"),
+    "judge": ("judged", "the mean mark of a language model that reads the question and the answer, and no reference"),
 }
 """Measure → name and explanation, for tests with a name of their own."""
 

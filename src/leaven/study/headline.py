@@ -150,13 +150,11 @@ def _finding(summary: Summary, column: Row, own: Row, opponent: Row | None, riva
     value = value[:1].upper() + value[1:]
     if opponent is None:
         return f"{value}. No other method was run: there is nothing to compare."
-    verdict = _verdict(summary, column, own, opponent)
-    name = named(opponent["method"])
-    if first and opponent["method"] != UNTOUCHED:
-        return f"{value}; the strongest other method, {name}, {percent(opponent['mean'])} %: {verdict}."
+    title = "the strongest other method, " if first and opponent["method"] != UNTOUCHED else ""
+    against = f"{title}{named(opponent['method'])}, {percent(opponent['mean'])} %"
     beside = _row(summary, rival, column["metric"], own["size"]) if rival and rival != opponent["method"] else None
-    more = f"; {named(beside['method'])}: {percent(beside['mean'])} %" if beside else ""
-    return f"{value} ({name}: {percent(opponent['mean'])} %: {verdict}{more})."
+    more = f"; {named(beside['method'])}, {percent(beside['mean'])} %" if beside else ""
+    return f"{value}; {against}: {_verdict(summary, column, own, opponent)}{more}."
 
 
 def _verdict(summary: Summary, column: Row, own: Row, opponent: Row) -> str:
@@ -194,7 +192,10 @@ def _spent(cost: Row) -> str:
 
 
 def _cautions(summary: Summary) -> Iterator[str]:
-    """What the verdicts can't bear."""
+    """What the verdicts can't bear, and where they are about more than the token."""
+    for name, test in summary["tests"].items():
+        if test.get("taught"):
+            yield f"{name.replace('_', ' ').capitalize()}: {test['taught'].rstrip('.')}."
     if few := few_seeds(max((row["n_seeds"] for row in summary["rows"]), default=1)):
         yield few
     if len(summary["comparisons"]) > 1:
