@@ -1,4 +1,4 @@
-"""Mix task rows with diverse rows, and say what the mixture will train (papers.md 2.3, 2.6).
+"""Mix task rows with diverse rows, and say what the mixture will train (DELIA, arXiv 2408.10841, section 4).
 
 DELIA's theory wants a long stretch of diverse rows after each task row; one seeded shuffle of the union is its
 practical stand-in, and `spacing` measures how near it comes.

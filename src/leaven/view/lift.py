@@ -96,7 +96,7 @@ def data_map(summary: dict[str, Any]) -> alt.TopLevelMixin | None:
                 x=alt.X("x:Q", scale=scale["x"], title="first component"),
                 y=alt.Y("y:Q", scale=scale["y"], title="second component"),
                 color=alt.Color(
-                    "verdict:N", title=None, scale=alt.Scale(domain=["dropped", "kept"], range=["#9db4c8", "#c4682c"])
+                    "verdict:N", title=None, scale=alt.Scale(domain=["dropped", "kept"], range=[charts.INTERVAL, charts.SEED])
                 ),
             )
             .properties(title=title, width=400, height=340)
@@ -112,7 +112,7 @@ def redundancy(summary: dict[str, Any]) -> alt.TopLevelMixin | None:
         return None
     chart = alt.Chart(pl.DataFrame([{"set": one["set"], "cosine": one["nearest_cosine"]} for one in rows]))
     return (
-        chart.mark_bar(color="#1f5f8b")
+        chart.mark_bar(color=charts.MEAN)
         .encode(
             y=alt.Y("set:N", sort=[one["set"] for one in rows], title=None),
             x=alt.X("cosine:Q", title="mean cosine to the nearest other row (lower: more varied)"),
