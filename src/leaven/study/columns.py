@@ -44,7 +44,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "how much of the untouched model's own answers to plain questions is still said: the F1 of the tokens",
     ),
     "general/exact": (
-        "plain questions",
+        "as before",
         "Plain questions answered as before: {value}",
         "the share of plain questions, without the token, that have the known or the untouched model's answer, exactly",
     ),

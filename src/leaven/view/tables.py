@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from leaven.errors import UserError
@@ -67,8 +68,9 @@ def _table(summary: Summary) -> "Table":
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     table.add_column("method", min_width=min(18, *map(len, names.values())), max_width=24, overflow="fold")
     for column in summary["columns"]:
-        mark = "" if testable(summary, column["metric"]) else " †"
-        table.add_column(column["heading"] + mark, justify="right", max_width=9, overflow="fold")
+        heading = column["heading"] + ("" if testable(summary, column["metric"]) else " †")
+        narrow = wrap(heading, max(6, *map(len, heading.split())))
+        table.add_column("\n".join(narrow), justify="right", no_wrap=True)
     for name, _ in COSTS:
         table.add_column(name, justify="right", style="dim", no_wrap=True)
     if ceiling := ceilings(summary):
@@ -116,7 +118,7 @@ def ending(folder: Path, summary: Summary, seconds: float) -> str:
     if adapter := next((path for path in adapters if path.is_dir()), None):
         text += [
             f"Adapter: {adapter}",
-            "         Its README.md has the code that loads it with plain peft; or as a model of its own:",
+            "         Its README.md shows how plain peft loads it; as a model of its own:",
             f"         leaven merge {adapter} merged",
         ]
     return "\n".join(text)
