@@ -96,7 +96,9 @@ def data_map(summary: dict[str, Any]) -> alt.TopLevelMixin | None:
                 x=alt.X("x:Q", scale=scale["x"], title="first component"),
                 y=alt.Y("y:Q", scale=scale["y"], title="second component"),
                 color=alt.Color(
-                    "verdict:N", title=None, scale=alt.Scale(domain=["dropped", "kept"], range=[charts.INTERVAL, charts.SEED])
+                    "verdict:N",
+                    title=None,
+                    scale=alt.Scale(domain=["dropped", "kept"], range=[charts.INTERVAL, charts.SEED]),
                 ),
             )
             .properties(title=title, width=400, height=340)
