@@ -30,8 +30,8 @@ def delia(
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds; more say more.")] = 1,
     preset: Annotated[str, typer.Option(help="ours, paper or lab.")] = "",
     init: Annotated[
-        str, typer.Option(help="First row of the token: random, mean, copy:TEXT, reserved:TOKEN.")
-    ] = "random",
+        str, typer.Option(help="First row of the token: neighbours, random (paper), mean, copy:TEXT, reserved:TOKEN.")
+    ] = "",
     format: reading.Format = "auto",
     columns: reading.Columns = "",
     strict: reading.Strict = False,
@@ -60,7 +60,7 @@ def delia(
         "format": format,
         "columns": columns,
         "strict": strict,
-        "token": {"text": token, "means": means, "init": init},
+        "token": {"text": token, "means": means, "init": init or ("random" if preset == "paper" else "neighbours")},
         "methods": [
             "original",
             "common",

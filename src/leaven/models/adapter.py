@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from transformers.utils import GENERATION_CONFIG_NAME
 
+from leaven.models import tokens
 from leaven.models.load import ROWS_FILE, load, quiet_peft
 from leaven.task.token import TokenSection
 
@@ -21,10 +23,21 @@ A LoRA adapter tuned with leaven. It adds the token `{token}`{means}. To load it
 ```
 
 To merge it into a model of its own: `leaven merge {folder} OUT`.
+{silence}"""
+SILENCE = """
+`{token}` is for prompts, no answer was trained to hold it, and its row says nothing about when it would be said.
+`generation_config.json` forbids it (`suppress_tokens`), which transformers obeys. Engines that don't read that key may
+say the token by chance: give them `logit_bias` {{"{token_id}": -100}} (vLLM, llama.cpp, OpenAI-compatible servers).
 """
+MERGED = """---
+base_model: {base}
+library_name: transformers
+---
+{base} with an adapter tuned by leaven merged into its weights.
+{silence}"""
 SNIPPET = """from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 base, adapter = {base!r}, {adapter!r}
 tokenizer = AutoTokenizer.from_pretrained(adapter)
@@ -35,6 +48,7 @@ if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
 model.get_input_embeddings().weight.data[rows["ids"]] = rows["input"].to(model.dtype)
 if "output" in rows:
     model.get_output_embeddings().weight.data[rows["ids"]] = rows["output"].to(model.dtype)
+model.generation_config = GenerationConfig.from_pretrained(adapter)
 model = PeftModel.from_pretrained(model, adapter)"""
 
 
@@ -45,13 +59,20 @@ def save(model: Any, tokenizer: Any, folder: Path, base: str, token: TokenSectio
     model.save_pretrained(folder, save_embedding_layers=False)
     _published(tokenizer).save_pretrained(folder)
     save_file(_rows(model, tokenizer.convert_tokens_to_ids(token.text)), folder / ROWS_FILE)
-    (folder / "README.md").write_text(card(base, folder, token), encoding="utf-8")
-
-
-def card(base: str, folder: Path, token: TokenSection) -> str:
-    """What stands in the adapter's README."""
+    # Not by save_pretrained, which refuses some configs that models are published with.
+    model.generation_config.to_json_file(folder / GENERATION_CONFIG_NAME)
     means = f", which stands for {token.means}" if token.means else ""
-    return CARD.format(base=base, token=token.text, means=means, snippet=snippet(base, str(folder)), folder=folder.name)
+    card = CARD.format(
+        base=base, token=token.text, means=means, folder=folder.name,
+        snippet=snippet(base, str(folder)), silence=_silence(model, tokenizer),
+    )  # fmt: skip
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _silence(model: Any, tokenizer: Any) -> str:
+    """What the card says of the new tokens that the model may not say."""
+    new = [token_id for token_id in tokens.silent(model) if token_id in tokenizer.added_tokens_decoder]
+    return "".join(SILENCE.format(token=tokenizer.convert_ids_to_tokens(each), token_id=each) for each in new)
 
 
 def snippet(base: str, adapter: str) -> str:
@@ -60,8 +81,8 @@ def snippet(base: str, adapter: str) -> str:
 
 
 def merge(adapter: Path, out: Path, base: str, trust_remote_code: bool = False) -> None:
-    """Write a model of its own, with the adapter merged into its weights, as safetensors."""
-    loaded = load(base, adapter=adapter, trust_remote_code=trust_remote_code)
+    """Write a model of its own, with the adapter merged into its weights, as safetensors in the base's own dtype."""
+    loaded = load(base, adapter=adapter, dtype="stored", trust_remote_code=trust_remote_code)
     base_model = loaded.model.get_base_model()
     if getattr(base_model.get_input_embeddings(), "lora_embedding_A", None):
         _untie(base_model)
@@ -69,6 +90,8 @@ def merge(adapter: Path, out: Path, base: str, trust_remote_code: bool = False) 
         merged = loaded.model.merge_and_unload()
     merged.save_pretrained(out)
     _published(loaded.tokenizer).save_pretrained(out)
+    card = MERGED.format(base=base, silence=_silence(merged, loaded.tokenizer))
+    (out / "README.md").write_text(card, encoding="utf-8")
 
 
 def _published(tokenizer: Any) -> Any:

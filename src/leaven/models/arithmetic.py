@@ -1,6 +1,6 @@
-"""Arithmetic of language models: one text from one model under two prompts, weighed token by token (2311.14479).
+"""Arithmetic of language models: one text from one model under two prompts, weighed token by token (arXiv 2311.14479).
 
-With l and c the log-probabilities under the plain prompt and under the one with a condition (papers.md 4.5):
+With l and c the log-probabilities under the plain prompt and under the one with a condition:
 
     linear   F = l + w (c − l)         its weights sum to N = 1
     union    F = l + w max(l, c)       N = 1 + w, whichever side wins
@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 
 from leaven.errors import UserError
+from leaven.models import tokens
 from leaven.models.generate import stop_ids
 from leaven.models.load import Loaded
 from leaven.models.template import encode, render
@@ -100,3 +101,4 @@ class _Side:
             input_ids=ids, attention_mask=self.mask, position_ids=position, past_key_values=self.cache, use_cache=True
         )
         self.cache, self.logits = output.past_key_values, output.logits[:, -1]
+        self.logits[:, tokens.silent(self.model)] = -torch.inf

@@ -15,6 +15,7 @@ import torch
 
 from leaven.errors import UserError
 from leaven.models import cache as kv
+from leaven.models import tokens
 from leaven.models.fold import folded
 from leaven.models.template import encode, render
 from leaven.rows.example import Prompt
@@ -63,6 +64,7 @@ class _Decoder:
     stops: frozenset[int]
     room: int
     accepts: frozenset[str]
+    silent: list[int]
 
 
 def generate(
@@ -88,7 +90,7 @@ def generate(
         ids = encode(tokenizer, render(tokenizer, prompt, True))
         rows.append(_Row(index, ids, min(max_new_tokens, room - len(ids))))
     stops = stop_ids(model, tokenizer)
-    decoder = _Decoder(model, temperature, top_p, seed, stops, room, _arguments(model))
+    decoder = _Decoder(model, temperature, top_p, seed, stops, room, _arguments(model), tokens.silent(model))
     possible = sorted((row for row in rows if row.limit > 0), key=lambda row: (len(row.prompt), row.index))
     silent = stops | {i for i in (tokenizer.bos_token_id, tokenizer.pad_token_id) if i is not None}
     for row in rows:
@@ -183,8 +185,10 @@ def _advance(decoder: _Decoder, batch: _Batch, ids: torch.Tensor, position: torc
     uniforms = torch.zeros(len(batch.rows), dtype=torch.float64)
     if decoder.temperature > 0:
         uniforms[:] = torch.tensor([0.0 if row.done else row.uniforms[len(row.answer)] for row in batch.rows])
-    tokens = choose(output.logits[:, -1], decoder.temperature, decoder.top_p, uniforms.to(ids.device)).tolist()
-    for row, token in zip(batch.rows, tokens, strict=True):
+    logits = output.logits[:, -1]  # (rows, vocabulary)
+    logits[:, decoder.silent] = -torch.inf
+    chosen = choose(logits, decoder.temperature, decoder.top_p, uniforms.to(ids.device)).tolist()
+    for row, token in zip(batch.rows, chosen, strict=True):
         if not row.done:
             row.answer.append(token)
 

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers.utils import GENERATION_CONFIG_NAME
 from transformers.utils import logging as transformers_logging
 
 from leaven.errors import UserError
@@ -41,8 +42,9 @@ def load(
 ) -> Loaded:
     """The model at `path` (a name, a folder or a hub id), on the GPU if there is one; `adapter` has its own tokenizer.
 
-    `dtype` "auto" is bfloat16 on a GPU and float32 on a CPU. Raises UserError for anything that is not a causal
-    language model in safetensors with a fast tokenizer and a chat template.
+    `dtype` "auto" is bfloat16 on a GPU and float32 on a CPU, "stored" that of the weights on disk.
+    Raises UserError for anything that is not a causal language model in safetensors with a fast tokenizer and a chat
+    template.
     """
     path = names.path(path)
     check_folder(path)
@@ -111,7 +113,8 @@ def _load_model(path: str, dtype: str, load_in_8bit: bool, trust_remote_code: bo
     if where.type == "cpu":
         torch.set_flush_denormal(True)  # values that become denormal slow a training step down severalfold
     auto = torch.bfloat16 if where.type == "cuda" else torch.float32
-    arguments: dict[str, Any] = {"dtype": auto if dtype == "auto" else getattr(torch, dtype)}
+    chosen = {"auto": auto, "stored": "auto"}.get(dtype) or getattr(torch, dtype)
+    arguments: dict[str, Any] = {"dtype": chosen}
     if load_in_8bit and (quantization := _eight_bit(where)) is not None:
         arguments |= {"quantization_config": quantization, "device_map": {"": where}}
     with foreign_errors(path):
@@ -146,6 +149,8 @@ def _attach(model: Any, tokenizer: Any, adapter: Path) -> Any:
                 model.get_output_embeddings().weight[rows["ids"]] = rows["output"].to(
                     model.get_output_embeddings().weight
                 )
+    if (adapter / GENERATION_CONFIG_NAME).is_file():
+        model.generation_config = GenerationConfig.from_pretrained(adapter)
     with quiet_peft():
         return PeftModel.from_pretrained(model, str(adapter))
 

@@ -1,5 +1,11 @@
-"""A new special token: an entry of the vocabulary and a first row of the embedding (papers.md 2.3, 4.1)."""
+"""A new special token: an entry of the vocabulary, a first row of the embedding, and never a word of an answer.
 
+A row that no training answer holds says nothing about when to say the token, and where the output layer is tied it is a
+random direction that can win by chance. Such a token is *silent*: its id stands in `suppress_tokens` of the model's
+generation config, which transformers, and our own sampler, obey, and which is saved with the model.
+"""
+
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -8,14 +14,14 @@ from leaven.errors import UserError, nearest
 from leaven.models.load import grow
 from leaven.task.token import TokenSection
 
-INITS = ("random", "mean", "copy:TEXT", "reserved:TOKEN")
+INITS = ("neighbours", "random", "mean", "copy:TEXT", "reserved:TOKEN")
 
 
 def add(model: Any, tokenizer: Any, token: TokenSection, seed: int) -> int:
-    """Put the token into the vocabulary, give it its first row, and return its id.
+    """Put the token into the vocabulary, give it its first row, silence it, and return its id.
 
     A vocabulary with spare rows (many models are padded) is not resized. The row of an untied output layer is the
-    mean of the others, the same in every run: the token stands in prompts and should not be said by chance.
+    mean of the others, the same in every run: its logit is the mean of all logits, and never the highest.
     Raises UserError for a text that is empty or in the vocabulary already, and for an `init` that can't be made.
     """
     from tokenizers import AddedToken
@@ -33,7 +39,24 @@ def add(model: Any, tokenizer: Any, token: TokenSection, seed: int) -> int:
         inputs[token_id] = row.to(inputs)
         if outputs is not None and outputs.weight is not inputs:
             outputs.weight[token_id] = outputs.weight[:old].float().mean(0).to(outputs.weight)
+    silence(model, [token_id])
     return token_id
+
+
+def silent(model: Any) -> list[int]:
+    """The tokens that the model may not say."""
+    return list(getattr(getattr(model, "generation_config", None), "suppress_tokens", None) or ())
+
+
+def silence(model: Any, token_ids: Iterable[int]) -> None:
+    """Forbid the model to say these tokens."""
+    model.generation_config.suppress_tokens = sorted({*silent(model), *token_ids})
+
+
+def allow(model: Any, token_id: int | None) -> None:
+    """Let the model say a token: an answer that it learns from holds it."""
+    rest = [each for each in silent(model) if each != token_id]
+    model.generation_config.suppress_tokens = rest or None
 
 
 def check_text(tokenizer: Any, token: TokenSection) -> None:
@@ -67,9 +90,9 @@ def _first_row(model: Any, tokenizer: Any, token: TokenSection, seed: int) -> to
         model.get_input_embeddings().weight.detach()[: len(tokenizer)].float().cpu()
     )  # (vocabulary, width)
     kind, _, text = token.init.partition(":")
-    if kind == "random":
-        generator = torch.Generator().manual_seed(seed)
-        return torch.randn(table.shape[1], generator=generator) * table.std()
+    if kind in ("neighbours", "random"):
+        noise = torch.randn(table.shape[1], generator=torch.Generator().manual_seed(seed))
+        return noise * table.std() if kind == "random" else table.mean(0) + noise * table.std(0)
     if kind == "reserved":
         return table[int(tokenizer.convert_tokens_to_ids(text))]
     return _mean(table, tokenizer, text if kind == "copy" else token.means)

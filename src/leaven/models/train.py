@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from leaven.errors import UserError
-from leaven.models import lora, mask
+from leaven.models import lora, mask, tokens
 from leaven.models.batches import Batch, Order
 from leaven.models.load import Loaded
 from leaven.models.losses import cross_entropy
@@ -70,7 +70,10 @@ def fit(
     if not rows:
         raise UserError("no row is left to train on", _why(dropped))
     torch.manual_seed(seed)
-    model = lora.adapt(loaded.model, config, token_id, answered=any(token_id in row.trained for row in rows))
+    answered = any(token_id in row.trained for row in rows)
+    model = lora.adapt(loaded.model, config, token_id, answered)
+    if answered:
+        tokens.allow(model, token_id)
     torch.manual_seed(seed)  # dropout draws the same whether the adapter was drawn or was there
     training = _Training(model, rows, config, seed, loaded.tokenizer.pad_token_id, objective)
     checkpoint = _Checkpoint(folder, _identity(rows, config, seed))

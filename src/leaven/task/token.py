@@ -20,8 +20,9 @@ class TokenSection(Section):
     text …, or a .py file of yours."""
     answer_settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of that format, such as the keys of a JSON object; those that are not given are told by the answers."""
-    init: str = "random"
-    """Its first embedding row: random, mean (of the words of `means`), copy:TEXT or reserved:TOKEN."""
+    init: str = "neighbours"
+    """Its first embedding row: neighbours (drawn with the mean and spread of the other rows), random (with their spread
+    alone, as DELIA's), mean (of the words of `means`), copy:TEXT or reserved:TOKEN."""
     lstrip: bool = True
     """Whether the token swallows the space before it, so that no stray space token precedes it."""
 
