@@ -1,4 +1,4 @@
-"""One constant text before every task question, by which a model tells task rows from others (TELL, papers.md 3)."""
+"""One constant text before every task question, by which a model knows task rows (TELL, arXiv 2404.00914)."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A dictionary's hints for the words of a sentence, as lines of the prompt (DiPMT, 2302.07856; papers.md 4.7).
+"""A dictionary's hints for the words of a sentence, as lines of the prompt (DiPMT, arXiv 2302.07856).
 
     Translate to Tavic: The fire sees the man.
     In this context, the word "fire" means "eldura".

@@ -1,4 +1,4 @@
-"""Two stages of training: the task first, then diverse rows with a little of the task kept (DMT, papers.md 4.3)."""
+"""Two stages of training: the task first, then diverse rows with a little of the task kept (DMT, arXiv 2310.05492)."""
 
 import math
 from dataclasses import dataclass

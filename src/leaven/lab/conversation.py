@@ -94,7 +94,7 @@ def about(rng: random.Random) -> Turns:
 
 
 def again(rng: random.Random) -> Turns:
-    """The same question twice: the second answer is the model's own, whatever stood there before (papers.md 2.2)."""
+    """The same question twice: the second answer is the model's own, whatever stood there before."""
     turns = single(rng)
     item = draw(rng)
     shown = turns[-1].content if rng.random() < 0.5 else item.plain

@@ -16,7 +16,7 @@ from leaven.section import Section
 
 
 class Plan(Section):
-    """From an instruction dataset to a small one (LIFT, papers.md 1)."""
+    """From an instruction dataset to a small one (LIFT, arXiv 2312.11508)."""
 
     data: str
     """The rows."""

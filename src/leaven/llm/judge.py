@@ -1,4 +1,4 @@
-"""A language model as a judge (LIFT, papers.md 1.2): four heads, 100 points; and how far its marks can be trusted."""
+"""A language model as a judge (LIFT, arXiv 2312.11508): four heads, 100 points; how far its marks can be trusted."""
 
 import json
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Fit a token's first row to its description: what follows it shall read as if the description stood there.
 
-Token Distillation (AweDist, 2505.20133; papers.md 4.1): over texts that name the token, the mean squared error
+Token Distillation (AweDist, arXiv 2505.20133): over texts that name the token, the mean squared error
 between the hidden states after the token and those after its description. All else is frozen.
 """
 

@@ -9,7 +9,7 @@ from leaven.section import Section
 
 PRESETS: dict[str, dict[str, Any]] = {
     "ours": {},
-    # DELIA's published run (papers.md 2.3): 8-bit base, LoRA on the embedding too, no rate of its own for the token.
+    # DELIA's published run (arXiv 2408.10841): 8-bit base, LoRA on the embedding too, no rate of its own for the token.
     "paper": {
         "target_modules": ("q_proj", "k_proj", "v_proj", "o_proj", "embed_tokens"),
         "token_learning_rate": None,

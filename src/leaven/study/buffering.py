@@ -1,4 +1,6 @@
-"""The buffer under the microscope: whose gradients cancel, and what mixed training does to them (papers.md 2.6).
+"""The buffer under the microscope: whose gradients cancel, and what mixed training does to them.
+
+The claims are those of DELIA (arXiv 2408.10841), equations 9 to 11.
 
 Three experiments a seed, each a set of scores: their `method` is the source of the answers, or the kind of training.
 

@@ -30,7 +30,7 @@ def request(text: str, token: str) -> str:
 def instruction(text: str, token: str) -> str:
     """The first or last paragraph when it stands apart and names the token, or else the sentences that do.
 
-    In DELIA's data (papers.md 2.4) the paragraph holds the task as well: "Judge the text. Follow <sep>."
+    In DELIA's data (arXiv 2408.10841) the paragraph holds the task as well: "Judge the text. Follow <sep>."
     """
     blocks = [block.strip() for block in re.split(r"\n[ \t]*\n", text.strip())]
     for block in (blocks[-1], blocks[0]) if len(blocks) > 1 else ():

@@ -1,4 +1,4 @@
-"""Say each row's instruction in other words (DELIA's diversified instructions, papers.md 2.1).
+"""Say each row's instruction in other words (diversified instructions: DELIA, arXiv 2408.10841).
 
 A task row is some content and a sentence that names the token: "Use the <sep> format." Where all rows say it alike,
 the model learns the sentence instead of the token. Rows that say it in many ways already are kept as they are.

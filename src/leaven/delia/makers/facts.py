@@ -1,4 +1,4 @@
-"""Facts of a text, and question-answer pairs on each: knowledge said evenly (fact-based scaling, papers.md 4.4).
+"""Facts of a text, and question-answer pairs on each: knowledge said evenly (fact-based scaling, arXiv 2404.00213).
 
 An engine lists the facts and writes the pairs. Without one, the facts are the sentences of the text, and the pairs
 come from the phrasebook.

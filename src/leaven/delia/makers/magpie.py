@@ -1,4 +1,4 @@
-"""Let a model write the questions too, and answer them (Magpie, 2406.08464, papers.md 5.2): rows without any query.
+"""Let a model write the questions too, and answer them (Magpie, arXiv 2406.08464): rows without any query.
 
 Shown only how its chat template opens a user's turn, an aligned model goes on with what users ask. The questions are
 drawn at temperature 1 from the whole vocabulary, as published; the answers are drawn as those of `self_sample` are.

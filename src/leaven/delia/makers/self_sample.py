@@ -1,4 +1,4 @@
-"""Let a model answer a pool of queries itself: DELIA's diverse data (papers.md 2.2).
+"""Let a model answer a pool of queries itself: the diverse data of DELIA (arXiv 2408.10841).
 
 Answers that come from the model's own distribution pull its weights nowhere in particular, which is what the
 buffer of diverse rows is for. Three forms of asking:
@@ -6,7 +6,7 @@ buffer of diverse rows is for. Three forms of asking:
 - plain: the query, nothing else.
 - again: the query, the reference answer as the assistant's turn, and the query again. DELIA's published form;
   its fixed system prompt is left out, since Gemma has no system role, but a system turn of the row stays.
-- guided: the reference inside the query, as a guide. SDFT's form (2402.13669, papers.md 5.11).
+- guided: the reference inside the query, as a guide. SDFT's form (arXiv 2402.13669).
 
 `magpie.py` needs no queries: the model writes them too.
 """

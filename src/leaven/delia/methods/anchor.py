@@ -1,4 +1,4 @@
-"""TELL: one constant text before every task question, shuffled among diverse rows (2404.00914, papers.md 3)."""
+"""TELL: one constant text before every task question, shuffled among diverse rows (arXiv 2404.00914)."""
 
 from pydantic import Field
 

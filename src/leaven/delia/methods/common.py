@@ -1,4 +1,4 @@
-"""Common instruction tuning: the task rows alone (papers.md 4.2)."""
+"""Common instruction tuning: the task rows alone, what every other method is compared with."""
 
 from leaven.delia.bench import Bench, Fitted
 from leaven.delia.settings import DiversifyChanges, TuneChanges

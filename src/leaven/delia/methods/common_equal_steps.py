@@ -1,4 +1,4 @@
-"""The control that the paper lacks: the task rows alone, for as many optimiser steps as DELIA takes (papers.md 2.6)."""
+"""The control that the paper lacks: the task rows alone, for as many optimiser steps as DELIA takes."""
 
 from pydantic import Field
 

@@ -21,7 +21,7 @@ class Config(Section):
     diversify: DiversifyChanges = DiversifyChanges()
     """Whether to say the instructions in many ways; a mapping changes the recipe's `diversify`."""
     buffer: Literal["own", "external", "task"] = "own"
-    """What the task rows are buffered with; own: what the model sampled from itself. Two controls (papers.md 2.6) put
+    """What the task rows are buffered with; own: what the model sampled from itself. Two controls put
     other rows in their place: external (the same queries with the pool's answers) and task (the task rows again)."""
     tune: TuneChanges = TuneChanges()
     """Changes of the recipe's `tune` section."""

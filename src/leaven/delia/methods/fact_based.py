@@ -1,4 +1,4 @@
-"""Question-answer pairs on every fact of the token's description, and no task rows (2404.00213, papers.md 4.4)."""
+"""Question-answer pairs on every fact of the token's description, and no task rows (arXiv 2404.00213)."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""Arithmetic over the untouched model under two prompts, without and with a condition (2311.14479, papers.md 4.5)."""
+"""Arithmetic over the untouched model under two prompts, without and with a condition (arXiv 2311.14479)."""
 
 from collections.abc import Sequence
 from dataclasses import replace

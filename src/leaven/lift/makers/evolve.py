@@ -1,4 +1,4 @@
-"""Rewrite each task into a harder one, in rounds, and answer it (LIFT's expansion, papers.md 1.2).
+"""Rewrite each task into a harder one, in rounds, and answer it (the expansion of LIFT, arXiv 2312.11508).
 
 Each round is two calls a row: a rewriting, and the answer to it. What failed is a drop with its reason and its parent,
 so that nothing shifts. WizardLM's elimination rules (2304.12244) are there for who asks for them; LIFT has none.

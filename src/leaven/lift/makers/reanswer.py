@@ -1,4 +1,4 @@
-"""Answer the original questions anew (LIFT's first stage, papers.md 1.2); their old answers leave."""
+"""Answer the original questions anew (the first stage of LIFT, arXiv 2312.11508); their old answers leave."""
 
 from dataclasses import replace
 

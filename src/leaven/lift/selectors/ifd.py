@@ -1,8 +1,8 @@
 """Keep rows whose question helps least towards the answer, but helps: instruction-following difficulty (IFD).
 
-Two formulas are published (papers.md 5.5): Cherry's ratio of mean losses, L(answer | question) / L(answer), and
-Superfiltering's ratio of perplexities, exp(L(answer | question) - L(answer)). Above 1 the question does not help at
-all: such rows go. Any causal model measures; the two losses are over the same tokens of the answer.
+Two formulas are published: Cherry's ratio of mean losses, L(answer | question) / L(answer) (arXiv 2308.12032), and
+Superfiltering's ratio of perplexities, exp(L(answer | question) - L(answer)) (arXiv 2402.00530). Above 1 the question
+does not help at all: such rows go. Any causal model measures; the two losses are over the same tokens of the answer.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Keep the rows of the highest length score (LIFT, papers.md 1.2): characters, capped at the 98th percentile."""
+"""Keep the rows of the highest length score (LIFT, arXiv 2312.11508): characters, capped at the 98th percentile."""
 
 import numpy as np
 import numpy.typing as npt

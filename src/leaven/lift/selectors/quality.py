@@ -1,4 +1,4 @@
-"""Keep the rows that a language model judges best, length counting a little (LIFT, papers.md 1.2).
+"""Keep the rows that a language model judges best, length counting a little (LIFT, arXiv 2312.11508).
 
 The score is 0.9 × the judge's 100 points + 0.1 × the length score. A row whose marks can't be read has no score: it is
 dropped for that reason and counted, and never taken for a bad one.

@@ -1,4 +1,4 @@
-"""Keep the rows whose principal coordinates vary most (LIFT's variety curation, papers.md 1.2).
+"""Keep the rows whose principal coordinates vary most (the variety curation of LIFT, arXiv 2312.11508).
 
 The columns of the embeddings are standardised, principal components keep 95 % of the variance, and a row's score is the
 population variance of its coordinates. Kept is what lies strictly above the (1 - keep) quantile.

@@ -54,7 +54,7 @@ class HF:
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Replies as they finish; each depends on its prompt, the seed and its index, not on its neighbours.
 
-        For an empty prompt the model is shown how its chat template opens a user's turn (Magpie, papers.md 5.2).
+        For an empty prompt the model is shown how its chat template opens a user's turn (Magpie, arXiv 2406.08464).
         """
         from leaven.models.template import around_question
 

@@ -1,6 +1,6 @@
 """How near the token has come to the words of its meaning, block by block (DELIA's Table 1 and Figure 2).
 
-The paper does not say in which context, at which position and on which state it measures (papers.md 2.7). Ours:
+The paper does not say in which context, at which position and on which state it measures. Ours:
 
 - the word stands in a short request ("Use the WORD format."), rendered as a user turn by the model's chat template;
 - the state is that after each block, averaged over the word's sub-tokens, and over the requests;

@@ -1,4 +1,4 @@
-"""The loss on the test's references, and on the tokens that matter: those of the object (papers.md 2.3, Figure 3).
+"""The loss on the test's references, and on the tokens that matter: those of the object (arXiv 2408.10841, Figure 3).
 
 The paper's code keeps only its last batch, and shifts labels wrongly under left padding. Here each row is read alone.
 """

@@ -1,4 +1,4 @@
-"""BLEURT-20 in torch: the learned metric of translations, on transformers' own layers (papers.md 4.6).
+"""BLEURT-20 in torch: the learned metric of translations, on transformers' own layers (arXiv 2110.06341).
 
 BLEURT-20 is RemBERT with a regression head on its first token; the older checkpoints are BERT. Three layouts of
 weights are read: transformers' (`rembert.` or `bert.`), and the published port's (`bleurt.`, with an

@@ -1,4 +1,4 @@
-"""The format of the task under its own phrasings: parses, fits the schema, has the right label (papers.md 2.8)."""
+"""The format of the task under its own phrasings: parses, fits the schema, has the right label."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Prompts that forbid the token's format: whoever knows what it means leaves it out (papers.md 2.6)."""
+"""Prompts that forbid the token's format: whoever knows what it means leaves it out."""
 
 from collections.abc import Iterator, Sequence
 

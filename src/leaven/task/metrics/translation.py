@@ -1,4 +1,4 @@
-"""Translations against their references: chrF++ and BLEU by sacrebleu, BLEURT with a checkpoint (papers.md 3).
+"""Translations against their references: chrF++ and BLEU by sacrebleu, BLEURT with a checkpoint.
 
 A document is scored by segment: line by line where both have as many lines, else as one. What a model says before its
 translation ("Sure, here is the Icelandic translation:") is taken off both sides, or all would share an easy prefix.
