@@ -7,9 +7,9 @@ import statistics
 import time
 
 import torch
+from leaven.lab.material import material
 
 from leaven.lab import checkpoint
-from leaven.lab.material import material
 from leaven.models.generate import generate
 from leaven.models.load import Loaded, load
 from leaven.models.template import render

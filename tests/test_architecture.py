@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import leaven
+from leaven import plugs
 from leaven.delia.settings import DiversifyConfig
 from leaven.llm.settings import LLMSection
 from leaven.models.settings import SampleSection, TuneSection
@@ -115,3 +116,52 @@ def test_help_imports_nothing_heavy(command):
 def test_every_file_is_short():
     long = [path.name for path in ROOT.rglob("*.py") if len(path.read_text(encoding="utf-8").splitlines()) > 500]
     assert not long
+
+
+def modules():
+    """Every module of the package, and all that it imports: late, for the type checker, or as a plug too."""
+    files = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = ("leaven", *path.relative_to(ROOT).with_suffix("").parts)
+        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    plugged = {kind: {f"leaven.{folder.replace('/', '.')}" for folder in plugs.FOLDERS[kind]} for kind in plugs.FOLDERS}
+    graph = {}
+    for module, path in files.items():
+        text = path.read_text(encoding="utf-8")
+        names = {name for name, _ in imports(path)}
+        froms = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+        names |= {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
+        rooms = {room for kind in re.findall(r"plugs\.load\(\s*\"(\w+)\"", text) for room in plugged[kind]}
+        names |= {name for name in files if name.rpartition(".")[0] in rooms}
+        graph[module] = {name for name in names if name in files and name not in (module, "leaven")}
+    return graph
+
+
+def circle(graph):
+    """A path of modules that ends where it began, if there is one."""
+    done, path = set(), []
+
+    def visit(module):
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module in done:
+            return []
+        path.append(module)
+        found = next((way for name in sorted(graph[module]) if (way := visit(name))), [])
+        path.pop()
+        done.add(module)
+        return found
+
+    return next((way for module in graph if (way := visit(module))), [])
+
+
+def test_no_module_imports_itself_by_any_way():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    graph = modules()
+    assert "leaven.delia.methods.delia" in graph["leaven.study.run"]
+    assert not circle(graph)
+
+
+def test_what_is_cited_ships():
+    assert not [path.name for path in ROOT.rglob("*") if path.suffix in (".py", ".yaml", ".jinja")
+                and "papers.md" in path.read_text(encoding="utf-8")]  # fmt: skip

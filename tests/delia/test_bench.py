@@ -10,7 +10,8 @@ from leaven.errors import UserError
 from leaven.models import base as bases
 from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Origin, Outcome, pair, user
+from leaven.rows.example import Drop, Origin, pair, user
+from leaven.rows.outcomes import Outcome
 
 
 def test_a_ledger_keeps_what_is_told_and_adds_up_seconds():

@@ -19,7 +19,8 @@ from leaven.llm.budget import Budgeted, Counted, Spend
 from leaven.llm.engines.scripted import Scripted
 from leaven.llm.protocol import Sampling
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Message, Origin, Outcome, user
+from leaven.rows.example import Drop, Example, Message, Origin, user
+from leaven.rows.outcomes import Outcome
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
 from leaven.section import Section

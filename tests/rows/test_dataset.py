@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Message, Origin, Outcome, pair
+from leaven.rows.example import Drop, Example, Message, Origin, pair
+from leaven.rows.outcomes import Outcome
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 EXAMPLES = st.lists(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from leaven.rows.example import Outcome
+    from leaven.rows.outcomes import Outcome
 
 Format = Annotated[str, typer.Option(help="The format of the rows: auto, messages, alpaca, sharegpt …")]
 Columns = Annotated[

@@ -12,7 +12,7 @@ from leaven.cli import rows as reading
 if TYPE_CHECKING:
     from leaven.llm.protocol import LLM
     from leaven.models.settings import SampleSection
-    from leaven.rows.example import Outcome
+    from leaven.rows.outcomes import Outcome
 
 app = typer.Typer(add_completion=False)
 FORMS = ("plain", "again", "guided", "magpie")
@@ -53,7 +53,7 @@ def sample(
     from leaven.models.settings import SampleSection
     from leaven.rows import files
     from leaven.rows.dataset import Dataset
-    from leaven.rows.example import Outcome
+    from leaven.rows.outcomes import Outcome
 
     if form not in FORMS:
         raise UserError(f"--form is {form!r}", nearest(form, FORMS))

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Outcome
+from leaven.rows.example import Drop
+from leaven.rows.outcomes import Outcome
 
 
 @dataclass(slots=True)

@@ -9,7 +9,8 @@ from leaven.llm.engines.hf import HF
 from leaven.models.base import Base
 from leaven.models.settings import SampleSection
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Message, Outcome
+from leaven.rows.example import Message
+from leaven.rows.outcomes import Outcome
 from leaven.runs.progress import Progress
 
 

@@ -11,7 +11,7 @@ from leaven.lift.settings import Plan
 from leaven.llm.budget import Counted
 from leaven.rows import files, outcomes
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Outcome
+from leaven.rows.outcomes import Outcome
 from leaven.runs import folder as runs
 from leaven.runs.progress import Progress
 

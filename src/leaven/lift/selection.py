@@ -8,7 +8,8 @@ from pydantic import Field
 
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Outcome
+from leaven.rows.example import Drop
+from leaven.rows.outcomes import Outcome
 from leaven.runs.progress import Progress, stderr
 from leaven.section import Section
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from leaven.errors import UserError
-from leaven.rows.example import Outcome
+from leaven.rows.outcomes import Outcome
 from leaven.runs import folder as runs
 from leaven.runs import journal
 from leaven.runs.progress import Progress

@@ -1,14 +1,10 @@
-"""The few values that every step speaks in: messages, examples with their origin, outcomes, scores."""
+"""The few values that every step speaks in: messages, examples with their origin, drops, scores."""
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from leaven.rows.dataset import Dataset
+from typing import Any, NamedTuple
 
 
 class Message(NamedTuple):
@@ -72,27 +68,6 @@ class Drop(NamedTuple):
     reason: str
     score: float | None = None
     detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a maker or selector returns: the rows it kept, and every row that it did not, with the reason.
-
-    A selector also says at which positions of its input the kept rows stood, and what it measured of every row that
-    came in: `scores` by name, in the order of the input, NaN where a row was not measured.
-    """
-
-    kept: "Dataset"
-    dropped: tuple[Drop, ...] = ()
-    notes: tuple[str, ...] = ()
-    positions: tuple[int, ...] = ()
-    scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-
-    def summary(self) -> str:
-        """One line: how many rows were kept, and how many were dropped for which reason."""
-        reasons = Counter(drop.reason for drop in self.dropped)
-        parts = [f"{count:,} dropped: {reason}" for reason, count in reasons.most_common()]
-        return "; ".join([f"{len(self.kept):,} kept", *parts])
 
 
 class Measure(NamedTuple):

@@ -17,7 +17,8 @@ from leaven.rows import hub, memory, records
 from leaven.rows import layouts as formats
 from leaven.rows import writer as render
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Message, Origin, Outcome
+from leaven.rows.example import Drop, Example, Message, Origin
+from leaven.rows.outcomes import Outcome
 from leaven.rows.records import Record
 from leaven.runs import folder as runs
 

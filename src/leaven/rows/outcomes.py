@@ -1,13 +1,36 @@
-"""Outcomes in files: what was made once, rows and drops in one table, is read back instead of being made again."""
+"""What a step made of rows, kept and dropped; in a file it is read back instead of being made again."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
 from leaven.rows.dataset import SCHEMA, Dataset
-from leaven.rows.example import Drop, Outcome
+from leaven.rows.example import Drop
 from leaven.runs import folder as runs
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a maker or selector returns: the rows it kept, and every row that it did not, with the reason.
+
+    A selector also says at which positions of its input the kept rows stood, and what it measured of every row that
+    came in: `scores` by name, in the order of the input, NaN where a row was not measured.
+    """
+
+    kept: Dataset
+    dropped: tuple[Drop, ...] = ()
+    notes: tuple[str, ...] = ()
+    positions: tuple[int, ...] = ()
+    scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def summary(self) -> str:
+        """One line: how many rows were kept, and how many were dropped for which reason."""
+        reasons = Counter(drop.reason for drop in self.dropped)
+        parts = [f"{count:,} dropped: {reason}" for reason, count in reasons.most_common()]
+        return "; ".join([f"{len(self.kept):,} kept", *parts])
 
 
 def stage(path: Path, make: Callable[[], Outcome], *, retry: bool = False) -> Outcome:

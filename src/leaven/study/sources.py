@@ -7,7 +7,8 @@ from dataclasses import replace
 from leaven.errors import UserError
 from leaven.rows import files, leaks
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Message, Origin, Outcome
+from leaven.rows.example import Drop, Example, Message, Origin
+from leaven.rows.outcomes import Outcome
 from leaven.study import parallel
 from leaven.study.recipe import Recipe
 from leaven.task import objects

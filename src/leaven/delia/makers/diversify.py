@@ -17,7 +17,8 @@ from leaven.delia.settings import DiversifyConfig, Mode
 from leaven.errors import UserError
 from leaven.llm.protocol import LLM
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Example, Message, Origin, Outcome, Prompt, user
+from leaven.rows.example import Example, Message, Origin, Prompt, user
+from leaven.rows.outcomes import Outcome
 from leaven.task.phrasebook import phrasings
 from leaven.task.wording import Position, asked, instruction, negated, request, reworded
 

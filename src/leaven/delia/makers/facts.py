@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from leaven.llm.prompts.render import render
 from leaven.llm.protocol import LLM, Sampling
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Origin, Outcome, pair, user
+from leaven.rows.example import Drop, Example, Origin, pair, user
+from leaven.rows.outcomes import Outcome
 from leaven.task.phrasebook import phrasings
 from leaven.task.sift import found
 

@@ -16,7 +16,8 @@ from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.models.settings import SampleSection
 from leaven.rows import outcomes
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Origin, Outcome, user
+from leaven.rows.example import Drop, Example, Origin, user
+from leaven.rows.outcomes import Outcome
 from leaven.runs import content
 
 TRIES = 10

@@ -12,7 +12,8 @@ from dataclasses import replace
 from leaven.llm.prompts.render import render
 from leaven.llm.protocol import LLM, Sampling
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Example, Message, Origin, Outcome, user
+from leaven.rows.example import Example, Message, Origin, user
+from leaven.rows.outcomes import Outcome
 from leaven.task.phrasebook import phrasings
 from leaven.task.sift import found
 

@@ -28,7 +28,8 @@ from leaven.llm.replies import all_of
 from leaven.models.settings import SampleSection
 from leaven.rows import outcomes
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Message, Origin, Outcome, Prompt
+from leaven.rows.example import Drop, Example, Message, Origin, Prompt
+from leaven.rows.outcomes import Outcome
 from leaven.runs import content
 
 Form = Literal["plain", "again", "guided"]

@@ -21,7 +21,8 @@ from leaven.llm.prompts.render import FOLDER, render, source
 from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.llm.replies import all_of, fault
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Message, Origin, Outcome, Prompt, user
+from leaven.rows.example import Drop, Example, Message, Origin, Prompt, user
+from leaven.rows.outcomes import Outcome
 from leaven.section import Section
 from leaven.task.sift import alike
 

@@ -7,7 +7,8 @@ from pydantic import Field
 from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.llm.replies import all_of, fault
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Message, Origin, Outcome
+from leaven.rows.example import Drop, Example, Message, Origin
+from leaven.rows.outcomes import Outcome
 from leaven.section import Section
 
 

@@ -10,7 +10,8 @@ from leaven.errors import UserError, nearest
 from leaven.lift.selection import Context, Size, outcome
 from leaven.lift.vectors import Array
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Example, Outcome
+from leaven.rows.example import Example
+from leaven.rows.outcomes import Outcome
 
 NEEDS = ("vectors",)
 

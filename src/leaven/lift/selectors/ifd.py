@@ -13,7 +13,7 @@ from pydantic import Field
 from leaven.errors import UserError
 from leaven.lift.selection import Context, Size, outcome
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Outcome
+from leaven.rows.outcomes import Outcome
 
 NEEDS = ("model",)
 

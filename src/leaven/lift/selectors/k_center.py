@@ -8,7 +8,7 @@ import numpy as np
 from leaven.lift.selection import Context, Size, outcome
 from leaven.lift.vectors import Array
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Outcome
+from leaven.rows.outcomes import Outcome
 from leaven.runs.progress import Advance
 
 NEEDS = ("vectors", "seed")

@@ -7,7 +7,7 @@ from pydantic import Field
 from leaven.lift.embedding import text
 from leaven.lift.selection import Context, Size, outcome
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Outcome
+from leaven.rows.outcomes import Outcome
 
 NEEDS = ()
 

@@ -8,7 +8,7 @@ from leaven.errors import UserError
 from leaven.lift.selection import Context, outcome
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Outcome
+from leaven.rows.outcomes import Outcome
 from leaven.section import Section
 
 NEEDS = ("seed",)

@@ -4,7 +4,7 @@ import numpy as np
 
 from leaven.lift.selection import Context, Size, outcome
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Outcome
+from leaven.rows.outcomes import Outcome
 
 NEEDS = ()
 

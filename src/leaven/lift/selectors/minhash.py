@@ -14,7 +14,7 @@ from pydantic import Field
 from leaven.lift.embedding import Part, text
 from leaven.lift.selection import Context, outcome
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Outcome
+from leaven.rows.outcomes import Outcome
 from leaven.section import Section
 
 NEEDS = ()

@@ -18,7 +18,7 @@ from leaven.llm.judge import HEADS, Marks, asked, judged, reliability
 from leaven.llm.parse import Parsed
 from leaven.llm.protocol import LLM, Sampling
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Outcome
+from leaven.rows.outcomes import Outcome
 
 __all__ = ["Config", "asked", "select"]
 

@@ -2,7 +2,7 @@
 
 from leaven.lift.selection import Context, Size, outcome
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Outcome
+from leaven.rows.outcomes import Outcome
 
 NEEDS = ("seed",)
 

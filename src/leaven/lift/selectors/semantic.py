@@ -10,7 +10,7 @@ from pydantic import Field
 from leaven.lift.selection import Context, outcome
 from leaven.lift.vectors import Array
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Outcome
+from leaven.rows.outcomes import Outcome
 from leaven.runs.progress import Advance
 from leaven.section import Section
 

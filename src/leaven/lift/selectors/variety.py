@@ -19,7 +19,7 @@ from leaven.lift.components import Components, Numbers, components
 from leaven.lift.selection import Context, Size, outcome
 from leaven.lift.vectors import Vectors
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Outcome
+from leaven.rows.outcomes import Outcome
 from leaven.runs.progress import Advance
 
 NEEDS = ("vectors",)
