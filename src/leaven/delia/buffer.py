@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
+from leaven.models.mask import WITHOUT_LOSS
 from leaven.models.schedule import Schedule
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
@@ -63,6 +64,12 @@ def mix(task: Dataset, diverse: Dataset, seed: int) -> Dataset:
     both = [*_marked(task, TASK), *_marked(diverse, DIVERSE)]
     made_by = (*task.made_by, *diverse.made_by, f"mix({len(task)} + {len(diverse)}, seed={seed})")
     return Dataset(Dataset.of(both).shuffle(seed).frame, made_by)
+
+
+def without_loss(data: Dataset) -> Dataset:
+    """The rows as they are, which a training reads in their places, and learns nothing from."""
+    rows = (replace(row, meta={**row.meta, WITHOUT_LOSS: True}) for row in data)
+    return Dataset.of(rows, (*data.made_by, "without loss"))
 
 
 def diverse_rows(task_rows: int, ratio: float) -> int:

@@ -12,6 +12,9 @@ from leaven.errors import UserError
 from leaven.models.template import render
 from leaven.rows.example import Example
 
+WITHOUT_LOSS = "without_loss"
+"""A row with this field is read and carries no loss: it takes its place in a step, and teaches nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -27,7 +30,7 @@ class Encoded:
 
 
 def encode(tokenizer: Any, example: Example) -> Encoded:
-    """The row in tokens, with its mask; earlier answers of a conversation carry no loss.
+    """The row in tokens, with its mask; earlier answers of a conversation carry no loss, nor do rows `WITHOUT_LOSS`.
 
     The line break that some templates write after the end of an answer is not learnt, and a template that ends an
     answer with no special token gets the tokenizer's end token, or the model would never learn to stop.
@@ -42,17 +45,8 @@ def encode(tokenizer: Any, example: Example) -> Encoded:
             "the model's chat template does not continue a question into its answer",
             "leaven needs a template whose generation prompt opens the assistant's turn.",
         )
-    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    ids, spans = list(found["input_ids"]), found["offset_mapping"]
-    mask = [int(start >= len(question) and end > start) for start, end in spans]
-    last = len(ids)
-    while last and mask[last - 1] and not text[slice(*spans[last - 1])].strip():
-        last -= 1
-    if last and mask[last - 1] and _is_special(tokenizer, ids[last - 1]):
-        return Encoded(ids, [*mask[:last], *[0] * (len(ids) - last)])
-    if tokenizer.eos_token_id is None:
-        return Encoded(ids, mask)
-    return Encoded([*ids[:last], tokenizer.eos_token_id], [*mask[:last], 1])
+    encoded = _encode(tokenizer, text, len(question))
+    return Encoded(encoded.input_ids, [0] * len(encoded.input_ids)) if example.meta.get(WITHOUT_LOSS) else encoded
 
 
 def colour(tokenizer: Any, encoded: Encoded) -> list[tuple[str, bool]]:
@@ -62,6 +56,20 @@ def colour(tokenizer: Any, encoded: Encoded) -> list[tuple[str, bool]]:
         (tokenizer.decode([token for token, _ in group]), bool(trained))
         for trained, group in groupby(pairs, key=lambda pair: pair[1])
     ]
+
+
+def _encode(tokenizer: Any, text: str, start_of_answer: int) -> Encoded:
+    tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    ids, spans = list(tokens["input_ids"]), tokens["offset_mapping"]
+    mask = [int(start >= start_of_answer and end > start) for start, end in spans]
+    last = len(ids)
+    while last and mask[last - 1] and not text[slice(*spans[last - 1])].strip():
+        last -= 1
+    if last and mask[last - 1] and _is_special(tokenizer, ids[last - 1]):
+        return Encoded(ids, [*mask[:last], *[0] * (len(ids) - last)])
+    if tokenizer.eos_token_id is None:
+        return Encoded(ids, mask)
+    return Encoded([*ids[:last], tokenizer.eos_token_id], [*mask[:last], 1])
 
 
 def _is_special(tokenizer: Any, token_id: int) -> bool:

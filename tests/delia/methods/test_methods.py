@@ -1,5 +1,6 @@
 """Every method on a tiny model: what it trains, what it says, and that a control differs in one thing alone."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -15,12 +16,14 @@ from leaven.delia.settings import DiversifyChanges
 from leaven.llm.engines.scripted import Scripted
 from leaven.models.load import load
 from leaven.models.settings import TuneSection
+from leaven.rows.dataset import Dataset
 from leaven.rows.example import Message, user
 from leaven.study.recipe import parse
 
 NEW = {
     "delia_no_diverse": {},
     "delia_no_diversified": {"ratio": 1},
+    "masked": {"ratio": 1},
     "random_embedding": {},
     "mean_embedding": {},
     "token_distillation": {"texts": 4, "steps": 2},
@@ -223,3 +226,19 @@ def test_a_method_has_its_own_way_to_diversify(bench, train):
     rows = made.diversify(train(3), changes)
     assert all(row.question.startswith("Do it as <sep> says.") for row in rows)
     assert made.diversify(train(3), DiversifyChanges(on=False)).frame.equals(train(3).frame)
+
+
+def test_masked_is_delias_own_mixture_in_its_order_without_loss_on_the_diverse_rows(bench, train):
+    runs = {}
+    for name in ("delia", "masked"):
+        made = bench(tune={"small_data_batch": 2, "batching": "random"})
+        found = fitted(made, train(4), name, ratio=3)
+        rows = [row.messages for row in Dataset.load(made.folder / "data" / "mixture.parquet")]
+        parts = {part["source"]: part for part in json.loads((made.folder / "mix.json").read_text())["mix"]}
+        runs[name] = (rows, found, parts)
+    (rows, own, parts), (same, masked, silent) = runs["delia"], runs["masked"]
+    assert rows == same and (own.steps, own.tokens) == (masked.steps, masked.tokens) == (8, masked.tokens)
+    assert silent["diverse"]["trained_tokens"] == 0 < parts["diverse"]["trained_tokens"]
+    assert silent["task"]["trained_tokens"] == parts["task"]["trained_tokens"]
+    assert masked.trained_tokens < own.trained_tokens
+    assert 0.0 in masked.losses and all(loss == loss for loss in masked.losses)  # a step of diverse rows alone

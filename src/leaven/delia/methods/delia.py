@@ -20,9 +20,10 @@ class Config(Section):
     """Diverse rows for each task row; the paper goes from 0 to 520."""
     diversify: DiversifyChanges = DiversifyChanges()
     """Whether to say the instructions in many ways; a mapping changes the recipe's `diversify`."""
-    buffer: Literal["own", "external", "task"] = "own"
-    """What the task rows are buffered with; own: what the model sampled from itself. Two controls put
-    other rows in their place: external (the same queries with the pool's answers) and task (the task rows again)."""
+    buffer: Literal["own", "external", "task", "masked"] = "own"
+    """What the task rows are buffered with; own: what the model sampled from itself. Three controls put other rows in
+    their place: external (the same queries with the pool's answers), task (the task rows again) and masked (DELIA's own
+    mixture in its order and steps, but the diverse rows carry no loss)."""
     tune: TuneChanges = TuneChanges()
     """Changes of the recipe's `tune` section."""
 
@@ -42,5 +43,7 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     if config.buffer == "task":
         diverse = stages.repeated(varied, n, bench.seed)
     else:
-        diverse = bench.diverse(n) if config.buffer == "own" else bench.external(n)
+        diverse = bench.external(n) if config.buffer == "external" else bench.diverse(n)
+    if config.buffer == "masked":
+        diverse = buffer.without_loss(diverse)
     return bench.tune(buffer.mix(varied, diverse, seed=bench.seed), **config.tune)
