@@ -1,10 +1,10 @@
 import pytest
 
-from leaven.cli.work import RECIPES
 from leaven.errors import UserError
 from leaven.study import needs as study_needs
 from leaven.study import recipe as recipes
 from leaven.study.needs import GIB, Shape, needs
+from leaven.study.recipe import RECIPES
 
 LLAMA = Shape(6.74e9, 4096, 32, 32_000, "by hand")
 

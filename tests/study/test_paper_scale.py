@@ -4,13 +4,14 @@ import polars as pl
 import pytest
 import yaml
 
-from leaven.cli.work import RECIPES, resolve
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
 from leaven.runs.progress import stderr
 from leaven.study import recipe as recipes
+from leaven.study.recipe import RECIPES
 from leaven.study.run import run
+from leaven.study.sources import resolve
 
 FAMILIES = {
     "paper-llama-2-7b-chat": "llama",
@@ -62,7 +63,7 @@ def miniature(name, model, folder, methods):
 
 def walked(name, tiny_model, folder, methods):
     model = tiny_model(FAMILIES[name], max_position_embeddings=512)
-    recipe, task = resolve(miniature(name, model, folder, methods))
+    recipe, task = resolve(miniature(name, model, folder, methods), folder / "run", stderr())
     done = run(recipe, task, folder / "run", stderr())
     scores = pl.read_parquet(done / "scores.parquet")
     assert set(scores["method"]) == {method.label for method in recipe.methods}

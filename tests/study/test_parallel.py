@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from leaven.cli.work import resolve
 from leaven.errors import UserError
+from leaven.runs.progress import stderr
 from leaven.study import recipe as recipes
+from leaven.study.sources import resolve
 
 
 def resolved(folder, **leaks):
@@ -20,7 +21,7 @@ def resolved(folder, **leaks):
     files = {"task": "train", "test": "test", "queries": "pool"}
     values = {field: str(folder / f"{name}.jsonl") for field, name in files.items()}
     values |= {"methods": ["original"], "sizes": [0], "evaluate": {"metric": "translation"}, "leaks": leaks}
-    return resolve(recipes.parse(values, "test"))[1]
+    return resolve(recipes.parse(values, "test"), folder / "run", stderr())[1]
 
 
 def test_leaked_rows_leave_and_general_is_set_apart_from_the_pool(tmp_path):
@@ -43,4 +44,4 @@ def test_a_test_that_training_has_seen_whole_is_refused(tmp_path):
     values = {"task": str(tmp_path / "train.jsonl"), "test": str(tmp_path / "test.jsonl")}
     values |= {"queries": str(tmp_path / "pool.jsonl"), "methods": ["original"], "evaluate": {"metric": "translation"}}
     with pytest.raises(UserError, match="no row of the test translation is left"):
-        resolve(recipes.parse({**values, "sizes": [0]}, "test"))
+        resolve(recipes.parse({**values, "sizes": [0]}, "test"), tmp_path / "run", stderr())

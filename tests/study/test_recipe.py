@@ -1,9 +1,9 @@
 import pytest
 import yaml
 
-from leaven.cli.work import RECIPES
 from leaven.errors import RecipeError, UserError
 from leaven.study import recipe
+from leaven.study.recipe import RECIPES
 
 MINIMAL = {"methods": ["original"]}
 

@@ -6,10 +6,10 @@ import pytest
 from scipy import stats
 
 from leaven.cli import reproduce
-from leaven.cli.work import RECIPES
 from leaven.errors import UserError
 from leaven.study import recipe as recipes
 from leaven.study import reproduction, statistics
+from leaven.study.recipe import RECIPES
 from leaven.study.run import SCHEMA
 from leaven.view import reproduction as pages
 

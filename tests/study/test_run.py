@@ -9,7 +9,6 @@ from importlib import metadata
 import polars as pl
 import pytest
 
-from leaven.cli.work import resolve
 from leaven.errors import UserError
 from leaven.runs import folder as runs
 from leaven.runs.lock import lock
@@ -17,6 +16,7 @@ from leaven.runs.progress import stderr
 from leaven.study import recipe as recipes
 from leaven.study.cells import cells
 from leaven.study.run import run
+from leaven.study.sources import resolve
 
 VALUES = {
     "methods": ["original", {"name": "delia", "ratio": 1}],
@@ -30,7 +30,7 @@ VALUES = {
 
 
 def study(folder, continue_anyway=False, **changes):
-    recipe, task = resolve(recipes.parse({**VALUES, **changes}, "test"))
+    recipe, task = resolve(recipes.parse({**VALUES, **changes}, "test"), folder, stderr())
     return run(recipe, task, folder, stderr(), continue_anyway=continue_anyway)
 
 
@@ -185,7 +185,7 @@ def test_a_method_of_ones_own_is_a_file(tmp_path):
 
 
 def test_only_some_methods_are_run_and_the_others_later(finished, tmp_path):
-    recipe, task = resolve(recipes.parse(VALUES, "test"))
+    recipe, task = resolve(recipes.parse(VALUES, "test"), tmp_path, stderr())
     folder = run(recipe, task, tmp_path / "part", stderr(), only={"original"})
     assert set(scores(folder)["method"]) == {"original"} and not (folder / "DONE").exists()
     run(recipe, task, folder, stderr())

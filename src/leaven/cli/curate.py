@@ -92,18 +92,20 @@ def _flag(name: str, kind: Any, default: Any, info: Any) -> inspect.Parameter:
 
 def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
     """Read the rows, select, write what is kept and what is not."""
-    from leaven.cli.work import checked, selection
+    from leaven.cli.work import checked
+    from leaven.lift import choose as choosing
     from leaven.rows import files
 
     data = files.read(flags["data"], flags["format"], columns=flags["columns"], strict=flags["strict"])
-    config = checked(module.Config, {field: flags[field] for field in module.Config.model_fields})
+    checked(module.Config, {field: flags[field] for field in module.Config.model_fields})
     out = flags["out"]
     with ExitStack() as stack:
         llm = None
         if flags.get("llm"):
             opened = engine.opened(flags["llm"], name, len(data.kept), Path(out + ".log"), **engine.flags(flags))
             llm = stack.enter_context(opened)
-        outcome = module.select(data.kept, config, selection(flags, llm))
+        settings = {key: flags[key] for key in (*module.Config.model_fields, *choosing.DEFAULTS) if key in flags}
+        outcome = choosing.choose(module, data.kept, settings, llm)
     files.write(outcome.kept, out, flags["to"])
     rejects = outcome.dropped + data.dropped
     if rejects:

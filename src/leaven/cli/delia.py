@@ -13,17 +13,30 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command(
-    epilog="Example: leaven delia task.jsonl --test test.jsonl --model Qwen/Qwen3-0.6B --queries pool.jsonl "
-    "--token '<sep>' --means 'a JSON object with the keys thought and hallucination' --out runs/halu"
+    epilog="Example: leaven delia task.jsonl --model smollm2, or with files of your own: leaven delia task.jsonl "
+    "--test test.jsonl --queries pool.jsonl --model Qwen/Qwen3-0.6B --token '<sep>' --out runs/halu"
 )
 @engine.with_flags
 def delia(
     context: typer.Context,
-    task: Annotated[str, typer.Argument(help="The task rows: about 100 questions that name the token, answered.")],
-    test: Annotated[str, typer.Option(help="Rows to test on; those that training has seen are left out.")],
-    queries: Annotated[str, typer.Option(help="A pool of questions on anything; the model answers them itself.")],
+    task: Annotated[
+        str, typer.Argument(help="The task rows: about 100 questions with their answers (see leaven example).")
+    ],
     model: Annotated[str, typer.Option(help="A folder or hub id; `lab` is the tiny model that ships.")],
-    token: Annotated[str, typer.Option(help="The new special token, as it stands in the rows.")] = "<sep>",
+    test: Annotated[
+        str,
+        typer.Option(help="Rows to test on; '': some of the task's are held out. What training has seen is left out."),
+    ] = "",
+    queries: Annotated[
+        str,
+        typer.Option(help="A pool of questions on anything, which the model answers itself; '': it writes them too."),
+    ] = "",
+    token: Annotated[
+        str, typer.Option(help="The new special token; put into the questions where none names it.")
+    ] = "<sep>",
+    answers: Annotated[
+        str, typer.Option(help="How answers show what it means: auto, json, list, label:REGEX, words:N, text, a .py …")
+    ] = "auto",
     means: Annotated[str, typer.Option(help="What it stands for, in plain words; never shown to the model.")] = "",
     ratio: Annotated[float, typer.Option(min=0, help="Self-sampled rows for each task row.")] = 20,
     size: Annotated[int, typer.Option(min=0, help="Task rows to train on; 0: all.")] = 0,
@@ -51,16 +64,22 @@ def delia(
     """
     from leaven.cli.work import carry_out
     from leaven.study import recipe as recipes
+    from leaven.study.sources import SELF
 
     values = {
         "model": model,
         "task": task,
-        "test": test,
-        "queries": queries,
+        "test": test or None,
+        "queries": queries or SELF,
         "format": format,
         "columns": columns,
         "strict": strict,
-        "token": {"text": token, "means": means, "init": init or ("random" if preset == "paper" else "neighbours")},
+        "token": {
+            "text": token,
+            "means": means,
+            "answers": answers,
+            "init": init or ("random" if preset == "paper" else "neighbours"),
+        },
         "methods": [
             "original",
             "common",

@@ -35,12 +35,12 @@ def quality(
     seed: Annotated[int, typer.Option(help="Which questions.")] = 0,
 ) -> None:
     """Measure exact match on questions that pretraining never saw, family by family."""
-    from leaven.cli.work import model_path
     from leaven.lab import quality as measuring
+    from leaven.models import names
     from leaven.models.generate import generate
     from leaven.models.load import load
 
-    loaded = load(model_path(model))
+    loaded = load(names.path(model))
 
     def respond(prompts: measuring.Prompts) -> list[str]:
         found = dict(generate(loaded.model, loaded.tokenizer, prompts, max_new_tokens=128))

@@ -75,9 +75,9 @@ def lift(
 
     The same command continues a run that was stopped. With --from, thresholds change and nothing is paid again.
     """
-    from leaven.cli.work import model_path
     from leaven.lift import run as lifts
     from leaven.lift import stages
+    from leaven.models import names
     from leaven.runs.progress import stderr
     from leaven.view import lift as reports
 
@@ -87,7 +87,7 @@ def lift(
         "start": start, "tactics": tuple(tactics or ()), "eliminate": tuple(eliminate or ()),
         "against": tuple(against or ()), "embedder": embedder, "embeddings": embeddings, "embed_text": embed_text,
         "keep_variety": keep_variety, "compat": compat, "dedup": dedup, "quality": quality,
-        "model": model_path(model) if model else "", "n": n, "seed": seed,
+        "model": names.path(model) if model else "", "n": n, "seed": seed,
     }  # fmt: skip
     given = {name for name in values if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
     plan = _again(Path(source), {name: values[name] for name in given}) if source else _plan(values)

@@ -33,7 +33,7 @@ def ls(
     if kind == "prompts":
         print("\n".join(names()))
     elif kind == "recipes":
-        from leaven.cli.work import RECIPES
+        from leaven.study.recipe import RECIPES
 
         for path in sorted(RECIPES.glob("*.yaml")):
             print(f"{path.stem}\n    {path.read_text(encoding='utf-8').splitlines()[0].removeprefix('# ')}")

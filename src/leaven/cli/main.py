@@ -14,6 +14,7 @@ from leaven.errors import UserError
 COMMANDS = {
     "delia": "Adapt a model from few examples, and prove it: task rows in, adapter and report out.",
     "quickstart": "Run a small, complete study on the lab, and write its report.",
+    "example": "Write a small task, to see what a task row is and to begin with.",
     "lift": "Make a small excellent dataset of a large one: expand, keep the varied and good, and say why.",
     "why": "Tell why a row of a lift was kept or not.",
     "plan": "Say what a command will take before it is started: calls, tokens, money; memory and hours of a study.",

@@ -18,13 +18,13 @@ def merge(
     """Merge an adapter into a model of its own, which needs neither peft nor leaven."""
     import json
 
-    from leaven.cli.work import model_path
     from leaven.errors import UserError
     from leaven.models import adapter as adapters
+    from leaven.models import names
 
     config = adapter / "adapter_config.json"
     if not config.is_file():
         raise UserError(f"{adapter} is not an adapter", "An adapter folder holds adapter_config.json.")
     base = model or json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"]
-    adapters.merge(adapter, out, model_path(base), trust_remote_code)
+    adapters.merge(adapter, out, names.path(base), trust_remote_code)
     print(f"The merged model is in {out}. Next: load it with AutoModelForCausalLM.from_pretrained({str(out)!r}).")

@@ -157,19 +157,19 @@ def _dollars(found: "Range | None") -> str:
 
 def _recipe(name: str, tokens: int, teraflops: float) -> None:
     """Cells, accelerator and hours of a study; files that are not there yet are said, and common sizes taken."""
-    from leaven.cli.work import model_path, shipped
+    from leaven.models import names
     from leaven.rows import files
     from leaven.study import recipe as recipes
     from leaven.study.needs import needs, shape, told
 
-    recipe = recipes.read(shipped(name))
+    recipe = recipes.read(recipes.shipped(name))
     there = {path: Path(path).is_file() for path in (recipe.task, recipe.test or "") if path}
     rows = {
         path: len(files.read(path, recipe.format, columns=recipe.columns).kept)
         for path, found in there.items()
         if found
     }
-    model = shape(model_path(recipe.model))
+    model = shape(names.path(recipe.model))
     task_rows = rows.get(recipe.task, max(*recipe.sizes, 100))
     test_rows = recipe.evaluate.limit_test or rows.get(recipe.test or "", 1000)
     found = needs(recipe, model, task_rows=task_rows, test_rows=test_rows, tokens=tokens, teraflops=teraflops)

@@ -17,8 +17,8 @@ def quickstart(
     continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Run a small, complete study on the lab, and write its report. Needs no download and no GPU."""
-    from leaven.cli.work import carry_out, shipped
+    from leaven.cli.work import carry_out
     from leaven.study import recipe as recipes
 
-    recipe = recipes.read(shipped("quickstart"), {"out": out, "seeds": list(range(seeds))})
+    recipe = recipes.read(recipes.shipped("quickstart"), {"out": out, "seeds": list(range(seeds))})
     carry_out(recipe, Path(out), continue_anyway=continue_anyway)

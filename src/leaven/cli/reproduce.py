@@ -66,13 +66,13 @@ def _scores(
     """The scores of a study, after running what these tables and figures need of it."""
     import polars as pl
 
-    from leaven.cli.work import resolve
     from leaven.runs.lock import lock
     from leaven.runs.progress import stderr
     from leaven.study import buffering, identity, reproduction
     from leaven.study.run import run
+    from leaven.study.sources import resolve
 
-    recipe, task = resolve(_recipe(study, seeds, folder), split)
+    recipe, task = resolve(_recipe(study, seeds, folder), folder / study, stderr(), split)
     if study == "gradients":
         with lock(folder / study):
             identity.claim(recipe, task, folder / study, continue_anyway)
@@ -83,10 +83,9 @@ def _scores(
 
 
 def _recipe(study: str, seeds: list[int], folder: Path) -> "Recipe":
-    from leaven.cli.work import shipped
     from leaven.study import recipe as recipes
 
-    return recipes.read(shipped(RECIPES[study]), {"seeds": seeds, "out": str(folder / study)})
+    return recipes.read(recipes.shipped(RECIPES[study]), {"seeds": seeds, "out": str(folder / study)})
 
 
 def _show(name: str, scores: "pl.DataFrame", folder: Path, scale: str) -> "Section":
@@ -114,7 +113,7 @@ def _show(name: str, scores: "pl.DataFrame", folder: Path, scale: str) -> "Secti
 
 
 def _paper_scale() -> None:
-    from leaven.cli.work import RECIPES as FOLDER
+    from leaven.study.recipe import RECIPES as FOLDER
 
     print(
         "These recipes have the papers' exact settings, and the same for newer models; each needs a GPU and your files:"

@@ -33,12 +33,11 @@ def masks(
     from rich.console import Console
     from rich.text import Text
 
-    from leaven.cli.work import model_path
-    from leaven.models import mask
+    from leaven.models import mask, names
     from leaven.models.load import load_tokenizer
     from leaven.rows import files
 
-    tokenizer = load_tokenizer(model_path(model))
+    tokenizer = load_tokenizer(names.path(model))
     if token:
         tokenizer.add_special_tokens({"additional_special_tokens": [token]}, replace_extra_special_tokens=False)
     console = Console()

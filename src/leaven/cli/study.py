@@ -20,9 +20,9 @@ def study(
     continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Run a study from a recipe: methods × sizes × seeds. The same command continues one that was stopped."""
-    from leaven.cli.work import carry_out, shipped
+    from leaven.cli.work import carry_out
     from leaven.study import recipe as recipes
 
     given = {**({"out": out} if out else {}), **({"strict": True} if strict else {})}
-    checked = recipes.read(shipped(recipe), given)
+    checked = recipes.read(recipes.shipped(recipe), given)
     carry_out(checked, Path(checked.out), split, continue_anyway)

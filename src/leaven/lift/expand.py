@@ -19,12 +19,12 @@ Open = Callable[[str, str], AbstractContextManager[Counted]]
 """Opens the engine of a spec, to be shown under a name while it is asked."""
 
 
-def expanded(plan: Plan, folder: Path, progress: Progress, open_llm: Open) -> Dataset:
+def expanded(plan: Plan, folder: Path, progress: Progress, open_llm: Open, brought: Outcome | None = None) -> Dataset:
     """Every row that there will ever be; the tables of the stages `read` and `expand` tell which of them are left."""
     path = folder / "rows.parquet"
     if path.exists() and (folder / "stages" / "expand.parquet").exists():
         return Dataset.load(path)
-    read = files.read(plan.data, plan.format, columns=plan.columns, strict=plan.strict)
+    read = brought or files.read(plan.data, plan.format, columns=plan.columns, strict=plan.strict)
     rows.note(folder, "read", read.notes, progress)
     if said := files.left_out(read.dropped):
         rows.note(folder, "left out", (said,), progress)

@@ -25,6 +25,7 @@ from leaven.lift.vectors import Vectors
 from leaven.rows import export
 from leaven.rows.dataset import Dataset
 from leaven.rows.leaks import LeaksSection
+from leaven.rows.outcomes import Outcome
 from leaven.runs import folder as runs
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
@@ -40,10 +41,12 @@ def run(
     open_llm: Open,
     source: Path | None = None,
     continue_anyway: bool = False,
+    brought: Outcome | None = None,
 ) -> Path:
     """Carry out or continue the lift in `folder`, and return it; engines are opened only when something is asked.
 
-    With `source`, a finished lift, all that was paid for there is taken over. Raises UserError that names what went
+    With `source`, a finished lift, all that was paid for there is taken over; `brought` are rows of Python in place of
+    the plan's file. Raises UserError that names what went
     into the lift and has changed since, unless it is to `continue_anyway`.
     """
     if source and not runs.closed(source):
@@ -56,7 +59,7 @@ def run(
             return folder
         if source:
             _reuse(source, folder)
-        pool = expand.expanded(plan, folder, progress, open_llm)
+        pool = expand.expanded(plan, folder, progress, open_llm, brought)
         alive = rows.kept(folder / "stages" / "expand.parquet")
         alive = _guarded(plan, pool, alive, folder)
         vectors = _embedded(plan, pool, alive, folder, progress)

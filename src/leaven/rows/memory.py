@@ -46,7 +46,7 @@ def _record(place: str, row: Any) -> Record:
     if isinstance(row, Mapping):
         return Record(place, {str(key): _plain(cell) for key, cell in row.items() if not _is_null(cell)})
     if isinstance(row, str):
-        return Record(place, {"prompt": row})
+        return Record(place, {"messages": [{"role": "user", "content": row}]})
     if isinstance(row, (list, tuple)):
         return Record(place, {"messages": [_turn(turn) for turn in row]})
     return Record(place, None, repr(row), "not an object", f"it is {type(row).__name__}")

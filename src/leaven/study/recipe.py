@@ -25,6 +25,8 @@ JSON_OF_BEFORE = {"keys": ["thought", "hallucination"], "labels": ["yes", "no"],
 
 Natural = Annotated[int, Field(ge=0)]
 
+RECIPES = Path(__file__).parent / "recipes"
+
 
 class MethodChoice(BaseModel):
     """A method of the table: its plug, its label, and its own settings."""
@@ -103,6 +105,16 @@ class Recipe(Section):
             if field != "methods" and len(set(values)) < len(values):
                 raise ValueError(f"{field}: {max(values, key=values.count)} is there twice")
         return self
+
+
+def shipped(name: str) -> Path:
+    """The path of a recipe: a file, or the name of one that ships. Raises UserError for a name of neither."""
+    there = [path.stem for path in RECIPES.glob("*.yaml")]
+    if name in there:
+        return RECIPES / f"{name}.yaml"
+    if not name.endswith((".yaml", ".yml")) and not Path(name).exists():
+        raise UserError(f"there is no recipe called {name!r}", nearest(name, there))
+    return Path(name)
 
 
 def read(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:

@@ -2,16 +2,23 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from leaven.errors import UserError
+from leaven.lab import hallucination, translation
+from leaven.models import names
 from leaven.rows import files, leaks
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Message, Origin
 from leaven.rows.outcomes import Outcome
-from leaven.study import parallel
+from leaven.runs.progress import Progress
+from leaven.study import parallel, questions
 from leaven.study.recipe import Recipe
 from leaven.task import objects
+from leaven.task.holdout import hold_out
+from leaven.task.insertion import insert
 from leaven.task.phrasebook import phrasings
 from leaven.task.task import Task
 from leaven.task.test import Test
@@ -21,31 +28,92 @@ POOL_TEST_ROWS = 100
 """Queries of the pool that are set apart to ask for transfer, and as many for what was known before."""
 
 
-def read(recipe: Recipe, pool: Dataset | None) -> Task:
-    """The task, its tests and the pool, from files; `pool` stands in for `queries: lab`."""
-    if recipe.test is None:
-        raise UserError("there are no test rows", "Name a file of them: --test FILE, or `test:` in the recipe.")
-    task, test = _rows(recipe.task, recipe), _rows(recipe.test, recipe)
-    queries = _rows(recipe.queries, recipe) if pool is None else Outcome(pool)
-    notes = (*task.notes, *test.notes, *queries.notes)
-    if recipe.evaluate.metric != "translation":
-        _check_task(task.kept, recipe)
-        notes += (*_about_targets(task.kept),)
-    outcomes = (("train", task), ("test", test), ("pool", queries))
-    dropped = tuple((where, drop) for where, outcome in outcomes for drop in outcome.dropped)
-    metric = recipe.evaluate.metric
-    return Task(task.kept, (Test(metric, test.kept, metric),), queries.kept, recipe.token, notes, dropped)
+SELF = "self"
+"""The name of a pool that the model writes itself."""
 
 
-def with_pool(task: Task, recipe: Recipe) -> Task:
-    """The same task and tests with the pool of a file."""
-    outcome = _rows(recipe.queries, recipe)
-    dropped = tuple(("pool", drop) for drop in outcome.dropped)
-    return replace(task, pool=outcome.kept, notes=(*task.notes, *outcome.notes), dropped=(*task.dropped, *dropped))
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Rows from Python in place of files: whatever `files.read` takes; None where the recipe names a file."""
+
+    task: Any = None
+    test: Any = None
+    queries: Any = None
 
 
-def _rows(source: str, recipe: Recipe) -> Outcome:
-    return files.read(source, recipe.format, columns=recipe.columns, strict=recipe.strict)
+def resolve(
+    recipe: Recipe, folder: Path, progress: Progress, split: str = "test", brought: Brought | None = None
+) -> tuple[Recipe, Task]:
+    """The recipe with the path of its model, and what it works on: read, guarded against leaks, with its tests.
+
+    Without test rows some of the task's are held out; without queries the model writes them, into `folder`; the token
+    is put into questions that do not name it. Each is said in the task's notes.
+    """
+    if split not in ("test", "dev"):
+        raise UserError(f"--split is {split!r}", "Known: test, dev.")
+    recipe = recipe.model_copy(update={"model": names.path(recipe.model)})
+    brought = brought or Brought()
+    if recipe.task == "lab-translation":
+        if recipe.queries != "lab":
+            raise UserError("task: lab-translation goes with queries: lab", "Leave `queries` out of the recipe.")
+        return recipe, replace(translation.task(split), token=recipe.token)
+    if recipe.task == "lab":
+        task = hallucination.task(recipe.token.text, split)
+        if recipe.queries != "lab":
+            pool = _pool(recipe, len(task.rows), brought, folder, progress)
+            task = replace(task, pool=pool.kept, notes=pool.notes, dropped=_named(("pool", pool)))
+    else:
+        task = _read(recipe, brought, folder, progress, split)
+    return recipe, replace(guarded(task, recipe), token=recipe.token)
+
+
+def _read(recipe: Recipe, brought: Brought, folder: Path, progress: Progress, split: str) -> Task:
+    """The task, its test and the pool, of files or of rows from Python."""
+    task = _rows(brought.task, recipe.task, recipe)
+    metric, token = recipe.evaluate.metric, recipe.token.text
+    if not any(row.answer for row in task.kept):
+        raise UserError(f"no row of {recipe.task} has an answer", "Task rows are questions with their answers.")
+    notes, rows = [*task.notes], task.kept
+    if metric != "translation":
+        rows, said = insert(rows, token)
+        notes += [said, *_about_targets(rows)]
+    if brought.test is None and not recipe.test:
+        test = Outcome(Dataset.of([]))
+        rows, held_out, said = hold_out(rows, recipe.task)
+        notes.append(said)
+    else:
+        test = _rows(brought.test, recipe.test or "", recipe)
+        held_out, said = insert(test.kept, token) if metric != "translation" else (test.kept, "")
+        notes += [*test.notes, said]
+    if brought.queries is None and recipe.queries == "lab":
+        pool = Outcome(hallucination.task(token, split).pool)
+    else:
+        pool = _pool(recipe, len(rows), brought, folder, progress)
+    notes += pool.notes
+    return Task(
+        rows,
+        (Test(metric, held_out, metric),),
+        pool.kept,
+        recipe.token,
+        tuple(filter(None, notes)),
+        _named(("train", task), ("test", test), ("pool", pool)),
+    )
+
+
+def _rows(brought: Any, source: str, recipe: Recipe) -> Outcome:
+    rows = source if brought is None else brought
+    return files.read(rows, recipe.format, columns=recipe.columns, strict=recipe.strict)
+
+
+def _named(*outcomes: tuple[str, Outcome]) -> tuple[tuple[str, Drop], ...]:
+    return tuple((where, drop) for where, outcome in outcomes for drop in outcome.dropped)
+
+
+def _pool(recipe: Recipe, task_rows: int, brought: Brought, folder: Path, progress: Progress) -> Outcome:
+    """The queries of the recipe's file or of Python, or those that the model writes itself."""
+    if brought.queries is None and recipe.queries == SELF:
+        return questions.write(recipe, task_rows, folder, progress)
+    return _rows(brought.queries, recipe.queries, recipe)
 
 
 def guarded(task: Task, recipe: Recipe) -> Task:
@@ -104,16 +172,6 @@ def _forbid(row: Example, token: str, rng: random.Random) -> str:
 
 def _request(row: Example, token: str, rng: random.Random) -> str:
     return f"{row.question}\n{rng.choice(phrasings('follow', 'unseen')).format(token=token)}"
-
-
-def _check_task(task: Dataset, recipe: Recipe) -> None:
-    if not any(recipe.token.text in row.question for row in task):
-        raise UserError(
-            f"the token {recipe.token.text!r} stands in no question of {recipe.task}",
-            "Name the token that your rows use: --token TEXT (token.text in a recipe).",
-        )
-    if not any(row.answer for row in task):
-        raise UserError(f"no row of {recipe.task} has an answer", "Task rows are questions with their answers.")
 
 
 def _about_targets(task: Dataset) -> list[str]:

@@ -9,7 +9,6 @@ import yaml
 from polars import read_parquet
 
 from leaven import plugs
-from leaven.cli.work import RECIPES
 from leaven.delia import prompts
 from leaven.delia.ablations import ABLATIONS, expand
 from leaven.delia.settings import DiversifyChanges
@@ -18,7 +17,7 @@ from leaven.models.load import load
 from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Message, user
-from leaven.study.recipe import parse
+from leaven.study.recipe import RECIPES, parse
 
 NEW = {
     "delia_no_diverse": {},

@@ -40,14 +40,17 @@ def make(
     n: int,
     chunk: int = 256,
     on_rows: Callable[[int], None] | None = None,
+    answered: bool = True,
 ) -> Outcome:
     """`n` questions and answers; a chunk of the same settings is made once, and a larger `n` goes on from them.
 
     Of `chunk` questions at a time as many are drawn as are likely to be needed, by the share that could be used so far.
-    A note says how many rows are missing when the model writes too few questions that can be used. Raises UserError
-    for an engine that does not render the chat template itself.
+    Not `answered`, they are questions alone: a pool to which methods sample their own answers, seed by seed. A note
+    says how many rows are missing when the model writes too few questions that can be used. Raises UserError for an
+    engine that does not render the chat template itself.
     """
-    about = content.key({"model": llm.name, "seed": seed, "form": "magpie", **config.model_dump()})
+    form = "magpie" if answered else "magpie questions"
+    about = content.key({"model": llm.name, "seed": seed, "form": form, **config.model_dump()})
     kept, dropped, seen = Dataset.of([]), list[Drop](), set[str]()
     for start in range(0, TRIES * max(n, chunk), chunk):
         size, part = 0, Outcome(Dataset.of([]))
@@ -55,7 +58,7 @@ def make(
             # A longer draw begins with the shorter one, so that no row depends on how many are wanted.
             usable = (len(kept) + len(part.kept) + 1) / (len(kept) + len(dropped) + size + 2)
             size = min(chunk, size + math.ceil(missing / usable))
-            draw = partial(_chunk, llm, config, seed, start, size, seen)
+            draw = partial(_chunk, llm, config, seed, start, size, seen, answered)
             part = outcomes.stage(folder / f"{start:07}-{size}-{about}.parquet", draw, retry=True)
             if on_rows:
                 on_rows(min(len(kept) + len(part.kept), n))
@@ -82,7 +85,9 @@ def fault(question: str, reply: Reply, seen: set[str]) -> str:
     return "duplicate question" if _normal(question) in seen else ""
 
 
-def _chunk(llm: LLM, config: SampleSection, seed: int, start: int, size: int, seen: set[str]) -> Outcome:
+def _chunk(
+    llm: LLM, config: SampleSection, seed: int, start: int, size: int, seen: set[str], answered: bool
+) -> Outcome:
     """Questions, sifted against all before them, and their answers."""
     draws = tuple(range(start, start + size))
     sampling = Sampling(1.0, 1.0, min(LONGEST, config.max_new_tokens), seed, start, draws=draws)
@@ -99,8 +104,10 @@ def _chunk(llm: LLM, config: SampleSection, seed: int, start: int, size: int, se
         else:
             asked.append(row)
             known.add(_normal(question))
-    answered = self_sample.make(Dataset.of(asked), llm, config, seed, start, form="plain")
-    return Outcome(answered.kept, (*dropped, *answered.dropped))
+    if not answered:
+        return Outcome(Dataset.of(asked), tuple(dropped))
+    outcome = self_sample.make(Dataset.of(asked), llm, config, seed, start, form="plain")
+    return Outcome(outcome.kept, (*dropped, *outcome.dropped))
 
 
 def _normal(text: str) -> str:

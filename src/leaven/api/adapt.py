@@ -1,0 +1,105 @@
+"""A model adapted from few examples, without the proof beside it: `leaven.delia`."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from leaven import plugs
+from leaven.api.place import Place
+from leaven.delia.fitted import Fitted
+from leaven.errors import UserError
+from leaven.models import names
+from leaven.rows import files, leaks
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Drop
+from leaven.rows.outcomes import Outcome
+from leaven.runs.progress import Progress, stderr
+from leaven.study import questions
+from leaven.study import recipe as recipes
+from leaven.study.parts import Parts
+from leaven.task.insertion import insert
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """An adapted model in memory, its adapter in a folder; a temporary folder goes with it.
+
+    `notes` say what was done to the rows; `dropped` rows have their reasons; `fitted` has weights, steps and losses.
+    """
+
+    fitted: Fitted
+    place: Place
+    notes: tuple[str, ...] = ()
+    dropped: tuple[Drop, ...] = ()
+
+    def answer(self, prompts: Sequence[Any]) -> list[str]:
+        """Greedy answers to prompts: texts, or lists of messages."""
+        if isinstance(prompts, str):
+            raise UserError("answer takes a list of prompts", "answer([prompt])[0] is the answer to one.")
+        return (
+            self.fitted.respond([row.prompt for row in files.read(prompts, strict=True).kept]) if len(prompts) else []
+        )
+
+    def save(self, folder: str | Path) -> Path:
+        """Copy the adapter, which `peft` loads beside the base model; its README says how."""
+        return Path(shutil.copytree(self.place.path / "adapter", folder, dirs_exist_ok=True))
+
+
+def delia(
+    rows: Any,
+    *,
+    model: str,
+    token: str = "<sep>",
+    means: str = "",
+    ratio: float = 20,
+    test: Any = None,
+    queries: Any = None,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Adapted:
+    """Adapt a model to task rows with DELIA: instructions said in many ways, buffered with its own diverse rows.
+
+    `rows` and `queries` are whatever `leaven.read` takes; without `queries` the model writes them. `test` rows are not
+    trained on: they keep overlapping queries out of the buffer. `settings` are further keys of a recipe (`tune`, …).
+
+    >>> fitted = delia([{"prompt": "Name a fish.", "completion": "- cod"}], model="lab", token="<list>")
+    >>> fitted.answer(["Name a bird. Use the <list> format."])
+    """
+    config = _recipe(model, token, means, ratio, settings)
+    task = files.read(rows, config.format, columns=config.columns, strict=config.strict)
+    if not any(row.answer for row in task.kept):
+        raise UserError("no row has an answer", "Task rows are questions with their answers.")
+    train, said = insert(task.kept, token, seed)
+    place, progress = Place(folder), progress or stderr()
+    pool = files.read(queries) if queries is not None else questions.write(config, len(train), place.path, progress)
+    pool = _guarded(train, test, pool, config)
+    bench = Parts.of(config, pool.kept, place.path, progress).bench(seed, place.path)
+    method = plugs.load("methods", "delia")
+    fitted = method.fit(train, bench, method.Config(ratio=ratio))
+    notes = (*task.notes, *filter(None, [said, files.left_out(task.dropped)]), *pool.notes, *bench.ledger.notes)
+    dropped = (*task.dropped, *pool.dropped, *bench.ledger.dropped, *fitted.dropped)
+    return Adapted(fitted, place, notes, dropped)
+
+
+def _recipe(model: str, token: str, means: str, ratio: float, settings: dict[str, Any]) -> recipes.Recipe:
+    values = {
+        "methods": [{"name": "delia", "ratio": ratio}],
+        **settings,
+        "model": names.path(model),
+        "token": {"text": token, "means": means},
+        "sizes": [0],
+        "tune": {"preset": "lab" if model == "lab" else "ours", **settings.get("tune", {})},
+    }
+    return recipes.parse(values, "delia")
+
+
+def _guarded(train: Dataset, test: Any, pool: Outcome, config: recipes.Recipe) -> Outcome:
+    """The pool without queries that overlap with a test row, or are a training row's."""
+    tests = {} if test is None else {"test": files.read(test, config.format, columns=config.columns).kept}
+    guarded = leaks.guard(train, tests, pool.kept, config.leaks)
+    drops = tuple(drop for where, drop in guarded.dropped if where == "pool")
+    return replace(pool, kept=pool.kept if guarded.pool is None else guarded.pool, dropped=(*pool.dropped, *drops))

@@ -1,0 +1,106 @@
+"""A small excellent dataset of a large one, in Python: `leaven.lift`, and one selector alone: `leaven.select`."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import ValidationError
+
+from leaven.api.place import Place
+from leaven.errors import UserError
+from leaven.lift import audit
+from leaven.lift import run as lifts
+from leaven.lift.choose import choose
+from leaven.lift.settings import Plan
+from leaven.llm.budget import Counted
+from leaven.llm.open import open_with_budget
+from leaven.llm.protocol import LLM
+from leaven.llm.settings import LLMSection
+from leaven.rows import files
+from leaven.rows.dataset import Dataset
+from leaven.rows.outcomes import Outcome
+from leaven.runs import content
+from leaven.runs.progress import Progress, stderr
+from leaven.section import faults
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """What a lift kept and dropped, read from its folder; a temporary folder goes with it."""
+
+    place: Place
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the lift."""
+        return self.place.path
+
+    @property
+    def kept(self) -> Dataset:
+        """The rows that are left."""
+        return Dataset.load(self.folder / "kept.parquet")
+
+    @property
+    def dropped(self) -> pl.DataFrame:
+        """Every other row with the stage that dropped it and the reason: the audit without the kept."""
+        return audit.read(self.folder).filter(pl.col("verdict") == "dropped")
+
+    def why(self, row: str | int) -> str:
+        """The story of a row, by its number in the audit, its place ("rows[3]") or the beginning of its id."""
+        return "\n".join(audit.why(audit.read(self.folder), str(row)))
+
+
+def lift(
+    rows: Any,
+    *,
+    llm: str = "",
+    n: int = 10_000,
+    folder: str | Path | None = None,
+    progress: Progress | None = None,
+    spend: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> Lifted:
+    """Expand a dataset by an engine (`llm`, as openai:MODEL), keep what is varied, then what is good, and say why.
+
+    `rows` are whatever `leaven.read` takes. `settings` are those of `leaven lift`, for example `rounds=1`,
+    `keep_variety=0.5`, `quality="length"`; `spend` are fields of a recipe's `llm` section, as `{"max_cost": 5}`. The
+    same call with the same `folder` goes on where it was stopped.
+
+    >>> outcome = lift(rows, n=100, keep_variety=0.5, quality="length")
+    >>> print(outcome.why("rows[3]"))
+    """
+    brought = None if isinstance(rows, (str, Path)) else _read(rows, settings)
+    data = str(rows) if brought is None else f"rows {content.key(brought.kept.frame.write_ndjson())}"
+    try:
+        plan = Plan.model_validate({"data": data, "llm": llm, "n": n, **settings})
+    except ValidationError as error:
+        raise UserError("; ".join(faults(error, Plan)), "leaven lift --help lists the settings.") from None
+    place = Place(folder)
+    opened = partial(_opened, spend or {})
+    lifts.run(plan, place.path, progress or stderr(), opened, brought=brought)
+    return Lifted(place)
+
+
+def _read(rows: Any, settings: Mapping[str, Any]) -> Outcome:
+    names = ("format", "columns", "strict")
+    return files.read(rows, **{name: settings[name] for name in names if name in settings})
+
+
+def select(name: str, rows: Any, *, llm: LLM | None = None, **config: Any) -> Outcome:
+    """What a selector keeps of the rows, and every other row with its reason.
+
+    `config` are the selector's settings (`leaven ls selectors`), and `seed`, `embedder` or `model` where it takes them.
+
+    >>> select("exact", rows).summary()
+    '98 kept; 2 dropped: copy'
+    """
+    return choose(name, files.read(rows).kept, config, llm)
+
+
+@contextmanager
+def _opened(spend: Mapping[str, Any], spec: str, what: str) -> Iterator[Counted]:
+    yield open_with_budget(LLMSection.model_validate({"engine": spec, **spend}))[0]

@@ -1,0 +1,52 @@
+"""A selector by its name, with what it needs: what `leaven curate` and `leaven.select` both do."""
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
+
+from leaven import plugs
+from leaven.errors import UserError, nearest
+from leaven.lift import embedding
+from leaven.lift.selection import Context, no_vectors
+from leaven.llm.protocol import LLM
+from leaven.models import names
+from leaven.rows.dataset import Dataset
+from leaven.rows.outcomes import Outcome
+from leaven.runs.progress import stderr
+from leaven.section import faults
+
+NEEDS = {"seed": ("seed",), "vectors": ("embedder", "embeddings", "embed_text"), "llm": (), "model": ("model",)}
+"""The settings of what a selector needs besides rows and its own."""
+DEFAULTS: dict[str, Any] = {"seed": 0, "embedder": "lsa", "embeddings": "", "embed_text": "all", "model": "lab"}
+
+
+def choose(selector: str | ModuleType, rows: Dataset, settings: Mapping[str, Any], llm: LLM | None = None) -> Outcome:
+    """What a selector keeps of the rows; `settings` are its own, and those of what it needs.
+
+    The selector is a name, a path, or loaded already. Raises UserError for a selector or a setting that it has not.
+    """
+    module = plugs.load("selectors", selector) if isinstance(selector, str) else selector
+    needs = [need for need in NEEDS if need in getattr(module, "NEEDS", ())]
+    own = set(module.Config.model_fields)
+    given = {setting: DEFAULTS[setting] for need in needs for setting in NEEDS[need]}
+    known = own | set(given)
+    if unknown := sorted(set(settings) - known):
+        raise UserError(
+            f"{module.__name__.rpartition('.')[2]} has no setting {unknown[0]!r}", nearest(unknown[0], sorted(known))
+        )
+    try:
+        config = module.Config.model_validate({key: value for key, value in settings.items() if key in own})
+    except ValidationError as error:
+        raise UserError("; ".join(faults(error, module.Config)), "leaven ls selectors lists the settings.") from None
+    given |= {key: value for key, value in settings.items() if key in given}
+    progress = stderr()
+    vectors = (
+        embedding.source(given["embedder"], given["embeddings"], given["embed_text"], progress)
+        if "vectors" in needs
+        else no_vectors
+    )
+    model = names.path(given["model"]) if "model" in needs else ""
+    outcome: Outcome = module.select(rows, config, Context(given.get("seed", 0), vectors, llm, model, progress))
+    return outcome

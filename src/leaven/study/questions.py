@@ -1,0 +1,66 @@
+"""A pool that nobody has to bring: the model writes the questions itself (Magpie, 2406.08464)."""
+
+import math
+from pathlib import Path
+
+from leaven import plugs
+from leaven.delia.makers import magpie
+from leaven.errors import UserError
+from leaven.llm.engines.hf import HF
+from leaven.models.base import Base
+from leaven.rows.outcomes import Outcome
+from leaven.runs.lock import lock
+from leaven.runs.preflight import together
+from leaven.runs.progress import Progress
+from leaven.study import preflight
+from leaven.study.recipe import Recipe
+
+FOR_TESTS = 100
+"""Questions that are asked plainly to see what is kept, and as many that ask for the token elsewhere."""
+SPARE = 1.1
+"""Of the questions that methods answer for their buffer some are lost, when their answers are cut or empty."""
+
+
+def needed(recipe: Recipe, task_rows: int) -> int:
+    """How many questions the methods and tests of a study take: the largest buffer, and two tests."""
+    ratios = [
+        float(getattr(plugs.load("methods", choice.name).Config.model_validate(choice.config), "ratio", 0))
+        for choice in recipe.methods
+    ]
+    rows = max(size or task_rows for size in recipe.sizes)
+    return math.ceil(SPARE * max(ratios) * rows) + 2 * min(FOR_TESTS, recipe.evaluate.limit_test or FOR_TESTS)
+
+
+def write(recipe: Recipe, task_rows: int, folder: Path, progress: Progress) -> Outcome:
+    """The questions, without answers: each method samples those for itself. Chunks that lie in `folder` stay.
+
+    Raises UserError for a model that writes hardly any question that can be used.
+    """
+    if found := preflight.errors(recipe, None, folder):
+        raise together(found)
+    n = needed(recipe, task_rows)
+    place = folder / "pool" / "questions"
+    with lock(folder), progress.track("writing questions", n, "questions") as advance:
+        base = Base(
+            recipe.model,
+            dtype=recipe.tune.dtype,
+            load_in_8bit=recipe.tune.load_in_8bit,
+            trust_remote_code=recipe.trust_remote_code,
+        )
+        outcome = magpie.make(
+            HF.of(base.lend()),
+            recipe.sample,
+            0,
+            place,
+            n=n,
+            on_rows=advance,
+            answered=False,
+        )
+    drawn = len(outcome.kept) + len(outcome.dropped)
+    if 2 * len(outcome.kept) < n:
+        raise UserError(
+            f"{recipe.model} wrote {len(outcome.kept):,} questions that can be used, of {drawn:,}; {n:,} are needed",
+            "Bring questions on anything: --queries FILE.",
+        )
+    said = f"The pool: {len(outcome.kept):,} questions that the model wrote itself, of {drawn:,} that it drew."
+    return Outcome(outcome.kept, (), (said, *outcome.notes))

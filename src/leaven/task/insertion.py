@@ -1,0 +1,49 @@
+"""The token put into questions that do not name it: each asks for it in one of the phrasebook's many ways.
+
+>>> asking("List three birds.", "<x>", random.Random(0))
+'List three birds. The answer should be written in <x> format.'
+"""
+
+import random
+from dataclasses import replace
+
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Message
+from leaven.task.phrasebook import phrasings
+from leaven.task.wording import Position, asked, names
+
+POSITIONS: tuple[Position, ...] = ("start", "end", "end")
+SHOWN, WIDTH = 3, 160
+
+
+def insert(rows: Dataset, token: str, seed: int = 0) -> tuple[Dataset, str]:
+    """The rows, each question with a request for the token, and a note that shows three; "" where one names it already.
+
+    Phrasings are those for training, one a row; the test `unseen_phrasing` asks with others.
+    """
+    if any(names(row.question, token) for row in rows):
+        return rows, ""
+    rng = random.Random(f"insert {seed}")
+    changed = Dataset.of((_with_token(row, token, rng) for row in rows), (*rows.made_by, f"insert({token})"))
+    examples = [changed[place].question for place in range(min(SHOWN, len(changed)))]
+    shown = "".join(f"\n  {_short(text, token)}" for text in examples)
+    return changed, f"No question names {token}: each now asks for it, in one of many phrasings, for example{shown}"
+
+
+def asking(question: str, token: str, rng: random.Random) -> str:
+    """The question with one more sentence, before or after it, that asks for the token."""
+    return asked(question, token, rng.choice(phrasings("follow", "train")), rng.choice(POSITIONS))
+
+
+def _with_token(row: Example, token: str, rng: random.Random) -> Example:
+    last = max(place for place, message in enumerate(row.messages) if message.role == "user")
+    turn = Message("user", asking(row.messages[last].content, token, rng))
+    return replace(row, messages=(*row.messages[:last], turn, *row.messages[last + 1 :]))
+
+
+def _short(text: str, token: str) -> str:
+    """One line of it, the end that names the token in sight."""
+    line = " ".join(text.split())
+    if len(line) <= WIDTH:
+        return line
+    return f"{line[:WIDTH]}…" if token in line[:WIDTH] else f"…{line[-WIDTH:]}"

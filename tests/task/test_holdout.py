@@ -1,0 +1,59 @@
+"""Rows are held out whole and seeded, and the token is put into questions that do not name it."""
+
+import pytest
+
+from leaven.errors import UserError
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Message, Origin, pair
+from leaven.task.holdout import hold_out
+from leaven.task.insertion import insert
+from leaven.task.phrasebook import phrasings
+from leaven.task.wording import names
+
+
+def task(n, question="Name fish {}."):
+    return Dataset.of(pair(question.format(i), "- cod", Origin("x")) for i in range(n))
+
+
+@pytest.mark.parametrize(("rows", "held"), [(40, 20), (100, 20), (200, 40), (900, 100)])
+def test_a_fifth_is_held_out_at_least_20_and_at_most_100(rows, held):
+    train, test, said = hold_out(task(rows), "task.jsonl")
+    assert len(test) == held and len(train) == rows - held
+    assert said == f"{held} of the {rows} rows of task.jsonl are held out for the test, drawn with seed 0."
+    places = {row.id: place for place, row in enumerate(task(rows))}
+    assert sorted(places[row.id] for row in (*train, *test)) == list(range(rows))
+    for part in (train, test):
+        assert [places[row.id] for row in part] == sorted(places[row.id] for row in part)
+
+
+def test_the_draw_is_seeded():
+    drawn = [[row.id for row in hold_out(task(60), "t", seed)[1]] for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_too_few_rows_are_refused():
+    with pytest.raises(UserError, match="rows has 39 rows: too few to hold 20") as error:
+        hold_out(task(39), "rows")
+    assert "--test FILE" in error.value.hint
+
+
+def test_each_question_asks_for_the_token_in_its_own_way_and_three_are_shown():
+    rows, note = insert(task(60), "<x>")
+    assert all(names(row.question, "<x>") and f"Name fish {i}." in row.question for i, row in enumerate(rows))
+    requests = {row.question.replace(f"Name fish {i}.", "").strip() for i, row in enumerate(rows)}
+    assert len(requests) > 10 and requests <= {text.format(token="<x>") for text in phrasings("follow", "train")}
+    assert {row.question.startswith("Name") for row in rows} == {True, False}
+    assert note.count("\n  ") == 3 and rows[0].question in note
+    assert [row.question for row in insert(task(60), "<x>")[0]] == [row.question for row in rows]
+
+
+def test_rows_that_name_it_already_stay_as_they_are():
+    rows = task(3, "Name fish {}. Use <x>.")
+    assert insert(rows, "<x>") == (rows, "")
+
+
+def test_only_the_last_question_of_a_conversation_asks():
+    turns = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
+    rows, _ = insert(Dataset.of([Example(tuple(Message(*turn) for turn in turns), Origin("x"), {"k": 1})]), "<x>")
+    texts = [message.content for message in rows[0].messages]
+    assert texts[:2] == ["a", "b"] and "<x>" in texts[2] and texts[3] == "d" and rows[0].meta == {"k": 1}

@@ -1,0 +1,110 @@
+"""What a user does in Python: a proof from a list of dicts in five lines, and the functions beside it."""
+
+import importlib
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+
+import leaven
+from leaven.lab import hallucination
+
+HEAVY = ("torch", "transformers", "datasets", "polars", "numpy", "sklearn", "altair", "aiohttp", "peft", "trl", "scipy",
+         "pydantic", "typer", "yaml")  # fmt: skip
+QUICK = {"sample": {"max_new_tokens": 32}, "evaluate": {"max_new_tokens": 32, "limit_test": 10}}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Rows of the lab without a token in them."""
+    drawn = hallucination.task("<sep>", pool_rows=1).rows.take(60, seed=0)
+    asked = [row.question.removesuffix("\nUse the <sep> format.") for row in drawn]
+    return [{"prompt": text, "completion": row.answer} for text, row in zip(asked, drawn, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def proof(rows):
+    quick = {**QUICK, "probes": [], "tune": {"max_steps": 3}}
+    return leaven.compare(rows, ["original", "delia"], model="lab", token="<x>", ratio=1, size=20, **quick)
+
+
+def test_import_is_as_light_as_help():
+    code = f"import sys, leaven; dir(leaven); leaven.UserError; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+def test_names_are_there_and_a_room_is_a_function_too():
+    assert {"read", "delia", "compare", "lift", "select", "Dataset", "UserError"} <= set(dir(leaven))
+    for room in ("delia.buffer", "lift.audit"):
+        importlib.import_module(f"leaven.{room}")
+
+    assert callable(leaven.delia) and leaven.delia.buffer.mix
+    assert callable(leaven.lift) and leaven.lift.audit.why
+    with pytest.raises(AttributeError, match="no attribute 'lifted'"):
+        _ = leaven.lifted
+
+
+def test_a_proof_from_a_list_of_dicts(proof, tmp_path):
+    assert "delia" in proof.table() and "original" in proof.table()
+    assert set(proof.scores["method"]) == {"original", "delia"}
+    notes = " ".join(proof.summary["notes"])
+    assert "20 of the 60 rows of rows are held out for the test, drawn with seed 0" in notes
+    assert "No question names <x>: each now asks for it, in one of many phrasings" in notes
+    assert "questions that the model wrote itself" in notes
+    report = proof.report(tmp_path / "reports" / "proof.html")
+    assert report.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_temporary_folder_goes_with_the_proof(rows):
+    quick = {**QUICK, "probes": [], "evaluate": {"max_new_tokens": 4, "limit_test": 5}}
+    proof = leaven.compare(rows, ["original"], model="lab", queries=["What is the color of snow?"] * 40, **quick)
+    folder = proof.folder
+    assert folder.is_dir()
+    del proof
+    assert not folder.exists()
+
+
+def test_an_adapted_model_answers_and_is_saved(rows, tmp_path):
+    queries = [f"What color is {thing}?" for thing in ("snow", "butter", "sky", "grass")]
+    fitted = leaven.delia(
+        rows[:8], model="lab", token="<x>", ratio=0.5, queries=queries, tune={"max_steps": 2}, **QUICK
+    )
+    assert any("No question names <x>" in note for note in fitted.notes)
+    texts = fitted.answer(["What color is butter?", [{"role": "user", "content": "What color is snow? Use <x>."}]])
+    assert len(texts) == 2 and all(texts)
+    assert fitted.answer([]) == []
+    with pytest.raises(leaven.UserError, match="a list of prompts"):
+        fitted.answer("What color is butter?")
+    saved = fitted.save(tmp_path / "adapter")
+    assert (saved / "adapter_config.json").is_file()
+
+
+def test_a_task_without_answers_or_with_too_few_rows_is_refused(rows):
+    with pytest.raises(leaven.UserError, match="no row has an answer"):
+        leaven.delia(["What?"], model="lab")
+    with pytest.raises(leaven.UserError, match="rows has 12 rows: too few to hold 20"):
+        leaven.compare(rows[:12], model="lab")
+
+
+def test_lift_says_why(tmp_path):
+    rows = [{"prompt": f"Why is {n} odd or even?", "completion": "Because " + "very " * n + "so."} for n in range(12)]
+    outcome = leaven.lift(rows, n=3, keep_variety=1.0, quality="longest", folder=tmp_path / "lift")
+    assert len(outcome.kept) == 3
+    assert isinstance(outcome.dropped, pl.DataFrame) and outcome.dropped.height == 9
+    assert "rows[11]" in outcome.why("rows[11]") and "kept" in outcome.why("rows[11]")
+    with pytest.raises(leaven.UserError, match="keep_variety"):
+        leaven.lift(rows, keep_variety=7)
+
+
+def test_select_is_a_selector_with_its_settings():
+    rows = [{"prompt": "Why?", "completion": "So."}] * 3 + [{"prompt": "How?", "completion": "Thus."}]
+    outcome = leaven.select("exact", rows)
+    assert (len(outcome.kept), len(outcome.dropped)) == (2, 2)
+    assert len(leaven.select("random", rows, n=1, seed=3).kept) == 1
+    with pytest.raises(leaven.UserError, match="no setting 'sed'") as error:
+        leaven.select("random", rows, sed=3)
+    assert "'seed'" in error.value.hint
+    with pytest.raises(leaven.UserError, match="keep"):
+        leaven.select("random", rows, keep=7)
