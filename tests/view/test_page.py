@@ -231,6 +231,34 @@ def test_the_markdown_table_has_every_seed_and_the_cost(plain):
     assert "| steps | tokens | secs |" in text
 
 
+CHROMIUM = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+            "--no-first-run", "--disable-quic", "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+def in_a_browser(path, profile, *flags):
+    """The page's elements as they are after its scripts have run."""
+    command = [
+        *CHROMIUM,
+        f"--user-data-dir={profile}",
+        "--virtual-time-budget=8000",
+        *flags,
+        "--dump-dom",
+        path.as_uri(),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_on_a_phone_nothing_is_wider_than_the_screen(plain_html, tmp_path):
+    script = "document.title = `${document.documentElement.scrollWidth} of ${window.innerWidth}`"
+    before, end, after = plain_html.rpartition("</body>")  # Vega's script holds one too
+    (tmp_path / "page.html").write_text(f"{before}<script>{script}</script>{end}{after}")
+    dom = in_a_browser(tmp_path / "page.html", tmp_path / "profile", "--window-size=390,800")
+    wide, screen = dom.partition("<title>")[2].partition("</title>")[0].split(" of ")
+    assert int(wide) <= int(screen) <= 500
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_in_a_browser_nothing_runs_and_nothing_is_fetched(tmp_path):
@@ -245,14 +273,9 @@ def test_in_a_browser_nothing_runs_and_nothing_is_fetched(tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     texts = [text.replace("PORT", str(server.server_port)) for text in HOSTILE]
     path = page.write(hostile_run(tmp_path, texts))
-    done = subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-         "--disable-quic", "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}",
-         "--virtual-time-budget=8000", "--dump-dom", path.as_uri()],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
+    dom = in_a_browser(path, tmp_path / "profile")
     server.shutdown()
     server.server_close()
-    assert "<title>leaven report</title>" in done.stdout
+    assert "<title>leaven report</title>" in dom
     assert not requests
-    assert done.stdout.count('class="vega-embed"') == 3 or done.stdout.count("vega-embed") >= 3
+    assert dom.count('class="vega-embed"') == 3 or dom.count("vega-embed") >= 3
