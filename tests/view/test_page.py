@@ -12,13 +12,13 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from leaven.cli.work import resolve
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Message
 from leaven.runs.progress import stderr
 from leaven.study import recipe as recipes
 from leaven.study.run import run
+from leaven.study.sources import resolve
 from leaven.view import page, tables
 
 HOSTILE = [
@@ -55,7 +55,7 @@ def study(folder, texts=(OBJECT, "plain"), label="delia", others=("original",), 
         "token": {"means": "a json object with the key thought"},
         "evaluate": {"max_new_tokens": 4, "limit_test": 5},
     }  # fmt: skip
-    recipe, task = resolve(recipes.parse(values, "test"))
+    recipe, task = resolve(recipes.parse(values, "test"), folder / "run", stderr())
     if hostile:
         rows = [replace(row, messages=_said(text)) for text, row in zip(hostile, task.rows, strict=False)]
         dropped = tuple(("train", Drop(row, "too long", 1.0, row.question)) for row in rows)
