@@ -5,10 +5,9 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from leaven.cli import reproduce
 from leaven.errors import UserError
 from leaven.study import recipe as recipes
-from leaven.study import reproduction, statistics
+from leaven.study import reproduce, reproduction, statistics
 from leaven.study.recipe import RECIPES
 from leaven.study.run import SCHEMA
 from leaven.view import reproduction as pages

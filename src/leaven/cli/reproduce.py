@@ -10,11 +10,9 @@ from leaven.cli.resume import ContinueAnyway
 if TYPE_CHECKING:
     import polars as pl
 
-    from leaven.study.recipe import Recipe
     from leaven.view.reproduction import Section
 
 app = typer.Typer(add_completion=False)
-RECIPES = {"format": "reproduce-format", "translation": "reproduce-translation", "gradients": "reproduce-format"}
 
 
 @app.command(epilog="Example: leaven reproduce table2 --seeds 3 --out runs/reproduce-lab")
@@ -36,6 +34,7 @@ def reproduce(
     Cells that several tables need are computed once. The same command continues a run that was stopped.
     """
     from leaven.errors import UserError, nearest
+    from leaven.study import reproduce as studies
     from leaven.study import reproduction
     from leaven.view import reproduction as pages
 
@@ -50,7 +49,7 @@ def reproduce(
     sections = {}
     for study in dict.fromkeys(reproduction.spec(name)["study"] for name in wanted):
         needed = [name for name in wanted if reproduction.spec(name)["study"] == study]
-        scores = _scores(study, needed, chosen, folder, split, continue_anyway)
+        scores = studies.scores(study, needed, chosen, folder, split, continue_anyway)
         for name in needed:
             sections[name] = _show(name, scores, folder, about)
     if what == "all":
@@ -58,34 +57,6 @@ def reproduce(
         (folder / "results.md").write_text(page, encoding="utf-8")
     print(f"Next: read {folder}/{what if what != 'all' else 'results'}.md, or leaven report {folder}/format.")
     return None
-
-
-def _scores(
-    study: str, names: list[str], seeds: list[int], folder: Path, split: str, continue_anyway: bool
-) -> "pl.DataFrame":
-    """The scores of a study, after running what these tables and figures need of it."""
-    import polars as pl
-
-    from leaven.runs.lock import lock
-    from leaven.runs.progress import stderr
-    from leaven.study import buffering, identity, reproduction
-    from leaven.study.run import run
-    from leaven.study.sources import resolve
-
-    recipe, task = resolve(_recipe(study, seeds, folder), folder / study, stderr(), split)
-    if study == "gradients":
-        with lock(folder / study):
-            identity.claim(recipe, task, folder / study, continue_anyway)
-            return buffering.run(recipe, task, folder / study, stderr())
-    labels = frozenset().union(*(reproduction.methods(name) for name in names))
-    run(recipe, task, folder / study, stderr(), labels, continue_anyway)
-    return pl.read_parquet(folder / study / "scores.parquet")
-
-
-def _recipe(study: str, seeds: list[int], folder: Path) -> "Recipe":
-    from leaven.study import recipe as recipes
-
-    return recipes.read(recipes.shipped(RECIPES[study]), {"seeds": seeds, "out": str(folder / study)})
 
 
 def _show(name: str, scores: "pl.DataFrame", folder: Path, scale: str) -> "Section":
