@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-from leaven.cli.work import model_path
 from leaven.lift import vectors as table
 from leaven.lift.components import components
 from leaven.lift.embed import lsa
@@ -26,6 +25,7 @@ from leaven.lift.embedding import text
 from leaven.lift.neighbours import density
 from leaven.lift.selection import Context
 from leaven.lift.selectors import exact, ifd, length, minhash, semantic, variety
+from leaven.models import names
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
 from leaven.runs.folder import Progress
@@ -74,7 +74,7 @@ def aucs(folder: Path, count: int, model: str) -> None:
 
 
 def measured(rows: Dataset, folder: Path, draw: list[int], model: str) -> dict[str, np.ndarray]:
-    context = Context(model=model_path(model), progress=QUIET)
+    context = Context(model=names.path(model), progress=QUIET)
     vectors = {"LSA": table.of(lsa.load("")([text(row) for row in rows]))}
     place = folder / "alpaca_minilm" / "embeddings.f16.npy"
     if place.is_file():

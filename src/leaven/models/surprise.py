@@ -25,21 +25,21 @@ class Surprise(NamedTuple):
 def surprises(loaded: Loaded, rows: Sequence[Example], max_tokens: int = 1024) -> Iterator[tuple[int, Surprise]]:
     """(index, its surprise) as they are found, each row once; what goes beyond `max_tokens` is cut off the answer."""
     pieces = [_pieces(loaded.tokenizer, row, max_tokens) for row in rows]
-    asked = [(index, 0, question, answer) for index, (question, answer) in enumerate(pieces) if answer]
+    pairs = [(index, 0, question, answer) for index, (question, answer) in enumerate(pieces) if answer]
     first = _first(loaded.tokenizer)
-    asked += [(index, 1, first, answer) for index, _, _, answer in asked]
-    found: dict[int, list[float]] = {}
+    pairs += [(index, 1, first, answer) for index, _, _, answer in pairs]
+    halves: dict[int, list[float]] = {}
     for index, (_, answer) in enumerate(pieces):
         if not answer:
             yield index, Surprise(float("nan"), float("nan"), 0)
-    for batch in _batches(asked, loaded.model.config.get_text_config().vocab_size):
+    for batch in _batches(pairs, loaded.model.config.get_text_config().vocab_size):
         losses = _losses(loaded, [(question, answer) for *_, question, answer in batch])
         for (index, which, _, answer), loss in zip(batch, losses, strict=True):
-            both = found.setdefault(index, [float("nan"), float("nan")])
+            both = halves.setdefault(index, [float("nan"), float("nan")])
             both[which] = loss
             if not any(map(math.isnan, both)):
                 yield index, Surprise(both[0], both[1], len(answer))
-                del found[index]
+                del halves[index]
 
 
 def _pieces(tokenizer: Any, row: Example, max_tokens: int) -> tuple[list[int], list[int]]:
@@ -48,9 +48,9 @@ def _pieces(tokenizer: Any, row: Example, max_tokens: int) -> tuple[list[int], l
         return [], []
     question = render(tokenizer, row.prompt, add_generation_prompt=True)
     text = render(tokenizer, row.messages, add_generation_prompt=False)
-    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    before = sum(start < len(question) for start, _ in found["offset_mapping"])
-    return found["input_ids"][:before], found["input_ids"][before:max_tokens]
+    tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    before = sum(start < len(question) for start, _ in tokens["offset_mapping"])
+    return tokens["input_ids"][:before], tokens["input_ids"][before:max_tokens]
 
 
 def _first(tokenizer: Any) -> list[int]:
@@ -59,11 +59,11 @@ def _first(tokenizer: Any) -> list[int]:
     return [start if start is not None else tokenizer.pad_token_id]
 
 
-def _batches(asked: list[Any], vocabulary: int) -> Iterator[list[Any]]:
+def _batches(pairs: list[Any], vocabulary: int) -> Iterator[list[Any]]:
     """Pieces of like length together, as many as fit: the logits of a batch are its largest tensor."""
     limit = max(1, min(BATCH_TOKENS, LOGITS // vocabulary))
     batch: list[Any] = []
-    for piece in sorted(asked, key=lambda piece: len(piece[2]) + len(piece[3])):
+    for piece in sorted(pairs, key=lambda piece: len(piece[2]) + len(piece[3])):
         if batch and (len(piece[2]) + len(piece[3])) * (len(batch) + 1) > limit:
             yield batch
             batch = []

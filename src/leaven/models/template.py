@@ -35,8 +35,8 @@ def render(tokenizer: Any, messages: Sequence[Message] | str, add_generation_pro
 def around_question(tokenizer: Any) -> tuple[str, str]:
     """What the template writes before a user's first words, and after their last: blanks after them left out."""
     text = render(tokenizer, (Message("user", QUESTION),), True)
-    before, found, after = text.partition(QUESTION)
-    if not found:
+    before, question, after = text.partition(QUESTION)
+    if not question:
         raise UserError("the model's chat template changes what the user says", "Sample by another form: --form plain.")
     return before, after.split("\n")[0].strip() or after.strip()
 
