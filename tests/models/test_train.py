@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import AutoTokenizer
 
 from leaven.errors import UserError
-from leaven.models import adapter, batches, tokens, train
+from leaven.models import adapter, batches, mask, tokens, train
 from leaven.models.load import load, quiet_peft
 from leaven.models.settings import TuneSection
 from leaven.models.template import encode, render
@@ -98,8 +100,6 @@ def test_one_seed_gives_one_model(tiny_model, tmp_path):
 
 @pytest.mark.parametrize("batching", ["length", "packed", "random"])
 def test_the_loss_of_the_first_step_is_the_mean_over_its_trained_tokens(tiny_model, tmp_path, batching):
-    from leaven.models import mask
-
     path = tiny_model()
     _, _, found = tuned(path, tmp_path, {**OURS, "batching": batching})
     base = load(path)
@@ -280,3 +280,16 @@ def test_the_logits_of_a_batch_are_those_of_the_model_where_a_token_is_trained(t
             whole = loaded.model(**batch.inputs, use_cache=False).logits[batch.target != batches.IGNORED]
             assert torch.allclose(batch.logits(loaded.model), whole, atol=1e-6)
         assert len(whole) == len(batch.answers) == sum(len(row.trained) for row in rows)
+
+
+def test_rows_without_loss_take_part_in_steps_and_train_nothing(tiny_model, tmp_path):
+    masked = Dataset.of(replace(row, meta={mask.WITHOUT_LOSS: True}) for row in ROWS)
+    half = Dataset.of([*list(ROWS)[:4], *list(masked)[4:]])
+    _, _, found = tuned(tiny_model(), tmp_path, {**OURS, "small_data_batch": 4}, half)
+    assert found.steps == 3 and found.losses[0] > 0 and found.losses[1:] == (0.0, 0.0)
+    _, _, whole = tuned(tiny_model(), tmp_path, {**OURS, "small_data_batch": 4})
+    assert found.tokens == whole.tokens > whole.trained_tokens > found.trained_tokens > 0
+    loaded, _, nothing = tuned(tiny_model(), tmp_path, {**OURS, "weight_decay": 0.0}, masked)
+    start = load(tiny_model())
+    tokens.add(start.model, start.tokenizer, TokenSection(), 0)
+    assert torch.equal(logits(nothing.model, loaded.tokenizer), logits(start.model, start.tokenizer))

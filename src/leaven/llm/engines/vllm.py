@@ -18,6 +18,8 @@ class VLLM:
     model: Any
     name: str
     takes_schema: bool = True
+    silent: tuple[int, ...] = ()
+    """Tokens that the model may not say: `suppress_tokens` of its generation config, which vLLM does not read."""
 
     @classmethod
     def load(cls, path: str, **options: Any) -> "VLLM":
@@ -29,7 +31,8 @@ class VLLM:
                 "vLLM is not installed",
                 "pip install 'leaven[vllm]', or use hf:MODEL, or serve it and use openai:MODEL.",
             ) from error
-        return cls(LLM(model=names.path(path), **options), f"vllm:{path}")
+        folder = names.path(path)
+        return cls(LLM(model=folder, **options), f"vllm:{path}", silent=_silent(folder))
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Every reply, in the order of the prompts; each draw has the seed of its own place."""
@@ -47,6 +50,7 @@ class VLLM:
                 max_tokens=sampling.max_new_tokens,
                 seed=sampling.seed + sampling.first + place,
                 structured_outputs=held,
+                logit_bias=dict.fromkeys(self.silent, -100.0) or None,
             )
             for place in range(len(asked))
         ]
@@ -54,3 +58,12 @@ class VLLM:
             said = found.outputs[0]
             tokens = len(found.prompt_token_ids), len(said.token_ids)
             yield index, Reply(said.text, None, said.finish_reason, *tokens)
+
+
+def _silent(path: str) -> tuple[int, ...]:
+    from transformers import GenerationConfig
+
+    try:
+        return tuple(GenerationConfig.from_pretrained(path).suppress_tokens or ())
+    except OSError:  # it has no generation config
+        return ()
