@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 from tests.llm.test_openai import asked_of, serving
 
+from leaven.lift.preflight import TRIED
+
 ROWS = 24
 
 
@@ -41,7 +43,9 @@ def test_rows_are_answered_anew_made_harder_by_the_tactic_asked_for_judged_and_k
     assert len(revisions) == ROWS
     assert all("Let it ask outright for an answer" in text for text in revisions)  # the tactic, and no other
     marks = [text for text in prompts if text.startswith("You mark entries")]
-    assert len(set(marks)) == 2 * ROWS  # all rows made: answered anew, and harder
+    # All rows made, answered anew and harder; and rows of the data, on which the judge was tried before all else.
+    assert len(set(marks)) == 2 * ROWS + TRIED
+    assert prompts.index(marks[0]) == 0
     answers = [text for text in prompts if not text.startswith(("You revise", "You mark"))]
     assert sorted(answers) == sorted(
         [f"Tell something about number {i}." for i in range(ROWS)]

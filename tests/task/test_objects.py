@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, pair
 from leaven.task import objects
@@ -134,13 +133,6 @@ def test_contains_looks_beyond_the_first_brace():
     assert extract(text).value is None
     assert contains(text)
     assert not contains("A set is written {x | x > 0}.")
-
-
-def test_missing_json_repair_is_the_users_to_mend(monkeypatch):
-    monkeypatch.setitem(sys.modules, "json_repair", None)
-    assert extract("{'a': 1}").way == "python"
-    with pytest.raises(UserError, match=r"leaven\[evaluate\]"):
-        extract("{a: 1}")
 
 
 def test_target_kind_tells_python_literals_from_json():

@@ -39,7 +39,7 @@ def check(
     """Find rows that overlap: the same, alike, with a line or most words in common, or (--embedder) of one meaning.
 
     With --test, test rows that training has seen. With --against, training rows that give a benchmark away; the matches
-    are listed, and in OUT.matches.jsonl with both texts.
+    are listed, and in OUT.matches.jsonl with both texts. Exits with 1 where any row overlaps.
     """
     from leaven.errors import UserError
     from leaven.rows import files
@@ -50,15 +50,18 @@ def check(
     config = LeaksSection(ngram=ngram)
     read = files.read(train, format, columns=columns, strict=strict)
     if against:
-        _against(train, read.kept, against, out, config, embedder, cosine)
+        overlaps = _against(train, read.kept, against, out, config, embedder, cosine)
     else:
         tested = files.read(test, format, columns=columns, strict=strict)
-        _test(train, read.kept, tested.kept, out, config)
+        overlaps = _test(train, read.kept, tested.kept, out, config)
         reading.say_left_out(tested)
     reading.say_left_out(read)
+    if overlaps:
+        raise typer.Exit(1)
 
 
-def _test(train: str, data: "Dataset", tested: "Dataset", out: str, config: "LeaksSection") -> None:
+def _test(train: str, data: "Dataset", tested: "Dataset", out: str, config: "LeaksSection") -> int:
+    """The number of test rows that overlap, after they are listed."""
     from leaven.rows import files, leaks
 
     found = leaks.guard(data, {"test": tested}, None, config)
@@ -68,11 +71,13 @@ def _test(train: str, data: "Dataset", tested: "Dataset", out: str, config: "Lea
     if out:
         files.write(found.tests["test"], out)
         print(f"{len(found.tests['test']):,} rows are in {out}.")
+    return len(found.dropped)
 
 
 def _against(
     train: str, data: "Dataset", against: list[str], out: str, config: "LeaksSection", embedder: str, cosine: float
-) -> None:
+) -> int:
+    """The number of rows that overlap, after they are listed."""
     from pathlib import Path
 
     from leaven.lift import contamination
@@ -97,6 +102,7 @@ def _against(
         files.write(clean, out)
         Path(f"{out}.matches.jsonl").write_text(contamination.table(data, matches), encoding="utf-8")
         print(f"The {len(clean):,} others: {out}. The matches, with both texts: {out}.matches.jsonl")
+    return len(rows)
 
 
 def _by_meaning(data: "Dataset", benchmarks: "dict[str, Dataset]", embedder: str, cosine: float) -> "list[Match]":

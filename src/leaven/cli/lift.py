@@ -1,6 +1,7 @@
 """`leaven lift`: from an instruction dataset to a small excellent one."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,7 +97,9 @@ def lift(
     flags["store"] = flags["store"] or ("" if llm.startswith("openai:") else f"{out}/replies.db")
     opened = engine.opener(Path(out) / "llm.log", flags)
     try:
-        folder = lifts.run(plan, Path(out), stderr(), opened, Path(source) if source else None, continue_anyway)
+        checks = () if source else (partial(engine.check, (plan.llm, plan.judge), flags),)
+        again = Path(source) if source else None
+        folder = lifts.run(plan, Path(out), stderr(), opened, again, continue_anyway, checks=checks)
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise SystemExit(130) from None

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, get_args
 
-from leaven import plugs
+from leaven import extras, plugs
 from leaven.errors import UserError, nearest
 from leaven.lift import vector_store as store
 from leaven.lift import vectors as table
@@ -44,11 +44,26 @@ def brought(data: Dataset, file: str) -> Vectors:
 
 def made(data: Dataset, embedder: str, part: Part, progress: Progress) -> Vectors:
     """The embeddings by `NAME` or `NAME:MODEL`; an embedder that takes each text by itself never sees one twice."""
-    path, colon, rest = embedder.partition(".py:")
-    name, _, model = (path + ".py", colon, rest) if colon else embedder.partition(":")
+    name, model = _named(embedder)
     module = plugs.load("embedders", name)
     texts = [text(row, part) for row in data]
     with progress.track(f"embedding by {embedder}", len(texts), "rows") as advance:
         if module.PER_TEXT:
             return table.of(store.embedded(texts, embedder, lambda: module.load(model), store.place(), advance))
         return table.of(module.load(model)(texts), embedder)
+
+
+def check(embedder: str) -> None:
+    """Raises UserError for an embedder that there is not, or whose packages or settings are missing; embeds nothing."""
+    name, model = _named(embedder)
+    module = plugs.load("embedders", name)
+    extras.require(*getattr(module, "PACKAGES", ()))
+    if not module.PER_TEXT:
+        module.load(model)  # one that learns from its texts has nothing to load
+
+
+def _named(embedder: str) -> tuple[str, str]:
+    """The plug and its model in `NAME`, `NAME:MODEL` or `PATH.py:MODEL`."""
+    path, colon, rest = embedder.partition(".py:")
+    name, _, model = (path + ".py", colon, rest) if colon else embedder.partition(":")
+    return name, model

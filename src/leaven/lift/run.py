@@ -4,6 +4,7 @@ Each stage leaves a file in the run's folder and is not carried out again. Who r
 """
 
 import shutil
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,7 @@ import polars as pl
 
 from leaven import plugs
 from leaven.errors import UserError
-from leaven.lift import audit, contamination, embedding, expand
+from leaven.lift import audit, contamination, embedding, expand, preflight
 from leaven.lift import stages as rows
 from leaven.lift import vectors as table
 from leaven.lift.expand import Open
@@ -42,15 +43,18 @@ def run(
     source: Path | None = None,
     continue_anyway: bool = False,
     brought: Outcome | None = None,
+    checks: Sequence[Callable[[], object]] = (),
 ) -> Path:
     """Carry out or continue the lift in `folder`, and return it; engines are opened only when something is asked.
 
     With `source`, a finished lift, all that was paid for there is taken over; `brought` are rows of Python in place of
-    the plan's file. Raises UserError that names what went
-    into the lift and has changed since, unless it is to `continue_anyway`.
+    the plan's file. Raises UserError that names what went into the lift and has changed since, unless it is to
+    `continue_anyway`; and one that says all that would stop it, by `checks` of the caller's too, before the first call.
     """
     if source and not runs.closed(source):
         raise UserError(f"{source} holds no finished lift", "Run it to its end first.")
+    if not runs.closed(folder):
+        preflight.check(plan, folder, open_llm, brought=brought, source=source, checks=checks)
     with lock(folder):
         if not (runs.closed(folder) and continue_anyway):
             claim(folder, plan, source, continue_anyway)
@@ -141,7 +145,7 @@ def _selected(
         config = module.Config(**({"n": min(plan.n, len(alive))} if sized else {}))
         with ExitStack() as engines:
             judge = None
-            if "llm" in module.NEEDS:
+            if "llm" in preflight.needs(name):
                 judge = engines.enter_context(expand.asked(open_llm, _judge(plan, name), folder, stage))
             judged = replace(context, llm=judge)
             outcome = module.select(pool.rows(alive), config, judged)

@@ -11,6 +11,7 @@ from leaven.errors import UserError
 from leaven.lift.vectors import Array
 
 PER_TEXT = False
+PACKAGES = ("sklearn",)
 WIDTH, FEATURES = 256, 50_000
 
 

@@ -8,6 +8,7 @@ from leaven.errors import UserError
 from leaven.lift.vectors import Array
 
 PER_TEXT = True
+PACKAGES = ("sentence_transformers",)
 
 
 def load(model: str) -> Callable[[Sequence[str]], Array]:

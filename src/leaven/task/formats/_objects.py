@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import Any, Literal
 
-from leaven.errors import UserError
+import json_repair
 
 Way = Literal["strict", "python", "repaired"]
 
@@ -45,7 +45,7 @@ def extract(text: str) -> Reading:
     """The object at the first brace of the text.
 
     It ends where its braces balance; else at the first closing brace, as in the paper; else with the text (an answer
-    that was cut). Raises UserError when only json_repair could read it and that is not installed.
+    that was cut).
     """
     start = text.find("{")
     if start < 0:
@@ -116,13 +116,6 @@ def _python(text: str) -> Mapping[str, Any] | None:
 def _repaired(text: str) -> Mapping[str, Any] | None:
     if not _KEY.match(text) or _SEMICOLON.search(text):
         return None
-    try:
-        import json_repair
-    except ImportError:
-        raise UserError(
-            "an answer has to be repaired to be read, and json_repair is not installed",
-            "pip install 'leaven[evaluate]'",
-        ) from None
     try:
         value = _object(json_repair.repair_json(text, return_objects=True, skip_json_loads=True))
     except (ValueError, RecursionError):

@@ -1,0 +1,79 @@
+"""What would stop a lift is said before its first paid call."""
+
+from contextlib import contextmanager
+
+import pytest
+
+from leaven.errors import UserError
+from leaven.lift import preflight
+from leaven.lift.settings import Plan
+from leaven.llm.budget import Counted, Spend
+from leaven.llm.engines.scripted import Scripted
+from leaven.rows import files
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Origin, pair
+
+
+def checked(tmp_path, reply="{}", **values):
+    """The calls that the judge got; the engines say one thing."""
+    data = Dataset.of(pair(f"What is {n} plus {n}?", f"It is {n + n}.", Origin("x")) for n in range(9))
+    files.write(data, tmp_path / "d.jsonl")
+    calls = []
+
+    def answer(prompt, draw):
+        calls.append(prompt)
+        return reply
+
+    @contextmanager
+    def open_llm(spec, what):
+        yield Counted(Scripted(answer), Spend())
+
+    plan = Plan(**{"data": str(tmp_path / "d.jsonl"), "llm": "openai:m", **values})
+    preflight.check(plan, tmp_path / "run", open_llm)
+    return calls
+
+
+MARKS = '{"reason": "r", "clarity": 9, "difficulty": 9, "explanation": 9, "accuracy": 9}'
+
+
+def test_a_judge_that_can_be_read_is_asked_a_few_times_and_one_that_is_not_wanted_never(tmp_path):
+    assert len(checked(tmp_path, MARKS)) == preflight.TRIED
+    assert checked(tmp_path, quality="length") == []
+    assert checked(tmp_path, quality="") == []
+
+
+def test_a_judge_that_can_not_be_read_is_known_before_a_row_is_made(tmp_path):
+    with pytest.raises(UserError, match="no mark that can be read"):
+        checked(tmp_path, "I like it!")
+
+
+def test_everything_that_is_wrong_is_said_at_once_and_nobody_is_asked(tmp_path):
+    (tmp_path / "run").write_text("")
+    wrong = {"quality": "lenght", "dedup": "minhsh", "embedder": "lsaa", "against": (str(tmp_path / "no.jsonl"),)}
+    with pytest.raises(UserError) as caught:
+        checked(tmp_path, **wrong)
+    told = str(caught.value)
+    for said in ("5 faults", "'length'", "'minhash'", "'lsa'", "no.jsonl", "is a file"):
+        assert said in told
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"llm": ""}, "needs a judge"),
+        ({"quality": "ifd"}, "measures with a model"),
+        ({"quality": "ifd", "model": "./nowhere"}, "the model ./nowhere does not exist"),
+        ({"embedder": "lsa:wide"}, "lsa:wide is no width"),
+        ({"embeddings": "nowhere.npy"}, "nowhere.npy"),
+    ],
+)
+def test_a_fault_is_said_before_the_first_call(tmp_path, values, said):
+    with pytest.raises(UserError) as caught:
+        checked(tmp_path, MARKS, **values)
+    assert said in str(caught.value)
+
+
+def test_a_selector_that_says_no_needs_has_none(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("class Config:\n    pass\n\ndef select(data, config, context):\n    pass\n")
+    assert preflight.needs(str(path)) == ()
