@@ -19,14 +19,14 @@ def test_the_labs_dictionary_has_every_word_of_its_lexicon():
 
 def test_hints_follow_the_question_in_the_labs_own_words():
     question = "Translate to Tavic: The fire sees the fire."
-    assert dictionary.hinted(question, dictionary.read("lab")) == "\n".join(
+    assert dictionary.hint(question, dictionary.read("lab")) == "\n".join(
         [question, tavic.hint(("fire", "eldura"), True), tavic.hint(("sees", "serat"), True)]
     )
 
 
 def test_the_direction_is_found_and_words_without_entry_are_left_out():
     question = "Translate to English: Hin eldura hin zzz serat."
-    assert dictionary.hinted(question, dictionary.read("lab")).splitlines()[1:] == [
+    assert dictionary.hint(question, dictionary.read("lab")).splitlines()[1:] == [
         'In this context, the word "eldura" means "fire".',
         'In this context, the word "serat" means "sees".',
     ]
@@ -61,9 +61,9 @@ SHOWN = [pair("Q1?", "A1", Origin("x")), pair("Q2?", "A2", Origin("x"))]
 
 
 def test_demonstrations_are_turns_or_text():
-    turns = demonstrate.shown(user("Q?"), SHOWN, "turns")
+    turns = demonstrate.demonstrate(user("Q?"), SHOWN, "turns")
     assert [tuple(turn) for turn in turns] == [
         ("user", "Q1?"), ("assistant", "A1"), ("user", "Q2?"), ("assistant", "A2"), ("user", "Q?")
     ]  # fmt: skip
-    assert demonstrate.shown(user("Q?"), SHOWN, "text") == user("Q: Q1?\nA: A1\nQ: Q2?\nA: A2\nQ: Q?\nA:")
-    assert demonstrate.shown(user("Q?"), [], "turns") == (Message("user", "Q?"),)
+    assert demonstrate.demonstrate(user("Q?"), SHOWN, "text") == user("Q: Q1?\nA: A1\nQ: Q2?\nA: A2\nQ: Q?\nA:")
+    assert demonstrate.demonstrate(user("Q?"), [], "turns") == (Message("user", "Q?"),)

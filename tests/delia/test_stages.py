@@ -29,4 +29,4 @@ def test_rows_are_repeated_evenly():
 def test_the_anchor_stands_before_every_question_and_changes_nothing_else():
     anchored = anchor.anchor(rows(2), "Careful now.")
     assert [(row.question, row.answer) for row in anchored] == [("Careful now.\nt0?", "a"), ("Careful now.\nt1?", "a")]
-    assert anchor.asked(rows(1)[0].prompt, "X")[-1].content == "X\nt0?"
+    assert anchor.prepend(rows(1)[0].prompt, "X")[-1].content == "X\nt0?"

@@ -8,7 +8,7 @@ from leaven.rows.example import Example, Message, Prompt
 Style = Literal["turns", "text"]
 
 
-def shown(prompt: Prompt, examples: Iterable[Example], style: Style) -> Prompt:
+def demonstrate(prompt: Prompt, examples: Iterable[Example], style: Style) -> Prompt:
     """The prompt with the examples before its last question; without any, the prompt itself."""
     pairs = [(example.question, example.answer or "") for example in examples]
     if not pairs:

@@ -44,18 +44,18 @@ def read(place: str) -> Dictionary:
         for side, (word, meaning) in enumerate((row[:2], row[1::-1])):
             if only == "bo" or not header or header[side].startswith(only):
                 sides[side].setdefault(word.strip().lower(), {})[meaning.strip()] = None
-    return Dictionary(*({word: tuple(found) for word, found in side.items()} for side in sides))
+    return Dictionary(*({word: tuple(meanings) for word, meanings in side.items()} for side in sides))
 
 
 def hints(sentence: str, meanings: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     """A line for each word that has an entry, each word once, in the order of the sentence; others are left out."""
     for word in dict.fromkeys(match.group().lower() for match in _WORD.finditer(sentence)):
-        if found := meanings.get(word):
-            listed = " or ".join(f'"{meaning}"' for meaning in found[:MEANINGS])
+        if known := meanings.get(word):
+            listed = " or ".join(f'"{meaning}"' for meaning in known[:MEANINGS])
             yield HINT.format(word=word, meanings=listed)
 
 
-def hinted(question: str, dictionary: Dictionary) -> str:
+def hint(question: str, dictionary: Dictionary) -> str:
     """The question with hints after its sentence, which is what follows the first colon (or all of it).
 
     The direction is the one in which more of its words have an entry.

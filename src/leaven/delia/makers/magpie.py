@@ -66,10 +66,10 @@ def make(
         kept, dropped = kept + part.kept, [*dropped, *part.dropped]
         if len(kept) >= n:
             break
-    found = Dataset(kept.frame.head(n), (f"magpie({llm.name}, seed={seed}, n={n})",))
+    rows = Dataset(kept.frame.head(n), (f"magpie({llm.name}, seed={seed}, n={n})",))
     drawn = len(kept) + len(dropped)
-    note = f"{n - len(found):,} of {n:,} rows are missing: {drawn:,} questions were drawn, {len(found):,} can be used"
-    return Outcome(found, tuple(dropped), (note,) if len(found) < n else ())
+    note = f"{n - len(rows):,} of {n:,} rows are missing: {drawn:,} questions were drawn, {len(rows):,} can be used"
+    return Outcome(rows, tuple(dropped), (note,) if len(rows) < n else ())
 
 
 def fault(question: str, reply: Reply, seen: set[str]) -> str:
@@ -93,7 +93,7 @@ def _chunk(
     sampling = Sampling(1.0, 1.0, min(LONGEST, config.max_new_tokens), seed, start, draws=draws)
     replies = dict(llm.replies([()] * size, sampling))
     origin = Origin("magpie", model=llm.name, prompt="magpie", seed=seed)
-    asked, dropped, known = list[Example](), list[Drop](), set(seen)
+    questions, dropped, known = list[Example](), list[Drop](), set(seen)
     for index in range(size):
         reply = replies[index]
         question = (reply.text or "").strip()
@@ -102,11 +102,11 @@ def _chunk(
         if reason:
             dropped.append(Drop(row, reason, detail=reply.error or ""))
         else:
-            asked.append(row)
+            questions.append(row)
             known.add(_normal(question))
     if not answered:
-        return Outcome(Dataset.of(asked), tuple(dropped))
-    outcome = self_sample.make(Dataset.of(asked), llm, config, seed, start, form="plain")
+        return Outcome(Dataset.of(questions), tuple(dropped))
+    outcome = self_sample.make(Dataset.of(questions), llm, config, seed, start, form="plain")
     return Outcome(outcome.kept, (*dropped, *outcome.dropped))
 
 

@@ -57,11 +57,11 @@ def make(
     which are blanks in Llama 2 alone.
     """
     form = form or ("again" if config.conditioned else "plain")
-    asked = [(index, query) for index, query in enumerate(queries) if _usable(query, form)]
-    counted = tuple(draws[index] for index, _ in asked) if draws else ()
-    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed, start, draws=counted)
-    replies = all_of(llm, [ask(query, form) for _, query in asked], sampling)
-    answered = {index: reply for (index, _), reply in zip(asked, replies, strict=True)}
+    usable = [(index, query) for index, query in enumerate(queries) if _usable(query, form)]
+    counts = tuple(draws[index] for index, _ in usable) if draws else ()
+    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed, start, draws=counts)
+    replies = all_of(llm, [ask(query, form) for _, query in usable], sampling)
+    answered = {index: reply for (index, _), reply in zip(usable, replies, strict=True)}
     origin = Origin("self_sample", model=llm.name, prompt=_prompt_hash(form), seed=seed)
     results = [_result(query, answered.get(index), config, form, origin) for index, query in enumerate(queries)]
     kept = [result for result in results if isinstance(result, Example)]
@@ -111,12 +111,12 @@ def collect(
         if on_rows:
             on_rows(min(len(kept), n))
     made_by = (*queries.made_by, f"self_sample({form}, {llm.name}, seed={seed}, n={n})")
-    found = Dataset(kept.frame.head(n), made_by)
-    missing = n - len(found)
+    rows = Dataset(kept.frame.head(n), made_by)
+    missing = n - len(rows)
     failed = len(outcomes.failures(Outcome(kept, tuple(dropped))))
     note = f"{missing:,} of {n:,} rows are missing: the pool of {len(queries):,} queries ran out"
     note += f", and {failed:,} calls failed" * bool(failed)
-    return Outcome(found, tuple(dropped), (note,) if missing else ())
+    return Outcome(rows, tuple(dropped), (note,) if missing else ())
 
 
 def ask(query: Example, form: Form) -> Prompt:

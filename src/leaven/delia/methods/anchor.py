@@ -24,4 +24,4 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Anchor the task rows, shuffle them among diverse rows, tune; questions of the task's kind are anchored too."""
     diverse = bench.diverse(buffer.diverse_rows(len(train), config.ratio))
     tuned = bench.tune(buffer.mix(anchor.anchor(train, config.text), diverse, seed=bench.seed), **config.tune)
-    return prompts.rewrite(tuned, lambda prompt: anchor.asked(prompt, config.text), train, bench.token.text)
+    return prompts.rewrite(tuned, lambda prompt: anchor.prepend(prompt, config.text), train, bench.token.text)

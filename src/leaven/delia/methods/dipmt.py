@@ -8,7 +8,7 @@ from pydantic import Field
 from leaven.delia import demonstrate, dictionary, prompts
 from leaven.delia.bench import Bench, Fitted
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Message
+from leaven.rows.example import Message, Prompt
 from leaven.section import Section
 from leaven.task.task import Task
 
@@ -33,12 +33,14 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """After each sentence to translate stand the meanings of those of its words that the dictionary has."""
     words = dictionary.read(config.dictionary)
 
-    def hint(prompt: tuple[Message, ...]) -> tuple[Message, ...]:
+    def hint(prompt: Prompt) -> Prompt:
         last = prompt[-1]
-        return (*prompt[:-1], Message(last.role, dictionary.hinted(last.content, words)))
+        return (*prompt[:-1], Message(last.role, dictionary.hint(last.content, words)))
 
     first = list(train)[: config.k]
-    shown = Dataset.of(replace(row, messages=(*hint(row.prompt), *row.messages[len(row.prompt) :])) for row in first)
-    return prompts.rewrite(
-        bench.base(), lambda prompt: demonstrate.shown(hint(prompt), shown, config.style), train, bench.token.text
-    )
+    examples = Dataset.of(replace(row, messages=(*hint(row.prompt), *row.messages[len(row.prompt) :])) for row in first)
+
+    def change(prompt: Prompt) -> Prompt:
+        return demonstrate.demonstrate(hint(prompt), examples, config.style)
+
+    return prompts.rewrite(bench.base(), change, train, bench.token.text)

@@ -7,6 +7,7 @@ from pydantic import Field
 from leaven.delia import demonstrate, prompts
 from leaven.delia.bench import Bench, Fitted
 from leaven.rows.dataset import Dataset
+from leaven.rows.example import Prompt
 from leaven.section import Section
 
 
@@ -21,7 +22,9 @@ class Config(Section):
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Show the first k rows of the cell's draw before each question of the task's kind, and before no other."""
-    shown = train.rows(list(range(min(config.k, len(train)))))
-    return prompts.rewrite(
-        bench.base(), lambda prompt: demonstrate.shown(prompt, shown, config.style), train, bench.token.text
-    )
+    examples = train.rows(list(range(min(config.k, len(train)))))
+
+    def change(prompt: Prompt) -> Prompt:
+        return demonstrate.demonstrate(prompt, examples, config.style)
+
+    return prompts.rewrite(bench.base(), change, train, bench.token.text)

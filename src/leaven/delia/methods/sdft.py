@@ -26,15 +26,15 @@ class Config(Section):
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Rewrite what the model can rewrite in the reference's format, keep the other answers, tune."""
-    return bench.tune(rewritten(train, bench, config.form).shuffle(bench.seed), **config.tune)
+    return bench.tune(rewrite(train, bench, config.form).shuffle(bench.seed), **config.tune)
 
 
-def rewritten(train: Dataset, bench: Bench, form: Form) -> Dataset:
+def rewrite(train: Dataset, bench: Bench, form: Form) -> Dataset:
     """The task rows with the untouched model's own answers, where those have the format of the references."""
     llm = HF.of(bench.model.lend())
     samples = bench.ledger.keep(self_sample.make(train, llm, bench.settings.sample, bench.seed, form=form))
     own = {row.origin.parents[0]: row.answer for row in samples}
-    rows = [_reworded(row, own.get(row.id)) for row in train]
+    rows = [_reword(row, own.get(row.id)) for row in train]
     changed = sum(new.answer != old.answer for new, old in zip(rows, train, strict=True))
     bench.ledger.notes.append(
         f"{changed} of {len(train)} answers are the model's own; the others would lose the format."
@@ -42,7 +42,7 @@ def rewritten(train: Dataset, bench: Bench, form: Form) -> Dataset:
     return Dataset.of(rows, (*train.made_by, f"rewritten({form})"))
 
 
-def _reworded(row: Example, own: str | None) -> Example:
+def _reword(row: Example, own: str | None) -> Example:
     """The row with this answer, where it is an object exactly when the reference is one."""
     if own is None or objects.contains(own) != objects.contains(row.answer or ""):
         return row
