@@ -47,7 +47,7 @@ MOVED: dict[str, str] = {
     "data.contamination": "lift.contamination",
     "data.formats": "rows.layouts",
     "data.material": "task.task",
-    "data.objects": "task.objects",
+    "data.objects": "task.formats._objects",
     "data.render": "rows.writer",
     "data": "rows",
     "dataset": "rows.dataset",

@@ -12,6 +12,7 @@ from leaven.models.base import Base
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
 from leaven.runs.progress import stderr
+from leaven.task.format import open_format
 from leaven.task.token import TokenSection
 
 
@@ -43,6 +44,7 @@ def bench(tiny_model, tmp_path):
             tuner=Tuner(base, token, settings.tune, seed, folder, Answerer(settings.max_new_tokens, progress, "cell")),
             ledger=Ledger(),
             token=token,
+            format=open_format("json"),
             settings=settings,
             seed=seed,
             folder=folder,

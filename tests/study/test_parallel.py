@@ -26,15 +26,15 @@ def resolved(folder, **leaks):
 
 def test_leaked_rows_leave_and_general_is_set_apart_from_the_pool(tmp_path):
     found = resolved(tmp_path)
-    assert [row.answer for row in found.test("translation").rows] == ["b"]
-    assert [drop.example.answer for where, drop in found.dropped if where == "translation"] == ["0"]
-    assert (len(found.test("general").rows), len(found.pool)) == (4, 36)
+    assert [row.answer for row in found.test("task").rows] == ["b"]
+    assert [drop.example.answer for where, drop in found.dropped if where == "task"] == ["0"]
+    assert (len(found.test("general").rows), len(found.pool)) == (5, 35)
     assert all(row.answer is None for row in found.test("general").rows)
 
 
 def test_the_guard_can_be_turned_off_and_says_so(tmp_path):
     found = resolved(tmp_path, enabled=False)
-    assert len(found.test("translation").rows) == 2
+    assert len(found.test("task").rows) == 2
     assert any("The leak check is off" in note for note in found.notes)
 
 
@@ -43,5 +43,5 @@ def test_a_test_that_training_has_seen_whole_is_refused(tmp_path):
     (tmp_path / "test.jsonl").write_text((tmp_path / "train.jsonl").read_text())
     values = {"task": str(tmp_path / "train.jsonl"), "test": str(tmp_path / "test.jsonl")}
     values |= {"queries": str(tmp_path / "pool.jsonl"), "methods": ["original"], "evaluate": {"metric": "translation"}}
-    with pytest.raises(UserError, match="no row of the test translation is left"):
+    with pytest.raises(UserError, match="no row of the test is left"):
         resolve(recipes.parse({**values, "sizes": [0]}, "test"), tmp_path / "run", stderr())

@@ -11,6 +11,7 @@ from leaven.rows.example import Origin, pair
 from leaven.runs.preflight import check_writable
 from leaven.study import preflight
 from leaven.study import recipe as recipes
+from leaven.task.format import open_format
 from leaven.task.task import Task
 from leaven.task.token import TokenSection
 
@@ -21,7 +22,7 @@ def rows(n=12, answer="a"):
 
 def checked(tmp_path, tiny_model, **values):
     recipe = recipes.parse({"methods": ["original"], "sizes": [4], "model": tiny_model("llama"), **values}, "test")
-    preflight.check(recipe, Task(rows(), (), rows(), token=recipe.token), tmp_path / "run")
+    preflight.check(recipe, Task(rows(), (), rows(), open_format("json"), recipe.token), tmp_path / "run")
 
 
 def test_a_study_that_can_run_passes(tmp_path, tiny_model):
@@ -76,7 +77,9 @@ def test_a_buffer_of_outside_answers_needs_answered_queries(tmp_path, tiny_model
         {"methods": [{"name": "delia", "buffer": "external"}], "sizes": [4], "model": tiny_model("llama")}, "test"
     )
     with pytest.raises(UserError, match="not every query has one"):
-        preflight.check(recipe, Task(rows(), (), rows(answer=None), token=recipe.token), tmp_path / "run")
+        preflight.check(
+            recipe, Task(rows(), (), rows(answer=None), open_format("json"), recipe.token), tmp_path / "run"
+        )
 
 
 def test_a_folder_in_which_nothing_can_be_written(tmp_path, monkeypatch):

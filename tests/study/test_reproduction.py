@@ -5,17 +5,19 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from leaven import plugs
 from leaven.errors import UserError
 from leaven.study import recipe as recipes
 from leaven.study import reproduce, reproduction, statistics
 from leaven.study.recipe import RECIPES
 from leaven.study.run import SCHEMA
+from leaven.task.test import metric as metric_of
 from leaven.view import reproduction as pages
 
 SEEDS, ITEMS = 3, 60
 
 
-def made(values, metric="unseen_phrasing/json", size=100, seed=0):
+def made(values, metric="unseen_phrasing/format", size=100, seed=0):
     """Scores of 0 and 1 with these shares by method."""
     rng = np.random.default_rng(seed)
     rows = [
@@ -61,13 +63,13 @@ def test_the_papers_figures_stand_beside_ours():
     assert cell.paper == 96.0 and cell.found.mean == pytest.approx(0.98, abs=0.03) and cell.best
     assert not rows["Common tuning"][place].best and rows["Original"][place].paper == 34.8
     assert rows["SDFT"][place].found is None
-    assert ours.sentence == "Beyond doubt the best in 1 of 7 columns: DELIA in n = 100."
+    assert ours.sentence == "Beyond doubt the best in 1 of 9 columns: DELIA in n = 100."
 
 
 def test_what_can_not_be_told_from_another_is_not_bold():
     (ours, _) = reproduction.tables("table2", made({"original": 0.05, "common": 0.9, "delia": 0.93}))
     assert not any(cell.best for _, cells in ours.rows for cell in cells)
-    assert ours.sentence.startswith("In none of 7 columns")
+    assert ours.sentence.startswith("In none of 9 columns")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_chance_alone_is_seldom_bold():
 
 def test_a_figure_is_relative_to_its_first_point():
     labels = reproduction.spec("figure4")["methods"]
-    scores = made({label: 0.1 * (place + 1) for place, label in enumerate(labels.values())}, "divergence/brace")
+    scores = made({label: 0.1 * (place + 1) for place, label in enumerate(labels.values())}, "divergence/start")
     points = {point.x: point for point in reproduction.points("figure4", scores)}
     assert (points[0].mean, points[0].low) == (0, 0) and len(points) == 7
     assert points[200].mean == pytest.approx(0.6, abs=0.1) and points[200].low < points[200].mean < points[200].high
@@ -187,3 +189,18 @@ def test_an_unknown_table_is_told_with_the_nearest():
     with pytest.raises(UserError) as caught:
         reproduction.spec("tabel2")
     assert "table2" in caught.value.hint
+
+
+def test_a_measure_that_is_better_when_low_is_so_in_every_table():
+    low = {
+        f"{test}/{measure}"
+        for test, metric in {"unseen_phrasing": "format"}.items() | {(name, name) for name in plugs.names("metrics")}
+        for measure in metric_of(metric).LOWER_IS_BETTER
+    }
+    assert "general/leak" in low
+    columns = [column for name in reproduction.names() for column in reproduction.spec(name).get("columns", ())]
+    measured = {column["metric"] for column in columns}
+    assert "general/leak" in measured
+    for column in columns:
+        if column["metric"].partition("/")[0] in (*plugs.names("metrics"), "unseen_phrasing"):
+            assert column.get("higher", True) == (column["metric"] not in low), column

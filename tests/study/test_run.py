@@ -226,7 +226,7 @@ def test_tests_can_be_made_from_others(tmp_path):
     evaluate = {**VALUES["evaluate"], "more_tests": ["robustness", "soft_prompt"]}
     folder = study(tmp_path / "run", methods=["original"], evaluate=evaluate, probes=["token_loss", "divergence"])
     found = set(scores(folder)["metric"])
-    assert {"robustness/worst", "soft_prompt/controlled", "token_loss/important", "divergence/brace"} <= found
+    assert {"robustness/worst", "soft_prompt/controlled", "token_loss/important", "divergence/start"} <= found
 
 
 def test_a_teacher_says_the_instructions_in_other_words_and_its_cost_is_told(tmp_path, capsys):

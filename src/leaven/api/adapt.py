@@ -19,7 +19,9 @@ from leaven.runs.progress import Progress, stderr
 from leaven.study import questions
 from leaven.study import recipe as recipes
 from leaven.study.parts import Parts
+from leaven.task.format import choose
 from leaven.task.insertion import insert
+from leaven.task.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,9 @@ def delia(
     place, progress = Place(folder), progress or stderr()
     pool = files.read(queries) if queries is not None else questions.write(config, len(train), place.path, progress)
     pool = _guarded(train, test, pool, config)
-    bench = Parts.of(config, pool.kept, place.path, progress).bench(seed, place.path)
+    answers = [row.answer for row in train if row.answer is not None]
+    form, _ = choose(config.token.answers, config.token.answer_settings, answers)
+    bench = Parts.of(config, Task(train, (), pool.kept, form), place.path, progress).bench(seed, place.path)
     method = plugs.load("methods", "delia")
     fitted = method.fit(train, bench, method.Config(ratio=ratio))
     notes = (*task.notes, *filter(None, [said, files.left_out(task.dropped)]), *pool.notes, *bench.ledger.notes)

@@ -15,6 +15,7 @@ from leaven.delia.makers import diversify, openings
 from leaven.delia.settings import DiversifyChanges, Settings
 from leaven.llm.protocol import LLM
 from leaven.rows.dataset import Dataset
+from leaven.task.format import Format
 from leaven.task.token import TokenSection
 
 if TYPE_CHECKING:  # what needs torch: a recipe's methods are checked without it
@@ -34,6 +35,7 @@ class Bench:
     tuner: "Tuner"
     ledger: Ledger
     token: TokenSection
+    format: Format
     settings: Settings
     seed: int
     folder: Path

@@ -6,12 +6,14 @@ Task rows, pool, and tests are about different things (`world.split_of`): no tes
 import random
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 from leaven.lab import conversation, formats, tavic, world
 from leaven.lab.world import Item
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, pair
+from leaven.task.format import open_format
 from leaven.task.phrasebook import phrasings
 from leaven.task.task import Task
 from leaven.task.test import Test
@@ -22,20 +24,22 @@ TEST_ROWS = 100
 POOL_ROWS = 30_000
 TRANSFER = (world.fact, world.add, world.pick, world.kind, world.count, tavic.translate)
 MEANS = "a json object with the keys thought and hallucination"
+SETTINGS = {"keys": ["thought", "hallucination"], "labels": ["yes", "no"], "label_key": "hallucination"}
+"""Of the JSON format that the token means."""
 
 
 @cache  # studies side by side and tests ask for it again and again
 def task(token: str, split: str = "test", pool_rows: int = POOL_ROWS) -> Task:
     """Everything a study of the lab needs; `split` dev is for choosing settings, test for reporting."""
     tests = (
-        _test("unseen_phrasing", split, lambda rng: _unseen(rng, token, split)),
-        _test("negation", split, lambda rng: _negation(rng, token, split)),
-        _test("transfer", split, lambda rng: _transfer(rng, token, split)),
-        _test("general", split, lambda rng: _general(rng, split), 2 * TEST_ROWS),
+        _test("unseen_phrasing", "format", split, lambda rng: _unseen(rng, token, split)),
+        _negation(token, split),
+        _test("transfer", "transfer", split, lambda rng: _transfer(rng, token, split)),
+        _test("general", "general", split, lambda rng: _general(rng, split), 2 * TEST_ROWS),
     )
     rows = Dataset.of(distinct("task", split, lambda rng: _task(rng, token, split), TASK_ROWS), ("lab",))
     pool = Dataset.of(distinct("pool", split, _query, pool_rows), ("lab",))
-    return Task(rows, tests, pool, TokenSection(text=token))
+    return Task(rows, tests, pool, open_format("json", SETTINGS), TokenSection(text=token))
 
 
 def _task(rng: random.Random, token: str, split: str) -> Example:
@@ -53,10 +57,28 @@ def _unseen(rng: random.Random, token: str, split: str) -> Example:
     return _row(formats.place(rng, item.content, request), formats.write(item, "json"), item)
 
 
-def _negation(rng: random.Random, token: str, split: str) -> Example:
-    item = world.by_split(world.check, rng, split)
-    request = rng.choice(phrasings("negative", "train") + phrasings("negative", "unseen")).format(token=token)
-    return _row(formats.place(rng, item.content, request), item.plain, item)
+def _negation(token: str, split: str) -> Test:
+    """Each question twice: with the format asked for, in unseen phrasings, and with it forbidden."""
+    items: dict[str, Item] = {}
+
+    def forbidden(rng: random.Random) -> Example:
+        item = world.by_split(world.check, rng, split)
+        row = _said(rng, item, item.plain, phrasings("negative", "train") + phrasings("negative", "unseen"), token)
+        items[row.question] = item
+        return row
+
+    rng, rows = random.Random(f"leaven lab negation, asked for {split}"), []
+    for row in distinct("negation", split, forbidden, TEST_ROWS):
+        item = items[row.question]
+        follow = _said(rng, item, formats.write(item, "json"), phrasings("follow", "unseen"), token)
+        for one, asks in ((follow, True), (row, False)):
+            rows.append(replace(one, meta={**one.meta, "follow": asks, "question": row.id}))
+    return Test("negation", Dataset.of(rows, ("lab", "negation")), "negation")
+
+
+def _said(rng: random.Random, item: Item, answer: str, book: tuple[str, ...], token: str) -> Example:
+    request = rng.choice(book).format(token=token)
+    return _row(formats.place(rng, item.content, request), answer, item)
 
 
 def _transfer(rng: random.Random, token: str, split: str) -> Example:
@@ -87,8 +109,8 @@ def _row(question: str, answer: str, item: Item) -> Example:
     return pair(question, answer, Origin("lab"), {"task": item.task, "label": item.answer})
 
 
-def _test(name: str, split: str, make: Callable[[random.Random], Example], count: int = TEST_ROWS) -> Test:
-    return Test(name, Dataset.of(distinct(name, split, make, count), ("lab", name)), metric=name)
+def _test(name: str, metric: str, split: str, make: Callable[[random.Random], Example], count: int = TEST_ROWS) -> Test:
+    return Test(name, Dataset.of(distinct(name, split, make, count), ("lab", name)), metric)
 
 
 def distinct(name: str, split: str, make: Callable[[random.Random], Example], count: int) -> list[Example]:

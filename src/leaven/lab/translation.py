@@ -9,6 +9,7 @@ import zlib
 from leaven.lab import hallucination, tavic, world
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Origin, pair
+from leaven.task.format import open_format
 from leaven.task.task import Task
 from leaven.task.test import Test
 
@@ -19,7 +20,7 @@ def task(split: str = "test") -> Task:
     test = hallucination.distinct("translation", split, lambda rng: _row(rng, split), hallucination.TEST_ROWS)
     other = hallucination.task("<sep>", split)
     tests = (Test("translation", Dataset.of(test, ("lab", "translation")), "translation"), other.test("general"))
-    return Task(Dataset.of(rows, ("lab",)), tests, other.pool)
+    return Task(Dataset.of(rows, ("lab",)), tests, other.pool, open_format("text"))
 
 
 def _task(rng: random.Random, split: str) -> Example:

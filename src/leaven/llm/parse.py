@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from leaven.llm.prompts.render import render
 from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.rows.example import Message, Prompt
-from leaven.task import objects
+from leaven.task.formats._objects import extract
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -64,12 +64,12 @@ def read(reply: Reply, schema: type[T]) -> Parsed[T]:
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
     """The objects that stand one after another in a text, whatever is said between them."""
-    found = objects.extract(text)
+    found = extract(text)
     while found.text:
         if found.value is not None:
             yield dict(found.value)
         text = text[text.index(found.text) + len(found.text) :]
-        found = objects.extract(text)
+        found = extract(text)
 
 
 def _with_schema(prompt: Prompt, schema: str) -> Prompt:

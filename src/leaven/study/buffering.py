@@ -39,7 +39,7 @@ ANSWERS = 8  # to each doubtful question
 COUNTS = (10, 50, 200)
 STEPS = (0, 4, 12)
 RATIO = 20
-HELD_OUT = ("unseen_phrasing", "json_format", "transfer")
+HELD_OUT = ("format", "transfer")
 # source: (temperature, top_p, form); the last two rows of the table, external answers and the task, are not sampled
 SOURCES = {
     "own, temperature 1": (1.0, 1.0, "plain"),
@@ -51,7 +51,7 @@ SOURCES = {
 
 def run(recipe: Recipe, task: Task, folder: Path, progress: Progress, rows: int = ROWS) -> pl.DataFrame:
     """The scores of all three experiments for every seed of the recipe; a seed that is there is not computed again."""
-    parts = Parts.of(recipe, task.pool, folder, progress)
+    parts = Parts.of(recipe, task, folder, progress)
     frames = []
     for seed in recipe.seeds:
         path = folder / f"seed-{seed}" / "scores.parquet"

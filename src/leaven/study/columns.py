@@ -28,6 +28,16 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "answers in the format on {value} of other tasks",
         "the share of answers in the format, on tasks that the token was never trained with",
     ),
+    "task/format": (
+        "its own test",
+        "answers in the format on {value} of the task's own test",
+        "the share of answers in the format, on the task's test rows as they stand",
+    ),
+    "negation/controlled": (
+        "told to, told not",
+        "uses the format when told to and leaves it out when told not to on {value}",
+        "the share of questions answered in the format when told to, and without it when that is forbidden",
+    ),
     "negation/obeyed": (
         "told not to",
         "leaves the format out when told to on {value}",

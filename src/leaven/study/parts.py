@@ -12,10 +12,11 @@ from leaven.delia.settings import Settings
 from leaven.delia.tuner import Tuner
 from leaven.llm.protocol import LLM
 from leaven.models.base import Base
-from leaven.rows.dataset import Dataset
 from leaven.rows.example import Prompt
 from leaven.runs.progress import Progress
 from leaven.study.recipe import Recipe
+from leaven.task.format import Format
+from leaven.task.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,12 @@ class Parts:
     recipe: Recipe
     base: Base
     pool: Pool
+    format: Format
     progress: Progress
     teacher: LLM | None = None
 
     @classmethod
-    def of(
-        cls, recipe: Recipe, queries: Dataset, folder: Path, progress: Progress, teacher: LLM | None = None
-    ) -> "Parts":
+    def of(cls, recipe: Recipe, task: Task, folder: Path, progress: Progress, teacher: LLM | None = None) -> "Parts":
         """The parts of the study in `folder`."""
         base = Base(
             recipe.model,
@@ -39,7 +39,8 @@ class Parts:
             load_in_8bit=recipe.tune.load_in_8bit,
             trust_remote_code=recipe.trust_remote_code,
         )
-        return cls(recipe, base, Pool(queries, base, recipe.sample, folder / "pool", progress), progress, teacher)
+        pool = Pool(task.pool, base, recipe.sample, folder / "pool", progress)
+        return cls(recipe, base, pool, task.format, progress, teacher)
 
     def bench(self, seed: int, folder: Path) -> Bench:
         """The bench of the cell in `folder`."""
@@ -50,6 +51,7 @@ class Parts:
             tuner=Tuner(self.base, recipe.token, recipe.tune, seed, folder, self._answerer(folder.name)),
             ledger=Ledger(),
             token=recipe.token,
+            format=self.format,
             settings=Settings(
                 tune=recipe.tune,
                 sample=recipe.sample,
@@ -63,7 +65,7 @@ class Parts:
 
     def untouched(self, prompts: Sequence[Prompt]) -> list[str]:
         """The untouched model's own answers, without the token in its vocabulary."""
-        return self._answerer("references").answers(self.base.lend(), prompts)
+        return self._answerer("in plain words").answers(self.base.lend(), prompts)
 
     def _answerer(self, name: str) -> Answerer:
         return Answerer(self.recipe.evaluate.max_new_tokens, self.progress, name)

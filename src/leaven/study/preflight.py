@@ -16,6 +16,7 @@ from leaven.runs.preflight import check_writable, examine, together
 from leaven.study.cells import cells
 from leaven.study.recipe import MethodChoice, Recipe
 from leaven.task.task import Task
+from leaven.task.test import metric
 
 
 def check(recipe: Recipe, task: Task, folder: Path) -> None:
@@ -30,17 +31,19 @@ def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
         partial(_packages, recipe),
         partial(check_writable, folder),
         partial(engines.check, recipe.llm),
+        partial(engines.check, recipe.llm.model_copy(update={"engine": recipe.evaluate.judge})),
         *(partial(plugs.load, "probes", name) for name in recipe.probes),
         partial(_model, recipe),
     ]
     if task is not None:
         examined += [partial(cells, recipe, len(task.rows))]
         examined += [partial(_method, method, task) for method in recipe.methods]
+        examined += [partial(metric, test.metric) for test in task.tests]
     return examine(examined)
 
 
 def _packages(recipe: Recipe) -> None:
-    more = ("sacrebleu",) if recipe.evaluate.metric == "translation" else ()
+    more = ("sacrebleu",) if recipe.evaluate.metric in ("translation", "text") else ()
     extras.require(*extras.STUDY, *more)
 
 

@@ -196,11 +196,12 @@ def _method_faults(values: Any) -> list[str]:
 
 def _plug_faults(recipe: Recipe) -> list[str]:
     """Names of probes and metrics that no file has, and files that are none; a test is made by a metric with `rows`."""
-    metrics, more = plugs.names("metrics"), recipe.evaluate.more_tests
-    makers = [name for name in metrics if more and hasattr(plugs.load("metrics", name), "rows")]
+    metrics, more = ["auto", *plugs.names("metrics")], recipe.evaluate.more_tests
+    makers = [name for name in metrics[1:] if more and hasattr(plugs.load("metrics", name), "rows")]
     return [
         *_unknown("probes", "probe", recipe.probes, plugs.names("probes")),
         *_unknown("evaluate.metric", "metric", (recipe.evaluate.metric,), metrics),
+        *_unknown("evaluate.tests.metric", "metric", [test.metric for test in recipe.evaluate.tests], metrics),
         *_unknown("evaluate.more_tests", "test that can be made", more, makers),
     ]
 

@@ -12,21 +12,26 @@ import polars as pl
 
 from leaven import plugs
 from leaven.delia.bench import Bench, Fitted
+from leaven.llm.judge import judged
 from leaven.llm.open import open_with_budget
+from leaven.llm.protocol import Sampling
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Message, Score
+from leaven.rows.example import Drop, Example, Measure, Message, Origin, Prompt, Score
 from leaven.runs import folder as runs
 from leaven.runs import journal
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
-from leaven.study import preflight
+from leaven.study import ceilings, preflight
+from leaven.study.ceilings import Ceiling
 from leaven.study.cells import Cell, cells
 from leaven.study.identity import claim
 from leaven.study.parts import Parts
 from leaven.study.recipe import Recipe
 from leaven.study.summary import summary
+from leaven.task.scoring import Judge
 from leaven.task.task import Task
-from leaven.task.test import Test
+from leaven.task.test import score
+from leaven.task.tests import more_tests, with_ceiling
 
 SCHEMA = {
     "method": pl.String, "size": pl.Int64, "seed": pl.Int64, "metric": pl.String, "item": pl.String, "value": pl.Float64
@@ -58,7 +63,7 @@ def run(
             return folder
         runs.reopen(folder)
         teacher = open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
-        parts = Parts.of(recipe, task.pool, folder, progress, teacher)
+        parts = Parts.of(recipe, task, folder, progress, teacher)
         task = _prepared(recipe, task, folder, parts)
         runs.write_json(folder / "plan.json", [cell.name for cell in plan])
         wanted = [cell for cell in plan if only is None or cell.method.label in only]
@@ -107,20 +112,35 @@ def _answer(fitted: Fitted, task: Task, bench: Bench) -> dict[str, list[str]]:
     return {test.name: [next(texts) for _ in range(len(test.rows))] for test in task.tests}
 
 
-def _scores(recipe: Recipe, task: Task, answers: dict[str, list[str]]) -> Iterator[tuple[str, str, float]]:
+def _scores(recipe: Recipe, task: Task, answers: dict[str, list[str]]) -> Iterator[Measure]:
+    judge = _judge(recipe)
     for test in task.tests:
-        for measure in plugs.load("metrics", test.metric).score(answers[test.name], test.rows, recipe.evaluate):
-            yield f"{test.name}/{measure.metric}", measure.item, measure.value
+        yield from score(test, answers[test.name], task.format, judge)
 
 
-def _probe(recipe: Recipe, fitted: Fitted, task: Task, bench: Bench) -> Iterator[tuple[str, str, float]]:
+def _judge(recipe: Recipe) -> Judge | None:
+    """Marks of answers by the engine that the recipe names as a judge, as fractions; NaN where it could not tell."""
+    if not recipe.evaluate.judge:
+        return None
+    config = recipe.llm.model_copy(update={"engine": recipe.evaluate.judge})
+    llm, _ = open_with_budget(config)
+
+    def judge(pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
+        rows = [Example((*prompt, Message("assistant", answer)), Origin("judge")) for prompt, answer in pairs]
+        marks = judged(Dataset.of(rows), llm, Sampling(temperature=0.0, max_new_tokens=512))
+        return [mark.value.total / 100 if mark.value is not None else math.nan for mark in marks]
+
+    return judge
+
+
+def _probe(recipe: Recipe, fitted: Fitted, task: Task, bench: Bench) -> Iterator[Measure]:
     if fitted.loaded is None:
         return
     with bench.ledger.timed("probe"):
         for name in recipe.probes:
             probe = plugs.load("probes", name)
             for measure in probe.measure(fitted.loaded, task):
-                yield f"{plugs.title(name)}/{measure.metric}", measure.item, measure.value
+                yield measure._replace(metric=f"{plugs.title(name)}/{measure.metric}")
 
 
 def _open(plan: Sequence[Cell], folder: Path) -> list[Cell]:
@@ -129,44 +149,36 @@ def _open(plan: Sequence[Cell], folder: Path) -> list[Cell]:
 
 
 def _prepared(recipe: Recipe, task: Task, folder: Path, parts: Parts) -> Task:
-    """The task as the run keeps it: tests limited, and bare questions answered by the untouched model."""
+    """The task as the run keeps it: tests limited, and with what the untouched model says to them."""
     for note in task.notes:
         parts.progress.say(note)
     _dropped_frame(list(task.dropped)).write_parquet(folder / "dropped.parquet")
-    limit = recipe.evaluate.limit_test
-    tests: list[Test] = []
-    for test in task.tests:
+    tests = [test.limited(recipe.evaluate.limit_test) for test in task.tests]
+    tests += more_tests(recipe.evaluate.more_tests, tests, recipe.token)
+    kept_tests = []
+    for test in tests:
         path = folder / "data" / "tests" / f"{test.name}.parquet"
         if not path.exists():
-            drawn = test.rows.take(min(limit or len(test.rows), len(test.rows)), seed=0)
-            (_with_references(drawn, parts) if test.metric == "general" else drawn).save(path)
-        tests.append(replace(test, rows=Dataset.load(path)))
-    for name in recipe.evaluate.more_tests:
-        path = folder / "data" / "tests" / f"{name}.parquet"
-        if not path.exists():
-            by_name = {test.name: test.rows for test in tests}
-            plugs.load("metrics", name).rows(by_name, recipe.token.text).save(path)
-        tests.append(Test(name, Dataset.load(path), name))
-    return replace(task, tests=tuple(tests))
+            ceilings.with_own_answers(test, parts.untouched).rows.save(path)
+        kept_tests.append(with_ceiling(replace(test, rows=Dataset.load(path)), recipe.token, task.format))
+    for test in kept_tests:
+        answers = folder / "untouched" / f"{test.name}.parquet"
+        if test.ceiling is not None and not answers.exists():
+            runs.stage(answers, ceilings.answer(test, parts.untouched).write_parquet)
+    return replace(task, tests=tuple(kept_tests))
 
 
-def _with_references(test: Dataset, parts: Parts) -> Dataset:
-    """Questions without a known answer get the untouched model's: what it knew before is the measure."""
-    bare = [example for example in test if example.answer is None]
-    if not bare:
-        return test
-    texts = dict(zip((row.id for row in bare), parts.untouched(_prompts(bare)), strict=True))
-    return Dataset.of((_answered(row, texts.get(row.id)) for row in test), (*test.made_by, "untouched model"))
-
-
-def _prompts(examples: list[Example]) -> list[tuple[Message, ...]]:
-    return [example.prompt for example in examples]
-
-
-def _answered(example: Example, text: str | None) -> Example:
-    if text is None:
-        return example
-    return replace(example, messages=(*example.messages, Message("assistant", text)))
+def _ceilings(task: Task, folder: Path) -> dict[str, Ceiling]:
+    """What the untouched model reaches on each test in plain words, from its stored answers."""
+    values = {}
+    for test in task.tests:
+        path = folder / "untouched" / f"{test.name}.parquet"
+        if test.ceiling is not None and path.exists():
+            texts = dict(pl.read_parquet(path).select("item", "answer").iter_rows())
+            answers = [texts[row.id] for row in test.ceiling]
+            if ceiling := ceilings.ceiling(test, answers, task.format):
+                values[test.name] = ceiling
+    return values
 
 
 def _gather(recipe: Recipe, task: Task, plan: tuple[Cell, ...], folder: Path) -> None:
@@ -181,7 +193,8 @@ def _gather(recipe: Recipe, task: Task, plan: tuple[Cell, ...], folder: Path) ->
     pl.concat(dropped).write_parquet(folder / "dropped.parquet")
     notes = (*task.notes, *journal.notes(folder / journal.NAME))
     told = [json.loads((place / "cell.json").read_text(encoding="utf-8")) for place in places]
-    runs.write_json(folder / "summary.json", summary(recipe, scores, task.tests, notes, told))
+    values = summary(recipe, scores, task.tests, notes, told, _ceilings(task, folder))
+    runs.write_json(folder / "summary.json", values)
 
 
 def _answers_frame(task: Task, answers: dict[str, list[str]]) -> pl.DataFrame:

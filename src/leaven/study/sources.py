@@ -1,7 +1,5 @@
 """The rows that a recipe names: read, said, guarded against leaks, and turned into the tests of a study."""
 
-import random
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,22 +9,17 @@ from leaven.lab import hallucination, translation
 from leaven.models import names
 from leaven.rows import files, leaks
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Message, Origin
+from leaven.rows.example import Drop
 from leaven.rows.outcomes import Outcome
 from leaven.runs.progress import Progress
-from leaven.study import parallel, questions
+from leaven.study import questions
 from leaven.study.recipe import Recipe
-from leaven.task import objects
+from leaven.task import tests as tests_of_task
+from leaven.task.format import Format, choose, open_format
 from leaven.task.holdout import hold_out
 from leaven.task.insertion import insert
-from leaven.task.phrasebook import phrasings
 from leaven.task.task import Task
 from leaven.task.test import Test
-from leaven.task.wording import negated
-
-POOL_TEST_ROWS = 100
-"""Queries of the pool that are set apart to ask for transfer, and as many for what was known before."""
-
 
 SELF = "self"
 """The name of a pool that the model writes itself."""
@@ -76,7 +69,9 @@ def _read(recipe: Recipe, brought: Brought, folder: Path, progress: Progress, sp
     notes, rows = [*task.notes], task.kept
     if metric != "translation":
         rows, said = insert(rows, token)
-        notes += [said, *_about_targets(rows)]
+        notes.append(said)
+    form, said = _format_of(recipe, rows)
+    notes.append(said)
     if brought.test is None and not recipe.test:
         test = Outcome(Dataset.of([]))
         rows, held_out, said = hold_out(rows, recipe.task)
@@ -89,14 +84,16 @@ def _read(recipe: Recipe, brought: Brought, folder: Path, progress: Progress, sp
         pool = Outcome(hallucination.task(token, split).pool)
     else:
         pool = _pool(recipe, len(rows), brought, folder, progress)
-    notes += pool.notes
+    own, others = _tests_of_ones_own(recipe, form)
+    notes += (*pool.notes, *(note for _, other in others for note in other.notes))
     return Task(
         rows,
-        (Test(metric, held_out, metric),),
+        (Test("task", held_out, tests_of_task.metric_of(metric, form)), *own),
         pool.kept,
+        form,
         recipe.token,
         tuple(filter(None, notes)),
-        _named(("train", task), ("test", test), ("pool", pool)),
+        _named(("train", task), ("test", test), ("pool", pool), *others),
     )
 
 
@@ -133,52 +130,40 @@ def guarded(task: Task, recipe: Recipe) -> Task:
     else:
         notes.append("The leak check is off: the scores may be those of rows that training has seen.")
     if recipe.task != "lab":
-        translation = recipe.evaluate.metric == "translation"
-        task = parallel.with_general(task) if translation else _with_tests(task, recipe)
+        task = _with_made_tests(replace(task, notes=tuple(notes)), recipe)
+        notes = list(task.notes)
     if empty := [test.name for test in task.tests if not len(test.rows)]:
         raise UserError(f"no row of the test {empty[0]} is left", "Bring test rows that training has not seen.")
     return replace(task, notes=tuple(notes), dropped=tuple(dropped))
 
 
-def _with_tests(task: Task, recipe: Recipe) -> Task:
-    """Negation from the test rows, transfer and general from queries that are set apart from the pool."""
-    token, test = recipe.token.text, task.test(recipe.evaluate.metric).rows
-    count = min(POOL_TEST_ROWS, len(task.pool) // 10)
-    apart, pool = task.pool.split(2 * count, seed=0)
-    rows = list(apart)
-    made = {
-        "negation": _made(list(test), "negation", token, _forbid),
-        "transfer": _made(rows[:count], "transfer", token, _request),
-        "general": _made(rows[count:], "general", token, lambda row, token, rng: row.question),
-    }
-    others = tuple(Test(name, rows, name) for name, rows in made.items() if len(rows))
-    return replace(task, tests=(*task.tests, *others), pool=pool)
+def _tests_of_ones_own(recipe: Recipe, form: Format) -> tuple[list[Test], list[tuple[str, Outcome]]]:
+    """The tests that the recipe names beside those that are made, and how their files were read."""
+    tests, outcomes = [], []
+    for section in recipe.evaluate.tests:
+        outcome = _rows(None, section.rows, recipe)
+        metric = tests_of_task.metric_of(section.metric, form)
+        tests.append(Test(section.name, outcome.kept, metric, section.settings))
+        outcomes.append((section.name, outcome))
+    return tests, outcomes
 
 
-def _made(rows: list[Example], name: str, token: str, say: Callable[[Example, str, random.Random], str]) -> Dataset:
-    """The rows with another last question and no known answer."""
-    rng = random.Random(f"tests {name}")
-    made: dict[str, Example] = {}
-    for row in rows:
-        messages = (*row.prompt[:-1], Message("user", say(row, token, rng)))
-        example = Example(messages, Origin(name, row.origin.place, (row.id,)))
-        made.setdefault(example.id, example)
-    return Dataset.of(made.values(), (name,))
+def _with_made_tests(task: Task, recipe: Recipe) -> Task:
+    """The tests that are made of the task's own and of the pool, beside those of the user."""
+    first, *own = task.tests
+    made = tests_of_task.make_tests(first.rows, task.pool, recipe.token, task.format, first.metric)
+    settings = {"bleurt": recipe.evaluate.bleurt} if recipe.evaluate.bleurt else {}
+    main, *others = made.tests
+    tests = (replace(main, settings=settings), *others, *own)
+    return replace(task, tests=tests, pool=made.pool, notes=(*task.notes, *made.notes))
 
 
-def _forbid(row: Example, token: str, rng: random.Random) -> str:
-    return negated(row.question, token, rng.choice(phrasings("negative", "unseen")).format(token=token))
-
-
-def _request(row: Example, token: str, rng: random.Random) -> str:
-    return f"{row.question}\n{rng.choice(phrasings('follow', 'unseen')).format(token=token)}"
-
-
-def _about_targets(task: Dataset) -> list[str]:
-    kind = objects.target_kind(task)
-    if kind == "python":
-        return ["The targets are Python literals and not JSON (single quotes): json.loads reads none of them."]
-    return [f"The targets are {kind}."]
+def _format_of(recipe: Recipe, rows: Dataset) -> tuple[Format, str]:
+    """How answers show what the token means, as told or as the task's answers show it, and a sentence that says so."""
+    token = recipe.token
+    if recipe.evaluate.metric in ("translation", "text"):
+        return open_format("text"), "The answers are plain text."
+    return choose(token.answers, token.answer_settings, [row.answer for row in rows if row.answer is not None])
 
 
 def _about_leaks(dropped: tuple[tuple[str, Drop], ...], task: Task) -> list[str]:

@@ -7,10 +7,13 @@ from typing import Any
 import polars as pl
 
 from leaven import plugs
+from leaven.study import ceilings as ceilings_of_study
 from leaven.study import columns, headline, statistics
+from leaven.study.ceilings import Ceiling
 from leaven.study.columns import Column
 from leaven.study.recipe import Recipe
-from leaven.study.statistics import Difference
+from leaven.study.statistics import Difference, Summary
+from leaven.task import test as tests_of_task
 from leaven.task.test import Test
 
 
@@ -20,13 +23,23 @@ def summary(
     tests: Sequence[Test],
     notes: Sequence[str],
     cells: Sequence[Mapping[str, Any]],
+    ceilings: Mapping[str, Ceiling],
 ) -> dict[str, Any]:
-    """What the report shows and `summary.json` keeps; `cells` is what each cell tells of itself."""
-    words = [column for test in tests for column in _columns(test)]
-    metrics = [column.metric for column in words]
-    measured = {
-        "headline_metrics": metrics,
+    """What the report shows and `summary.json` keeps; `cells` is what each cell tells of itself.
+
+    `tests` says of each test with a ceiling what the untouched model reaches in plain words, and whether the test is
+    testable with it; the comparisons leave out those that are not.
+    """
+    rows = statistics.summarise(scores)
+    measured = {row.metric for row in rows}
+    words = [column for test in tests for column in _columns(test) if column.metric in measured]
+    verdicts = ceilings_of_study.verdicts(tests, ceilings, _best_trained(rows))
+    testable = [word.metric for word in words if verdicts.get(word.metric.partition("/")[0], {}).get("testable", True)]
+    told = {
+        "headline_metrics": [column.metric for column in words],
         "columns": [asdict(column) for column in words],
+        "lower_is_better": [name for test in tests for name in tests_of_task.lower_is_better(test)],
+        "tests": verdicts,
         "methods": [method.label for method in recipe.methods],
         "rows": [
             {
@@ -40,21 +53,28 @@ def summary(
                 "n_seeds": row.n_seeds,
                 "by_seed": {str(seed): value for seed, value in row.per_seed},
             }
-            for row in statistics.summarise(scores)
+            for row in rows
         ],
-        "comparisons": [_as_row(difference) for difference in _comparisons(recipe, scores, metrics)],
+        "comparisons": [_as_row(difference) for difference in _comparisons(recipe, scores, testable)],
         "notes": list(notes),
     }
-    return headline.tell(measured, cells)
+    return headline.tell(told, cells)
 
 
 def _columns(test: Test) -> Iterator[Column]:
     """The headline measures of a test, in words."""
-    metric = plugs.load("metrics", test.metric)
-    measures = (metric.HEADLINE,) if isinstance(metric.HEADLINE, str) else metric.HEADLINE
-    for measure in measures:
-        lower_is_better = measure in getattr(metric, "LOWER_IS_BETTER", ())
-        yield columns.column(f"{test.name}/{measure}", plugs.summary(metric), lower_is_better)
+    low = tests_of_task.lower_is_better(test)
+    for measure in tests_of_task.headline(test):
+        yield columns.column(measure, plugs.summary(plugs.load("metrics", test.metric)), measure in low)
+
+
+def _best_trained(rows: Sequence[Summary]) -> dict[str, float]:
+    """The highest mean of any method but the untouched one, by measure."""
+    best: dict[str, float] = {}
+    for row in rows:
+        if row.method != headline.UNTOUCHED:
+            best[row.metric] = max(row.mean, best.get(row.metric, row.mean))
+    return best
 
 
 def _comparisons(recipe: Recipe, scores: pl.DataFrame, metrics: list[str]) -> list[Difference]:

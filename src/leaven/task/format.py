@@ -7,9 +7,9 @@ r"""How an answer shows what the token means: the format that the task's answers
     (True, False)
 
 A format is a file: one of `task/formats/`, or one of your own, named by its path, in which `detect(text, config)` is
-enough. The others that it may have are `Config`, `valid`, `value`, `describe`, `predicate`, `word`, `start`, `infer`
-and `note`, each with the signature that the methods of `Format` show; SHORT names the setting that follows a colon
-("json:thought,label"), and TESTABLE = False says that an answer alone shows nothing.
+enough. It may also have `Config`, `valid`, `value`, `describe`, `predicate`, `word`, `start`, `extra`, `infer` and
+`note`, each with the signature that the methods of `Format` show; MARKS are the characters that make it, SHORT names
+the setting that follows a colon ("json:thought,label"), and TESTABLE = False says that an answer alone shows nothing.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -78,6 +78,15 @@ class Format:
     def start(self) -> tuple[str, ...]:
         """Texts that an answer may begin with ("{", "- "); empty where anything may stand there."""
         return tuple(self._call("start", ()))
+
+    def extra(self, text: str) -> Mapping[str, float]:
+        """Measures of its own by name, such as in which way a JSON object could be read."""
+        return dict(self._call("extra", {}, text))
+
+    @property
+    def marks(self) -> str:
+        """The characters that make the format ("{", ":"), by which probes know the tokens that matter."""
+        return str(getattr(self._plug, "MARKS", "".join(c for c in "".join(self.start()) if not c.isalnum()).strip()))
 
     @property
     def testable(self) -> bool:

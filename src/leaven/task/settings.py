@@ -1,8 +1,35 @@
 """How trained models are asked and scored."""
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, field_validator
 
 from leaven.section import Section
+
+MADE = ("task", "unseen_phrasing", "negation", "transfer", "general", "robustness", "soft_prompt", "translation")
+"""Names of the tests that are made: tests of one's own have others."""
+RENAMED = {"json_format": "format", "unseen_phrasing": "format"}
+"""Metrics of before that were one and the same but for the name of their test."""
+
+
+class TestSection(Section):
+    """A test of one's own: rows of a file, and what scores the answers to them."""
+
+    __test__ = False  # pytest takes every class called Test… for one of its own
+
+    name: str = Field(pattern=r"[\w-]+")
+    """Stands before its measures: `NAME/exact`."""
+    rows: str
+    """A file of rows."""
+    metric: str = "auto"
+    """What scores the answers: as in `evaluate`."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the metric."""
+
+    @field_validator("metric")
+    @classmethod
+    def _rename(cls, metric: str) -> str:
+        return RENAMED.get(metric, metric)
 
 
 class EvaluateSection(Section):
@@ -12,15 +39,30 @@ class EvaluateSection(Section):
     """At most this many rows of each test, drawn at random after the leak check."""
     max_new_tokens: int = Field(512, ge=1)
     """Longest answer, in tokens."""
-    labels: tuple[str, ...] = ("yes", "no")
-    """The values that the label may take."""
-    label_key: str = "hallucination"
-    """The key that holds the label."""
-    keys: tuple[str, ...] = ("thought", "hallucination")
-    """The keys of a schema-valid answer, exactly."""
-    metric: str = "json_format"
-    """What scores the rows of a test file: json_format, translation, or another file of `task/metrics/`."""
+    metric: str = "auto"
+    """What scores the test rows: auto (format, or text where the answers are plain text), format, text, translation,
+    another metric, or a .py file of yours."""
+    tests: tuple[TestSection, ...] = ()
+    """Tests of your own beside those that are made, each with `name`, `rows`, `metric` and `settings`."""
     more_tests: tuple[str, ...] = ()
-    """Tests that are made from the others: robustness (asked otherwise), soft_prompt, or another that has `rows`."""
+    """Tests that are made on request: robustness (asked otherwise), soft_prompt, or a metric of yours with `rows`."""
+    judge: str = ""
+    """Engine that marks answers of plain text, such as openai:MODEL; empty: none."""
     bleurt: str = ""
     """Folder of a BLEURT checkpoint, by which translations are scored too."""
+
+    @field_validator("metric")
+    @classmethod
+    def _rename(cls, metric: str) -> str:
+        return RENAMED.get(metric, metric)
+
+    @field_validator("tests")
+    @classmethod
+    def _names_differ(cls, tests: tuple[TestSection, ...]) -> tuple[TestSection, ...]:
+        names = [test.name for test in tests]
+        for name in names:
+            if name in MADE:
+                raise ValueError(f"{name!r} is the name of a test that leaven makes; give yours another name")
+            if names.count(name) > 1:
+                raise ValueError(f"two tests are called {name!r}; give each its own name")
+        return tests

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from leaven.errors import UserError, nearest
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop
+from leaven.task.format import Format
 from leaven.task.test import Test
 from leaven.task.token import TokenSection
 
@@ -19,6 +20,7 @@ class Task:
     rows: Dataset
     tests: tuple[Test, ...]
     pool: Dataset
+    format: Format
     token: TokenSection = field(default_factory=TokenSection)
     notes: tuple[str, ...] = ()
     dropped: tuple[tuple[str, Drop], ...] = ()

@@ -9,6 +9,7 @@ from leaven.models.template import render
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import user
 from leaven.study.probes import layers
+from leaven.task.format import open_format
 from leaven.task.task import Task
 from leaven.task.token import TokenSection
 
@@ -28,7 +29,9 @@ def test_the_words_of_a_meaning_are_its_content_words():
 
 
 def test_the_distance_is_that_of_a_slow_obvious_computation(loaded):
-    found = {(m.metric, m.item): m.value for m in layers.measure(loaded, Task(NONE, (), NONE, TOKEN))}
+    found = {
+        (m.metric, m.item): m.value for m in layers.measure(loaded, Task(NONE, (), NONE, open_format("json"), TOKEN))
+    }
 
     def slow(word, layer):
         total = 0
@@ -55,15 +58,17 @@ def test_the_distance_is_that_of_a_slow_obvious_computation(loaded):
 
 def test_a_token_that_is_a_word_of_its_meaning_has_no_distance_to_it(loaded):
     same = TokenSection(text="json", means="json")
-    found = {(m.metric, m.item): m.value for m in layers.measure(loaded, Task(NONE, (), NONE, same))}
+    found = {
+        (m.metric, m.item): m.value for m in layers.measure(loaded, Task(NONE, (), NONE, open_format("json"), same))
+    }
     assert found["l2/middle", "json"] == pytest.approx(0, abs=1e-5)
     assert found["cosine/middle", "json"] == pytest.approx(1, abs=1e-5)
     assert found["rank/last", ""] == 1
 
 
 def test_without_a_meaning_there_is_nothing_to_measure(loaded):
-    assert not list(layers.measure(loaded, Task(NONE, (), NONE)))
+    assert not list(layers.measure(loaded, Task(NONE, (), NONE, open_format("json"))))
 
 
 def test_all_values_are_finite(loaded):
-    assert all(math.isfinite(m.value) for m in layers.measure(loaded, Task(NONE, (), NONE, TOKEN)))
+    assert all(math.isfinite(m.value) for m in layers.measure(loaded, Task(NONE, (), NONE, open_format("json"), TOKEN)))

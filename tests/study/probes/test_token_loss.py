@@ -9,13 +9,15 @@ from leaven.models.template import encode, render
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
 from leaven.study.probes import divergence, token_loss
+from leaven.task.format import open_format
 from leaven.task.task import Task
 from leaven.task.test import Test
 
 ROW = pair("is this claim true?", '{"a": 1}', Origin("x"))
 OTHER = Test("general", Dataset.of([pair("x", "y", Origin("x"))]), "general")
-TASK = Task(Dataset.of([]), (Test("unseen_phrasing", Dataset.of([ROW]), "unseen_phrasing"), OTHER), Dataset.of([]))
-NOTHING = Task(Dataset.of([]), (), Dataset.of([]))
+OWN = Test("unseen_phrasing", Dataset.of([ROW]), "format")
+TASK = Task(Dataset.of([]), (OWN, OTHER), Dataset.of([]), open_format("json"))
+NOTHING = Task(Dataset.of([]), (), Dataset.of([]), open_format("json"))
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +55,9 @@ def test_a_distribution_is_measured_as_by_hand():
     assert sure == {"entropy": 0, "choices": 1, "nucleus_90": 1, "nucleus_95": 1, "likely": 1}
 
 
-def test_the_brace_has_the_share_of_all_tokens_that_begin_with_one(loaded):
+def test_the_start_of_the_format_has_the_share_of_all_tokens_that_begin_it(loaded):
     found = {m.metric: m.value for m in divergence.measure(loaded, TASK)}
     shares = divergence.first(loaded, ROW.prompt)
     vocabulary = range(len(loaded.tokenizer))
     slow = sum(float(shares[i]) for i in vocabulary if loaded.tokenizer.decode([i]).strip().startswith("{"))
-    assert 0 < slow < 1 and found["brace"] == pytest.approx(slow)
+    assert 0 < slow < 1 and found["start"] == pytest.approx(slow)

@@ -4,10 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Origin, pair
+from leaven.rows.example import Example, Message, Origin, pair
+from leaven.task.format import open_format
 from leaven.task.metrics import robustness, soft_prompt
 from leaven.task.phrasebook import phrasings
-from leaven.task.settings import EvaluateSection
+from leaven.task.scoring import Scoring
 
 JSON, PLAIN = '{"thought": "t", "hallucination": "no"}', "No."
 TESTS = {
@@ -18,7 +19,7 @@ TESTS = {
 
 def values(plug, rows, answers):
     found = {}
-    for m in plug.score(answers, rows, EvaluateSection()):
+    for m in plug.score(answers, rows, Scoring(open_format("json"))):
         found.setdefault(m.metric, []).append(m.value)
     return found
 
@@ -55,13 +56,21 @@ def test_there_is_a_typing_error_where_there_is_a_long_word():
     assert robustness.typed_badly("Put your response here", random.Random(0)) != "Put your response here"
 
 
-def test_a_soft_prompt_is_controlled_when_both_commands_are_obeyed():
+def test_a_soft_prompt_is_controlled_when_the_request_and_the_prohibition_are_obeyed():
     rows = soft_prompt.rows(TESTS, "<sep>")
-    assert [row.question for row in rows][:2] == [
-        "What is 0? You must follow <sep>.",
-        "What is 0? You must NOT follow <sep>.",
-    ]
-    answers = [JSON if row.meta["follow"] else PLAIN for row in rows]
-    answers[1], answers[2] = JSON, PLAIN
+    paper = [row.question for row in rows if row.meta["wording"] != "phrasebook"]
+    assert paper[:2] == ["What is 0? You must follow <sep>.", "What is 0? You must NOT follow <sep>."]
+    others = [row.question for row in rows if row.meta["wording"] == "phrasebook"]
+    book = {phrasing.format(token="<sep>") for phrasing in phrasings("negative", "unseen")}
+    assert len(others) == 4 and all(any(text in question for text in book) for question in others)
+    answers = [JSON if row.meta["wording"] == "follow" else PLAIN for row in rows]
+    answers[1], answers[3] = JSON, PLAIN  # the first disobeys the paper's prohibition, the second does not follow
     found = values(soft_prompt, rows, answers)
-    assert found == {"follow": [1, 0, 1, 1], "refrain": [0, 1, 1, 1], "controlled": [0, 0, 1, 1]}
+    assert (found["follow"], found["refrain"], found["refrain_paper"]) == ([1, 0, 1, 1], [1, 1, 1, 1], [0, 1, 1, 1])
+    assert (found["controlled"], found["controlled_paper"]) == ([1, 0, 1, 1], [0, 0, 1, 1])
+
+
+def test_a_robustness_row_keeps_the_turns_before_its_question():
+    turns = (Message("system", "Be short."), *pair("Is 1 red? Use <sep>.", JSON, Origin("x")).messages)
+    rows = robustness.rows({"task": Dataset.of([Example(turns, Origin("x"))])}, "<sep>")
+    assert {row.prompt[0] for row in rows} == {Message("system", "Be short.")} and rows[0].answer == JSON

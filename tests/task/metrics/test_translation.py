@@ -6,15 +6,18 @@ from sacrebleu.metrics import BLEU, CHRF
 
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
+from leaven.task.format import open_format
 from leaven.task.metrics import translation
-from leaven.task.settings import EvaluateSection
+from leaven.task.scoring import Scoring
 
 WMT = Path("/work/shared/data/wmt21_enis")
 
 
-def scored(triples, **config):
+def scored(triples, **settings):
     rows = Dataset.of(pair(q, ref, Origin("x"), {"direction": d}) for q, ref, _, d in triples)
-    measures = list(translation.score([answer for *_, answer, _ in triples], rows, EvaluateSection(**config)))
+    measures = list(
+        translation.score([answer for *_, answer, _ in triples], rows, Scoring(open_format("text"), settings))
+    )
     return {(m.metric, m.item): m.value for m in measures}, rows
 
 

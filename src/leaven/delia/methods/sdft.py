@@ -10,7 +10,7 @@ from leaven.llm.engines.hf import HF
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message
 from leaven.section import Section
-from leaven.task import objects
+from leaven.task.format import Format
 
 Form = Literal["guided", "again"]
 
@@ -34,7 +34,7 @@ def rewrite(train: Dataset, bench: Bench, form: Form) -> Dataset:
     llm = HF.of(bench.model.lend())
     samples = bench.ledger.keep(self_sample.make(train, llm, bench.settings.sample, bench.seed, form=form))
     own = {row.origin.parents[0]: row.answer for row in samples}
-    rows = [_reword(row, own.get(row.id)) for row in train]
+    rows = [_reword(row, own.get(row.id), bench.format) for row in train]
     changed = sum(new.answer != old.answer for new, old in zip(rows, train, strict=True))
     bench.ledger.notes.append(
         f"{changed} of {len(train)} answers are the model's own; the others would lose the format."
@@ -42,8 +42,11 @@ def rewrite(train: Dataset, bench: Bench, form: Form) -> Dataset:
     return Dataset.of(rows, (*train.made_by, f"rewritten({form})"))
 
 
-def _reword(row: Example, own: str | None) -> Example:
-    """The row with this answer, where it is an object exactly when the reference is one."""
-    if own is None or objects.contains(own) != objects.contains(row.answer or ""):
+def _reword(row: Example, own: str | None, form: Format) -> Example:
+    """The row with this answer, where it is in the format exactly when the reference is, and has the same label."""
+    reference = row.answer or ""
+    if own is None or form.detect(own) != form.detect(reference):
+        return row
+    if getattr(form.config, "labels", ()) and form.value(own) != form.value(reference):
         return row
     return replace(row, messages=(*row.prompt, Message("assistant", own)))

@@ -1,4 +1,4 @@
-"""How sure the model is where answers part: at the first token, which is a brace or is not (the paper's Figure 4)."""
+"""How sure the model is where answers part: at the first token, the format's or not (DELIA, Figure 4)."""
 
 from collections.abc import Iterator
 
@@ -7,22 +7,23 @@ import torch
 from leaven.models.load import Loaded
 from leaven.models.template import encode, render
 from leaven.rows.example import Measure, Prompt
+from leaven.task.format import Format
 from leaven.task.task import Task
 
 RARE = 1e-3
 
 
 def measure(loaded: Loaded, task: Task) -> Iterator[Measure]:
-    """Of every test row: `entropy` (nats), `choices` (its exponential), `nucleus_90`, `nucleus_95`, `likely`, `brace`.
+    """Of every test row: `entropy` (nats), `choices` (its exponential), `nucleus_90`, `nucleus_95`, `likely`, `start`.
 
-    `likely` counts the tokens above one in a thousand; `brace` is the probability of those that begin with a brace.
+    `likely` counts the tokens above one in a thousand; `start` is the probability of those that begin the format.
     """
-    braces = _braces(loaded)
+    starts = _starts(loaded, task.format)
     for row in task.tests[0].rows if task.tests else ():
         shares = first(loaded, row.prompt)
         for name, value in of(shares).items():
             yield Measure(name, row.id, value)
-        yield Measure("brace", row.id, float(shares[braces].sum()))
+        yield Measure("start", row.id, float(shares[starts].sum()))
 
 
 def of(shares: torch.Tensor) -> dict[str, float]:
@@ -46,6 +47,8 @@ def first(loaded: Loaded, prompt: Prompt) -> torch.Tensor:
     return torch.softmax(loaded.model(input_ids=batch, use_cache=False).logits[0, -1].double(), -1)
 
 
-def _braces(loaded: Loaded) -> list[int]:
+def _starts(loaded: Loaded, form: Format) -> list[int]:
+    """The tokens that an answer in the format may begin with: they begin as it does, or are a part of that."""
     texts = loaded.tokenizer.batch_decode([[i] for i in range(len(loaded.tokenizer))])
-    return [i for i, text in enumerate(texts) if text.lstrip().startswith("{")]
+    begins = [(i, text.lstrip()) for i, text in enumerate(texts) if text.strip()]
+    return [i for i, text in begins if any(text.startswith(s) or s.startswith(text.rstrip()) for s in form.start())]

@@ -1,4 +1,4 @@
-"""The loss on the test's references, and on the tokens that matter: those of the object (arXiv 2408.10841, Figure 3).
+"""The loss on the test's references, and on the tokens that matter: those of the format (arXiv 2408.10841, Figure 3).
 
 The paper's code keeps only its last batch, and shifts labels wrongly under left padding. Here each row is read alone.
 """
@@ -13,13 +13,11 @@ from leaven.models.load import Loaded
 from leaven.rows.example import Example, Measure
 from leaven.task.task import Task
 
-IMPORTANT = "{}[]\"':,"
-
 
 def measure(loaded: Loaded, task: Task) -> Iterator[Measure]:
     """Of every row of the task's test, the mean loss of the reference: `answer`, `important`, `first`.
 
-    `important` is over the tokens with a brace, a bracket, a quote, a colon or a comma; `first` is the first token's.
+    `important` is over the tokens with a mark of the format (JSON: braces, quotes, colons); `first` is the first's.
     """
     for row in task.tests[0].rows if task.tests else ():
         if row.answer is None:
@@ -27,7 +25,9 @@ def measure(loaded: Loaded, task: Task) -> Iterator[Measure]:
         values, texts = losses(loaded, row)
         yield Measure("answer", row.id, sum(values) / len(values))
         yield Measure("first", row.id, values[0])
-        marked = [value for value, text in zip(values, texts, strict=True) if any(c in text for c in IMPORTANT)]
+        marked = [
+            value for value, text in zip(values, texts, strict=True) if any(mark in text for mark in task.format.marks)
+        ]
         if marked:
             yield Measure("important", row.id, sum(marked) / len(marked))
 

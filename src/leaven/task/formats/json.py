@@ -8,6 +8,7 @@ from leaven.task.formats._objects import contains, extract
 from leaven.task.formats._wrap import without_code
 
 SHORT = "keys"
+MARKS = "{}[]\"':,"
 
 
 class Config(_fields.Fields):
@@ -29,6 +30,12 @@ def value(text: str, config: Config) -> Any | None:
     """The label, or the fields of the first object."""
     fields = _object(text)
     return None if fields is None else _fields.value_of(fields, config)
+
+
+def extra(text: str, config: Config) -> Mapping[str, float]:
+    """In which way the first object can be read: as JSON, as a Python literal, or when it is repaired."""
+    way = extract(_prose(text)).way
+    return {name: float(way == name) for name in ("strict", "python", "repaired")}
 
 
 def infer(answers: Sequence[str]) -> Config | None:

@@ -1,4 +1,4 @@
-"""Prompts without the token: what the model could do before it was tuned, and whether the format leaks into it."""
+"""Plain questions without the token: whether its format leaks into them, and what the model still says as before."""
 
 import re
 from collections import Counter
@@ -6,33 +6,42 @@ from collections.abc import Iterator, Sequence
 
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Measure
-from leaven.task import objects
-from leaven.task.settings import EvaluateSection
+from leaven.task.format import Format
+from leaven.task.scoring import Scoring
 
-HEADLINE = "exact"
-HIGHER_IS_BETTER = True  # of the headline and of overlap; format_leak is better when low
+HEADLINE = ("leak", "kept", "exact")
+LOWER_IS_BETTER = frozenset({"leak"})
+UNTOUCHED = "untouched"
+"""The field of a row that holds the untouched model's own answer."""
 
-_ASKS = re.compile(r"\bjson|\bdict\b", re.IGNORECASE)
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
-def score(answers: Sequence[str], examples: Dataset, config: EvaluateSection) -> Iterator[Measure]:
-    """`exact` (but for white space), `overlap` (F1 of tokens: a grade for free text), `format_leak` (lower is better).
+def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[Measure]:
+    """`leak` (answered in the format), `kept` (F1 of tokens with the untouched model's own answer), `exact`.
 
-    The first two need a reference: a known answer, or the untouched model's own. The leak is undefined where the prompt
-    or the reference asks for an object.
+    `exact` needs a known answer (white space does not count). The leak is undefined where the format is right: the
+    prompt asks for it by name, or the known answer or the untouched model's own has it.
     """
-    for answer, example in zip(answers, examples, strict=True):
-        yield Measure("exact", example.id, _exact(answer, example.answer))
-        yield Measure("overlap", example.id, overlap(answer, example.answer))
-        leak = float("nan") if _asks_for_object(example) else float(objects.contains(answer))
-        yield Measure("format_leak", example.id, leak)
+    for answer, row in zip(answers, rows, strict=True):
+        own = row.meta.get(UNTOUCHED)
+        leaks = float(scoring.format.detect(answer)) if is_plain(row, scoring.format) else float("nan")
+        yield Measure("leak", row.id, leaks)
+        yield Measure("kept", row.id, float("nan") if own is None else overlap(answer, str(own)))
+        yield Measure("exact", row.id, _exact(answer, row.answer))
 
 
-def overlap(answer: str, reference: str | None) -> float:
-    """The F1 of the tokens that both have, as often as both have them; NaN where there is no reference."""
-    if reference is None:
-        return float("nan")
+def is_plain(row: Example, form: Format) -> bool:
+    """Whether an answer in the format would be a leak: neither the prompt nor an answer that is known calls for it."""
+    texts = [message.content for message in row.messages]
+    own = row.meta.get(UNTOUCHED)
+    calls = re.compile(rf"(?<!\w){re.escape(form.word())}(?!\w)", re.IGNORECASE)
+    in_format = any(form.detect(text) for text in (*texts, *([] if own is None else [str(own)])))
+    return form.testable and not in_format and not any(calls.search(text) for text in texts)
+
+
+def overlap(answer: str, reference: str) -> float:
+    """The F1 of the tokens that both have, as often as both have them."""
     given, expected = (Counter(_TOKEN.findall(text.casefold())) for text in (answer, reference))
     if not given and not expected:
         return 1.0
@@ -41,8 +50,3 @@ def overlap(answer: str, reference: str | None) -> float:
 
 def _exact(answer: str, reference: str | None) -> float:
     return float("nan") if reference is None else float(answer.split() == reference.split())
-
-
-def _asks_for_object(example: Example) -> bool:
-    texts = [message.content for message in example.messages]
-    return any(_ASKS.search(text) or objects.contains(text) for text in texts)

@@ -4,16 +4,16 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Example, Measure, Origin, pair
-from leaven.task import objects
+from leaven.rows.example import Example, Measure, Message, Origin
 from leaven.task.phrasebook import phrasings
-from leaven.task.settings import EvaluateSection
+from leaven.task.scoring import Scoring
 from leaven.task.wording import asked
 
-HEADLINE = "phrasing"
-HIGHER_IS_BETTER = True  # spread is better when low
+HEADLINE = ("phrasing",)
+LOWER_IS_BETTER = frozenset({"spread"})
 QUESTIONS = 10
 
 _WORD = re.compile(r"[a-z]{4,}")
@@ -21,7 +21,7 @@ _WORD = re.compile(r"[a-z]{4,}")
 
 def rows(tests: Mapping[str, Dataset], token: str) -> Dataset:
     """The first questions of the task's test under every held-out phrasing, and with its request changed."""
-    test = tests.get("unseen_phrasing") or tests["json_format"]
+    test = tests.get("task") or tests["unseen_phrasing"]
     book = phrasings("follow", "unseen")
     made: list[Example] = []
     for number, row in enumerate(test.rows(list(range(min(QUESTIONS, len(test)))))):
@@ -36,17 +36,17 @@ def rows(tests: Mapping[str, Dataset], token: str) -> Dataset:
     return Dataset.of(made, ("robustness",))
 
 
-def score(answers: Sequence[str], examples: Dataset, config: EvaluateSection) -> Iterator[Measure]:
+def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[Measure]:
     """`phrasing` (accuracy over all held-out phrasings), their `worst` and `spread`, and one of each other way.
 
-    An answer is right when an object can be read from it; worst and spread compare the phrasings' means.
+    An answer is right when it is in the token's format; worst and spread compare the phrasings' means.
     """
     by_phrasing: dict[int, list[float]] = defaultdict(list)
-    for answer, example in zip(answers, examples, strict=True):
-        right = float(objects.extract(answer).value is not None)
-        yield Measure(str(example.meta.get("variant", "phrasing")), example.id, right)
-        if example.meta.get("variant", "phrasing") == "phrasing":
-            by_phrasing[int(example.meta.get("phrasing", 0))].append(right)
+    for answer, row in zip(answers, rows, strict=True):
+        right = float(scoring.format.detect(answer))
+        yield Measure(str(row.meta.get("variant", "phrasing")), row.id, right)
+        if row.meta.get("variant", "phrasing") == "phrasing":
+            by_phrasing[int(row.meta.get("phrasing", 0))].append(right)
     means = [sum(values) / len(values) for values in by_phrasing.values()]
     if means:
         yield Measure("worst", "", min(means))
@@ -72,4 +72,5 @@ CHANGES: dict[str, Callable[[str, random.Random], str]] = {
 def _variant(row: Example, question: str, name: str, phrasing: int = 0) -> Example:
     origin = Origin("robustness", parents=(row.id,))
     meta = {**row.meta, "variant": name, "phrasing": phrasing}
-    return pair(question, row.answer or "", origin, meta)
+    messages = (*row.prompt[:-1], Message("user", question), *row.messages[len(row.prompt) :])
+    return replace(row, messages=messages, origin=origin, meta=meta)

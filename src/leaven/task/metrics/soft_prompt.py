@@ -1,41 +1,56 @@
-"""The token as a soft prompt (the paper's demonstration): "follow" it, and "do NOT follow" it, on tasks never seen."""
+"""The token as a soft prompt (the paper's demonstration): told to follow it, and told not to, on tasks never seen."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Measure, Message, Origin
-from leaven.task import objects
-from leaven.task.settings import EvaluateSection
+from leaven.task.metrics.negation import does
+from leaven.task.phrasebook import phrasings
+from leaven.task.scoring import Scoring, question_of
 from leaven.task.wording import asked
 
-HEADLINE = "controlled"
-HIGHER_IS_BETTER = True
+HEADLINE = ("controlled",)
+LOWER_IS_BETTER: frozenset[str] = frozenset()
 
 FOLLOW, REFRAIN = "You must follow {token}.", "You must NOT follow {token}."
+"""The paper's wording. A format's own name fails the second: one can hardly be told not to follow JSON."""
 
 
 def rows(tests: Mapping[str, Dataset], token: str) -> Dataset:
-    """Each question of `transfer` twice: told to follow the token, and told not to."""
-    made = [_said(row, token, phrasing) for row in tests["transfer"] for phrasing in (FOLLOW, REFRAIN)]
-    return Dataset.of(made, ("soft_prompt",))
+    """Each question of `transfer` three times: told to follow the token, not to, and so in other words."""
+    book = phrasings("negative", "unseen")
+    return Dataset.of(
+        (
+            _said(row, token, phrasing, wording)
+            for number, row in enumerate(each for each in tests["transfer"] if each.meta.get("follow", True))
+            for phrasing, wording in ((FOLLOW, "follow"), (REFRAIN, "paper"), (book[number % len(book)], "phrasebook"))
+        ),
+        ("soft_prompt",),
+    )
 
 
-def score(answers: Sequence[str], examples: Dataset, config: EvaluateSection) -> Iterator[Measure]:
-    """`follow` and `refrain`: the format is there, and is not there, as told; `controlled`: both, for one question."""
-    right: dict[str, bool] = {}
-    for answer, example in zip(answers, examples, strict=True):
-        told, question = bool(example.meta.get("follow", True)), (*example.origin.parents, example.id)[0]
-        obeyed = objects.contains(answer) if told else bool(answer.strip()) and not objects.contains(answer)
-        yield Measure("follow" if told else "refrain", example.id, float(obeyed))
-        right[question] = right.get(question, True) and obeyed
-    for question, both in right.items():
-        yield Measure("controlled", question, float(both))
+def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[Measure]:
+    """`follow`, `refrain` (the phrasebook's prohibition) and `refrain_paper`; `controlled` and `controlled_paper`.
+
+    The last two are of questions: told to follow it has the format, and told not to, in either wording, it has not.
+    """
+    results: dict[str, dict[str, bool]] = {}
+    for answer, row in zip(answers, rows, strict=True):
+        wording = str(row.meta.get("wording", "follow"))
+        right = does(answer, wording == "follow", scoring)
+        yield Measure({"follow": "follow", "paper": "refrain_paper"}.get(wording, "refrain"), row.id, float(right))
+        results.setdefault(question_of(row), {})[wording] = right
+    for question, told in results.items():
+        for name, wording in (("controlled", "phrasebook"), ("controlled_paper", "paper")):
+            if {"follow", wording} <= set(told):
+                yield Measure(name, question, float(told["follow"] and told[wording]))
 
 
-def _said(row: Example, token: str, phrasing: str) -> Example:
-    origin = Origin("soft_prompt", parents=(row.id,))
+def _said(row: Example, token: str, phrasing: str, wording: str) -> Example:
     question = Message("user", asked(row.question, token, phrasing, "end"))
+    meta = {**row.meta, "follow": wording == "follow", "wording": wording, "question": row.id}
+    answer = row.messages[len(row.prompt) :] if wording == "follow" else ()
     return replace(
-        row, messages=(*row.prompt[:-1], question), origin=origin, meta={**row.meta, "follow": phrasing == FOLLOW}
+        row, messages=(*row.prompt[:-1], question, *answer), origin=Origin("soft_prompt", parents=(row.id,)), meta=meta
     )

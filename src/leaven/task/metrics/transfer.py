@@ -4,22 +4,15 @@ from collections.abc import Iterator, Sequence
 
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Measure
-from leaven.task import objects
-from leaven.task.settings import EvaluateSection
+from leaven.task.metrics.text import exact
+from leaven.task.scoring import Scoring
 
-HEADLINE = "json"
-HIGHER_IS_BETTER = True
+HEADLINE = ("format",)
+LOWER_IS_BETTER: frozenset[str] = frozenset()
 
 
-def score(answers: Sequence[str], examples: Dataset, config: EvaluateSection) -> Iterator[Measure]:
-    """`json` (read in any way), `strict`, `exact`, and `keys`: the object has the first of the task's keys.
-
-    The other keys are the task's own: another task names its answer otherwise.
-    """
-    for answer, example in zip(answers, examples, strict=True):
-        found = objects.extract(answer)
-        keys = found.value is not None and config.keys[0] in found.value
-        yield Measure("json", example.id, float(found.value is not None))
-        yield Measure("strict", example.id, float(found.way == "strict"))
-        yield Measure("keys", example.id, float(keys))
-        yield Measure("exact", example.id, objects.exact(answer, example.answer))
+def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[Measure]:
+    """`format` (is it in the format) and `exact`; keys and labels are the task's own, and not asked of another's."""
+    for answer, row in zip(answers, rows, strict=True):
+        yield Measure("format", row.id, float(scoring.format.detect(answer)))
+        yield Measure("exact", row.id, exact(answer, row.answer))

@@ -11,10 +11,10 @@ from typing import Any
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Measure
-from leaven.task.settings import EvaluateSection
+from leaven.task.scoring import Scoring
 
-HEADLINE = "chrf"
-HIGHER_IS_BETTER = True
+HEADLINE = ("chrf",)
+LOWER_IS_BETTER: frozenset[str] = frozenset()
 
 _PREFIX = re.compile(
     r"\s*(?:(?:sure|certainly|of course|okay|ok)\b[^\n:]*|here(?: is|'s)\b[^\n:]*|[^\n:]{0,60}\btranslation\b[^\n:]*)"
@@ -23,18 +23,20 @@ _PREFIX = re.compile(
 )
 
 
-def score(answers: Sequence[str], examples: Dataset, config: EvaluateSection) -> Iterator[Measure]:
+def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[Measure]:
     """`chrf` (chrF++), `exact`, and `bleurt` with a checkpoint, all fractions; `bleu` is over the whole set.
 
-    Rows whose field `direction` says so also have `chrf_en-is` and its like, and a `bleu_en-is` of their own.
+    The setting `bleurt` is the folder of a checkpoint. Rows whose field `direction` says so also have `chrf_en-is` and
+    its like, and a `bleu_en-is` of their own.
     """
-    rows = [(a, row) for a, row in zip(answers, examples, strict=True) if row.answer is not None]
-    pairs = [segments(answer, row.answer or "") for answer, row in rows]
-    yield from _measures("", rows, pairs, config)
-    for direction in sorted({str(row.meta["direction"]) for _, row in rows if row.meta.get("direction")}):
-        places = [place for place, (_, row) in enumerate(rows) if row.meta.get("direction") == direction]
+    checkpoint = str(scoring.settings.get("bleurt", ""))
+    known = [(answer, row) for answer, row in zip(answers, rows, strict=True) if row.answer is not None]
+    pairs = [segments(answer, row.answer or "") for answer, row in known]
+    yield from _measures("", known, pairs, checkpoint)
+    for direction in sorted({str(row.meta["direction"]) for _, row in known if row.meta.get("direction")}):
+        places = [place for place, (_, row) in enumerate(known) if row.meta.get("direction") == direction]
         suffix = f"_{direction}"
-        yield from _measures(suffix, [rows[place] for place in places], [pairs[place] for place in places], config)
+        yield from _measures(suffix, [known[place] for place in places], [pairs[place] for place in places], checkpoint)
 
 
 def segments(answer: str, reference: str) -> list[tuple[str, str]]:
@@ -51,20 +53,20 @@ def stripped(text: str) -> str:
 
 
 def _measures(
-    suffix: str, rows: Sequence[tuple[str, Example]], pairs: Sequence[list[tuple[str, str]]], config: EvaluateSection
+    suffix: str, rows: Sequence[tuple[str, Example]], pairs: Sequence[list[tuple[str, str]]], checkpoint: str
 ) -> Iterator[Measure]:
-    chrf, bleu = _sacrebleu()
-    for (answer, row), found in zip(rows, pairs, strict=True):
-        values = [chrf.sentence_score(ours, [theirs]).score / 100 for ours, theirs in found]
+    chrf, bleu = sacrebleu()
+    for (answer, row), lines in zip(rows, pairs, strict=True):
+        values = [chrf.sentence_score(ours, [theirs]).score / 100 for ours, theirs in lines]
         yield Measure(f"chrf{suffix}", row.id, sum(values) / len(values))
         exact = stripped(answer).split() == stripped(row.answer or "").split()
         yield Measure(f"exact{suffix}", row.id, float(exact))
-    flat = [pair for found in pairs for pair in found]
+    flat = [pair for lines in pairs for pair in lines]
     if flat:
         corpus = bleu.corpus_score([ours for ours, _ in flat], [[theirs for _, theirs in flat]])
         yield Measure(f"bleu{suffix}", "", corpus.score / 100)
-    if config.bleurt:
-        yield from _bleurt(suffix, rows, pairs, config.bleurt)
+    if checkpoint:
+        yield from _bleurt(suffix, rows, pairs, checkpoint)
 
 
 def _bleurt(
@@ -72,13 +74,14 @@ def _bleurt(
 ) -> Iterator[Measure]:
     from leaven.task.metrics import _bleurt as bleurt
 
-    flat = [pair for found in pairs for pair in found]
+    flat = [pair for lines in pairs for pair in lines]
     values = iter(bleurt.load(checkpoint).scores([theirs for _, theirs in flat], [ours for ours, _ in flat]))
-    for (_, row), found in zip(rows, pairs, strict=True):
-        yield Measure(f"bleurt{suffix}", row.id, sum(next(values) for _ in found) / len(found))
+    for (_, row), lines in zip(rows, pairs, strict=True):
+        yield Measure(f"bleurt{suffix}", row.id, sum(next(values) for _ in lines) / len(lines))
 
 
-def _sacrebleu() -> tuple[Any, Any]:
+def sacrebleu(word_order: int = 2) -> tuple[Any, Any]:
+    """Sacrebleu's chrF (chrF++ with words in pairs) and BLEU."""
     try:
         from sacrebleu.metrics.bleu import BLEU
         from sacrebleu.metrics.chrf import CHRF
@@ -86,7 +89,7 @@ def _sacrebleu() -> tuple[Any, Any]:
         raise UserError(
             "translations are scored by sacrebleu, and it is not installed", "pip install 'leaven[evaluate]'"
         ) from None
-    return CHRF(word_order=2), BLEU()
+    return CHRF(word_order=word_order), BLEU()
 
 
 def _lines(text: str) -> list[str]:

@@ -1,0 +1,59 @@
+"""Whether answers have the format that the token means: that format, well formed, with the right value."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Measure
+from leaven.task.format import Format
+from leaven.task.metrics.text import exact
+from leaven.task.scoring import Scoring
+
+HEADLINE = ("format",)
+LOWER_IS_BETTER: frozenset[str] = frozenset()
+
+
+def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[Measure]:
+    """`format` (in the format), `valid` (well formed), `value` (equal to the reference's) and `exact` (all of it).
+
+    A format may add measures of its own; where it reads labels, `macro_f1` is over all rows. An answer whose value
+    can't be read is wrong; a row whose reference has no value leaves `value` undefined.
+    """
+    form = scoring.format
+    labels: list[tuple[str, str]] = []
+    for answer, row in zip(answers, rows, strict=True):
+        expected, given = _expected(row.answer, form), form.value(answer)
+        yield Measure("format", row.id, float(form.detect(answer)))
+        yield Measure("valid", row.id, float(form.valid(answer)))
+        yield Measure("value", row.id, float("nan") if expected is None else float(given == expected))
+        yield Measure("exact", row.id, exact(answer, row.answer))
+        for name, value in form.extra(answer).items():
+            yield Measure(name, row.id, value)
+        if isinstance(expected, str):
+            labels.append((expected, given if isinstance(given, str) else ""))
+    if known := getattr(form.config, "labels", ()):
+        yield Measure("macro_f1", "", macro_f1(labels, [normal(label) for label in known]))
+
+
+def _expected(reference: str | None, form: Format) -> Any | None:
+    """The value of a reference that is in the format, or that is a bare label."""
+    if reference is None:
+        return None
+    labels = {normal(label) for label in getattr(form.config, "labels", ())}
+    return normal(reference) if normal(reference) in labels else form.value(reference)
+
+
+def macro_f1(pairs: Sequence[tuple[str, str]], labels: Sequence[str]) -> float:
+    """The mean F1 over those labels that occur in the pairs of (expected, given); NaN when none does."""
+    scores = []
+    for label in labels:
+        right = sum(normal(expected) == label == normal(given) for expected, given in pairs)
+        occurrences = sum((normal(expected) == label) + (normal(given) == label) for expected, given in pairs)
+        if occurrences:
+            scores.append(2 * right / occurrences)
+    return sum(scores) / len(scores) if scores else float("nan")
+
+
+def normal(label: Any) -> str:
+    """A label but for its case and the space around it."""
+    return str(label).strip().casefold()
