@@ -5,18 +5,21 @@ from typing import Annotated
 
 import typer
 
-from leaven.cli import engine
+from leaven.cli import engine, flags
 from leaven.cli import rows as reading
 from leaven.cli.resume import ContinueAnyway
+from leaven.models.settings import TuneSection
 
 app = typer.Typer(add_completion=False)
+TUNING = flags.of(TuneSection, "Tuning (what is not given is as --preset says)", without=("preset",))
 
 
 @app.command(
     epilog="Example: leaven delia task.jsonl --model smollm2, or with files of your own: leaven delia task.jsonl "
-    "--test test.jsonl --queries pool.jsonl --model Qwen/Qwen3-0.6B --token '<sep>' --out runs/halu"
+    "--test test.jsonl --queries pool.jsonl --model Qwen/Qwen3-0.6B --learning-rate 1e-4 --out runs/halu"
 )
 @engine.with_flags
+@flags.added(TUNING)
 def delia(
     context: typer.Context,
     task: Annotated[
@@ -89,7 +92,7 @@ def delia(
         "sizes": [size],
         "seeds": list(range(seeds)),
         "sample": {"max_new_tokens": max_new_tokens, "conditioned": conditioned},
-        "tune": {"preset": preset or ("lab" if model == "lab" else "ours")},
+        "tune": {"preset": preset or ("lab" if model == "lab" else "ours"), **flags.given(TuneSection, context.params)},
         "evaluate": {"max_new_tokens": max_new_tokens, "limit_test": limit_test or None},
         "llm": {"engine": llm, **engine.flags(context.params)},
         "trust_remote_code": trust_remote_code,

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from leaven.cli import flags as adding
 
 if TYPE_CHECKING:
     from leaven.llm.budget import Counted
@@ -48,15 +49,7 @@ def parameters() -> list[inspect.Parameter]:
 
 def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     """The command with the engine's flags added to its own; it reads them from its context."""
-
-    @wraps(command)
-    def wrapped(**given: Any) -> None:
-        command(**{name: value for name, value in given.items() if name not in FLAGS})
-
-    signature = inspect.signature(command)
-    own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in signature.parameters.values()]
-    wrapped.__signature__ = signature.replace(parameters=[*own, *parameters()])  # type: ignore[attr-defined]
-    return wrapped
+    return adding.added(parameters())(command)
 
 
 def flags(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,77 @@
+"""Flags made from the fields of settings: a field's docstring is the help of its flag, and it is written once."""
+
+import inspect
+import types
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import wraps
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+
+
+def of(section: type[BaseModel], panel: str, without: Collection[str] = ()) -> list[inspect.Parameter]:
+    """A flag for each field of a section, in a panel of the help; one that is not given is None and changes nothing.
+
+    >>> [flag.name for flag in of(LLMSection, "Engine", without=("engine",))][0]
+    'base_url'
+    """
+    return [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                _taken(field.annotation),
+                typer.Option(help=_help(field.description or "", field.default), rich_help_panel=panel),
+            ],
+        )
+        for name, field in section.model_fields.items()
+        if name not in without
+    ]
+
+
+def given(section: type[BaseModel], flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a section's fields among all that a command was told: those that were said."""
+    said = {name: flags[name] for name in section.model_fields if name in flags}
+    return {name: value for name, value in said.items() if value not in (None, "", [], ())}
+
+
+def added(flags: Iterable[inspect.Parameter]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator that gives a command these flags beside its own; it reads them from its context."""
+    more = list(flags)
+    names = {flag.name for flag in more}
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def wrapped(**told: Any) -> None:
+            command(**{name: value for name, value in told.items() if name not in names})
+
+        signature = inspect.signature(command)
+        own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in signature.parameters.values()]
+        wrapped.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+        return wrapped
+
+    return decorate
+
+
+def _help(description: str, default: Any) -> str:
+    shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
+    text = " ".join(description.split())
+    return text if default in (None, "", ()) else f"{text} [default: {shown}]"
+
+
+def _taken(annotation: Any) -> Any:
+    """What typer takes for a field: `X | None` for `X`, and a list, the flag said again for each, for a tuple."""
+    kinds = list(_kinds(annotation))
+    kind = kinds[0] if len(kinds) == 1 else str
+    if get_origin(kind) is tuple:
+        return list[get_args(kind)[0]] | None  # type: ignore[misc]
+    return kind | None
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        yield from (part for part in get_args(annotation) if part is not types.NoneType)
+    else:
+        yield annotation
