@@ -13,9 +13,11 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from leaven import plugs
-from leaven.cli import engine
+from leaven.cli import engine, resume
 from leaven.cli import rows as reading
 
+NO_MATTER = ("out", "strict", "continue_anyway")
+"""Flags that change nothing about the rows that are kept."""
 CONTEXT_FLAGS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "seed": (("seed", "0", "Another seed, another draw."),),
     "vectors": (
@@ -81,6 +83,7 @@ def _parameters(module: ModuleType) -> Iterator[inspect.Parameter]:
         ("format", reading.Format, "auto"),
         ("columns", reading.Columns, ""),
         ("strict", reading.Strict, False),
+        ("continue_anyway", resume.ContinueAnyway, False),
     ):
         yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
@@ -94,11 +97,15 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
     """Read the rows, select, write what is kept and what is not."""
     from leaven.cli.work import checked
     from leaven.lift import choose as choosing
-    from leaven.rows import files
+    from leaven.rows import files, outcomes
 
     data = files.read(flags["data"], flags["format"], columns=flags["columns"], strict=flags["strict"])
     checked(module.Config, {field: flags[field] for field in module.Config.model_fields})
     out = flags["out"]
+    about = {flag: value for flag, value in flags.items() if flag not in (*engine.FLAGS, *NO_MATTER)}
+    again = {"begun": Path(out).is_file(), "continue_anyway": flags["continue_anyway"]}
+    if not resume.begin(out, {"selector": module.__file__, **about}, ("numpy", "polars", "scikit-learn"), **again):
+        return
     with ExitStack() as stack:
         llm = None
         if flags.get("llm"):
@@ -116,3 +123,4 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
     if rejects:
         print(f"The others, each with its reason: {out}.rejects.jsonl")
     reading.say_left_out(data)
+    resume.finish(out, whole=not outcomes.failures(outcome))

@@ -75,10 +75,16 @@ def run() -> None:
     except UserError as error:
         _complain(error.problem, error.hint)
         sys.exit(2)
-    except ImportError as error:
-        if (missing := extras.explain(error)) is None:
+    except Exception as error:
+        from leaven.runs import disk
+
+        if isinstance(error, ImportError) and (missing := extras.explain(error)):
+            _complain(missing.problem, missing.hint)
+        elif disk.is_full(error):
+            _complain(f"the disk is full: {error}", "Free some space, then give the same command again: it goes on "
+                      "from what is written, and nothing that is there is paid for again.")  # fmt: skip
+        else:
             raise
-        _complain(missing.problem, missing.hint)
         sys.exit(2)
 
 

@@ -1,11 +1,13 @@
 """What the commands share that can be gone on with: the flag, and the journal of those that write one file."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from leaven.runs import content, journal
 
 ContinueAnyway = Annotated[
     bool,
@@ -17,25 +19,36 @@ ContinueAnyway = Annotated[
 HINT = "Name another --out, or write over it with --continue-anyway."
 
 
-@contextmanager
-def one_file(
-    out: str, settings: Mapping[str, Any], packages: tuple[str, ...], continue_anyway: bool, free: tuple[str, ...] = ()
-) -> Iterator[bool]:
-    """Whether the work for the file `out` is still to be done; its journal is `OUT.run.json`, kept whole around it.
+def begin(
+    out: str, settings: Mapping[str, Any], packages: tuple[str, ...], *, begun: bool, continue_anyway: bool
+) -> bool:
+    """Whether the file `out` is still to be made; what it is made from is in its journal, `OUT.run.json`.
 
-    Raises UserError that names what has changed since `out` was made or begun.
+    Where something was `begun`, what has changed since is named by a UserError; only `n`, how many rows, may change.
     """
-    from leaven.runs import content, journal
-
-    path = Path(f"{out}.run.json")
-    if out == "-":
-        yield True
-        return
+    if "-" in (out, settings.get("data")):
+        return True  # a pipe has no journal
+    path = journal_of(out)
+    if not begun:
+        path.unlink(missing_ok=True)
     identity = {"settings": content.named(settings), "versions": content.versions(*packages)}
-    finished = journal.claim(path, identity, free=free, continue_anyway=continue_anyway, hint=HINT)
+    finished = journal.claim(path, identity, free=("n",), continue_anyway=continue_anyway, hint=HINT)
     if finished and Path(out).is_file():
         print(f"{out}: finished at {finished}, nothing to do.")
-        yield False
+        return False
+    return True
+
+
+def finish(out: str, whole: bool) -> None:
+    """Write down that the file is finished, where it is whole, and say what it was continued over."""
+    if not journal_of(out).is_file():
         return
-    yield True
-    journal.finish(path)
+    for note in journal.notes(journal_of(out)):
+        print(note, file=sys.stderr)
+    if whole:
+        journal.finish(journal_of(out))
+
+
+def journal_of(out: str) -> Path:
+    """The journal of a run that makes one file."""
+    return Path(f"{out}.run.json")

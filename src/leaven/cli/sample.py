@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from leaven.cli import engine
+from leaven.cli import engine, resume
 from leaven.cli import rows as reading
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def sample(
     format: reading.Format = "auto",
     columns: reading.Columns = "",
     strict: reading.Strict = False,
+    continue_anyway: resume.ContinueAnyway = False,
 ) -> None:
     """Let a model answer queries; rows that failed, with their reasons, are in OUT.rejects.jsonl.
 
@@ -51,7 +52,7 @@ def sample(
     """
     from leaven.errors import UserError, nearest
     from leaven.models.settings import SampleSection
-    from leaven.rows import files
+    from leaven.rows import files, outcomes
     from leaven.rows.dataset import Dataset
     from leaven.rows.outcomes import Outcome
 
@@ -66,10 +67,15 @@ def sample(
         temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, conditioned=form == "again",
         keep_truncated=keep_truncated,
     )  # fmt: skip
-    wanted = n or len(read.kept)
+    wanted, chunks = n or len(read.kept), Path(out + ".chunks")
+    about = {"data": queries, "format": format, "columns": columns, "form": form, "llm": llm, "seed": seed, "n": wanted}
+    packages = ("torch", "transformers") if llm.startswith("hf:") else ()
+    begun = Path(out).is_file() or chunks.is_dir()
+    if not resume.begin(out, about | config.model_dump(), packages, begun=begun, continue_anyway=continue_anyway):
+        return
     rows = engine.Rows() if form == "magpie" else None  # of two replies a row, or of one that can't be used
     with engine.opened(llm, "sampling", wanted, Path(out + ".log"), rows, **engine.flags(context.params)) as opened:
-        made = _made(form, read, opened, config, seed, folder=Path(out + ".chunks"), n=wanted, spec=llm, rows=rows)
+        made = _made(form, read, opened, config, seed, folder=chunks, n=wanted, spec=llm, rows=rows)
     outcome = Outcome(made.kept, read.dropped + made.dropped, (*read.notes, *made.notes))
     files.write(outcome.kept, out)
     files.write_rejects(outcome, Path(out + ".rejects.jsonl"))
@@ -77,6 +83,7 @@ def sample(
         print(note, file=sys.stderr)
     print(f"{outcome.summary()}. Rows: {out}", file=sys.stderr if out == "-" else sys.stdout)
     reading.say_left_out(read)
+    resume.finish(out, whole=not outcomes.failures(outcome))
 
 
 def _made(
