@@ -88,6 +88,12 @@ def test_a_task_without_answers_or_with_too_few_rows_is_refused(rows):
         leaven.compare(rows[:12], model="lab")
 
 
+def test_a_format_is_told_by_the_answers():
+    form, sentence = leaven.infer(["- cod\n- eel", "- oak\n- ash\n- elm"])
+    assert form.name == "list" and "2 of 2 answers" in sentence
+    assert leaven.open_format("json").detect('{"a": 1}')
+
+
 def test_lift_says_why(tmp_path):
     rows = [{"prompt": f"Why is {n} odd or even?", "completion": "Because " + "very " * n + "so."} for n in range(12)]
     outcome = leaven.lift(rows, n=3, keep_variety=1.0, quality="longest", folder=tmp_path / "lift")

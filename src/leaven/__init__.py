@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from leaven.rows.dataset import Dataset as Dataset
     from leaven.rows.files import read as read
     from leaven.rows.outcomes import Outcome as Outcome
+    from leaven.task.format import Format as Format
+    from leaven.task.format import infer as infer
+    from leaven.task.format import open_format as open_format
 
 _API = {
     "read": "rows.files",
@@ -34,6 +37,9 @@ _API = {
     "compare": "api.proof",
     "lift": "api.curation",
     "select": "api.curation",
+    "Format": "task.format",
+    "open_format": "task.format",
+    "infer": "task.format",
     "Dataset": "rows.dataset",
     "Outcome": "rows.outcomes",
     "Adapted": "api.adapt",
