@@ -243,3 +243,60 @@ def test_a_teacher_says_the_instructions_in_other_words_and_its_cost_is_told(tmp
     events = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     (event,) = [event for event in events if event["event"] == "calls"]
     assert (event["calls"], event["engine"]) == (1, "scripted:teacher.jsonl")
+
+
+def test_tests_of_ones_own_stand_beside_those_that_are_made_and_plain_text_is_judged(tmp_path):
+    write = lambda name, rows: (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))  # noqa: E731
+    words = (
+        "river stone cloud apple bread horse ocean paper tiger music candle garden silver winter orange bottle".split()
+    )
+    task = [
+        {
+            "question": f"Who saw the {word}?",
+            "answer": f"It was my aunt who saw the {word}. {word * n} is why she never told us.",
+        }
+        for n, word in enumerate(words)
+    ]
+    write("task.jsonl", task[:8])
+    write("test.jsonl", task[8:])
+    write("pool.jsonl", [{"question": f"How old is {word}{word}?"} for word in words])
+    write("own.jsonl", [{"question": "Is the sky blue?", "answer": "Yes."}])
+    marks = {"reason": "so", "clarity": 15, "difficulty": 0, "explanation": 0, "accuracy": 35}
+    write("judge.jsonl", [{"match": ".", "reply": json.dumps(marks)}])
+    own = {"name": "sky", "rows": str(tmp_path / "own.jsonl"), "metric": "general"}
+    evaluate = {**VALUES["evaluate"], "tests": [own], "judge": f"scripted:{tmp_path / 'judge.jsonl'}"}
+    files = {"task": "task", "test": "test", "queries": "pool"}
+    values = {field: str(tmp_path / f"{name}.jsonl") for field, name in files.items()}
+    folder = study(
+        tmp_path / "run",
+        **values,
+        methods=["original"],
+        sizes=[0],
+        evaluate=evaluate,
+        probes=[],
+        leaks={"enabled": False},
+    )
+    found = scores(folder)
+    assert {metric.split("/")[0] for metric in found["metric"]} == {"task", "general", "sky"}
+    assert found.filter(pl.col("metric") == "task/judge")["value"].to_list() == [0.5] * 4
+    assert found.filter(pl.col("metric") == "general/kept")["value"].to_list() == [1.0] * 4
+    summary = json.loads((folder / "summary.json").read_text())
+    assert any("plain text: unseen_phrasing, negation, transfer" in note for note in summary["notes"])
+    with pytest.raises(UserError, match="'general' is the name of a test that leaven makes"):
+        recipes.parse({**VALUES, "evaluate": {"tests": [{**own, "name": "general"}]}}, "test")
+
+
+def test_the_untouched_model_is_asked_in_plain_words_once_a_study(finished, tmp_path):
+    tests = json.loads((finished / "summary.json").read_text())["tests"]
+    assert set(tests) == {"unseen_phrasing", "negation", "transfer"}
+    assert all(
+        0 <= test["ceiling"][name] <= 1
+        for test, name in zip(tests.values(), ("format", "controlled", "format"), strict=True)
+    )
+    general = pl.read_parquet(finished / "data" / "tests" / "general.parquet")
+    assert all("untouched" in json.loads(meta) for meta in general["meta"])
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    shutil.rmtree(copy / "cells" / "delia-n8-s0")
+    before = {path: path.stat().st_mtime_ns for path in (copy / "untouched").glob("*.parquet")}
+    study(copy)
+    assert len(before) == 3 and all(path.stat().st_mtime_ns == time for path, time in before.items())

@@ -151,7 +151,7 @@ def _tests_of_ones_own(recipe: Recipe, form: Format) -> tuple[list[Test], list[t
 def _with_made_tests(task: Task, recipe: Recipe) -> Task:
     """The tests that are made of the task's own and of the pool, beside those of the user."""
     first, *own = task.tests
-    made = tests_of_task.make_tests(first.rows, task.pool, recipe.token, task.format, first.metric)
+    made = tests_of_task.make_tests(first.rows, task.pool, recipe.token, task.format, recipe.evaluate.metric)
     settings = {"bleurt": recipe.evaluate.bleurt} if recipe.evaluate.bleurt else {}
     main, *others = made.tests
     tests = (replace(main, settings=settings), *others, *own)
