@@ -1,7 +1,8 @@
 """`leaven delia`: task rows and a model in; an adapter, the proof and a report out."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +10,9 @@ from leaven.cli import engine, flags
 from leaven.cli import rows as reading
 from leaven.cli.resume import ContinueAnyway
 from leaven.models.settings import TuneSection
+
+if TYPE_CHECKING:
+    from leaven.study.recipe import Recipe
 
 app = typer.Typer(add_completion=False)
 TUNING = flags.of(TuneSection, "Tuning (what is not given is as --preset says)", without=("preset",))
@@ -66,36 +70,45 @@ def delia(
     The same command continues a run that was stopped.
     """
     from leaven.cli.work import carry_out
+
+    carry_out(recipe_of(context.params), Path(out), continue_anyway=continue_anyway)
+
+
+def recipe_of(told: Mapping[str, Any]) -> "Recipe":
+    """The recipe that the command's flags mean. Raises RecipeError with every fault."""
     from leaven.study import recipe as recipes
     from leaven.study.sources import SELF
 
     values = {
-        "model": model,
-        "task": task,
-        "test": test or None,
-        "queries": queries or SELF,
-        "format": format,
-        "columns": columns,
-        "strict": strict,
+        "model": told["model"],
+        "task": told["task"],
+        "test": told["test"] or None,
+        "queries": told["queries"] or SELF,
+        "format": told["format"],
+        "columns": told["columns"],
+        "strict": told["strict"],
         "token": {
-            "text": token,
-            "means": means,
-            "answers": answers,
-            "init": init or ("random" if preset == "paper" else "neighbours"),
+            "text": told["token"],
+            "means": told["means"],
+            "answers": told["answers"],
+            "init": told["init"] or ("random" if told["preset"] == "paper" else "neighbours"),
         },
         "methods": [
             "original",
             "common",
-            {"name": "common_equal_steps", "ratio": ratio},
-            {"name": "delia", "ratio": ratio},
+            {"name": "common_equal_steps", "ratio": told["ratio"]},
+            {"name": "delia", "ratio": told["ratio"]},
         ],
-        "sizes": [size],
-        "seeds": list(range(seeds)),
-        "sample": {"max_new_tokens": max_new_tokens, "conditioned": conditioned},
-        "tune": {"preset": preset or ("lab" if model == "lab" else "ours"), **flags.given(TuneSection, context.params)},
-        "evaluate": {"max_new_tokens": max_new_tokens, "limit_test": limit_test or None},
-        "llm": {"engine": llm, **engine.flags(context.params)},
-        "trust_remote_code": trust_remote_code,
-        "out": out,
+        "sizes": [told["size"]],
+        "seeds": list(range(told["seeds"])),
+        "sample": {"max_new_tokens": told["max_new_tokens"], "conditioned": told["conditioned"]},
+        "tune": {
+            "preset": told["preset"] or ("lab" if told["model"] == "lab" else "ours"),
+            **flags.given(TuneSection, told),
+        },
+        "evaluate": {"max_new_tokens": told["max_new_tokens"], "limit_test": told["limit_test"] or None},
+        "llm": {"engine": told["llm"], **engine.flags(told)},
+        "trust_remote_code": told["trust_remote_code"],
+        "out": told["out"],
     }
-    carry_out(recipes.parse(values, "the command line"), Path(out), continue_anyway=continue_anyway)
+    return recipes.parse(values, "the command line")

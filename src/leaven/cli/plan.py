@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 COMMANDS = ("lift", "sample", "diversify")
+STAND_INS = 2_000
+"""Queries of a pool that is not written yet."""
 
 
 @app.command(
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
-    epilog="Example: leaven plan lift data.jsonl --llm openai:gpt-4o --rounds 2, or leaven plan paper-llama-2-7b-chat",
+    epilog="Example: leaven plan delia task.jsonl --model lab, leaven plan lift data.jsonl --llm openai:gpt-4o, "
+    "or leaven plan paper-llama-2-7b-chat",
 )
 def plan(
     context: typer.Context,
-    what: Annotated[str, typer.Argument(help="lift, sample or diversify, with its own flags after it; or a recipe.")],
+    what: Annotated[str, typer.Argument(help="delia, lift, sample or diversify with flags of its own; or a recipe.")],
     pilot: Annotated[int, typer.Option(min=2, help="(before WHAT) Rows that the pilot asks about.")] = 8,
     tokens: Annotated[int, typer.Option(min=1, help="(before WHAT) Recipes: tokens of a row.")] = 300,
     teraflops: Annotated[
@@ -34,6 +37,8 @@ def plan(
 
     The pilot's replies are in the store, so that the command itself does not pay for them again.
     """
+    if what == "delia":
+        return _delia(context.args)
     if what in COMMANDS:
         return _piloted(what, context.args, pilot)
     return _recipe(what, tokens, teraflops)
@@ -57,6 +62,54 @@ def _piloted(what: str, words: list[str], pilot: int) -> None:
     with engine.opened(flags["llm"], "pilot", **engine.flags(flags)) as llm:
         steps = list(_STEPS[what](data, few, flags, partial(Recorded, llm)))
         _print(steps, llm)
+
+
+def _delia(words: list[str]) -> None:
+    """Cells, their rows and steps, what is asked, and how long it takes here by a few seconds of each."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from leaven.cli.delia import app as command
+    from leaven.cli.delia import recipe_of
+    from leaven.models.base import Base
+    from leaven.runs.preflight import together
+    from leaven.runs.progress import stderr
+    from leaven.study import needs, pace, preflight, sources
+
+    told = typer.main.get_command(command).make_context("leaven delia", words).params
+    recipe, folder = recipe_of(told), Path(told["out"])
+    # A pool that the model is yet to write is stood in for: the tests take as many of its queries.
+    brought = sources.Brought(queries=_queries(STAND_INS)) if recipe.queries == sources.SELF else None
+    recipe, task = sources.resolve(recipe, folder, stderr(), brought=brought)
+    if errors := preflight.errors(recipe, task, folder):
+        raise together(errors)
+    schedules = needs.by_method(recipe, len(task.rows))
+    table = Table(title=f"{len(schedules)} cells, {len(task.rows):,} task rows", title_justify="left")
+    table.add_column("cell")
+    for column in ("rows trained", "steps"):
+        table.add_column(column, justify="right")
+    for name, schedule in schedules:
+        table.add_row(name, f"{schedule.trained_rows:,}", f"{schedule.steps:,}")
+    Console(width=100).print(table)
+    asked = {test.name: len(test.limited(recipe.evaluate.limit_test).rows) for test in task.tests}
+    print(f"Each cell answers {', '.join(f'{name} {rows:,}' for name, rows in asked.items())}.")
+    shape = needs.shape(recipe.model)
+    counted = needs.needs(recipe, shape, task_rows=len(task.rows), test_rows=sum(asked.values()), tokens=1, teraflops=1)
+    base = Base(recipe.model, dtype=recipe.tune.dtype, trust_remote_code=recipe.trust_remote_code)
+    found = pace.measure(base, list(task.rows), max(schedule.pass_rows for _, schedule in schedules))
+    minutes = found.seconds(counted.trained_rows, counted.answers) / 60
+    print(
+        f"Here: {found.trained:,.0f} tokens a second trained, {found.answered:,.0f} answered; "
+        f"{counted.trained_rows:,} rows and {counted.answers:,} answers take about {minutes / 2:,.1f} to "
+        f"{minutes * 2:,.1f} minutes."
+    )
+
+
+def _queries(count: int) -> "Dataset":
+    from leaven.rows.dataset import Dataset
+    from leaven.rows.example import Example, Origin, user
+
+    return Dataset.of(Example(user(f"What is the number {number}?"), Origin("plan")) for number in range(count))
 
 
 def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":

@@ -96,10 +96,19 @@ def _ratio(method: MethodChoice) -> float:
 
 def _rows(method: MethodChoice, size: int, tune: TuneSection) -> int:
     """Rows that pass through training, over all epochs; a method without settings for it does not train."""
+    return _schedule(method, size, tune).trained_rows
+
+
+def _schedule(method: MethodChoice, size: int, tune: TuneSection) -> Schedule:
     config = _config(method)
     if not hasattr(config, "tune"):
-        return 0
-    return Schedule.of(size + buffer.diverse_rows(size, _ratio(method)), changed(tune, config.tune)).trained_rows
+        return Schedule.of(0, tune)
+    return Schedule.of(size + buffer.diverse_rows(size, _ratio(method)), changed(tune, config.tune))
+
+
+def by_method(recipe: Recipe, task_rows: int) -> list[tuple[str, Schedule]]:
+    """The folder's name of each cell, and how it goes through its rows: none where nothing is trained."""
+    return [(cell.name, _schedule(cell.method, cell.size, recipe.tune)) for cell in cells(recipe, task_rows)]
 
 
 def _memory(tune: TuneSection, model: Shape, tokens: int) -> tuple[float, float]:
