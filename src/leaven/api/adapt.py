@@ -11,6 +11,7 @@ from leaven.api.place import Place
 from leaven.delia.fitted import Fitted
 from leaven.errors import UserError
 from leaven.models import names
+from leaven.models.settings import FITTING
 from leaven.rows import files, leaks
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop
@@ -96,7 +97,7 @@ def _recipe(model: str, token: str, means: str, ratio: float, settings: dict[str
         "model": names.path(model),
         "token": {"text": token, "means": means},
         "sizes": [0],
-        "tune": {"preset": "lab" if model == "lab" else "ours", **settings.get("tune", {})},
+        "tune": {"preset": FITTING.get(model, "ours"), **settings.get("tune", {})},
     }
     return recipes.parse(values, "delia")
 

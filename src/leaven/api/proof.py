@@ -11,6 +11,7 @@ import polars as pl
 
 from leaven.api.place import Place
 from leaven.errors import UserError
+from leaven.models.settings import FITTING
 from leaven.rows import files
 from leaven.runs.preflight import together
 from leaven.runs.progress import Progress, stderr
@@ -113,7 +114,7 @@ def compare(
         "seeds": list(range(seeds)) if isinstance(seeds, int) else list(seeds),
         "out": str(folder or ""),
         **settings,
-        "tune": {"preset": "lab" if model == "lab" else "ours", **settings.get("tune", {})},
+        "tune": {"preset": FITTING.get(model, "ours"), **settings.get("tune", {})},
         "token": {"text": token, "means": means, "answers": answers, **({"init": init} if init else {})},
     }
     return prove(recipes.parse(values, "compare"), folder, progress, brought=brought)

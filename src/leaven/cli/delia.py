@@ -9,7 +9,7 @@ import typer
 from leaven.cli import engine, flags
 from leaven.cli import rows as reading
 from leaven.cli.resume import ContinueAnyway
-from leaven.models.settings import TuneSection
+from leaven.models.settings import FITTING, TuneSection
 
 if TYPE_CHECKING:
     from leaven.study.recipe import Recipe
@@ -48,7 +48,7 @@ def delia(
     ratio: Annotated[float, typer.Option(min=0, help="Self-sampled rows for each task row.")] = 20,
     size: Annotated[int, typer.Option(min=0, help="Task rows to train on; 0: all.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds; more say more.")] = 1,
-    preset: Annotated[str, typer.Option(help="ours, paper or lab.")] = "",
+    preset: Annotated[str, typer.Option(help="ours, paper, lab or small; '': what fits the model.")] = "",
     init: Annotated[
         str, typer.Option(help="First row of the token: neighbours, random (paper), mean, copy:TEXT, reserved:TOKEN.")
     ] = "",
@@ -103,7 +103,7 @@ def recipe_of(told: Mapping[str, Any]) -> "Recipe":
         "seeds": list(range(told["seeds"])),
         "sample": {"max_new_tokens": told["max_new_tokens"], "conditioned": told["conditioned"]},
         "tune": {
-            "preset": told["preset"] or ("lab" if told["model"] == "lab" else "ours"),
+            "preset": told["preset"] or FITTING.get(told["model"], "ours"),
             **flags.given(TuneSection, told),
         },
         "evaluate": {"max_new_tokens": told["max_new_tokens"], "limit_test": told["limit_test"] or None},
