@@ -31,11 +31,13 @@ class Plan:
         looks=2,
         modern=False,
         teacher=False,
+        longest=0,
+        without=(),
     ):
         self.latency, self.at_once, self.refuse, self.faults = latency, at_once, refuse, faults or {}
         self.random, self.key, self.schema, self.poison = random.Random(seed), key, schema, poison
         self.room = asyncio.Semaphore(at_once)
-        self.modern, self.teacher = modern, teacher
+        self.modern, self.teacher, self.longest, self.without = modern, teacher, longest, without
         self.looks, self.files, self.batches = looks, {}, {}
         self.came, self.answered, self.under_way, self.most, self.seen = 0, 0, 0, 0, []
 
@@ -55,6 +57,11 @@ async def chat(request):
         return error(401, f"Incorrect API key provided: {request.headers.get('Authorization')}")
     if plan.modern and "max_tokens" in body:
         return error(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")
+    if plan.longest and len(body["messages"][-1]["content"]) > plan.longest:
+        return error(400, "This model's maximum context length is 8192 tokens.")
+    for name in plan.without:
+        if name in body:
+            return error(400, f"Unsupported value: '{name}' does not support 0.7 with this model.")
     if "response_format" in body and not plan.schema:
         return error(400, "response_format is not supported")
     if "tools" in body and plan.schema is None:

@@ -164,10 +164,33 @@ def test_structured_replies_by_what_the_server_can_do(tmp_path, schema, ways):
         llm = OpenAI.open("m", url)
         found = dict(parse.structured(llm, questions(20), Verdict, Sampling()))
     assert len(llm.server.ways) == ways
+    assert all((found[index].error, found[index].asked) == (None, 1) for index in range(20))
     if ways > 1:
         assert [found[index].value.score for index in range(20)] == [len(f"question {n}") % 10 for n in range(20)]
-    else:  # this server answers in JSON only when held to it
-        assert all((parsed.error, parsed.asked) == ("no JSON object", 2) for parsed in found.values())
+
+
+def test_a_prompt_that_is_refused_by_itself_strikes_nothing_off(tmp_path):
+    """One long prompt's 400 says nothing of how the server takes schemas."""
+    with serving(tmp_path, longest=500) as url:
+        llm = OpenAI.open("m", url)
+        prompts = [*questions(5), user("long " * 200), *questions(5)]
+        replies = dict(parse.structured(llm, prompts, Verdict, Sampling()))
+    assert "maximum context length" in replies[5].error
+    assert all(replies[index].value is not None for index in range(11) if index != 5)
+    assert llm.server.ways == ["json_schema", "tool", "plain"]
+
+
+def test_a_setting_that_the_server_refuses_is_learnt_once_and_left_out(tmp_path, caplog):
+    with serving(tmp_path, without=["temperature", "top_p"]) as url:
+        llm = OpenAI.open("m", url, Limits(concurrency=4))
+        replies = dict(llm.replies(questions(40), Sampling()))
+        assert all(reply.text for reply in replies.values())
+        assert asked_of(url, "count")["came"] <= 40 + 2 * 4
+    assert llm.server.left_out == {"temperature", "top_p"}
+    assert [record.message for record in caplog.records] == [
+        "the server does not take temperature: its own default is used",
+        "the server does not take top_p: its own default is used",
+    ]
 
 
 def test_newer_models_have_another_name_for_the_longest_reply(tmp_path):

@@ -74,10 +74,10 @@ class Batched:
 
     def _send(self, requests: Sequence[tuple[str, Prompt]], sampling: Sampling) -> str:
         """Upload the requests, and start the batch."""
-        way = self.server.way if sampling.schema else "plain"
+        way, state = self.server.way if sampling.schema else "plain", self.server.server
         lines = [
             {"custom_id": known, "method": "POST", "url": "/v1/chat/completions",
-             "body": request_body(self.server.model, prompt, sampling, way)}
+             "body": request_body(self.server.model, prompt, sampling, way, state.limit, state.left_out)}
             for known, prompt in requests
         ]  # fmt: skip
         content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode("utf-8", "replace")

@@ -30,7 +30,7 @@ def structured(
 ) -> Iterator[tuple[int, Parsed[T]]]:
     """Every prompt's reply as a `schema`; what can't be read is asked for once more, shown what was wrong."""
     text = json.dumps(schema.model_json_schema(), ensure_ascii=False)
-    asked = prompts if llm.takes_schema else [_with_schema(prompt, text) for prompt in prompts]
+    asked = prompts if llm.takes_schema else [with_schema(prompt, text) for prompt in prompts]
     held = replace(sampling, schema=text)
     again: list[tuple[int, Parsed[T]]] = []
     for index, reply in llm.replies(asked, held):
@@ -72,7 +72,8 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         found = extract(text)
 
 
-def _with_schema(prompt: Prompt, schema: str) -> Prompt:
+def with_schema(prompt: Prompt, schema: str) -> Prompt:
+    """The prompt, with the schema that its reply must fit told at its end."""
     last = prompt[-1]
     return (*prompt[:-1], Message(last.role, f"{last.content}\n\n{render('schema', schema=schema)}"))
 

@@ -5,7 +5,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ import aiohttp
 
 from leaven.errors import UserError
 from leaven.llm.address import DEFAULT_URL, Key, address, key
+from leaven.llm.parse import with_schema
 from leaven.llm.protocol import Reply, Sampling, spoken
 from leaven.llm.stream import gathered, listen
 from leaven.llm.throttle import Limits, Throttle
@@ -21,10 +22,13 @@ from leaven.rows.example import Prompt
 
 logger = logging.getLogger(__name__)
 
+REFUSED = (400, 422)
 FATAL = {401: "refuses the key", 403: "refuses the key", 404: "has no such model or address"}
 DEAD_AFTER = 8
 """Calls in a row, over all prompts, that find no server at all."""
 AGAIN = "again"
+NEWER = "max_completion_tokens"
+LEFT_OUT = ("temperature", "top_p")
 
 
 class ServerError(UserError):
@@ -37,12 +41,34 @@ class _Server:
 
     throttle: Throttle
     ways: list[str] = field(default_factory=lambda: ["json_schema", "tool", "plain"])
-    """How it can be held to a schema, the best first; what it refuses is struck off."""
+    """How it can be held to a schema, the best first; one that it refuses is struck off."""
     limit: str = "max_tokens"
     """What it calls the longest reply; newer models of OpenAI's know only max_completion_tokens."""
+    left_out: set[str] = field(default_factory=set)
+    """Settings of the sampling that it refuses, and that are not sent any more."""
     broken_in_a_row: int = 0
     last_heard: float | None = None
     fatal: ServerError | None = None
+
+    def learn(self, body: Mapping[str, Any], text: str) -> bool:
+        """Whether a refusal is about a setting that can be said otherwise, or left out; then it is from now on."""
+        if NEWER in text and NEWER not in body:
+            self.limit = NEWER
+            return True
+        for setting in LEFT_OUT:
+            if setting in body and setting in text:
+                if setting not in self.left_out:
+                    logger.warning("the server does not take %s: its own default is used", setting)
+                self.left_out.add(setting)
+                return True
+        return False
+
+    def strike(self, ways: Iterable[str]) -> None:
+        """Ask no more in these ways: a prompt that was refused so was taken in another."""
+        for way in ways:
+            if way in self.ways:
+                logger.info("the server does not take a %s", way)
+                self.ways.remove(way)
 
     def heard(self) -> None:
         """It said something."""
@@ -109,22 +135,26 @@ class OpenAI:
     ) -> tuple[int, Reply]:
         """One prompt until it is answered or given up; a place in the throttle is held when it begins."""
         server, throttle = self.server, self.server.throttle
-        calls, broken, refused_since = 0, 0, 0.0
+        calls, broken, refused_since, refused_ways = 0, 0, 0.0, list[str]()
         while True:
-            calls, way, limit = calls + 1, server.ways[0], server.limit
+            calls, way = calls + 1, next(way for way in server.ways if way not in refused_ways)
+            body = request_body(self.model, prompt, sampling, way, server.limit, server.left_out)
             try:
-                body = request_body(self.model, prompt, sampling, way, limit)
                 status, headers, text = await self._call(session, body)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 status, headers, text = 0, {}, type(error).__name__
             finally:
                 throttle.leave()
             verdict: Reply | str = AGAIN
-            if status == 400 and limit != (other := "max_completion_tokens") and other in text:
-                server.limit = other
-            else:
-                verdict = self._read(status, text, way if sampling.schema else "plain")
+            if status in REFUSED and not server.learn(body, text):
+                # Whether the prompt is at fault or the schema, the next way will tell.
+                verdict = self._read(status, text, last=way == "plain" or not sampling.schema)
+                refused_ways.append(way)
+            elif status not in REFUSED:
+                verdict = self._read(status, text)
             if isinstance(verdict, Reply):
+                if verdict.text is not None:
+                    server.strike(refused_ways)
                 throttle.answered(verdict.prompt_tokens + verdict.completion_tokens)
                 return index, replace(verdict, attempts=calls)
             if status == 429:
@@ -145,8 +175,10 @@ class OpenAI:
         async with session.post(f"{self.base_url}/chat/completions", json=body) as response:
             return response.status, dict(response.headers), await response.text(errors="replace")
 
-    def _read(self, status: int, text: str, way: str) -> Reply | str:
+    def _read(self, status: int, text: str, last: bool = True) -> Reply | str:
         """A reply (an answer, or a fault that another call won't mend), or why to call again.
+
+        A refusal is final where no other way of asking is left (`last`).
 
         Raises ServerError for what would go wrong with every prompt.
         """
@@ -172,9 +204,7 @@ class OpenAI:
                 f"{self.base_url} {what} ({status}): {said}", "Check OPENAI_API_KEY, --base-url and the model's name."
             )
             raise server.fatal
-        if status in (400, 422) and way != "plain":
-            if way == server.ways[0]:  # many calls may learn it at once
-                logger.info("%s does not take a %s: %s", self.base_url, server.ways.pop(0), said)
+        if status in REFUSED and not last:
             return AGAIN
         if status < 500 and status not in (408, 409, 425, 429):
             return Reply(None, f"the server refuses it ({status}): {said}")
@@ -200,15 +230,24 @@ def read_completion(text: str) -> Reply | str:
     return Reply(whole, None, finish, came, went)
 
 
-def request_body(model: str, prompt: Prompt, sampling: Sampling, way: str, limit: str = "max_tokens") -> dict[str, Any]:
-    """The JSON of a chat completion; `way` is how it is held to the schema: json_schema, tool or plain."""
+def request_body(
+    model: str,
+    prompt: Prompt,
+    sampling: Sampling,
+    way: str,
+    limit: str = "max_tokens",
+    left_out: Collection[str] = (),
+) -> dict[str, Any]:
+    """The JSON of a chat completion; `way` is how it is held to the schema: json_schema, tool or plain (told of it)."""
+    told = with_schema(prompt, sampling.schema) if sampling.schema and way == "plain" else prompt
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": message.role, "content": message.content} for message in prompt],
+        "messages": [{"role": message.role, "content": message.content} for message in told],
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         limit: sampling.max_new_tokens,
     }
+    body = {name: value for name, value in body.items() if name not in left_out}
     if not sampling.schema or way == "plain":
         return body
     schema = json.loads(sampling.schema)
