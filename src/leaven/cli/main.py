@@ -35,6 +35,8 @@ COMMANDS = {
     "lab": "Pretrain, measure or look at the lab's tiny model and its world.",
     "schema": "Print the JSON schema of recipes, for editors.",
 }
+LISTING = f"{__name__}.listing"
+"""In a context's `meta` while the help of `leaven` itself is written."""
 
 
 class _Late(TyperGroup):
@@ -44,11 +46,16 @@ class _Late(TyperGroup):
         """The commands, in the order of their use."""
         return list(COMMANDS)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help with the list of all commands, for which none of their files is needed."""
+        ctx.meta[LISTING] = True
+        super().format_help(ctx, formatter)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command, or for the list of all commands only its name and help."""
         if cmd_name not in COMMANDS:
             return None
-        if _only_listing():
+        if LISTING in ctx.meta:
             return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
         return get_command(import_module(f"leaven.cli.{cmd_name}").app)
 
@@ -92,9 +99,3 @@ def _complain(problem: str, hint: str) -> None:
     print(f"Error: {problem}", file=sys.stderr)
     if hint:
         print(hint, file=sys.stderr)
-
-
-def _only_listing() -> bool:
-    """Whether the help of `leaven` itself is asked for: then no command's file is needed."""
-    words = [word for word in sys.argv[1:] if word not in ("-h", "--help")]
-    return not words
