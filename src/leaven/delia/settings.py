@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, model_serializer, model_validator
+from pydantic import ConfigDict, Field, model_serializer, model_validator
 
 from leaven.models.settings import SampleSection, TuneSection
 from leaven.section import Section, checked
@@ -68,8 +68,16 @@ class TuneChanges(TuneSection):
         return dict(**self)
 
 
+def _or_yes_or_no(schema: dict[str, Any]) -> None:
+    section = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "boolean"}, section]
+
+
 class DiversifyChanges(DiversifyConfig):
     """Whether a method says the instructions in other words (true or false), and what differs from the recipe's how."""
+
+    model_config = ConfigDict(json_schema_extra=_or_yes_or_no)
 
     on: bool = True
     """Whether to do it."""
