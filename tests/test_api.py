@@ -104,6 +104,20 @@ def test_lift_says_why(tmp_path):
         leaven.lift(rows, keep_variety=7)
 
 
+def test_a_lift_in_python_is_checked_as_the_command_is(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    rows = [{"prompt": "Why?", "completion": "So."}] * 3
+    with pytest.raises(leaven.UserError) as caught:
+        leaven.lift(rows, llm="openai:gpt-4o", dedup="minhsh", folder=tmp_path / "lift")
+    assert "OPENAI_API_KEY is not set" in str(caught.value) and "'minhash'" in str(caught.value)
+    assert not (tmp_path / "lift" / "rows.parquet").exists()
+    with pytest.raises(leaven.UserError, match="Did you mean 'max_cost'"):
+        leaven.lift(rows, llm="openai:gpt-4o", spend={"max_costs": 5}, folder=tmp_path / "lift")
+    model = leaven.lift(rows, n=1, keep_variety=1.0, quality="ifd", model="lab", folder=tmp_path / "ifd")
+    assert len(model.kept) <= 1
+
+
 def test_select_is_a_selector_with_its_settings():
     rows = [{"prompt": "Why?", "completion": "So."}] * 3 + [{"prompt": "How?", "completion": "Thus."}]
     outcome = leaven.select("exact", rows)

@@ -95,6 +95,7 @@ ROW = '{"messages": [{"role": "user", "content": "Hi <sep>"}, {"role": "assistan
         ("", ("report", "."), 2, "no finished study"),
         ("llm", ("sample", "rows.jsonl", "--llm", "hf:lab", "-o", "o.jsonl"), 2, "pip install 'leaven[train]'"),
         ("curate", ("curate", "k_center", "rows.jsonl", "-o", "k.jsonl", "--n", "1"), 0, "k.jsonl"),
+        ("llm", ("lift", "rows.jsonl", "--quality", "length", "--n", "1"), 2, "pip install 'leaven[report]'"),
         ("train", ("show", "masks", "rows.jsonl"), 0, "tokens carry loss"),
         ("evaluate", ("quickstart",), 2, "pip install 'leaven[train"),
     ],

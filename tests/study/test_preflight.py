@@ -72,6 +72,12 @@ def test_a_fault_is_said_before_the_first_step(tmp_path, tiny_model, values, sai
     assert said in str(caught.value)
 
 
+def test_the_layers_of_a_methods_own_tuning_are_looked_for_too(tmp_path, tiny_model):
+    methods = ["original", {"name": "delia", "label": "wide", "tune": {"target_modules": ["q_proj", "k_prj"]}}]
+    with pytest.raises(UserError, match=r"methods\.wide\.tune\.target_modules: the model has no layer called 'k_prj'"):
+        checked(tmp_path, tiny_model, methods=methods)
+
+
 def test_a_buffer_of_outside_answers_needs_answered_queries(tmp_path, tiny_model):
     recipe = recipes.parse(
         {"methods": [{"name": "delia", "buffer": "external"}], "sizes": [4], "model": tiny_model("llama")}, "test"

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from leaven.api.place import Place
 from leaven.errors import UserError
-from leaven.lift import audit
+from leaven.lift import audit, preflight
 from leaven.lift import run as lifts
 from leaven.lift.choose import choose
 from leaven.lift.settings import Plan
@@ -80,8 +80,9 @@ def lift(
     except ValidationError as error:
         raise UserError("; ".join(faults(error, Plan)), "leaven lift --help lists the settings.") from None
     place = Place(folder)
-    opened = partial(_opened, spend or {})
-    lifts.run(plan, place.path, progress or stderr(), opened, brought=brought)
+    limits = dict(spend or {})
+    checks = (partial(preflight.engines, plan, limits),)
+    lifts.run(plan, place.path, progress or stderr(), partial(_opened, limits), brought=brought, checks=checks)
     return Lifted(place)
 
 

@@ -3,7 +3,7 @@
 import inspect
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,15 +94,6 @@ def opened(
             logger.info(spend.sentence())
     if spend.ended:
         print(spend.sentence(), file=sys.stderr)
-
-
-def check(specs: Iterable[str], given: Mapping[str, Any]) -> None:
-    """Raises UserError for an engine that can't be asked: no key, no such model, no price; asks nothing."""
-    from leaven.llm import open as engines
-    from leaven.llm.settings import LLMSection
-
-    for spec in dict.fromkeys(specs):
-        engines.check(LLMSection.model_validate({"engine": spec, **flags(given)}))
 
 
 def opener(log: Path, given: Mapping[str, Any]) -> Callable[[str, str], AbstractContextManager["Counted"]]:

@@ -76,8 +76,8 @@ def lift(
 
     The same command continues a run that was stopped. With --from, thresholds change and nothing is paid again.
     """
+    from leaven.lift import preflight, stages
     from leaven.lift import run as lifts
-    from leaven.lift import stages
     from leaven.models import names
     from leaven.runs.progress import stderr
     from leaven.view import lift as reports
@@ -97,7 +97,7 @@ def lift(
     flags["store"] = flags["store"] or ("" if llm.startswith("openai:") else f"{out}/replies.db")
     opened = engine.opener(Path(out) / "llm.log", flags)
     try:
-        checks = () if source else (partial(engine.check, (plan.llm, plan.judge), flags),)
+        checks = () if source else (partial(preflight.engines, plan, flags),)
         again = Path(source) if source else None
         folder = lifts.run(plan, Path(out), stderr(), opened, again, continue_anyway, checks=checks)
     except KeyboardInterrupt:

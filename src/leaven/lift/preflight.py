@@ -1,8 +1,9 @@
 """What can be known to fail in a lift is said before the first paid call: files, plugs, embedder, judge, folder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from leaven import extras, plugs
 from leaven.errors import UserError
@@ -11,10 +12,13 @@ from leaven.lift import vectors as table
 from leaven.lift.expand import Open
 from leaven.lift.settings import Plan
 from leaven.llm import judge
+from leaven.llm import open as opening
 from leaven.llm.protocol import Sampling
+from leaven.llm.settings import LLMSection
 from leaven.rows import files
 from leaven.rows.outcomes import Outcome
 from leaven.runs.preflight import check_writable, examine, together
+from leaven.section import checked
 
 TRIED = 3
 """Rows of the data that a judge is tried on."""
@@ -46,6 +50,12 @@ def check(
         errors = examine([partial(_judge, plan, open_llm, brought)])
     if errors:
         raise together(errors, "the first call")
+
+
+def engines(plan: Plan, spend: Mapping[str, Any]) -> None:
+    """Raises UserError for an engine of the lift that can't be asked: no key, no such model, no price; asks nothing."""
+    for spec in dict.fromkeys((plan.llm, plan.judge)):
+        opening.check(checked(LLMSection, {"engine": spec, **spend}, "the engine's settings"))
 
 
 def needs(selector: str) -> tuple[str, ...]:

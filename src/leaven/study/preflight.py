@@ -4,11 +4,12 @@ Checked are packages, the engine and its key, plugs and their settings, the mode
 template, layers to adapt), the token and its first row, the rows, and the folder: by the code that would fail later.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from leaven import extras, plugs
+from leaven.delia.settings import changed
 from leaven.errors import UserError
 from leaven.llm import open as engines
 from leaven.rows.example import user
@@ -73,7 +74,20 @@ def _model(recipe: Recipe) -> None:
             partial(tokens.check_text, tokenizer, recipe.token),
             partial(tokens.check_init, tokenizer, recipe.token),
             partial(check_targets, model, recipe.tune.target_modules),
+            *(
+                partial(check_targets, model, layers, f"methods.{label}.tune.target_modules")
+                for label, layers in _own_targets(recipe)
+            ),
         ]
     )
     if found:
         raise together(found)
+
+
+def _own_targets(recipe: Recipe) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The label and the layers of each method that adapts others than the recipe."""
+    for method in recipe.methods:
+        config = plugs.load("methods", method.name).Config.model_validate(method.config)
+        layers = changed(recipe.tune, getattr(config, "tune", {})).target_modules
+        if layers != recipe.tune.target_modules:
+            yield method.label, layers
