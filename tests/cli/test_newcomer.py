@@ -26,11 +26,11 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
 '''
 
 
-def test_a_newcomers_method_is_listed_run_and_reported(leaven, tmp_path):
+def test_a_newcomers_method_is_listed_run_and_reported(leaven, process, tmp_path):
     (tmp_path / "shortest.py").write_text(METHOD)
     (tmp_path / "broken.py").write_text("def fit(:")
     (tmp_path / "other.py").write_text("raise SystemExit('this file was run')\n")
-    listed = leaven("ls", "methods")
+    listed = process("ls", "methods")
     assert listed.code == 0, listed.err
     assert "./shortest.py\n    Tune on the shortest half of the task rows." in listed.out
     assert "delia" in listed.out and "other.py" not in listed.out
