@@ -268,6 +268,8 @@ def test_why_tells_the_story_by_number_place_and_id(data, tmp_path, plugged):
     assert "kept" in story
     assert f"from row {kept['parent']}" in story
     assert "quality: judge" in story
+    original = "\n".join(audit.why(frame, str(kept["parent"])))
+    assert f"became row {kept['row']} by {kept['step']}, kept" in original
     assert "broken JSON" in "\n".join(audit.why(frame, "d.jsonl:4"))
     assert kept["id"] in "\n".join(audit.why(frame, kept["id"][:9]))
     with pytest.raises(UserError, match="no row is called"):

@@ -120,11 +120,12 @@ def why(frame: pl.DataFrame, row: str) -> Iterator[str]:
         raise UserError(f"{found.height:,} rows are called {row!r}", "Give the number of one, or more of its id.")
     for one in found.iter_rows(named=True):
         yield from _story(one)
+        for child in frame.filter(pl.col("parent") == one["row"]).iter_rows(named=True):
+            yield f"  became row {child['row']} by {child['step']}, {_verdict(child)}"
 
 
 def _story(row: Mapping[str, Any]) -> Iterator[str]:
-    verdict = "kept" if row["verdict"] == "kept" else f"dropped by {row['stage']}: {row['reason']}"
-    yield f"row {row['row']} ({row['id']}) {verdict}" + (f" ({row['detail']})" if row["detail"] else "")
+    yield f"row {row['row']} ({row['id']}) {_verdict(row)}" + (f" ({row['detail']})" if row["detail"] else "")
     made = [f"{name} {row[name]}" for name in ("round", "strategy", "model", "prompt") if row[name] is not None]
     parent = f", from row {row['parent']}" if row["parent"] is not None else ""
     yield (
@@ -143,6 +144,10 @@ def _story(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"  nearest kept row: {row['nearest_kept']} (cosine {row['nearest_cosine']:.3f})"
     yield f"  question: {_short(row['question'])}"
     yield f"  answer: {_short(row['answer'] or '(none)')}"
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    return "kept" if row["verdict"] == "kept" else f"dropped by {row['stage']}: {row['reason']}"
 
 
 def _shown(value: Any) -> str:
