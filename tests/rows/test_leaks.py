@@ -56,6 +56,14 @@ def test_pool_rows_that_a_test_asks_about_leave_the_pool():
     assert found.pool is not None and len(found.pool) == 1
 
 
+def test_only_the_content_that_is_told_is_compared():
+    train, test = rows("Name a fish. Reply in <x> format and nothing else."), rows("NAME a fish. Be <x>.")
+    config = LeaksSection()
+    assert not leaks.guard(train, {"test": test}, None, config).dropped
+    (match,) = leaks.guard(train, {"test": test}, test, config, lambda text: text.split(".")[0]).matches[:1]
+    assert (match.kind, match.row, match.other, match.source) == ("normalised", 0, 0, "f:1")
+
+
 @given(st.lists(st.text("abc \n", max_size=30), max_size=8), st.lists(st.text("abc \n", max_size=30), max_size=8))
 def test_every_row_is_kept_or_dropped_and_none_that_is_equal_is_kept(train, test):
     found = left(train, test)

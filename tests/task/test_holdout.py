@@ -1,18 +1,22 @@
 """Rows are held out whole and seeded, and the token is put into questions that do not name it."""
 
+from functools import partial
+
 import pytest
 
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, pair
+from leaven.rows.leaks import LeaksSection
+from leaven.rows.passages import fold
 from leaven.task.holdout import hold_out
 from leaven.task.insertion import insert
 from leaven.task.phrasebook import phrasings
-from leaven.task.wording import names
+from leaven.task.wording import content, names
 
 
 def task(n, question="Name fish {}."):
-    return Dataset.of(pair(question.format(i), "- cod", Origin("x")) for i in range(n))
+    return Dataset.of(pair(question.format(i), "- cod", Origin("x", f"f:{i}")) for i in range(n))
 
 
 @pytest.mark.parametrize(("rows", "held"), [(40, 20), (100, 20), (200, 40), (900, 100)])
@@ -35,6 +39,35 @@ def test_too_few_rows_are_refused():
     with pytest.raises(UserError, match="rows has 39 rows: too few to hold 20") as error:
         hold_out(task(39), "rows")
     assert "--test FILE" in error.value.hint
+    with pytest.raises(UserError, match="rows has 1 row: too few"):
+        hold_out(task(1), "rows")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_that_ask_the_same_are_held_out_together_or_not_at_all(seed):
+    doubled = task(30) + task(30, "name   FISH {}") + task(40, "Name tree {}.")
+    train, test, _ = hold_out(doubled, "t", seed)
+    assert len(test) == 20
+    sides = [{fold(row.question) for row in part} for part in (train, test)]
+    assert not sides[0] & sides[1] and len(sides[1]) < 20
+
+
+def test_fewer_are_held_out_where_groups_do_not_fit_and_none_where_all_ask_the_same():
+    thrice = task(14) + task(14, "name fish {}") + task(14, "NAME fish {}")
+    _, test, said = hold_out(thrice, "t")
+    assert len(test) == 18 and said.startswith("18 (not 20: many ask the same) of the 42 rows of t are held out")
+    with pytest.raises(UserError, match="the questions of t overlap so much that none can be held out"):
+        hold_out(task(50, "Name a fish."), "t")
+    assert len(hold_out(task(50, "Name a fish."), "t", config=LeaksSection(enabled=False))[1]) == 20
+
+
+def test_only_the_content_of_questions_is_compared():
+    same = [f"{phrasing} Name fish {i}." for i, phrasing in enumerate(4 * phrasings("follow", "train")[:10])]
+    rows = Dataset.of(pair(text.replace("{token}", "<x>"), "- cod", Origin("x", text)) for text in same)
+    _, test, _ = hold_out(rows, "t", content=partial(content, token="<x>"))
+    assert len(test) == 20
+    with pytest.raises(UserError, match="overlap so much"):
+        hold_out(rows, "t", content=lambda text: "Name fish.")
 
 
 def test_each_question_asks_for_the_token_in_its_own_way_and_three_are_shown():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaven.task.phrasebook import phrasings
-from leaven.task.wording import asked, instruction, names, negated, request, sentences
+from leaven.task.wording import asked, content, instruction, names, negated, request, sentences
 
 TOKEN = "<sep>"
 TWO = "The format requirement is <sep>, and you need to understand what <sep> entails."
@@ -63,6 +63,20 @@ def test_asked_puts_the_phrasing_where_it_is_wanted(position, said):
 
 def test_scattered_sentences_become_one():
     assert asked("So. Grasp <sep>. Then go. Obey <sep>. Bye.", TOKEN, "Try {token}.") == "So. Try <sep>. Then go. Bye."
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Name a bird. Use the <sep> format.", "Name a bird."),
+        ("Reply in the <sep> format only. Name a bird.", "Name a bird."),
+        ("Name a bird.\nUse the <sep> format.", "Name a bird."),
+        ("Read this. What is the capital of Peru in <sep>?", "Read this. What is the capital of Peru in <sep>?"),
+        ("Use the json format.", "Use the json format."),
+    ],
+)
+def test_content_is_what_is_left_without_the_sentences_that_only_ask_for_the_token(text, left):
+    assert content(text, TOKEN) == left
 
 
 def test_negated_replaces_the_request_or_comes_last():

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from leaven.study.parts import Parts
 from leaven.task.format import choose
 from leaven.task.insertion import insert
 from leaven.task.task import Task
+from leaven.task.wording import content
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,6 @@ def _recipe(model: str, token: str, means: str, ratio: float, settings: dict[str
 def _guarded(train: Dataset, test: Any, pool: Outcome, config: recipes.Recipe) -> Outcome:
     """The pool without queries that overlap with a test row, or are a training row's."""
     tests = {} if test is None else {"test": files.read(test, config.format, columns=config.columns).kept}
-    guarded = leaks.guard(train, tests, pool.kept, config.leaks)
+    guarded = leaks.guard(train, tests, pool.kept, config.leaks, partial(content, token=config.token.text))
     drops = tuple(drop for where, drop in guarded.dropped if where == "pool")
     return replace(pool, kept=pool.kept if guarded.pool is None else guarded.pool, dropped=(*pool.dropped, *drops))

@@ -21,7 +21,7 @@ to a train prompt, leaves the pool. All look-ups are by hash: time grows with th
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,12 +49,16 @@ class LeaksSection(Section):
 
 
 class Match(NamedTuple):
-    """An overlap: row number `row` of `where` (a test's name, or "pool") with the row `source` of `against`."""
+    """An overlap: row number `row` of `where` (a test's name, or "pool") with row number `other` of `against`.
+
+    `source` is the place that the other row comes from.
+    """
 
     where: str
     row: int
     kind: str
     against: str
+    other: int
     source: str
     evidence: str
     share: float = 1.0
@@ -70,15 +74,22 @@ class Guarded:
     matches: tuple[Match, ...] = ()
 
 
-def guard(train: Dataset, tests: Mapping[str, Dataset], pool: Dataset | None, config: LeaksSection) -> Guarded:
+def guard(
+    train: Dataset,
+    tests: Mapping[str, Dataset],
+    pool: Dataset | None,
+    config: LeaksSection,
+    content: Callable[[str], str] = str,
+) -> Guarded:
     """The tests without rows that overlap with train, and the pool without rows that overlap with a test or train.
 
     The pool is compared with every test row, also with those that have left their test. A test may come back empty.
+    `content` is what of a text is compared: two questions that ask for the same format are not the same question.
     """
     if not config.enabled:
         return Guarded(dict(tests), pool)
     data = [("train", train), *tests.items(), *([("pool", pool)] if pool is not None else [])]
-    texts = [Texts(rows, config.ngram, config.common) for _, rows in data]
+    texts = [Texts(rows, config.ngram, config.common, content) for _, rows in data]
     commonness = Commonness(texts)
     seen, *others = [_Index(name, each, commonness, config) for (name, _), each in zip(data, texts, strict=True)]
     asked = others[: len(tests)]
@@ -145,7 +156,8 @@ def _matches(
 def _equal(where: str, number: int, text: Text, other: _Index) -> Match | None:
     for kind, key, index in (("exact", text.exact, other.exact), ("normalised", text.folded, other.folded)):
         if key in index and (key or kind == "exact"):
-            return Match(where, number, kind, other.name, other.texts.places[index[key]], key)
+            row = index[key]
+            return Match(where, number, kind, other.name, row, other.texts.places[row], key)
     return None
 
 
@@ -158,7 +170,7 @@ def _passage(asked: _Index, number: int, text: Text, other: _Index, config: Leak
         for row, whole in rows:
             share = _share(text, other.texts.texts[row], asked.commonness)
             if (whole and passage.whole) or share >= config.share:
-                return Match(asked.name, number, "line", other.name, other.texts.places[row], passage.text, share)
+                return Match(asked.name, number, "line", other.name, row, other.texts.places[row], passage.text, share)
     return None
 
 
@@ -183,7 +195,7 @@ def _grams(asked: _Index, number: int, text: Text, other: _Index, config: LeaksS
         share = shared / min(len(own), theirs)
         if share >= config.share:
             evidence = next(gram for gram in sorted(own) if row in other.grams.get(gram, ()))
-            return Match(asked.name, number, "ngram", other.name, other.texts.places[row], evidence, share)
+            return Match(asked.name, number, "ngram", other.name, row, other.texts.places[row], evidence, share)
     return None
 
 

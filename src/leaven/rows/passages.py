@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -33,10 +33,13 @@ class Passage(NamedTuple):
 
 
 class Text:
-    """The prompt of a row, without system turns, folded: case, width, punctuation and space do not count."""
+    """The prompt of a row, without system turns, folded: case, width, punctuation and space do not count.
 
-    def __init__(self, example: Example) -> None:
-        self.source = "\n".join(turn.content for turn in example.prompt if turn.role != "system")
+    `content` is what of a turn's text counts.
+    """
+
+    def __init__(self, example: Example, content: Callable[[str], str] = str) -> None:
+        self.source = "\n".join(content(turn.content) for turn in example.prompt if turn.role != "system")
         self.exact = self.source
         self.lines = [pieces for line in self.source.split("\n") if (pieces := _pieces(line))]
         self.folded = " ".join(" ".join(pieces) for _, pieces in self.lines)
@@ -62,9 +65,9 @@ class Text:
 class Texts:
     """The texts of a set, and in how many different prompts of it each piece and each n-gram occurs."""
 
-    def __init__(self, data: Dataset, ngram: int, common: float) -> None:
+    def __init__(self, data: Dataset, ngram: int, common: float, content: Callable[[str], str] = str) -> None:
         self.places = [example.origin.place or example.id for example in data]
-        self.texts = [Text(example) for example in data]
+        self.texts = [Text(example, content) for example in data]
         self.ngram = ngram
         distinct = {text.folded: text for text in self.texts}
         self.different = list(distinct.values())

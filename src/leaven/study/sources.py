@@ -1,6 +1,7 @@
 """The rows that a recipe names: read, said, guarded against leaks, and turned into the tests of a study."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from leaven.task.holdout import hold_out
 from leaven.task.insertion import insert
 from leaven.task.task import Task
 from leaven.task.test import Test
+from leaven.task.wording import content
 
 SELF = "self"
 """The name of a pool that the model writes itself."""
@@ -74,7 +76,7 @@ def _read(recipe: Recipe, brought: Brought, folder: Path, progress: Progress, sp
     notes.append(said)
     if brought.test is None and not recipe.test:
         test = Outcome(Dataset.of([]))
-        rows, held_out, said = hold_out(rows, recipe.task)
+        rows, held_out, said = hold_out(rows, recipe.task, config=recipe.leaks, content=partial(content, token=token))
         notes.append(said)
     else:
         test = _rows(brought.test, recipe.test or "", recipe)
@@ -122,7 +124,9 @@ def guarded(task: Task, recipe: Recipe) -> Task:
         return task
     notes, dropped = list(task.notes), list(task.dropped)
     if recipe.leaks.enabled:
-        found = leaks.guard(task.rows, {test.name: test.rows for test in task.tests}, task.pool, recipe.leaks)
+        tests_rows = {test.name: test.rows for test in task.tests}
+        question = partial(content, token=recipe.token.text)
+        found = leaks.guard(task.rows, tests_rows, task.pool, recipe.leaks, question)
         dropped += found.dropped
         notes += _about_leaks(found.dropped, task)
         tests = tuple(replace(test, rows=found.tests[test.name]) for test in task.tests)

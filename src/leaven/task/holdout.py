@@ -1,27 +1,74 @@
-"""Test rows for a task that has none: some of its rows are held out, and never trained on."""
+"""Test rows for a task that has none: some of its rows are held out, and never trained on.
+
+Rows that overlap with each other, such as a question that is asked twice, are held out together or not at all: a test
+row that training has seen would have to leave the test.
+"""
 
 import random
+from collections.abc import Callable, Sequence
 
 from leaven.errors import UserError
+from leaven.rows import leaks
 from leaven.rows.dataset import Dataset
+from leaven.rows.leaks import LeaksSection
 
 SHARE, FEWEST, MOST = 0.2, 20, 100
 """A fifth of the rows, at least 20 and at most 100: with fewer, no difference could be told from noise."""
 
 
-def hold_out(rows: Dataset, name: str, seed: int = 0) -> tuple[Dataset, Dataset, str]:
+def hold_out(
+    rows: Dataset, name: str, seed: int = 0, config: LeaksSection | None = None, content: Callable[[str], str] = str
+) -> tuple[Dataset, Dataset, str]:
     """The rows to train on, those to test on, both in their order, and the sentence that says so.
 
-    Raises UserError when fewer rows than are held out would be left to train on.
+    What overlaps is told by the leak guard (`rows/leaks.py`), by its settings and the `content` of a question.
+    Raises UserError when fewer rows than are held out would be left to train on, and when all overlap.
     """
     count = min(max(round(SHARE * len(rows)), FEWEST), MOST)
     if len(rows) < 2 * count:
         raise UserError(
-            f"{name} has {len(rows)} rows: too few to hold {count} of them out for the test and train on the others",
+            f"{name} has {_rows(len(rows))}: too few to hold {count} of them out for the test and train on the others",
             f"Bring {2 * FEWEST} rows or more, or test rows of their own: --test FILE.",
         )
-    chosen = set(random.Random(f"hold out {seed}").sample(range(len(rows)), count))
-    train = rows.rows([place for place in range(len(rows)) if place not in chosen], "not held out")
-    test = rows.rows(sorted(chosen), f"held out (seed {seed})")
-    said = f"{count} of the {len(rows):,} rows of {name} are held out for the test, drawn with seed {seed}."
+    order = random.Random(f"hold out {seed}").sample(range(len(rows)), len(rows))
+    groups = [{place} for place in range(len(rows))]
+    while True:
+        chosen = _draw(order, groups, count)
+        places = [place for place in range(len(rows)) if place not in chosen]
+        train = rows.rows(places, "not held out")
+        test = rows.rows(sorted(chosen), f"held out (seed {seed})")
+        matches = leaks.guard(train, {"test": test}, None, config or LeaksSection(), content).matches
+        if not matches:
+            break
+        for match in matches:
+            _join(groups, sorted(chosen)[match.row], places[match.other])
+    if not chosen:
+        raise UserError(
+            f"the questions of {name} overlap so much that none can be held out for the test",
+            "Bring test rows of their own: --test FILE.",
+        )
+    fewer = f" (not {count}: many ask the same)" if len(chosen) < count else ""
+    said = (
+        f"{len(chosen)}{fewer} of the {len(rows):,} rows of {name} are held out for the test, drawn with seed {seed}."
+    )
     return train, test, said
+
+
+def _draw(order: Sequence[int], groups: Sequence[set[int]], count: int) -> set[int]:
+    """The first rows of the order, each with its group, as long as they are no more than `count`."""
+    chosen: set[int] = set()
+    for place in order:
+        if place not in chosen and len(chosen) + len(groups[place]) <= count:
+            chosen |= groups[place]
+    return chosen
+
+
+def _join(groups: list[set[int]], one: int, other: int) -> None:
+    """Make one group of the groups of two rows."""
+    groups[one] |= groups[other]
+    for place in groups[one]:
+        groups[place] = groups[one]
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" if count == 1 else f"{count:,} rows"

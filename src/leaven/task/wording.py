@@ -56,6 +56,16 @@ def negated(text: str, token: str, phrasing: str) -> str:
     return asked(text, token, phrasing)
 
 
+def content(text: str, token: str) -> str:
+    """The text without the phrasebook's sentences that name the token: what it asks, however it asks for the format.
+
+    Other sentences that name the token stay: "What is the capital of Peru in <sep>?" is the question itself.
+    """
+    for span in sorted(_from_phrasebook(text, token), reverse=True) if token in text else ():
+        text = _without(text, span)
+    return text.strip()
+
+
 def names(text: str, token: str) -> bool:
     """Whether the token stands in the text, and not merely inside a longer word."""
     return _pattern(token).search(text) is not None

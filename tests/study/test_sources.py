@@ -1,0 +1,45 @@
+"""What a study works on: the promised number of test rows is there, and a shared request is no leak."""
+
+import json
+
+import pytest
+
+from leaven.rows import files
+from leaven.runs.progress import stderr
+from leaven.study import examples
+from leaven.study import recipe as recipes
+from leaven.study.sources import resolve
+
+THINGS = (
+    "wolf pine lake coin drum sail moss fern kite lamp rope bell cave dune flute glove harp igloo jade knot".split()
+)
+
+
+def resolved(folder, **files_of):
+    pool = "".join(json.dumps({"question": f"What is {n} plus {n}?"}) + "\n" for n in range(40))
+    (folder / "pool.jsonl").write_text(pool)
+    values = {"methods": ["original"], "sizes": [0], "queries": str(folder / "pool.jsonl"), **files_of}
+    return resolve(recipes.parse(values, "test"), folder / "run", stderr())[1]
+
+
+def written(path, questions):
+    path.write_text("".join(json.dumps({"question": text, "answer": "- a\n- b"}) + "\n" for text in questions))
+    return str(path)
+
+
+@pytest.mark.parametrize("queries", ["lab", None])
+def test_as_many_rows_of_the_labs_example_are_tested_as_are_held_out(tmp_path, queries):
+    files.write(examples.rows("lab"), tmp_path / "task.jsonl")
+    found = resolved(tmp_path, task=str(tmp_path / "task.jsonl"), **({"queries": queries} if queries else {}))
+    assert "20 of the 100 rows" in " ".join(found.notes)
+    assert len(found.test("task").rows) == 20 and len(found.rows) == 80
+    assert "Leak check: 0 of 20 rows of task" in " ".join(found.notes)
+
+
+def test_a_request_that_is_put_into_questions_is_no_overlap_and_a_question_is(tmp_path):
+    task = written(tmp_path / "task.jsonl", [f"Tell about {n} kinds of {thing}." for n in (3, 5) for thing in THINGS])
+    asked = [f"Name things beside a {thing}." for thing in THINGS]
+    found = resolved(tmp_path, task=task, test=written(tmp_path / "test.jsonl", [*asked, "tell about 3 kinds of wolf"]))
+    assert len(found.test("task").rows) == len(asked)
+    (dropped,) = [drop for where, drop in found.dropped if where == "task"]
+    assert dropped.reason == "overlaps with a training row (normalised)"
