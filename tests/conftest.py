@@ -1,7 +1,12 @@
-"""No network in any test, and tiny random models with fast tokenizers of their own."""
+"""No network in any test, the command as a user runs it, and tiny random models with fast tokenizers of their own."""
 
+import contextlib
+import io
 import os
 import socket
+import subprocess
+import sys
+from types import SimpleNamespace
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
@@ -41,6 +46,7 @@ LLAMA_3 = (
     "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
 )
 HEADERS = ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
+TERMINAL = {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
 # family -> (chat template, bos, eos, pad, further special tokens, tokens that end an answer)
 FAMILIES = {
     "llama": (LLAMA_2, "<s>", "</s>", None, ("<|reserved_special_token_0|>",), ("</s>",)),
@@ -61,6 +67,43 @@ def no_network(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", loopback_only)
+
+
+@pytest.fixture
+def leaven(tmp_path, monkeypatch):
+    """Run `leaven …` in a folder of its own, in this process; the result has code, out, err."""
+    from leaven.cli.main import run
+
+    def call(*words, **env):
+        out, err = io.StringIO(), io.StringIO()
+        with monkeypatch.context() as here, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            here.chdir(tmp_path)
+            here.setattr(sys, "argv", ["leaven", *map(str, words)])
+            for name, value in {**TERMINAL, **env}.items():
+                here.setenv(name, value)
+            try:
+                run()
+                code = 0
+            except SystemExit as end:
+                code = end.code or 0
+        return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
+
+    return call
+
+
+@pytest.fixture
+def process(tmp_path):
+    """The same in a process of its own, for the few tests of what only a whole process can show."""
+
+    def call(*words, **env):
+        done = subprocess.run(
+            [sys.executable, "-m", "leaven", *map(str, words)],
+            cwd=tmp_path, env={**os.environ, **TERMINAL, **env},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    return call
 
 
 def tiny_tokenizer_of(family):

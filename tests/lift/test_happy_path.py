@@ -1,9 +1,6 @@
 """A lift whole, without replaced parts: the command, a teacher on loopback, the makers, the judge, the files."""
 
 import json
-import os
-import subprocess
-import sys
 
 import polars as pl
 import pytest
@@ -23,21 +20,24 @@ def rows(tmp_path):
     return tmp_path
 
 
-def lift(folder, url, *words):
-    env = {**os.environ, "LEAVEN_CACHE": str(folder / "cache"), "OPENAI_API_KEY": "k"}
-    command = [sys.executable, "-m", "leaven", "lift", "d.jsonl", "--llm", "openai:m", "--base-url", url, *words]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def lift(leaven, rows):
+    def call(url, *words):
+        env = {"LEAVEN_CACHE": str(rows / "cache"), "OPENAI_API_KEY": "k"}
+        done = leaven("lift", "d.jsonl", "--llm", "openai:m", "--base-url", url, *words, **env)
+        assert done.code == 0, done.err
+        return done.out
+
+    return call
 
 
-def test_rows_are_answered_anew_made_harder_by_the_tactic_asked_for_judged_and_kept(rows):
+def test_rows_are_answered_anew_made_harder_by_the_tactic_asked_for_judged_and_kept(rows, lift):
     words = ("--rounds", "1", "--tactic", "reasoning", "--keep-variety", "1", "--n", "10", "--out", "run")
     with serving(rows, teacher=True) as url:
-        lift(rows, url, *words)
+        lift(url, *words)
         calls = asked_of(url, "count")["answered"]
         prompts = asked_of(url, "seen")
-        assert "finished" in lift(rows, url, *words) or asked_of(url, "count")["answered"] == calls
+        assert "finished" in lift(url, *words) or asked_of(url, "count")["answered"] == calls
         assert asked_of(url, "count")["answered"] == calls
     revisions = [text for text in prompts if text.startswith("You revise tasks")]
     assert len(revisions) == ROWS

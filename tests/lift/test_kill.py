@@ -29,7 +29,7 @@ def load(model):
 '''
 
 
-def test_killed_while_embedding(tmp_path):
+def test_killed_while_embedding(tmp_path, leaven):
     rows = [{"prompt": f"Say {i}.", "completion": f"{i} " * (i % 40 + 1)} for i in range(1500)]
     (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "slow.py").write_text(PLUG)
@@ -49,13 +49,13 @@ def test_killed_while_embedding(tmp_path):
     assert len(set(texts)) == 1500
     assert len(texts) <= 1500 + 256
     assert pl.read_parquet(tmp_path / "run" / "audit.parquet").filter(pl.col("verdict") == "kept").height == 50
-    again = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stderr
+    again = leaven(*words[3:], LEAVEN_CACHE=env["LEAVEN_CACHE"])
+    assert again.code == 0 and "nothing to do" in again.err, again.err
     assert asked.read_text().splitlines() == texts
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(8, marks=pytest.mark.slow)])
-def test_killed_while_asking_no_reply_is_paid_twice(tmp_path, kills):
+def test_killed_while_asking_no_reply_is_paid_twice(tmp_path, leaven, kills):
     """Answering anew, evolving and the report: killed at random moments, each prompt is answered about once."""
     rows = [{"prompt": f"Say {i}.", "completion": f"{i} " * (i % 40 + 1)} for i in range(200)]
     (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -63,7 +63,8 @@ def test_killed_while_asking_no_reply_is_paid_twice(tmp_path, kills):
     with serving(tmp_path, latency=0.1, at_once=16) as url:
         words = [sys.executable, "-m", "leaven", "lift", "d.jsonl", "--llm", "openai:m", "--base-url", url,
                  "--rounds", "1", "--concurrency", "8", "--quality", "length", "--n", "50", "--out", "run"]  # fmt: skip
-        env = {**os.environ, "OPENAI_API_KEY": "x", "XDG_CACHE_HOME": str(tmp_path), "LEAVEN_CACHE": str(tmp_path)}
+        given = {"OPENAI_API_KEY": "x", "XDG_CACHE_HOME": str(tmp_path), "LEAVEN_CACHE": str(tmp_path)}
+        env = {**os.environ, **given}
         for _ in range(kills):
             process = subprocess.Popen(
                 words, cwd=tmp_path, env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
@@ -71,8 +72,8 @@ def test_killed_while_asking_no_reply_is_paid_twice(tmp_path, kills):
             time.sleep(1.5 + rng.uniform(0, 2))
             process.send_signal(signal.SIGKILL)
             process.wait()
-        done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        done = leaven(*words[3:], **given)
+        assert done.code == 0, done.err
         answered = asked_of(url, "count")["answered"]
     # 200 answers anew and 200 rewritings, each unreadable and asked for once more; 32 are in flight at the most.
     assert 3 * 200 <= answered <= 3 * 200 + 32 * kills

@@ -2,8 +2,6 @@
 
 import io
 import json
-import subprocess
-import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -304,11 +302,8 @@ def test_the_report_escapes_rows_and_has_every_part(data, tmp_path, plugged):
         (["--embeddings", "no.npy", "--quality", "length", "--out", "run"], "no.npy does not exist"),
     ],
 )
-def test_the_command(data, tmp_path, words, said):
-    done = subprocess.run(
-        [sys.executable, "-m", "leaven", "lift", data, *words],
-        capture_output=True, text=True, check=False, cwd=tmp_path, env={**__import__("os").environ, "NO_COLOR": "1"},
-    )  # fmt: skip
-    assert said in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.returncode == (0 if "kept" in said else 2), done.stderr
+def test_the_command(data, leaven, words, said):
+    done = leaven("lift", data, *words)
+    assert said in done.out + done.err
+    assert "Traceback" not in done.err
+    assert done.code == (0 if "kept" in said else 2), done.err
