@@ -1,5 +1,6 @@
 """Rows are held out whole and seeded, and the token is put into questions that do not name it."""
 
+import re
 from functools import partial
 
 import pytest
@@ -83,6 +84,19 @@ def test_each_question_asks_for_the_token_in_its_own_way_and_three_are_shown():
 def test_rows_that_name_it_already_stay_as_they_are():
     rows = task(3, "Name fish {}. Use <x>.")
     assert insert(rows, "<x>") == (rows, "")
+
+
+@pytest.mark.parametrize("mark", ["<sep>", "<|sep|>"])
+def test_another_token_than_the_questions_name_is_refused(mark):
+    rows = task(19, f"Name fish {{}}. Use {mark}.") + task(1, "Name tree {}.")
+    with pytest.raises(UserError, match=re.escape(f"the questions name {mark}, not <x>")) as error:
+        insert(rows, "<x>")
+    assert error.value.hint.startswith(f'--token "{mark}"')
+
+
+@pytest.mark.parametrize("question", ["Is <b>fish {}</b> red?", "Is 1 < {} and 3 > 2?", "Is <fish{}> red?"])
+def test_tags_comparisons_and_words_of_a_single_question_are_no_token(question):
+    assert insert(task(5, question), "<x>")[1].startswith("No question names <x>")
 
 
 def test_only_the_last_question_of_a_conversation_asks():

@@ -5,8 +5,11 @@
 """
 
 import random
+import re
+from collections import Counter
 from dataclasses import replace
 
+from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message
 from leaven.task.phrasebook import phrasings
@@ -14,15 +17,24 @@ from leaven.task.wording import Position, asked, names
 
 POSITIONS: tuple[Position, ...] = ("start", "end", "end")
 SHOWN, WIDTH = 3, 160
+_TOKEN = re.compile(r"<[^<>\s/]+>")
+NEARLY_ALL = 0.9
+"""Of so many questions one that names another token is taken for the token."""
 
 
 def insert(rows: Dataset, token: str, seed: int = 0) -> tuple[Dataset, str]:
     """The rows, each question with a request for the token, and a note that shows three; "" where one names it already.
 
     Phrasings are those for training, one a row; the test `unseen_phrasing` asks with others.
+    Raises UserError where nearly all questions name another token: the one that is meant.
     """
     if any(names(row.question, token) for row in rows):
         return rows, ""
+    if other := _other_token(rows):
+        raise UserError(
+            f"the questions name {other}, not {token}",
+            f'--token "{other}"; where {other} is no token, put {token} into the questions yourself.',
+        )
     rng = random.Random(f"insert {seed}")
     changed = Dataset.of((_with_token(row, token, rng) for row in rows), (*rows.made_by, f"insert({token})"))
     examples = [changed[place].question for place in range(min(SHOWN, len(changed)))]
@@ -39,6 +51,17 @@ def _with_token(row: Example, token: str, rng: random.Random) -> Example:
     last = max(place for place, message in enumerate(row.messages) if message.role == "user")
     turn = Message("user", asking(row.messages[last].content, token, rng))
     return replace(row, messages=(*row.messages[:last], turn, *row.messages[last + 1 :]))
+
+
+def _other_token(rows: Dataset) -> str:
+    """What stands like a token, `<sep>` or `<|sep|>`, in nearly all questions, and is no tag that is closed; or ""."""
+    counts = Counter(mark for row in rows for mark in set(_TOKEN.findall(row.question)) if not _closed(mark, row))
+    ((mark, count),) = counts.most_common(1) or [("", 0)]
+    return mark if count and count >= NEARLY_ALL * len(rows) else ""
+
+
+def _closed(mark: str, row: Example) -> bool:
+    return f"</{mark[1:]}" in row.question
 
 
 def _short(text: str, token: str) -> str:
