@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from leaven.models import base
 from leaven.rows import files
 from leaven.runs.progress import stderr
-from leaven.study import examples
+from leaven.study import examples, questions
 from leaven.study import recipe as recipes
 from leaven.study.sources import resolve
 
@@ -43,3 +44,12 @@ def test_a_request_that_is_put_into_questions_is_no_overlap_and_a_question_is(tm
     assert len(found.test("task").rows) == len(asked)
     (dropped,) = [drop for where, drop in found.dropped if where == "task"]
     assert dropped.reason == "overlaps with a training row (normalised)"
+
+
+def test_questions_that_the_model_has_written_are_read_without_it(tmp_path, monkeypatch):
+    values = {"methods": ["original"], "sizes": [4], "queries": "self", "evaluate": {"limit_test": 5}}
+    recipe = recipes.parse({**values, "model": "lab", "sample": {"max_new_tokens": 32}}, "test")
+    first = questions.write(recipe, 4, tmp_path, stderr())
+    monkeypatch.setattr(base, "load", None)
+    again = questions.write(recipe, 4, tmp_path, stderr())
+    assert [row.id for row in again.kept] == [row.id for row in first.kept] and len(first.kept) == 10

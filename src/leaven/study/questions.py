@@ -1,13 +1,17 @@
 """A pool that nobody has to bring: the model writes the questions itself (Magpie, 2406.08464)."""
 
 import math
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 from leaven import plugs
 from leaven.delia.makers import magpie
 from leaven.errors import UserError
 from leaven.llm.engines.hf import HF
+from leaven.llm.protocol import Reply, Sampling
 from leaven.models.base import Base
+from leaven.rows.example import Prompt
 from leaven.rows.outcomes import Outcome
 from leaven.runs.lock import lock
 from leaven.runs.preflight import together
@@ -48,7 +52,7 @@ def write(recipe: Recipe, task_rows: int, folder: Path, progress: Progress) -> O
             trust_remote_code=recipe.trust_remote_code,
         )
         outcome = magpie.make(
-            HF.of(base.lend()),
+            _WhenAsked(base),
             recipe.sample,
             0,
             place,
@@ -64,3 +68,20 @@ def write(recipe: Recipe, task_rows: int, folder: Path, progress: Progress) -> O
         )
     said = f"The pool: {len(outcome.kept):,} questions that the model wrote itself, of {drawn:,} that it drew."
     return Outcome(outcome.kept, (), (said, *outcome.notes))
+
+
+class _WhenAsked:
+    """The engine of a base model, which is loaded for the first question that does not lie in the folder yet."""
+
+    takes_schema = False
+
+    def __init__(self, base: Base) -> None:
+        self.base, self.name = base, f"hf:{base.path}"
+
+    def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
+        """The replies of the untouched model."""
+        return self._engine.replies(prompts, sampling)
+
+    @cached_property
+    def _engine(self) -> HF:
+        return HF.of(self.base.lend(), self.name)
