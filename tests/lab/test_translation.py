@@ -1,9 +1,13 @@
+from functools import cache
+
 from leaven.delia.makers.openings import opening
 from leaven.lab import lexicon, translation
 
+task_of = cache(translation.task)
+
 
 def test_rows_hold_held_out_words_in_both_directions_and_no_test_row_is_a_task_row():
-    found = translation.task("test")
+    found = task_of("test")
     task, test = list(found.rows), list(found.test("translation").rows)
     words = {*lexicon.HELD_OUT_NOUNS, *lexicon.HELD_OUT_NOUNS.values()}
     assert all(words & set(row.question.lower().replace(".", " ").split()) for row in (*task[:50], *test))
@@ -13,6 +17,6 @@ def test_rows_hold_held_out_words_in_both_directions_and_no_test_row_is_a_task_r
 
 
 def test_dev_and_test_share_no_row():
-    dev, test = translation.task("dev"), translation.task("test")
+    dev, test = task_of("dev"), task_of("test")
     for one, other in ((dev.rows, test.rows), (dev.test("translation").rows, test.test("translation").rows)):
         assert not {row.question for row in one} & {row.question for row in other}

@@ -89,7 +89,7 @@ def test_other_errors_are_left_alone(error, full):
         assert disk.is_full(outer) is full
 
 
-def test_a_lift_on_a_full_disk_ends_with_a_sentence_and_goes_on_from_there(tmp_path):
+def test_a_lift_on_a_full_disk_ends_with_a_sentence_and_goes_on_from_there(tmp_path, leaven):
     rows = [{"prompt": f"Say {i}.", "completion": f"{i * 7919} " * (i % 40 + 1)} for i in range(200)]
     (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     words = ["lift", "d.jsonl", "--embedder", "lsa:32", "--quality", "length", "--n", "30", "--out", "run"]
@@ -99,8 +99,8 @@ def test_a_lift_on_a_full_disk_ends_with_a_sentence_and_goes_on_from_there(tmp_p
     assert "Free some space, then give the same command again" in done.stderr
     assert (tmp_path / "run" / "rows.parquet").exists() and not list((tmp_path / "run").rglob("*.partial"))
     before = (tmp_path / "run" / "rows.parquet").stat().st_mtime_ns
-    done = limited(10**9, words, tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = leaven(*words, LEAVEN_CACHE=str(tmp_path / "cache"))
+    assert done.code == 0, done.err
     assert (tmp_path / "run" / "rows.parquet").stat().st_mtime_ns == before
     assert pl.read_parquet(tmp_path / "run" / "kept.parquet").height == 30
     assert np.load(tmp_path / "run" / "embeddings.npy").shape == (200, 32)

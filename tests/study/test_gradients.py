@@ -56,12 +56,13 @@ def test_agreement_and_slope():
     assert gradients.slope([1, 2, 3], [2, 4, 6]) == pytest.approx(1)
 
 
-def doubtful(loaded, count):
-    """Questions of words in disorder, which leave the lab's model in doubt."""
+@pytest.fixture(scope="module")
+def doubtful(lab):
+    """The most doubtful first: questions of words in disorder, which leave the lab's model in doubt."""
     rng = random.Random(0)
     words = "what is the capital of Peru color plus json format dog list reverse answer not seven".split()
     rows = [pair(" ".join(rng.sample(words, 6)) + "?", "Yes.", Origin("x")) for _ in range(80)]
-    return sorted(rows, key=lambda row: -gradients.doubt(loaded, row))[:count]
+    return sorted(rows, key=lambda row: -gradients.doubt(lab, row))
 
 
 def sampled(loaded, rows, temperature, top_p, answers):
@@ -70,27 +71,27 @@ def sampled(loaded, rows, temperature, top_p, answers):
     return self_sample.make(asked, HF.of(loaded), config, 0).kept
 
 
-def test_own_answers_at_temperature_one_have_no_mean_gradient_and_greedy_ones_do(lab):
-    rows = doubtful(lab, 8)
+def test_own_answers_at_temperature_one_have_no_mean_gradient_and_greedy_ones_do(lab, doubtful):
+    rows = doubtful[:8]
     found = {}
-    for name, temperature in (("one", 1.0), ("greedy", 0.0)):
-        data = sampled(lab, rows, temperature, 1.0, 16)
+    for name, temperature, answers in (("one", 1.0, 16), ("greedy", 0.0, 6)):
+        data = sampled(lab, rows, temperature, 1.0, answers)
         found[name] = gradients.excess(gradients.gradients(lab, data, size=2_048), [row.question for row in data])
     # Under the theorem the excess is 1 on average; with 8 questions of 16 answers it is seldom beyond 2.
     assert found["one"] < 2
-    assert found["greedy"] == pytest.approx(16, rel=1e-3)
+    assert found["greedy"] == pytest.approx(6, rel=1e-3)
 
 
 @pytest.mark.parametrize(
     ("temperature", "top_p", "zero"), [(1.0, 1.0, True), (0.7, 1.0, False), (1.0, 0.95, False), (0.0, 1.0, False)]
 )
-def test_the_exact_pull_is_zero_at_temperature_one_and_whole_nucleus_alone(lab, temperature, top_p, zero):
-    pulls = [gradients.pull(lab, row, temperature, top_p) for row in doubtful(lab, 3)]
+def test_the_exact_pull_is_zero_at_temperature_one_and_whole_nucleus_alone(lab, doubtful, temperature, top_p, zero):
+    pulls = [gradients.pull(lab, row, temperature, top_p) for row in doubtful[:3]]
     assert all((pull < 1e-9) == zero for pull in pulls)
 
 
-def test_reference_conditioned_and_external_answers_pull(lab):
-    row = doubtful(lab, 1)[0]
+def test_reference_conditioned_and_external_answers_pull(lab, doubtful):
+    row = doubtful[0]
     shown = self_sample.ask(row, "again")
     assert gradients.pull(lab, row, 1.0, 1.0, shown) > 1e-3
     assert gradients.pull_of_answer(lab, row) > 1e-3

@@ -9,6 +9,7 @@ from importlib import metadata
 import polars as pl
 import pytest
 
+from leaven.delia.makers import self_sample
 from leaven.errors import UserError
 from leaven.runs import folder as runs
 from leaven.runs.lock import lock
@@ -32,6 +33,14 @@ VALUES = {
 def study(folder, continue_anyway=False, **changes):
     recipe, task = resolve(recipes.parse({**VALUES, **changes}, "test"), folder, stderr())
     return run(recipe, task, folder, stderr(), continue_anyway=continue_anyway)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_chunks():
+    """Eight diverse rows are wanted: no need to sample 256 questions for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(self_sample.collect.__kwdefaults__, "chunk", 32)
+        yield
 
 
 @pytest.fixture(scope="module")
