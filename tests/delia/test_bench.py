@@ -1,5 +1,6 @@
 """The parts of a bench, each alone, and that they share one base model."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,9 +9,10 @@ from leaven.delia.ledger import Ledger
 from leaven.delia.settings import TuneChanges, changed
 from leaven.errors import UserError
 from leaven.models import base as bases
+from leaven.models import mask
 from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Origin, pair, user
+from leaven.rows.example import Drop, Example, Origin, pair, user
 from leaven.rows.outcomes import Outcome
 
 
@@ -82,3 +84,15 @@ def test_changes_keep_what_is_given_and_a_preset_brings_all_that_it_sets():
     assert changes.model_dump() == {"learning_rate": 2e-3} and str(TuneChanges()) == "{}"
     paper = TuneChanges.model_validate({"preset": "paper", "max_steps": 3})
     assert changed(config, paper) == TuneSection(preset="paper", max_steps=3)
+
+
+def test_the_table_of_a_mixture_is_of_the_rows_that_were_trained_each_tokenised_once(bench, train, monkeypatch):
+    encoded, encode = [], mask.encode
+    monkeypatch.setattr(mask, "encode", lambda tokenizer, row: encoded.append(row.id) or encode(tokenizer, row))
+    made = bench(tune={"max_length": 80})
+    others = [Example(user("one two"), Origin("x")), pair("one " * 200, "seven", Origin("x"))]
+    tuned = made.tune(train(2) + Dataset.of(others) + train(3).rows([2]), max_steps=1)
+    (part,) = json.loads((made.folder / "mix.json").read_text())["mix"]
+    assert [drop.reason for drop in tuned.dropped] == ["no answer", "longer than 80 tokens"]
+    assert part["rows"] == 3 and part["tokens"] == tuned.tokens and part["trained_tokens"] == tuned.trained_tokens
+    assert len(encoded) == len(set(encoded)) == 4

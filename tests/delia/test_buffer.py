@@ -82,13 +82,17 @@ def encode(example):
     )
 
 
+def in_tokens(mixture):
+    return mixture, [encode(row) for row in mixture]
+
+
 def schedule(rows, batch_size, epochs=1):
     config = TuneSection(per_device_train_batch_size=batch_size, small_data_batch=0, num_train_epochs=epochs)
     return Schedule.of(rows, config)
 
 
 def test_table_counts_rows_tokens_and_steps_worked_by_hand():
-    task, diverse = table(ordered("tddd" + "td" + "dddd"), encode, schedule(10, 4, epochs=2))
+    task, diverse = table(*in_tokens(ordered("tddd" + "td" + "dddd")), schedule(10, 4, epochs=2))
     assert (task.source, task.rows, task.tokens, task.trained_tokens) == ("task", 2, 8, 3)
     assert (diverse.source, diverse.rows, diverse.tokens, diverse.trained_tokens) == ("diverse", 8, 32, 8)
     assert (task.row_share, task.token_share) == (0.2, 3 / 11)
@@ -96,18 +100,18 @@ def test_table_counts_rows_tokens_and_steps_worked_by_hand():
 
 
 def test_a_part_of_an_epoch_touches_only_its_steps():
-    task, diverse = table(ordered("ddddtd"), encode, schedule(6, 2, epochs=0.5))
+    task, diverse = table(*in_tokens(ordered("ddddtd")), schedule(6, 2, epochs=0.5))
     assert (task.steps_touched, diverse.steps_touched) == (0, 2)
 
 
 def test_table_of_nothing_has_no_rows():
-    assert table(ordered(""), encode, schedule(0, 4)) == ()
+    assert table(*in_tokens(ordered("")), schedule(0, 4)) == ()
 
 
 def test_rows_that_were_not_mixed_are_the_tasks():
     """Common tuning's rows were called diverse, or whatever their user had written into a field `source`."""
     plain = Dataset.of([pair("q", "a", Origin("x")), pair("p", "b", Origin("y"), {"source": "wiki"})])
-    (part,) = table(plain, encode, schedule(2, 2))
+    (part,) = table(*in_tokens(plain), schedule(2, 2))
     assert (part.source, part.rows) == ("task", 2)
 
 

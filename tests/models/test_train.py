@@ -237,7 +237,7 @@ def test_every_row_is_trained_once_an_epoch_at_any_size_of_a_step(tiny_model, tm
     _, _, found = tuned(tiny_model(), tmp_path, {**OURS, "small_data_batch": size, "batching": batching})
     loaded = load(tiny_model())
     tokens.add(loaded.model, loaded.tokenizer, TokenSection(), 0)
-    encoded = train.encode(loaded, ROWS, TuneSection())[0]
+    encoded = list(train.encode(loaded, ROWS, TuneSection())[0].values())
     assert found.tokens == sum(len(row.input_ids) for row in encoded)
     assert found.trained_tokens == sum(len(row.trained) for row in encoded)
     assert found.steps == -(-len(ROWS) // size)
@@ -273,7 +273,7 @@ def test_any_function_of_a_batch_is_a_loss(tiny_model, tmp_path):
 @pytest.mark.parametrize("family", ["llama", "gemma3"])
 def test_the_logits_of_a_batch_are_those_of_the_model_where_a_token_is_trained(tiny_model, family):
     loaded = load(tiny_model(family, final_logit_softcapping=2.0) if family == "gemma3" else tiny_model(family))
-    rows = train.encode(loaded, ROWS, TuneSection())[0]
+    rows = list(train.encode(loaded, ROWS, TuneSection())[0].values())
     for packed in (False, True):
         batch = batches.Batch.of(rows, loaded.tokenizer.pad_token_id, packed, loaded.model.device)
         with torch.no_grad():

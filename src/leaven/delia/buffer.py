@@ -5,7 +5,7 @@ practical stand-in, and `spacing` measures how near it comes.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
@@ -90,13 +90,12 @@ def spacing(mixture: Dataset) -> Spacing:
     return Spacing(len(places), sum(gaps) / len(gaps), float(min(gaps)), float(max(gaps)))
 
 
-def table(mixture: Dataset, encode: Callable[[Example], Encoded], schedule: Schedule) -> tuple[Part, ...]:
-    """What each source of the mixture brings to a training by this schedule."""
+def table(mixture: Dataset, rows: Sequence[Encoded], schedule: Schedule) -> tuple[Part, ...]:
+    """What each source of the mixture, whose `rows` these are in tokens, brings to a training by this schedule."""
     sources = list(_sources(mixture))
     tokens = dict.fromkeys(sources, 0)
     trained = dict.fromkeys(sources, 0)
-    for source, example in zip(sources, mixture, strict=True):
-        encoded = encode(example)
+    for source, encoded in zip(sources, rows, strict=True):
         tokens[source] += len(encoded.input_ids)
         trained[source] += sum(encoded.completion_mask)
     places = [schedule.step(number) for number in range(schedule.steps)]

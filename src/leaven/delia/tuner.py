@@ -1,6 +1,6 @@
 """Tune the base model on a mixture: the adapter, and a table of what the mixture trained, stay in the cell's folder."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -9,11 +9,12 @@ from typing import Any
 from leaven.delia import buffer
 from leaven.delia.fitted import Answerer, Fitted
 from leaven.delia.settings import changed
-from leaven.models import adapter, mask, train
+from leaven.models import adapter, train
 from leaven.models.base import Base
 from leaven.models.load import Loaded
 from leaven.models.losses import cross_entropy
 from leaven.models.losses import kl_to_base as kl
+from leaven.models.mask import Encoded
 from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
@@ -42,7 +43,6 @@ class Tuner:
         loaded = self.base.lend(self.token, self.seed) if after is None else after.weights
         stage = "" if after is None else "-2"
         mixture.save(self.folder / "data" / f"mixture{stage}.parquet")
-        self._write_mix(mixture, config, partial(mask.encode, loaded.tokenizer))
         with self.answerer.progress.track(f"tuning {self.folder.name}", 0, "steps") as advance:
             tuned = train.fit(
                 loaded,
@@ -54,6 +54,7 @@ class Tuner:
                 on_step=lambda step, steps, loss, tokens: advance(step, steps, f"loss {loss:.3f}", tokens),
                 objective=partial(kl.loss, weight=kl_to_base) if kl_to_base else cross_entropy.loss,
             )
+        self._write_mix(mixture.rows(list(tuned.rows), "trained on"), list(tuned.rows.values()), config)
         adapter.save(tuned.model, loaded.tokenizer, self.folder / "adapter", loaded.path, self.token)
         fitted = self.answerer.fitted(Loaded(tuned.model, loaded.tokenizer, loaded.path))
         before = after or fitted
@@ -66,8 +67,8 @@ class Tuner:
             dropped=(*before.dropped, *tuned.dropped),
         )
 
-    def _write_mix(self, mixture: Dataset, config: TuneSection, encode: Callable[..., Any]) -> None:
-        parts = buffer.table(mixture, encode, Schedule.of(len(mixture), config))
+    def _write_mix(self, mixture: Dataset, rows: Sequence[Encoded], config: TuneSection) -> None:
+        parts = buffer.table(mixture, rows, Schedule.of(len(mixture), config))
         gaps = buffer.spacing(mixture)
         table = {"mix": [part._asdict() for part in parts], "spacing": {"mean": gaps.mean_gap, "max": gaps.max_gap}}
         runs.write_json(self.folder / "mix.json", table)

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,10 @@ Loss = Callable[[Any, Batch], torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """The tuned model in evaluation mode, and what it took; tokens are real ones, without padding."""
+    """The tuned model in evaluation mode, and what it took; tokens are real ones, without padding.
+
+    `rows` are those that were trained on, in tokens, by their places in the data.
+    """
 
     model: Any
     steps: int
@@ -46,6 +49,7 @@ class Tuned:
     trained_tokens: int
     seconds: float
     losses: tuple[float, ...]
+    rows: Mapping[int, Encoded]
     dropped: tuple[Drop, ...]
 
 
@@ -66,7 +70,8 @@ def fit(
     when none is left, and for target modules that the model doesn't have.
     """
     began = time.perf_counter()
-    rows, dropped = encode(loaded, data, config)
+    by_place, dropped = encode(loaded, data, config)
+    rows = list(by_place.values())
     if not rows:
         raise UserError("no row is left to train on", _why(dropped))
     torch.manual_seed(seed)
@@ -94,17 +99,18 @@ def fit(
         trained_tokens=training.trained_tokens,
         seconds=time.perf_counter() - began,
         losses=tuple(training.losses),
+        rows=by_place,
         dropped=tuple(dropped),
     )
 
 
-def encode(loaded: Loaded, data: Dataset, config: TuneSection) -> tuple[list[Encoded], list[Drop]]:
-    """The rows in tokens, and those that can't be trained on, each with the reason."""
+def encode(loaded: Loaded, data: Dataset, config: TuneSection) -> tuple[dict[int, Encoded], list[Drop]]:
+    """The rows in tokens, by their places in the data, and those that can't be trained on, each with the reason."""
     context = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None)
     longest = min(config.max_length, context or config.max_length)
-    rows: list[Encoded] = []
+    rows: dict[int, Encoded] = {}
     dropped: list[Drop] = []
-    for example in data:
+    for place, example in enumerate(data):
         if example.answer is None:
             dropped.append(Drop(example, "no answer"))
             continue
@@ -116,7 +122,7 @@ def encode(loaded: Loaded, data: Dataset, config: TuneSection) -> tuple[list[Enc
         if len(encoded.input_ids) > longest:
             dropped.append(Drop(example, f"longer than {longest} tokens", float(len(encoded.input_ids))))
             continue
-        rows.append(encoded)
+        rows[place] = encoded
     return rows, dropped
 
 
