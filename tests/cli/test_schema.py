@@ -49,6 +49,9 @@ def test_every_recipe_that_ships_is_valid(path):
 
 def test_the_command_prints_the_schema_of_a_study_and_of_a_lift(leaven):
     assert json.loads(leaven("schema").out) == schema()
-    assert "keep_variety" in json.loads(leaven("schema", "lift").out)["properties"]
+    lift = jsonschema.Draft202012Validator(json.loads(leaven("schema", "lift").out))
+    assert lift.is_valid({"data": "d", "evolve": {"rounds": 1}, "quality": {"name": "length", "percentile": 90}})
+    assert lift.is_valid({"data": "d", "reanswer": None, "dedup": "exact"})
+    assert not lift.is_valid({"data": "d", "evolve": {"roundz": 1}})
     wrong = leaven("schema", "sample")
     assert wrong.code == 2 and "'lift'" in wrong.err

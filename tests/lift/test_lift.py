@@ -12,7 +12,7 @@ from leaven import plugs
 from leaven.errors import UserError
 from leaven.lift import audit, run
 from leaven.lift.selection import Size, outcome
-from leaven.lift.settings import Plan
+from leaven.lift.settings import Settings
 from leaven.llm.budget import Budgeted, Counted, Spend
 from leaven.llm.engines.scripted import Scripted
 from leaven.llm.protocol import Sampling
@@ -109,7 +109,7 @@ def plugged(monkeypatch):
     return called
 
 
-def lifted(plan, folder, engine=None, **how):
+def lifted(chosen, folder, engine=None, **how):
     opened = []
 
     def open_llm(spec, what):
@@ -117,17 +117,17 @@ def lifted(plan, folder, engine=None, **how):
         llm, spend = engine or Scripted(lambda prompt, draw: f"Well: {prompt[-1].content[:30]}"), Spend()
         return nullcontext(Counted(Budgeted(llm, spend), spend))
 
-    run.run(plan, folder, Progress(io.StringIO()), open_llm, **how)
+    run.run(chosen, folder, Progress(io.StringIO()), open_llm, **how)
     return opened
 
 
-def plan_of(data, **values):
+def settings_of(data, **values):
     settings = {"llm": "x", "rounds": 2, "keep_variety": 0.5, "n": 12, "dedup": "exact", "embedder": "lsa:8"}
-    return Plan(data=data, **{**settings, **values})
+    return Settings(data=data, **{**settings, **values})
 
 
 def test_every_row_that_ever_existed_is_in_the_audit(data, tmp_path, plugged):
-    lifted(plan_of(data), tmp_path / "run")
+    lifted(settings_of(data), tmp_path / "run")
     frame = audit.read(tmp_path / "run")
     # 31 rows that could be read, 1 that could not; 31 answered anew, of which 10 failed; two rounds of 31
     assert frame.height == 31 + 1 + 31 + 62
@@ -150,7 +150,7 @@ def test_every_row_that_ever_existed_is_in_the_audit(data, tmp_path, plugged):
 def test_the_nearest_kept_row_is_the_nearest_but_itself(data, tmp_path, plugged):
     import numpy as np
 
-    lifted(plan_of(data), tmp_path / "run")
+    lifted(settings_of(data), tmp_path / "run")
     frame = audit.read(tmp_path / "run").filter(pl.col("variety").is_not_null())
     unit = np.load(tmp_path / "run" / "embeddings.npy")
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
@@ -168,40 +168,40 @@ def test_a_lift_that_was_stopped_does_nothing_twice(data, tmp_path, plugged, mon
         with monkeypatch.context() as patch:
             patch.setattr(run, stopped, stop)
             with pytest.raises(KeyboardInterrupt):
-                lifted(plan_of(data), tmp_path / "run", engine)
-    lifted(plan_of(data), tmp_path / "run", engine)
-    lifted(plan_of(data), tmp_path / "run", engine)
+                lifted(settings_of(data), tmp_path / "run", engine)
+    lifted(settings_of(data), tmp_path / "run", engine)
+    lifted(settings_of(data), tmp_path / "run", engine)
     assert plugged == ["reanswer", "evolve", "quality"]
     whole = tmp_path / "whole"
-    lifted(plan_of(data), whole, engine)
+    lifted(settings_of(data), whole, engine)
     assert audit.read(whole).equals(audit.read(tmp_path / "run"))
 
 
 def test_other_thresholds_need_no_call(data, tmp_path, plugged):
-    lifted(plan_of(data), tmp_path / "a")
+    lifted(settings_of(data), tmp_path / "a")
     calls = len(plugged)
-    assert lifted(plan_of(data, n=5), tmp_path / "b", source=tmp_path / "a") == []
+    assert lifted(settings_of(data, n=5), tmp_path / "b", source=tmp_path / "a") == []
     assert len(plugged) == calls
-    lifted(plan_of(data, n=5), tmp_path / "c")
+    lifted(settings_of(data, n=5), tmp_path / "c")
     again, fresh = (audit.read(tmp_path / name) for name in "bc")
     assert again["verdict"].equals(fresh["verdict"])
     assert again["quality_judge"].equals(fresh["quality_judge"])
     with pytest.raises(UserError, match="were never scored"):
-        lifted(plan_of(data, keep_variety=0.9), tmp_path / "d", source=tmp_path / "a")
+        lifted(settings_of(data, keep_variety=0.9), tmp_path / "d", source=tmp_path / "a")
     with pytest.raises(UserError, match="no finished lift"):
-        lifted(plan_of(data), tmp_path / "e", source=tmp_path)
+        lifted(settings_of(data), tmp_path / "e", source=tmp_path)
 
 
 def test_rows_of_another_lift_are_not_poured_into_an_unfinished_one(data, tmp_path, plugged, monkeypatch):
-    lifted(plan_of(data), tmp_path / "a")
+    lifted(settings_of(data), tmp_path / "a")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(run.expand, "expanded", stop)
-        lifted(plan_of(data, n=5), tmp_path / "b")
+        lifted(settings_of(data, n=5), tmp_path / "b")
     before = set((tmp_path / "b").rglob("*"))
     with pytest.raises(UserError, match="from was not set and is a"):
-        lifted(plan_of(data, n=5), tmp_path / "b", source=tmp_path / "a")
+        lifted(settings_of(data, n=5), tmp_path / "b", source=tmp_path / "a")
     with lock(tmp_path / "b"), pytest.raises(UserError, match=r"another process \(.*\) works in"):
-        lifted(plan_of(data, n=5), tmp_path / "b", source=tmp_path / "a")
+        lifted(settings_of(data, n=5), tmp_path / "b", source=tmp_path / "a")
     assert set((tmp_path / "b").rglob("*")) == before
 
 
@@ -210,9 +210,9 @@ def stop(*_given, **_named):
 
 
 def test_another_plan_in_the_same_folder_is_refused_and_each_difference_named(data, tmp_path, plugged):
-    lifted(plan_of(data), tmp_path / "run")
+    lifted(settings_of(data), tmp_path / "run")
     with pytest.raises(UserError) as refused:
-        lifted(plan_of(data, n=11, keep_variety=0.4), tmp_path / "run")
+        lifted(settings_of(data, n=11, keep_variety=0.4), tmp_path / "run")
     assert refused.value.problem == "keep_variety was 0.5 and is 0.4; n was 12 and is 11"
     assert f"leaven lift --from {tmp_path}/run --out FOLDER" in refused.value.hint
 
@@ -222,44 +222,44 @@ def test_edited_rows_are_named_with_the_stage_that_was_done_and_gone_over_on_dem
 ):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(run, "_embedded", stop)
-        lifted(plan_of(data), tmp_path / "run")
+        lifted(settings_of(data), tmp_path / "run")
     with open(data, "a", encoding="utf-8") as file:
         file.write(json.dumps({"instruction": "One more.", "input": "", "output": "Here."}) + "\n")
     with pytest.raises(UserError, match=r"^d\.jsonl has changed since the stage expand\n"):
-        lifted(plan_of(data), tmp_path / "run")
-    lifted(plan_of(data), tmp_path / "run", continue_anyway=True)
+        lifted(settings_of(data), tmp_path / "run")
+    lifted(settings_of(data), tmp_path / "run", continue_anyway=True)
     notes = [note["text"] for note in report.read(tmp_path / "run")["notes"] if note["stage"] == "journal"]
     assert len(notes) == 1 and notes[0].endswith("although d.jsonl has changed since the stage expand.")
 
 
 def test_a_finished_lift_that_was_moved_says_when_and_does_nothing(data, tmp_path, plugged):
-    lifted(plan_of(data), tmp_path / "run")
+    lifted(settings_of(data), tmp_path / "run")
     (tmp_path / "run").rename(tmp_path / "moved")
     calls, said = len(plugged), io.StringIO()
-    run.run(plan_of(data), tmp_path / "moved", Progress(said), lambda spec, what: pytest.fail("asked"))
+    run.run(settings_of(data), tmp_path / "moved", Progress(said), lambda spec, what: pytest.fail("asked"))
     assert said.getvalue().startswith(f"{tmp_path}/moved: finished at 20")
     assert said.getvalue().endswith(", nothing to do.\n") and len(plugged) == calls
 
 
 def test_a_lift_of_an_earlier_leaven_is_read_but_not_gone_on_with(data, tmp_path, plugged):
-    lifted(plan_of(data), tmp_path / "run")
+    lifted(settings_of(data), tmp_path / "run")
     (tmp_path / "run" / "run.json").unlink()
     with pytest.raises(UserError, match="was begun by an earlier leaven"):
-        lifted(plan_of(data), tmp_path / "run")
+        lifted(settings_of(data), tmp_path / "run")
     assert report.text(tmp_path / "run")
-    assert lifted(plan_of(data, n=5), tmp_path / "new", source=tmp_path / "run") == []
+    assert lifted(settings_of(data, n=5), tmp_path / "new", source=tmp_path / "run") == []
 
 
 def test_without_an_engine_nothing_is_asked(data, tmp_path, plugged):
-    assert lifted(plan_of(data, llm="", quality="length"), tmp_path / "run") == []
+    assert lifted(settings_of(data, llm="", quality="length"), tmp_path / "run") == []
     frame = audit.read(tmp_path / "run")
     assert frame.filter(pl.col("reason") == "no answer").height == 1
     with pytest.raises(UserError, match="needs a judge"):
-        lifted(plan_of(data, llm=""), tmp_path / "other")
+        lifted(settings_of(data, llm=""), tmp_path / "other")
 
 
 def test_why_tells_the_story_by_number_place_and_id(data, tmp_path, plugged):
-    lifted(plan_of(data), tmp_path / "run")
+    lifted(settings_of(data), tmp_path / "run")
     frame = audit.read(tmp_path / "run")
     kept = frame.filter(pl.col("verdict") == "kept").row(0, named=True)
     story = "\n".join(audit.why(frame, str(kept["row"])))
@@ -278,7 +278,7 @@ def test_the_report_escapes_rows_and_has_every_part(data, tmp_path, plugged):
     with open(data, "a", encoding="utf-8") as file:
         file.write(json.dumps({"instruction": "<script>alert(1)</script>", "input": "", "output": "</script>"}) + "\n")
     engine = Scripted(lambda prompt, draw: "<img src=x onerror=alert(1)>")
-    lifted(plan_of(data), tmp_path / "run", engine)
+    lifted(settings_of(data), tmp_path / "run", engine)
     page = report.write(tmp_path / "run").read_text(encoding="utf-8")
     assert "<img src=x" not in page
     assert "<script>alert" not in page

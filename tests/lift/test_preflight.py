@@ -6,7 +6,7 @@ import pytest
 
 from leaven.errors import UserError
 from leaven.lift import preflight
-from leaven.lift.settings import Plan
+from leaven.lift.settings import Settings
 from leaven.llm.budget import Counted, Spend
 from leaven.llm.engines.scripted import Scripted
 from leaven.rows import files
@@ -28,8 +28,8 @@ def checked(tmp_path, reply="{}", **values):
     def open_llm(spec, what):
         yield Counted(Scripted(answer), Spend())
 
-    plan = Plan(**{"data": str(tmp_path / "d.jsonl"), "llm": "openai:m", **values})
-    preflight.check(plan, tmp_path / "run", open_llm)
+    settings = Settings(**{"data": str(tmp_path / "d.jsonl"), "llm": "openai:m", **values})
+    preflight.check(settings, tmp_path / "run", open_llm)
     return calls
 
 

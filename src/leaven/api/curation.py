@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import ValidationError
 
 from leaven.api.place import Place
-from leaven.errors import UserError
 from leaven.lift import audit, preflight
 from leaven.lift import run as lifts
 from leaven.lift.choose import choose
-from leaven.lift.settings import Plan
+from leaven.lift.settings import parse
 from leaven.llm.budget import Counted
 from leaven.llm.open import open_with_budget
 from leaven.llm.protocol import LLM
@@ -25,7 +23,6 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
 from leaven.runs import content
 from leaven.runs.progress import Progress, stderr
-from leaven.section import faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +64,19 @@ def lift(
     """Expand a dataset by an engine (`llm`, as openai:MODEL), keep what is varied, then what is good, and say why.
 
     `rows` are whatever `leaven.read` takes. `settings` are those of `leaven lift`, for example `rounds=1`,
-    `keep_variety=0.5`, `quality="length"`; `spend` are fields of a recipe's `llm` section, as `{"max_cost": 5}`. The
-    same call with the same `folder` goes on where it was stopped.
+    `keep_variety=0.5`, `quality="length"`, and those of one step: `evolve={"temperature": 0.7}`. `spend` are fields of
+    a recipe's `llm` section, as `{"max_cost": 5}`. The same call with the same `folder` goes on where it was stopped.
 
     >>> outcome = lift(rows, n=100, keep_variety=0.5, quality="length")
     >>> print(outcome.why("rows[3]"))
     """
     brought = None if isinstance(rows, (str, Path)) else _read(rows, settings)
     data = str(rows) if brought is None else f"rows {content.key(brought.kept.frame.write_ndjson())}"
-    try:
-        plan = Plan.model_validate({"data": data, "llm": llm, "n": n, **settings})
-    except ValidationError as error:
-        raise UserError("; ".join(faults(error, Plan)), "leaven lift --help lists the settings.") from None
+    chosen = parse({"data": data, "llm": llm, "n": n, **settings})
     place = Place(folder)
     limits = dict(spend or {})
-    checks = (partial(preflight.engines, plan, limits),)
-    lifts.run(plan, place.path, progress or stderr(), partial(_opened, limits), brought=brought, checks=checks)
+    checks = (partial(preflight.engines, chosen, limits),)
+    lifts.run(chosen, place.path, progress or stderr(), partial(_opened, limits), brought=brought, checks=checks)
     return Lifted(place)
 
 

@@ -4,18 +4,28 @@ import inspect
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import wraps
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
 
 
-def of(section: type[BaseModel], panel: str, without: Collection[str] = ()) -> list[inspect.Parameter]:
+def of(
+    section: type[BaseModel],
+    panel: str,
+    without: Collection[str] = (),
+    called: Mapping[str, str] | None = None,
+    spelled: Mapping[str, str] | None = None,
+) -> list[inspect.Parameter]:
     """A flag for each field of a section, in a panel of the help; one that is not given is None and changes nothing.
+
+    Where only some fields have a flag, `called` maps them to their parameters; `spelled` has flags with another name.
 
     >>> [flag.name for flag in of(LLMSection, "Engine", without=("engine",))][0]
     'base_url'
     """
+    names = called or {name: name for name in section.model_fields if name not in without}
+    spelled = spelled or {}
     return [
         inspect.Parameter(
             name,
@@ -23,18 +33,26 @@ def of(section: type[BaseModel], panel: str, without: Collection[str] = ()) -> l
             default=None,
             annotation=Annotated[
                 _taken(field.annotation),
-                typer.Option(help=_help(field.description or "", field.default), rich_help_panel=panel),
+                typer.Option(
+                    *([spelled[name]] if name in spelled else []),
+                    help=" ".join((field.description or "").split()),
+                    show_default=_default(field.default),
+                    rich_help_panel=panel,
+                ),
             ],
         )
-        for name, field in section.model_fields.items()
-        if name not in without
+        for name, field in ((name, section.model_fields[key]) for key, name in names.items())
     ]
 
 
 def given(section: type[BaseModel], flags: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a section's fields among all that a command was told: those that were said."""
-    said = {name: flags[name] for name in section.model_fields if name in flags}
-    return {name: value for name, value in said.items() if value not in (None, "", [], ())}
+    return said({name: flags[name] for name in section.model_fields if flags.get(name, "") != ""})
+
+
+def said(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """What of these flags was said: `--quality ''` is, and says none."""
+    return {name: value for name, value in flags.items() if value not in (None, [], ())}
 
 
 def added(flags: Iterable[inspect.Parameter]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -55,10 +73,10 @@ def added(flags: Iterable[inspect.Parameter]) -> Callable[[Callable[..., None]],
     return decorate
 
 
-def _help(description: str, default: Any) -> str:
-    shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-    text = " ".join(description.split())
-    return text if default in (None, "", ()) else f"{text} [default: {shown}]"
+def _default(default: Any) -> str | bool:
+    """How the help shows what a field is when nothing is said; false where that is nothing."""
+    shown = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+    return False if default in (None, ()) else shown or False
 
 
 def _taken(annotation: Any) -> Any:
@@ -66,7 +84,10 @@ def _taken(annotation: Any) -> Any:
     kinds = list(_kinds(annotation))
     kind = kinds[0] if len(kinds) == 1 else str
     if get_origin(kind) is tuple:
-        return list[get_args(kind)[0]] | None  # type: ignore[misc]
+        each = get_args(kind)[0]
+        return list[each if each in (str, int, float) else str] | None  # type: ignore[misc]
+    if get_origin(kind) is Literal or (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return str | None  # the section itself says what it can be
     return kind | None
 
 

@@ -114,30 +114,34 @@ def _queries(count: int) -> "Dataset":
 
 def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
     """Answers anew, rewritings and their answers, and the judge on what variety leaves of them."""
-    from leaven.cli.work import checked
+    from leaven.cli.lift import settings_of
     from leaven.lift.makers import evolve, reanswer
     from leaven.lift.selection import Context
     from leaven.lift.selectors import quality
     from leaven.llm.pilot import Step
     from leaven.rows.dataset import Dataset
 
-    made, seed, rows = Dataset.of([]), flags["seed"], len(data)
-    if flags["reanswer"]:
+    settings, made, rows = settings_of(flags), Dataset.of([]), len(data)
+    rounds = settings.evolve.rounds if settings.evolve else 0
+    if settings.reanswer:
         llm: Recorded = recorded()
-        made = made + reanswer.make(few, llm, reanswer.Config(), seed).kept
+        made = made + reanswer.make(few, llm, settings.reanswer, settings.seed).kept
         yield Step("answer anew", rows, tuple(llm.said))
-    if flags["rounds"]:
+    if settings.evolve:
         llm = recorded()
-        config = checked(evolve.Config, {name: tuple(flags[name] or ()) for name in ("tactics", "eliminate")}, rounds=1)
-        made = made + evolve.make(few, llm, config, seed).kept
-        each = 2 + ("no_gain" in config.eliminate)  # a rewriting, its answer, and whether anything is gained
-        yield Step(f"rewrite and answer, {flags['rounds']} rounds", each * rows * flags["rounds"], tuple(llm.said))
-    if flags["quality"] == "quality":
+        once = settings.evolve.model_copy(update={"rounds": 1})
+        made = made + evolve.make(few, llm, once, settings.seed).kept
+        each = 2 + ("no_gain" in once.eliminate)  # a rewriting, its answer, and whether anything is gained
+        yield Step(f"rewrite and answer, {rounds} rounds", each * rows * rounds, tuple(llm.said))
+    if settings.quality.name == "quality":
         llm = recorded()
         sample = made if len(made) else few
-        quality.select(sample, quality.Config(keep=1, twice=0), Context(seed, llm=llm))
-        expanded = rows * (int(flags["reanswer"] or not flags["rounds"]) + flags["rounds"])
-        yield Step("judge", round(expanded * flags["keep_variety"]) + quality.Config().twice, tuple(llm.said))
+        config = quality.Config(**settings.quality.config)
+        whole = config.model_copy(update={"n": 0, "keep": 1, "twice": 0})
+        quality.select(sample, whole, Context(settings.seed, llm=llm))
+        expanded = rows * (int(bool(settings.reanswer) or not rounds) + rounds)
+        varied = expanded * (settings.variety.keep if settings.variety else 1)
+        yield Step("judge", round(varied) + config.twice, tuple(llm.said))
 
 
 def _sample(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":

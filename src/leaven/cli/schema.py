@@ -20,7 +20,7 @@ class Kind(StrEnum):
 def schema(what: Annotated[Kind, typer.Argument(help="The recipe of a study, or of a lift.")] = Kind.study) -> None:
     """Print the JSON schema of recipes, for editors: every key, what it is, and its default; methods' own too."""
     if what is Kind.lift:
-        from leaven.lift.settings import Plan as Settings
+        from leaven.lift.settings import Settings
 
         found = Settings.model_json_schema()
     else:

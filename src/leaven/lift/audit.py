@@ -13,7 +13,7 @@ import polars as pl
 from leaven.errors import UserError
 from leaven.lift import measure
 from leaven.lift.neighbours import nearest
-from leaven.lift.settings import Plan
+from leaven.lift.settings import Settings
 from leaven.lift.vectors import Vectors
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
@@ -24,7 +24,7 @@ PAST = {"read": "could be read", "expand": "was made whole", "guard": "gives no 
         "variety": "varied enough", "dedup": "unlike the rows before it", "quality": "good enough"}  # fmt: skip
 
 
-def write(plan: Plan, pool: Dataset, embedded: list[int], vectors: Vectors, folder: Path) -> None:
+def write(settings: Settings, pool: Dataset, embedded: list[int], vectors: Vectors, folder: Path) -> None:
     """Write `audit.parquet`, the kept rows, and the figures of the summary."""
     frame = _origins(pool)
     for name in STAGES:
@@ -40,7 +40,7 @@ def write(plan: Plan, pool: Dataset, embedded: list[int], vectors: Vectors, fold
     chosen = pool.rows(kept, "lift")
     chosen.save(folder / "kept.parquet")
     files.write(chosen, folder / "kept.jsonl")
-    runs.write_json(folder / "summary.json", measure.summary(plan, pool, frame, unit, embedded, kept, folder))
+    runs.write_json(folder / "summary.json", measure.summary(settings, pool, frame, unit, embedded, kept, folder))
 
 
 def _origins(pool: Dataset) -> pl.DataFrame:

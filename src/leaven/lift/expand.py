@@ -7,7 +7,7 @@ from pathlib import Path
 
 from leaven import plugs
 from leaven.lift import stages as rows
-from leaven.lift.settings import Plan
+from leaven.lift.settings import Settings
 from leaven.llm.budget import Counted
 from leaven.rows import files, outcomes
 from leaven.rows.dataset import Dataset
@@ -19,31 +19,33 @@ Open = Callable[[str, str], AbstractContextManager[Counted]]
 """Opens the engine of a spec, to be shown under a name while it is asked."""
 
 
-def expanded(plan: Plan, folder: Path, progress: Progress, open_llm: Open, brought: Outcome | None = None) -> Dataset:
+def expanded(
+    settings: Settings, folder: Path, progress: Progress, open_llm: Open, brought: Outcome | None = None
+) -> Dataset:
     """Every row that there will ever be; the tables of the stages `read` and `expand` tell which of them are left."""
     path = folder / "rows.parquet"
     if path.exists() and (folder / "stages" / "expand.parquet").exists():
         return Dataset.load(path)
-    read = brought or files.read(plan.data, plan.format, columns=plan.columns, strict=plan.strict)
+    read = brought or files.read(settings.data, settings.format, columns=settings.columns, strict=settings.strict)
     rows.note(folder, "read", read.notes, progress)
     if said := files.left_out(read.dropped):
         rows.note(folder, "left out", (said,), progress)
     made: list[Outcome] = []
-    for name, wanted in (("reanswer", plan.reanswer), ("evolve", plan.rounds > 0)):
-        if plan.llm and wanted:
-            make = partial(_make, name, read.kept, plan, folder, open_llm)
+    for name in ("reanswer", "evolve"):
+        if settings.llm and getattr(settings, name) is not None:
+            make = partial(_make, name, read.kept, settings, folder, open_llm)
             made.append(outcomes.stage(folder / "made" / f"{name}.parquet", make))
-    return _joined(plan, read, made, folder)
+    return _joined(settings, read, made, folder)
 
 
-def _joined(plan: Plan, read: Outcome, made: Sequence[Outcome], folder: Path) -> Dataset:
+def _joined(settings: Settings, read: Outcome, made: Sequence[Outcome], folder: Path) -> Dataset:
     """All rows in one table: read, unreadable, made, failed; the verdicts of both stages beside it."""
     usable = len(read.kept)
     pool = read.kept + Dataset.of(drop.example for drop in read.dropped)
     reasons = {usable + place: drop.reason for place, drop in enumerate(read.dropped)}
     details = {usable + place: drop.detail for place, drop in enumerate(read.dropped)}
     lost, why = dict[int, str](), dict[int, str]()
-    if plan.llm and plan.reanswer:
+    if settings.llm and settings.reanswer:
         lost |= dict.fromkeys(range(usable), "answered anew")
     else:
         lost |= {place: "no answer" for place, row in enumerate(read.kept) if row.answer is None}
@@ -60,12 +62,10 @@ def _joined(plan: Plan, read: Outcome, made: Sequence[Outcome], folder: Path) ->
     return pool
 
 
-def _make(name: str, data: Dataset, plan: Plan, folder: Path, open_llm: Open) -> Outcome:
+def _make(name: str, data: Dataset, settings: Settings, folder: Path, open_llm: Open) -> Outcome:
     module = plugs.load("makers", name)
-    shared = set(module.Config.model_fields) & set(Plan.model_fields)
-    config = module.Config(**{key: getattr(plan, key) for key in shared})
-    with asked(open_llm, plan.llm, folder, name) as llm:
-        found: Outcome = module.make(data, llm, config, plan.seed)
+    with asked(open_llm, settings.llm, folder, name) as llm:
+        found: Outcome = module.make(data, llm, getattr(settings, name), settings.seed)
     return found
 
 

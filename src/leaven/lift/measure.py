@@ -15,7 +15,7 @@ from leaven.lift import vectors as table
 from leaven.lift.components import components, coordinates
 from leaven.lift.neighbours import density, nearest
 from leaven.lift.selectors.length_matched import matched
-from leaven.lift.settings import Plan
+from leaven.lift.settings import Settings
 from leaven.lift.vectors import Array
 from leaven.rows.dataset import Dataset
 from leaven.runs import folder as runs
@@ -25,15 +25,21 @@ SPENT = ("calls", "failed", "saved", "prompt_tokens", "completion_tokens", "cost
 
 
 def summary(
-    plan: Plan, pool: Dataset, frame: pl.DataFrame, unit: Array, embedded: list[int], kept: list[int], folder: Path
+    settings: Settings,
+    pool: Dataset,
+    frame: pl.DataFrame,
+    unit: Array,
+    embedded: list[int],
+    kept: list[int],
+    folder: Path,
 ) -> dict[str, Any]:
     """The figures of the report: sets side by side, stages, sources, cost, and the points of the data map."""
     place = {row: index for index, row in enumerate(embedded)}
     sizes = np.asarray([len(pool[row].answer or "") for row in embedded], np.float64)
     chosen = [place[row] for row in kept]
     sets = {"before selection": list(range(len(embedded))), **_stages(frame, place), "kept": chosen}
-    sets |= _controls(sizes, chosen, plan.seed)
-    rng = np.random.default_rng(plan.seed)
+    sets |= _controls(sizes, chosen, settings.seed)
+    rng = np.random.default_rng(settings.seed)
     reference = unit[rng.permutation(len(unit))[:REFERENCE]]
     size = min(SAMPLE, len(kept))
     return {
@@ -48,7 +54,7 @@ def summary(
         "cost": _cost(folder),
         "map": _map(unit, chosen, rng, folder),
         "scores": list(_scores(frame)),
-        "variety": plan.compat if plan.keep_variety < 1 else "",
+        "variety": settings.variety.compat if settings.variety and settings.variety.keep < 1 else "",
         "lengths": {name: _histogram(sizes[sets[name]], sizes) for name in ("before selection", "kept")},
     }
 

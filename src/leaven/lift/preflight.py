@@ -10,7 +10,7 @@ from leaven.errors import UserError
 from leaven.lift import contamination, embedding
 from leaven.lift import vectors as table
 from leaven.lift.expand import Open
-from leaven.lift.settings import Plan
+from leaven.lift.settings import Selector, Settings
 from leaven.llm import judge
 from leaven.llm import open as opening
 from leaven.llm.protocol import Sampling
@@ -25,7 +25,7 @@ TRIED = 3
 
 
 def check(
-    plan: Plan,
+    settings: Settings,
     folder: Path,
     open_llm: Open,
     *,
@@ -41,20 +41,20 @@ def check(
         [
             *checks,
             partial(check_writable, folder),
-            *(partial(contamination.benchmark, path) for path in plan.against),
-            partial(_embeddings, plan),
-            *(partial(_selector, plan, stage) for stage in ("dedup", "quality")),
+            *(partial(contamination.benchmark, path) for path in settings.against),
+            partial(_embeddings, settings),
+            *(partial(_selector, settings, stage) for stage in ("dedup", "quality")),
         ]
     )
     if not errors and not source and not (folder / "stages" / "quality.parquet").exists():
-        errors = examine([partial(_judge, plan, open_llm, brought)])
+        errors = examine([partial(_judge, settings, open_llm, brought)])
     if errors:
         raise together(errors, "the first call")
 
 
-def engines(plan: Plan, spend: Mapping[str, Any]) -> None:
+def engines(settings: Settings, spend: Mapping[str, Any]) -> None:
     """Raises UserError for an engine of the lift that can't be asked: no key, no such model, no price; asks nothing."""
-    for spec in dict.fromkeys((plan.llm, plan.judge)):
+    for spec in dict.fromkeys((settings.llm, settings.judge)):
         opening.check(checked(LLMSection, {"engine": spec, **spend}, "the engine's settings"))
 
 
@@ -63,45 +63,50 @@ def needs(selector: str) -> tuple[str, ...]:
     return tuple(getattr(plugs.load("selectors", selector), "NEEDS", ())) if selector else ()
 
 
-def _embeddings(plan: Plan) -> None:
+def _embeddings(settings: Settings) -> None:
     """The embedder is there with its packages, or the file of embeddings can be read."""
-    if not plan.embeddings:
-        embedding.check(plan.embedder)
+    if not settings.embeddings:
+        embedding.check(settings.embedder)
         return
-    table.open_file(plan.embeddings)
-    if plan.llm and (plan.reanswer or plan.rounds):
+    table.open_file(settings.embeddings)
+    if settings.llm and (settings.reanswer or settings.evolve):
         raise UserError("--embeddings can't be had for rows that are made", "Say --embedder, or leave out --llm.")
 
 
-def _selector(plan: Plan, stage: str) -> None:
-    name = getattr(plan, stage)
+def _selector(settings: Settings, stage: str) -> None:
+    selector: Selector = getattr(settings, stage)
+    if not (name := selector.name):
+        return
+    checked(plugs.load("selectors", name).Config, selector.config, stage)
     wanted = needs(name)
-    if "llm" in wanted and not (plan.judge or plan.llm):
+    if "llm" in wanted and not (settings.judge or settings.llm):
         raise UserError(
             f"the selector {name} needs a judge",
             "Say --judge ENGINE (or --llm), or select otherwise, for example --quality length.",
         )
     if "model" in wanted:
         extras.require("torch", "transformers", "peft")
-        if not plan.model:
+        if not settings.model:
             raise UserError(
                 f"the selector {name} measures with a model", "Name one: --model lab, a folder or a hub id."
             )
         from leaven.models.outline import outline
 
-        outline(plan.model)
+        outline(settings.model)
 
 
-def _judge(plan: Plan, open_llm: Open, brought: Outcome | None) -> None:
+def _judge(settings: Settings, open_llm: Open, brought: Outcome | None) -> None:
     """A judge none of whose replies can be read is known before thousands of rows are made for it."""
-    if not plan.quality:
+    if not settings.quality.name:
         return
-    selector = plugs.load("selectors", plan.quality)
+    selector = plugs.load("selectors", settings.quality.name)
     if getattr(selector, "judged", None) is not judge.judged:
         return  # no judge, or one that is asked in a way of its own
-    spec, config = plan.judge or plan.llm, selector.Config()
-    sampling = Sampling(config.temperature, 1.0, config.max_new_tokens, plan.seed)
-    data = (brought or files.read(plan.data, plan.format, columns=plan.columns, strict=plan.strict)).kept
+    spec, config = settings.judge or settings.llm, selector.Config(**settings.quality.config)
+    sampling = Sampling(config.temperature, 1.0, config.max_new_tokens, settings.seed)
+    data = (
+        brought or files.read(settings.data, settings.format, columns=settings.columns, strict=settings.strict)
+    ).kept
     answered = [place for place, row in enumerate(data) if row.answer is not None][:TRIED]
     with open_llm(spec, "trying the judge") as llm:
         marks = judge.judged(data.rows(answered), llm, sampling)

@@ -21,7 +21,7 @@ from leaven.lift import vectors as table
 from leaven.lift.expand import Open
 from leaven.lift.selection import Context
 from leaven.lift.selectors import variety
-from leaven.lift.settings import Plan, claim
+from leaven.lift.settings import Selector, Settings, claim
 from leaven.lift.vectors import Vectors
 from leaven.rows import export
 from leaven.rows.dataset import Dataset
@@ -36,7 +36,7 @@ SCORES = "scores.parquet"
 
 
 def run(
-    plan: Plan,
+    settings: Settings,
     folder: Path,
     progress: Progress,
     open_llm: Open,
@@ -48,45 +48,45 @@ def run(
     """Carry out or continue the lift in `folder`, and return it; engines are opened only when something is asked.
 
     With `source`, a finished lift, all that was paid for there is taken over; `brought` are rows of Python in place of
-    the plan's file. Raises UserError that names what went into the lift and has changed since, unless it is to
+    the file of the settings. Raises UserError that names what went into the lift and has changed since, unless it is to
     `continue_anyway`; and one that says all that would stop it, by `checks` of the caller's too, before the first call.
     """
     if source and not runs.closed(source):
         raise UserError(f"{source} holds no finished lift", "Run it to its end first.")
     if not runs.closed(folder):
-        preflight.check(plan, folder, open_llm, brought=brought, source=source, checks=checks)
+        preflight.check(settings, folder, open_llm, brought=brought, source=source, checks=checks)
     with lock(folder):
         if not (runs.closed(folder) and continue_anyway):
-            claim(folder, plan, source, continue_anyway)
+            claim(folder, settings, source, continue_anyway)
         if runs.closed(folder):
             progress.say(f"{folder}: finished at {runs.finished(folder)}, nothing to do.")
             return folder
         if source:
             _reuse(source, folder)
-        pool = expand.expanded(plan, folder, progress, open_llm, brought)
+        pool = expand.expanded(settings, folder, progress, open_llm, brought)
         alive = rows.kept(folder / "stages" / "expand.parquet")
-        alive = _guarded(plan, pool, alive, folder)
-        vectors = _embedded(plan, pool, alive, folder, progress)
-        context = Context(plan.seed, model=plan.model, progress=progress)
+        alive = _guarded(settings, pool, alive, folder)
+        vectors = _embedded(settings, pool, alive, folder, progress)
+        context = Context(settings.seed, model=settings.model, progress=progress)
         embedded = alive
-        if plan.keep_variety < 1:
-            alive = _varied(plan, pool, alive, vectors, context, folder)
+        if settings.variety and settings.variety.keep < 1:
+            alive = _varied(settings.variety, pool, alive, vectors, context, folder)
         for name in ("dedup", "quality"):
             here = replace(context, vectors=partial(_taken, vectors, _places(embedded, alive)))
-            alive = _selected(plan, name, pool, alive, here, folder, open_llm)
-        audit.write(plan, pool, embedded, vectors, folder)
-        _exported(plan, folder)
+            alive = _selected(settings, name, pool, alive, here, folder, open_llm)
+        audit.write(settings, pool, embedded, vectors, folder)
+        _exported(settings, folder)
         runs.close(folder)
     return folder
 
 
-def _guarded(plan: Plan, pool: Dataset, alive: list[int], folder: Path) -> list[int]:
+def _guarded(settings: Settings, pool: Dataset, alive: list[int], folder: Path) -> list[int]:
     """The rows that give no benchmark away."""
-    if not plan.against:
+    if not settings.against:
         return alive
 
     def make() -> pl.DataFrame:
-        benchmarks = {path: contamination.benchmark(path) for path in plan.against}
+        benchmarks = {path: contamination.benchmark(path) for path in settings.against}
         matches = contamination.by_words(pool.rows(alive), benchmarks, LeaksSection())
         found = {alive[match.row]: match for match in reversed(matches)}
         reasons = {row: f"gives a benchmark away ({match.kind})" for row, match in found.items()}
@@ -96,20 +96,20 @@ def _guarded(plan: Plan, pool: Dataset, alive: list[int], folder: Path) -> list[
     return rows.stage(folder, "guard", make)
 
 
-def _embedded(plan: Plan, pool: Dataset, alive: list[int], folder: Path, progress: Progress) -> Vectors:
+def _embedded(settings: Settings, pool: Dataset, alive: list[int], folder: Path, progress: Progress) -> Vectors:
     """The embeddings of the rows that are left, in the file of the run."""
     path = folder / "embeddings.npy"
 
     def make(file: Path) -> None:
-        if plan.embeddings:
+        if settings.embeddings:
             read = rows.kept(folder / "stages" / "read.parquet")
             if not set(alive) <= set(read):
                 raise UserError(
                     "--embeddings can't be had for rows that are made", "Say --embedder, or leave out --llm."
                 )
-            found = embedding.brought(pool.rows(read), plan.embeddings).take(_places(read, alive))
+            found = embedding.brought(pool.rows(read), settings.embeddings).take(_places(read, alive))
         else:
-            found = embedding.source(plan.embedder, "", plan.embed_text, progress)(pool.rows(alive))
+            found = embedding.source(settings.embedder, "", settings.embed_text, progress)(pool.rows(alive))
         with file.open("wb") as stream:  # a path would get a suffix of numpy's own
             np.save(stream, found.array())
 
@@ -117,8 +117,9 @@ def _embedded(plan: Plan, pool: Dataset, alive: list[int], folder: Path, progres
     return table.open_file(str(path))
 
 
-def _varied(plan: Plan, pool: Dataset, alive: list[int], vectors: Vectors, context: Context, folder: Path) -> list[int]:
-    config = variety.Config.model_validate({"keep": plan.keep_variety, "compat": plan.compat})
+def _varied(
+    config: variety.Config, pool: Dataset, alive: list[int], vectors: Vectors, context: Context, folder: Path
+) -> list[int]:
     whole = replace(context, vectors=lambda _: vectors)
 
     def make() -> pl.DataFrame:
@@ -130,23 +131,25 @@ def _varied(plan: Plan, pool: Dataset, alive: list[int], vectors: Vectors, conte
 
 
 def _selected(
-    plan: Plan, stage: str, pool: Dataset, alive: list[int], context: Context, folder: Path, open_llm: Open
+    settings: Settings, stage: str, pool: Dataset, alive: list[int], context: Context, folder: Path, open_llm: Open
 ) -> list[int]:
     """What the selector of this stage keeps; quality, the last one, keeps `n` rows at most."""
-    name = getattr(plan, stage)
+    selector: Selector = getattr(settings, stage)
+    name = selector.name
     if not name:
         return alive
     if stage == "quality" and (folder / SCORES).exists():
-        return rows.stage(folder, stage, lambda: _anew(plan, pl.read_parquet(folder / SCORES), alive))
+        return rows.stage(folder, stage, lambda: _anew(settings, pl.read_parquet(folder / SCORES), alive))
 
     def make() -> pl.DataFrame:
         module = plugs.load("selectors", name)
         sized = stage == "quality" and "n" in module.Config.model_fields
-        config = module.Config(**({"n": min(plan.n, len(alive))} if sized else {}))
+        size = {"n": min(settings.n, len(alive))} if sized else {}
+        config = module.Config(**{**selector.config, **size})
         with ExitStack() as engines:
             judge = None
             if "llm" in preflight.needs(name):
-                judge = engines.enter_context(expand.asked(open_llm, _judge(plan, name), folder, stage))
+                judge = engines.enter_context(expand.asked(open_llm, _judge(settings, name), folder, stage))
             judged = replace(context, llm=judge)
             outcome = module.select(pool.rows(alive), config, judged)
         rows.note(folder, stage, outcome.notes, context.progress)
@@ -155,24 +158,24 @@ def _selected(
     return rows.stage(folder, stage, make) if alive else alive
 
 
-def _exported(plan: Plan, folder: Path) -> None:
+def _exported(settings: Settings, folder: Path) -> None:
     """The kept rows for trainers and the hub; where nothing is kept there is nothing to export."""
     kept = Dataset.load(folder / "kept.parquet")
     if len(kept) and all(row.answer is not None for row in kept):
-        about = f"Selected by `leaven lift` from {Path(plan.data).name}; every row's reason is in the run's audit."
+        about = f"Selected by `leaven lift` from {Path(settings.data).name}; every row's reason is in the run's audit."
         export.export(kept, folder / "export", folder.resolve().name, about)
 
 
-def _judge(plan: Plan, name: str) -> str:
-    if not (plan.judge or plan.llm):
+def _judge(settings: Settings, name: str) -> str:
+    if not (settings.judge or settings.llm):
         raise UserError(
             f"the selector {name} needs a judge",
             "Say --judge ENGINE (or --llm), or select otherwise, for example --quality length.",
         )
-    return plan.judge or plan.llm
+    return settings.judge or settings.llm
 
 
-def _anew(plan: Plan, scores: pl.DataFrame, alive: list[int]) -> pl.DataFrame:
+def _anew(settings: Settings, scores: pl.DataFrame, alive: list[int]) -> pl.DataFrame:
     """The best `n` by the scores of an earlier lift. Raises UserError where a row was never scored."""
     measures = [column for column in scores.columns if column not in rows.VERDICT]
     there = dict(zip(scores["row"].to_list(), scores.iter_rows(named=True), strict=True))
@@ -185,8 +188,8 @@ def _anew(plan: Plan, scores: pl.DataFrame, alive: list[int]) -> pl.DataFrame:
     order = sorted((row for row in alive if there[row][measures[0]] is not None),
                    key=lambda row: -there[row][measures[0]])  # fmt: skip
     reasons = {row: there[row]["reason"] or "not good enough" for row in alive}
-    reasons |= dict.fromkeys(order[plan.n :], "not good enough")
-    for row in order[: plan.n]:
+    reasons |= dict.fromkeys(order[settings.n :], "not good enough")
+    for row in order[: settings.n]:
         del reasons[row]
     columns = {name: [there[row][name] for row in alive] for name in measures}
     return rows.verdicts(alive, reasons, None, columns)

@@ -1,21 +1,71 @@
-"""The settings of a lift: all that can change what it keeps, written into its folder."""
+"""The settings of a lift: all that can change what it keeps, written into its folder.
 
+What a maker or a selector can be told is said once, by its own `Config`; here stand which of them there are.
+"""
+
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import Field
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_serializer, model_validator
 
 from leaven.errors import UserError
 from leaven.lift.embedding import Part
-from leaven.lift.makers.evolve import Rule, Tactic
+from leaven.lift.makers.evolve import Config as Evolve
+from leaven.lift.makers.reanswer import Config as Reanswer
+from leaven.lift.selectors.variety import Config as Variety
 from leaven.rows.columns import Columns
 from leaven.runs import content, journal
 from leaven.runs import folder as runs
-from leaven.section import Section
+from leaven.section import Section, faults
+
+FLAT = {
+    "rounds": ("evolve", "rounds"),
+    "start": ("evolve", "start"),
+    "tactics": ("evolve", "tactics"),
+    "eliminate": ("evolve", "eliminate"),
+    "keep_variety": ("variety", "keep"),
+    "compat": ("variety", "compat"),
+}
+"""Settings that have a short name: that of their flag, and of the recipes and journals of before."""
+SWITCHES = ("rounds", "keep_variety")
+"""Short names that bring back a step that is left out."""
+PARTS: dict[str, type[Section]] = {"reanswer": Reanswer, "evolve": Evolve, "variety": Variety}
+"""Steps with settings of their own, which can be left out."""
 
 
-class Plan(Section):
+def _name_or_mapping(schema: dict[str, Any]) -> None:
+    mapping = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    about = schema.get("description", "")
+    schema.clear()
+    schema |= {"description": about, "anyOf": [{"type": "string"}, mapping]}
+
+
+class Selector(Section):
+    """A selector by its name or path, and its own settings: `length`, or `{name: length, percentile: 90}`."""
+
+    model_config = ConfigDict(json_schema_extra=_name_or_mapping)
+
+    name: str
+    """Its name (leaven ls selectors) or a .py file; '': none."""
+    config: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, Mapping) and "config" not in value:
+            return {"name": value.get("name"), "config": {k: v for k, v in value.items() if k != "name"}}
+        return value
+
+    @model_serializer
+    def _short(self) -> str | dict[str, Any]:
+        return {"name": self.name, **self.config} if self.config else self.name
+
+
+class Settings(Section):
     """From an instruction dataset to a small one (LIFT, arXiv 2312.11508)."""
 
     data: str
@@ -30,41 +80,45 @@ class Plan(Section):
     """The engine that answers anew, rewrites and judges; '' expands nothing."""
     judge: str = ""
     """The engine that judges, where it is not the one that writes."""
-    reanswer: bool = True
-    """Whether the original questions are answered anew (their old answers leave)."""
-    rounds: int = Field(2, ge=0)
-    """Rounds of rewriting; each brings as many rows as the data have."""
-    start: Literal["original", "previous"] = "original"
-    """What each round rewrites: the original rows, or those that the round before made."""
-    tactics: tuple[Tactic, ...] = ()
-    """How rows are made harder (leaven ls tactics); none: one for each row, by its kind; paper: all at once."""
-    eliminate: tuple[Rule, ...] = ()
-    """Rules by which made rows are dropped: no_gain, refusal, copied, unanswerable."""
+    reanswer: Reanswer | None = Reanswer()
+    """How the original questions are answered anew (their old answers leave); off: they are not."""
+    evolve: Evolve | None = Evolve()
+    """How rows are made harder, in rounds; off: they are not."""
     against: tuple[str, ...] = ()
-    """Benchmark files: rows that give one of them away leave before anything is selected."""
+    """Benchmark files: rows that give one of them away leave before anything is selected (again for each)."""
     embedder: str = "lsa"
-    """Makes the embeddings: lsa, st:MODEL, openai:MODEL, or a .py file of yours."""
+    """Makes the embeddings: lsa, st:MODEL, openai:MODEL (at OPENAI_BASE_URL), or a .py file of yours."""
     embeddings: str = ""
     """Embeddings that are there already, where nothing is expanded: FILE.npy or FILE.parquet:COLUMN."""
     embed_text: Part = "all"
     """What of a row is embedded: all (instruction, input, output), question or answer."""
-    keep_variety: float = Field(0.2, gt=0, le=1)
-    """The share of the rows that variety keeps; 1: all, variety is left out."""
-    compat: Literal["paper", "exact"] = "paper"
-    """How variety is taken: paper or exact."""
-    dedup: str = ""
+    variety: Variety | None = Variety()
+    """Which share of the rows variety keeps, and how it is taken; off: all."""
+    dedup: Selector = Selector(name="")
     """A selector that removes near copies after variety: exact, minhash, semantic, or a .py file; '': none."""
-    quality: str = "quality"
+    quality: Selector = Selector(name="quality")
     """The selector that has the last word: quality (a judge), length, ifd, random, or a .py file; '': none."""
     model: str = ""
-    """The causal model of selectors that measure with one (ifd)."""
+    """The causal model of selectors that measure with one (ifd): a folder, a hub id, or lab."""
     n: int = Field(10_000, ge=1)
     """Rows to keep at most."""
     seed: int = 0
     """Another seed, another draw wherever there is one."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_short_names(cls, values: Any) -> Any:
+        return _nested(values) if isinstance(values, Mapping) else values
 
-FREE = ("n", "keep_variety", "compat", "dedup", "seed")
+    @field_validator("variety")
+    @classmethod
+    def _share_only(cls, config: Variety | None) -> Variety | None:
+        if config and config.n:
+            raise ValueError("how many rows are kept is said by n; of variety, the share: keep")
+        return config
+
+
+FREE = ("n", "keep_variety", "compat", "variety", "dedup", "seed")
 """What `--from` may change: no other setting is left undone by a run, so nothing has to be asked or embedded again."""
 
 
@@ -74,7 +128,26 @@ PACKAGES = ("numpy", "polars", "scikit-learn")
 MODEL_PACKAGES = ("torch", "transformers", "sentence-transformers")
 
 
-def claim(folder: Path, plan: Plan, source: Path | None = None, continue_anyway: bool = False) -> None:
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with those of short names, and of paths like `quality.twice`, in the steps that they are about."""
+    paths = {key: path for key, path in FLAT.items() if key in values}
+    paths |= {key: (key.partition(".")[0], key.partition(".")[2]) for key in values if "." in key}
+    nested = {key: value for key, value in values.items() if key not in paths}
+    for part in PARTS:
+        if isinstance(nested.get(part), bool):  # YAML reads `off` as false
+            nested[part] = {} if nested[part] else None
+    for key, (part, name) in paths.items():
+        own = nested.get(part, {})
+        if own is None and key not in SWITCHES:
+            continue  # what is left out has no settings
+        own = own.model_dump() if isinstance(own, Section) else own or {}
+        if part in ("dedup", "quality"):
+            own = {"name": own or Settings.model_fields[part].default.name} if isinstance(own, str) or not own else own
+        nested[part] = None if key == "rounds" and values[key] == 0 else {**own, name: values[key]}
+    return nested
+
+
+def claim(folder: Path, settings: Settings, source: Path | None = None, continue_anyway: bool = False) -> None:
     """Write into the folder what the lift is, or make sure that the one that is there is the same.
 
     `source` is the lift that it takes over from. Raises UserError that names all that differs, and for a folder of an
@@ -84,32 +157,71 @@ def claim(folder: Path, plan: Plan, source: Path | None = None, continue_anyway:
     last = [event["name"] for event in runs.events(folder, "stage")][-1:]
     journal.claim(
         folder / journal.NAME,
-        identity(plan, source),
+        identity(settings, source),
         since=f"the stage {last[0]}" if last else "",
         continue_anyway=continue_anyway,
         hint=f"{journal.HINT} What it paid for can be had too: leaven lift --from {folder} --out FOLDER.",
     )
-    text = yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     runs.write_text(folder / "recipe.yaml", text)
 
 
-def identity(plan: Plan, source: Path | None = None) -> dict[str, Any]:
+def identity(settings: Settings, source: Path | None = None) -> dict[str, Any]:
     """Settings with the contents of the files that they name, or what is taken over from another lift; versions."""
-    settings = content.named(plan.model_dump(mode="json", exclude={"strict"}))
+    values = content.named(_flat(settings))
     if source is not None:
         files = [str(source / name) for name in TAKEN if (source / name).is_file()]
-        settings |= {"data": Path(plan.data).name, "from": content.leaf(source.resolve().name, content.key(files))}
-    specs = (plan.llm, plan.judge, plan.embedder)
-    local = plan.model or any(spec.startswith(("hf:", "vllm:", "st:")) for spec in specs)
-    return {"settings": settings, "versions": content.versions(*PACKAGES, *(MODEL_PACKAGES if local else ()))}
+        values |= {"data": Path(settings.data).name, "from": content.leaf(source.resolve().name, content.key(files))}
+    specs = (settings.llm, settings.judge, settings.embedder)
+    local = settings.model or any(spec.startswith(("hf:", "vllm:", "st:")) for spec in specs)
+    return {"settings": values, "versions": content.versions(*PACKAGES, *(MODEL_PACKAGES if local else ()))}
 
 
-def read(folder: Path) -> Plan:
-    """The plan of a lift. Raises UserError for a folder that holds none."""
+def _flat(settings: Settings) -> dict[str, Any]:
+    """The settings by their short names, as journals have them; of the others, those that are not the default."""
+    off: dict[str, Any] = {"reanswer": False, "rounds": 0, "keep_variety": 1.0}
+    values: dict[str, Any] = {}
+    for field, value in settings.model_dump(mode="json", exclude={"strict"}).items():
+        if field not in PARTS:
+            values[field] = value
+            continue
+        if field == "reanswer":
+            values[field] = value is not None
+        default = PARTS[field]().model_dump(mode="json")
+        own = {**default, **(value or {})}
+        for key, name in ((key, name) for key, (part, name) in FLAT.items() if part == field):
+            values[key] = own.pop(name) if value is not None else off.get(key, default[name])
+        values |= {f"{field}.{name}": one for name, one in own.items() if one != default[name]}
+    return values
+
+
+def parse(values: Mapping[str, Any], called: Callable[[str], str] = str) -> Settings:
+    """The settings of these values. Raises UserError with every fault; `called` is what a setting is called there."""
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        short = {".".join(path): key for key, path in FLAT.items() if key in values}
+        said = (fault.partition(": ") for fault in faults(error, Settings))
+        wrong = "; ".join(f"{called(short.get(path, path))}: {what}" for path, _, what in said)
+        raise UserError(wrong, "leaven lift --help and leaven schema lift list the settings.") from None
+
+
+def file(path: Path) -> dict[str, Any]:
+    """The settings that a recipe says. Raises UserError for a file that is none."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(
+            f"the recipe {path} can't be read: {error}", "leaven schema lift lists the settings."
+        ) from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is not the recipe of a lift", "leaven schema lift lists the settings.")
+    return values
+
+
+def read(folder: Path) -> Settings:
+    """The settings of a lift. Raises UserError for a folder that holds none."""
     path = folder / "recipe.yaml"
     if not path.is_file():
         raise UserError(f"{folder} holds no lift", "Name the folder of one: leaven lift DATA --out FOLDER.")
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(values, dict) or set(values) - set(Plan.model_fields):
-        raise UserError(f"{path} is not the plan of a lift", "Name the folder of one: leaven lift DATA --out FOLDER.")
-    return Plan.model_validate(values)
+    return parse(file(path))

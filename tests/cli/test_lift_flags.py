@@ -1,0 +1,74 @@
+"""The flags of `leaven lift` are the fields of its settings; a recipe, --set and --from go through the same door."""
+
+import pytest
+from typer.main import get_command
+
+from leaven.cli.lift import app, settings_of
+from leaven.errors import UserError
+from leaven.lift import settings
+
+
+def chosen(*words):
+    return settings_of(get_command(app).make_context("leaven lift", list(words)).params)
+
+
+def test_nothing_said_is_what_the_settings_say():
+    assert chosen("d.jsonl") == settings.Settings(data="d.jsonl")
+
+
+def test_every_flag_of_before_says_what_it_said():
+    words = (
+        "d.jsonl --llm openai:m --judge openai:j --rounds 1 --start previous --tactic paper --tactic reasoning "
+        "--eliminate refusal --no-reanswer --against b.jsonl --embedder lsa:8 --embeddings e.npy --embed-text answer "
+        "--keep-variety 0.5 --compat exact --dedup exact --model some/model --n 7 --seed 3 --format alpaca "
+        "--columns question=q,answer=a --strict"
+    ).split()
+    assert chosen(*words, "--quality", "") == settings.parse({
+        "data": "d.jsonl", "llm": "openai:m", "judge": "openai:j", "rounds": 1, "start": "previous",
+        "tactics": ["paper", "reasoning"], "eliminate": ["refusal"], "reanswer": False, "against": ["b.jsonl"],
+        "embedder": "lsa:8", "embeddings": "e.npy", "embed_text": "answer", "keep_variety": 0.5, "compat": "exact",
+        "dedup": "exact", "quality": "", "model": "some/model", "n": 7, "seed": 3, "format": "alpaca",
+        "columns": {"question": "q", "answer": "a"}, "strict": True,
+    })  # fmt: skip
+
+
+def test_settings_of_a_step_by_a_recipe_and_by_set(tmp_path):
+    path = tmp_path / "lift.yaml"
+    path.write_text("data: d.jsonl\nn: 5\nquality: {name: quality, twice: 9}\nevolve: {rounds: 3, top_p: 0.8}\n")
+    found = chosen("--recipe", str(path), "--set", "quality.judge_weight=0.5", "--rounds", "1")
+    assert found.quality.config == {"twice": 9, "judge_weight": 0.5}
+    assert (found.evolve.rounds, found.evolve.top_p, found.n) == (1, 0.8, 5)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--keep-variety", "3"], "--keep-variety: "),
+        (["--n", "0"], "--n: "),
+        (["--set", "evolve.roundz=1"], r"--set evolve\.roundz: unknown key"),
+        (["--set", "quality"], "--set quality changes nothing"),
+        (["--recipe", "nowhere.yaml"], "the recipe nowhere.yaml can't be read"),
+    ],
+)
+def test_a_fault_is_named_by_its_flag(words, said):
+    with pytest.raises(UserError, match=said):
+        chosen("d.jsonl", *words)
+
+
+def test_from_takes_over_what_was_made(tmp_path):
+    import yaml
+
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({"data": "d.jsonl", "llm": "openai:m", "keep_variety": 0.5}))
+    found = chosen("--from", str(tmp_path), "--n", "4", "--set", "variety.explained=0.9")
+    assert (found.n, found.variety.keep, found.variety.explained, found.llm) == (4, 0.5, 0.9, "openai:m")
+    with pytest.raises(UserError, match=r"--set quality\.twice, --rounds can't change it"):
+        chosen("--from", str(tmp_path), "--rounds", "1", "--set", "quality.twice=5")
+
+
+def test_settings_that_a_selector_has_not_are_said_before_a_call(leaven, rows):
+    words = ("lift", "pool.jsonl", "--quality", "length", "--set", "quality.percentil=90")
+    done = leaven(*words)
+    assert done.code == 2 and "quality" in done.err and "'percentile'" in done.err
+    assert not (rows / "runs" / "lifted" / "rows.parquet").exists()
+    done = leaven("lift", "pool.jsonl", "--quality", "length", "--set", "quality.percentile=50", "--n", "3")
+    assert done.code == 0, done.err
