@@ -31,7 +31,7 @@ FILES = {
     "unknown kind": ("a.docx", "x", ("convert", "a.docx"), ("a.docx", "jsonl")),
     "no answers": ("task.jsonl", line(messages=ROW["messages"][:1]), DELIA, ("no row", "answer")),
     "too few rows for a test": ("task.jsonl", line(messages=ROW["messages"]),
-                                ("delia", "task.jsonl", "--model", "lab"), ("1 rows", "too few", "--test")),
+                                ("delia", "task.jsonl", "--model", "lab"), ("1 row:", "too few", "--test")),
     "recipe that is a list": ("r.yaml", "- 1\n", ("study", "r.yaml"), ("r.yaml", "mapping")),
     "recipe that is no YAML": ("r.yaml", "a: [\n", ("study", "r.yaml"), ("r.yaml", "YAML")),
     "recipe with five faults": ("r.yaml", "methods: [delai]\nsise: 3\nseeds: [x]\ntune: {lora_r: 0}\nprobe: [a]\n",

@@ -127,10 +127,12 @@ def _logged(path: Path | None) -> Iterator[logging.Logger]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
         yield logger
     finally:
+        logger.setLevel(level)
         logger.removeHandler(handler)
         handler.close()
