@@ -6,8 +6,10 @@ import typer
 from typer.main import get_command
 
 from leaven.cli import flags
-from leaven.cli.delia import app
-from leaven.models.settings import TuneSection
+from leaven.cli.delia import app, recipe_of
+from leaven.models.settings import SampleSection, TuneSection
+from leaven.rows.leaks import LeaksSection
+from leaven.task.settings import EvaluateSection
 
 
 def told(words):
@@ -32,6 +34,18 @@ def test_what_is_said_is_given_and_what_is_not_is_left_to_the_preset():
     }  # fmt: skip
     assert flags.given(TuneSection, told([])) == {}
     assert TuneSection.model_validate({"preset": "paper", **found}).warmup_steps == 25
+
+
+def test_how_is_sampled_tested_and_guarded_are_flags_of_delia():
+    words = "--temperature 0.9 --top-p 0.8 --keep-truncated --judge openai:m --more-tests robustness --no-leaks"
+    recipe = recipe_of(told([*words.split(), "--max-new-tokens", "64", "--conditioned"]))
+    assert recipe.sample == SampleSection(
+        temperature=0.9, top_p=0.8, keep_truncated=True, max_new_tokens=64, conditioned=True
+    )
+    assert (recipe.evaluate.judge, recipe.evaluate.more_tests) == ("openai:m", ("robustness",))
+    assert (recipe.evaluate.max_new_tokens, recipe.leaks.enabled) == (64, False)
+    silent = recipe_of(told([]))
+    assert (silent.sample, silent.evaluate, silent.leaks) == (SampleSection(), EvaluateSection(), LeaksSection())
 
 
 def test_a_tuple_is_a_list_and_nothing_is_required():

@@ -9,13 +9,20 @@ import typer
 from leaven.cli import engine, flags
 from leaven.cli import rows as reading
 from leaven.cli.resume import ContinueAnyway
-from leaven.models.settings import FITTING, TuneSection
+from leaven.models.settings import FITTING, SampleSection, TuneSection
+from leaven.rows.leaks import LeaksSection
+from leaven.task.settings import EvaluateSection
 
 if TYPE_CHECKING:
     from leaven.study.recipe import Recipe
 
 app = typer.Typer(add_completion=False)
-TUNING = flags.of(TuneSection, "Tuning (what is not given is as --preset says)", without=("preset",))
+FLAGS = [
+    *flags.of(SampleSection, "Self-sampling", without=("max_new_tokens", "conditioned")),
+    *flags.of(EvaluateSection, "Tests", without=("limit_test", "max_new_tokens", "tests")),
+    *flags.of(LeaksSection, "Tests", called={"enabled": "leaks"}),
+    *flags.of(TuneSection, "Tuning (what is not given is as --preset says)", without=("preset",)),
+]
 
 
 @app.command(
@@ -23,7 +30,7 @@ TUNING = flags.of(TuneSection, "Tuning (what is not given is as --preset says)",
     "--test test.jsonl --queries pool.jsonl --model Qwen/Qwen3-0.6B --learning-rate 1e-4 --out runs/halu"
 )
 @engine.with_flags
-@flags.added(TUNING)
+@flags.added(FLAGS)
 def delia(
     context: typer.Context,
     task: Annotated[
@@ -101,12 +108,13 @@ def recipe_of(told: Mapping[str, Any]) -> "Recipe":
         ],
         "sizes": [told["size"]],
         "seeds": list(range(told["seeds"])),
-        "sample": {"max_new_tokens": told["max_new_tokens"], "conditioned": told["conditioned"]},
+        "sample": flags.given(SampleSection, told),
         "tune": {
             "preset": told["preset"] or FITTING.get(told["model"], "ours"),
             **flags.given(TuneSection, told),
         },
-        "evaluate": {"max_new_tokens": told["max_new_tokens"], "limit_test": told["limit_test"] or None},
+        "evaluate": {**flags.given(EvaluateSection, told), "limit_test": told["limit_test"] or None},
+        "leaks": {} if told["leaks"] is None else {"enabled": told["leaks"]},
         "llm": {"engine": told["llm"], **engine.flags(told)},
         "trust_remote_code": told["trust_remote_code"],
         "out": told["out"],

@@ -75,6 +75,8 @@ def added(flags: Iterable[inspect.Parameter]) -> Callable[[Callable[..., None]],
 
 def _default(default: Any) -> str | bool:
     """How the help shows what a field is when nothing is said; false where that is nothing."""
+    if isinstance(default, bool):
+        return "yes" if default else "no"
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
     return False if default in (None, ()) else shown or False
 
