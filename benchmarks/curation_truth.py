@@ -28,7 +28,7 @@ from leaven.lift.selectors import exact, ifd, length, minhash, semantic, variety
 from leaven.models import names
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
-from leaven.runs.folder import Progress
+from leaven.runs.progress import Progress
 
 DRAWS, Z = 1000, 1.96
 QUIET = Progress(io.StringIO())

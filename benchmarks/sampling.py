@@ -7,9 +7,8 @@ import statistics
 import time
 
 import torch
-from leaven.lab.material import material
 
-from leaven.lab import checkpoint
+from leaven.lab import checkpoint, hallucination
 from leaven.models.generate import generate
 from leaven.models.load import Loaded, load
 from leaven.models.template import render
@@ -44,7 +43,7 @@ def ours(loaded: Loaded, prompts: list[Prompt]) -> float:
 
 def main() -> None:
     loaded = load(str(checkpoint.path()))
-    prompts = [example.prompt for example in material("<sep>", pool_rows=ROWS).pool]
+    prompts = [example.prompt for example in hallucination.task("<sep>", pool_rows=ROWS).pool]
     ours(loaded, prompts[:BATCH])
     pairs = [(plain(loaded, prompts), ours(loaded, prompts)) for _ in range(ROUNDS)]
     theirs, mine = (statistics.median(column) for column in zip(*pairs, strict=True))

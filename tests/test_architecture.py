@@ -1,6 +1,7 @@
 """Imports point down only, every recipe field is read by code, and the command's help is light."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from leaven.task.settings import EvaluateSection
 from leaven.task.token import TokenSection
 
 ROOT = Path(leaven.__file__).parent
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 # From the top to the bottom: a room imports only rooms further down; inside a room files may meet, without circles.
 ROOMS = [
     "__main__",
@@ -174,3 +176,14 @@ def test_no_module_imports_itself_by_any_way():
 def test_what_is_cited_ships():
     assert not [path.name for path in ROOT.rglob("*") if path.suffix in (".py", ".yaml", ".jinja")
                 and "papers.md" in path.read_text(encoding="utf-8")]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_benchmark_imports_is_there(path):
+    """Benchmarks are run by hand: a module that moves would break them unseen."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("leaven"):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
