@@ -1,8 +1,10 @@
 """What a method may use, handed to it: the base model, diverse rows, other phrasings, tuning, a seed, a folder.
 
-def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
-diverse = bench.diverse(20 * len(train))
-return bench.tune(buffer.mix(bench.diversify(train), diverse, bench.seed))
+A method in two lines:
+
+    def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
+        diverse = bench.diverse(20 * len(train))
+        return bench.tune(buffer.mix(bench.diversify(train), diverse, bench.seed))
 """
 
 from dataclasses import dataclass
