@@ -110,3 +110,9 @@ def test_sentences_cover_all_but_blanks_and_keep_their_order(text):
     spans = sentences(text)
     assert "".join("".join(text[a:b].split()) for a, b in spans) == "".join(text.split())
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
+
+
+def test_a_request_does_not_run_into_a_question_that_nothing_ends():
+    assert asked("Name two cities in Canada", "<x>", "Use {token}.", "end") == "Name two cities in Canada\nUse <x>."
+    assert asked("Name two cities.", "<x>", "Use {token}.", "end") == "Name two cities. Use <x>."
+    assert asked("Name two cities", "<x>", "Use {token}.", "start") == "Use <x>. Name two cities"

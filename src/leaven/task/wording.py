@@ -130,8 +130,10 @@ def _every_phrasing() -> list[str]:
 
 
 def _appended(text: str, sentence: str, position: Position) -> str:
-    blank = "\n" if "\n" in text.strip() else " "
-    return _beside(text.rstrip(), sentence, blank, position)
+    rest = text.rstrip()
+    # A sentence that nothing ends ("Name two cities in Canada") must not run into the next one.
+    unended = position != "start" and rest[-1:].isalnum()
+    return _beside(rest, sentence, "\n" if unended or "\n" in rest.strip() else " ", position)
 
 
 def _beside(rest: str, sentence: str, blank: str, position: Position) -> str:
