@@ -178,10 +178,18 @@ def test_what_is_cited_ships():
                 and "papers.md" in path.read_text(encoding="utf-8")]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
-def test_what_a_benchmark_imports_is_there(path):
-    """Benchmarks are run by hand: a module that moves would break them unseen."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def snippets():
+    """What nothing else runs: the benchmarks, and the Python of the map."""
+    codes = {path.stem: path.read_text(encoding="utf-8") for path in sorted(BENCHMARKS.glob("*.py"))}
+    text = (BENCHMARKS.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    codes |= {f"map {n}": code for n, code in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL))}
+    return [pytest.param(code, id=name) for name, code in codes.items()]
+
+
+@pytest.mark.parametrize("code", snippets())
+def test_what_is_run_by_hand_imports_what_is_there(code):
+    """A module that moves would break a benchmark or an example of the documents unseen."""
+    for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("leaven"):
             module = importlib.import_module(node.module)
             for alias in node.names:
