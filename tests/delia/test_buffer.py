@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaven.delia.buffer import diverse_rows, mix, spacing, table
+from leaven.delia.buffer import diverse_rows, mix, spacing, spread, table, task_share
 from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
@@ -119,3 +119,34 @@ def test_a_users_own_source_stays(tmp_path):
     rows = Dataset.of([pair("q", "a", Origin("x"), {"source": "wiki"})])
     (row,) = mix(rows, Dataset.of([]), 0)
     assert row.meta == {"source": "wiki", "mixture": "task"}
+
+
+@given(st.integers(1, 40), st.integers(0, 120), st.integers(1, 8), st.integers(0, 3))
+def test_a_spread_buffer_leaves_every_step_its_task_rows_in_the_same_order(n_task, n_diverse, step_task_rows, seed):
+    config = TuneSection(step_task_rows=step_task_rows)
+
+    def steps(count):
+        mixture = spread(rows(n_task, "task"), rows(count, "diverse"), seed)
+        schedule = Schedule.of(len(mixture), config, task_share(mixture))
+        rows_of = list(mixture)
+        return [[rows_of[place] for place in schedule.step(number)] for number in range(schedule.steps)]
+
+    alone, buffered = steps(0), steps(n_diverse)
+    assert len(alone) == len(buffered) == math.ceil(n_task / step_task_rows)
+    task_rows = [row.id for step in buffered for row in step if row.meta["mixture"] == "task"]
+    assert task_rows == [row.id for step in alone for row in step]
+    assert sum(map(len, buffered)) == n_task + n_diverse
+    for lone, step in zip(alone, buffered, strict=True):
+        own = sum(row.meta["mixture"] == "task" for row in step)
+        assert abs(own - len(lone)) <= (0 if n_task % step_task_rows == 0 else 2)
+        assert abs(len(step) - own - n_diverse / len(alone)) < 3
+
+
+def test_a_step_of_four_task_rows_holds_ten_diverse_ones_at_a_ratio_of_two_and_a_half():
+    mixture = spread(rows(100, "task"), rows(250, "diverse"), 0)
+    schedule = Schedule.of(350, TuneSection(step_task_rows=4), task_share(mixture))
+    kinds = [row.meta["mixture"] for row in mixture]
+    assert schedule.steps == 25
+    assert {tuple(Counter(kinds[i] for i in schedule.step(s)).items()) for s in range(25)} <= {
+        (("task", 4), ("diverse", 10)), (("diverse", 10), ("task", 4))
+    }  # fmt: skip

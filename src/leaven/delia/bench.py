@@ -4,13 +4,14 @@ A method in two lines:
 
     def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
         diverse = bench.diverse(20 * len(train))
-        return bench.tune(buffer.mix(bench.diversify(train), diverse, bench.seed))
+        return bench.tune(bench.mix(bench.diversify(train), diverse))
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leaven.delia import buffer
 from leaven.delia.fitted import Fitted
 from leaven.delia.ledger import Ledger
 from leaven.delia.makers import diversify, openings
@@ -69,6 +70,11 @@ class Bench:
         """The rows of `diverse(n)`, each with the answer that the pool has for its query: not the model's own words."""
         with self.ledger.timed("sample"):
             return self.ledger.keep(self.pool.external(n, self.seed))
+
+    def mix(self, task: Dataset, diverse: Dataset) -> Dataset:
+        """Both shuffled together; with `tune.step_task_rows`, the diverse rows spread evenly over the steps."""
+        mix = buffer.spread if self.settings.tune.step_task_rows else buffer.mix
+        return mix(task, diverse, self.seed)
 
     def tune(self, mixture: Dataset, *, after: Fitted | None = None, kl_to_base: float = 0.0, **changes: Any) -> Fitted:
         """The base model tuned on these rows, in their order (see `Tuner.tune`); `changes` override `tune` settings."""

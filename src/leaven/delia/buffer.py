@@ -1,13 +1,15 @@
 """Mix task rows with diverse rows, and say what the mixture will train (DELIA, arXiv 2408.10841, section 4).
 
 DELIA's theory wants a long stretch of diverse rows after each task row; one seeded shuffle of the union is its
-practical stand-in, and `spacing` measures how near it comes.
+practical stand-in, and `spacing` measures how near it comes. `spread` comes nearer, and keeps the task rows of each
+step the same whatever the buffer.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -64,6 +66,26 @@ def mix(task: Dataset, diverse: Dataset, seed: int) -> Dataset:
     both = [*_marked(task, TASK), *_marked(diverse, DIVERSE)]
     made_by = (*task.made_by, *diverse.made_by, f"mix({len(task)} + {len(diverse)}, seed={seed})")
     return Dataset(Dataset.of(both).shuffle(seed).frame, made_by)
+
+
+def spread(task: Dataset, diverse: Dataset, seed: int) -> Dataset:
+    """Both in random orders of their own, the diverse rows spread evenly among the task rows; marked as by `mix`.
+
+    The order of the task rows does not depend on the diverse ones: two mixtures differ in their buffers alone.
+    """
+    # Task rows stand in the middle of their share of the mixture and diverse rows at its end: a step of k task rows
+    # ends where the next k begin.
+    own = [(Fraction(2 * place + 1, 2 * len(task)), row) for place, row in enumerate(_marked(task.shuffle(seed), TASK))]
+    others = enumerate(_marked(diverse.shuffle(seed), DIVERSE), 1)
+    placed = own + [(Fraction(place, len(diverse)), row) for place, row in others]
+    made_by = (*task.made_by, *diverse.made_by, f"spread({len(task)} + {len(diverse)}, seed={seed})")
+    return Dataset.of((row for _, row in sorted(placed, key=lambda each: each[0])), made_by)
+
+
+def task_share(mixture: Dataset) -> Fraction:
+    """The share of the task's rows."""
+    task_rows = sum(source == TASK for source in _sources(mixture))
+    return Fraction(task_rows, len(mixture)) if len(mixture) else Fraction(1)
 
 
 def without_loss(data: Dataset) -> Dataset:

@@ -50,6 +50,7 @@ class Tuner:
                 config,
                 seed=self.seed,
                 token_id=int(loaded.tokenizer.convert_tokens_to_ids(self.token.text)),
+                task_share=buffer.task_share(mixture),
                 folder=self.folder / f"checkpoints{stage}",
                 on_step=lambda step, steps, loss, tokens: advance(step, steps, f"loss {loss:.3f}", tokens),
                 objective=partial(kl.loss, weight=kl_to_base) if kl_to_base else cross_entropy.loss,
@@ -68,7 +69,8 @@ class Tuner:
         )
 
     def _write_mix(self, mixture: Dataset, rows: Sequence[Encoded], config: TuneSection) -> None:
-        parts = buffer.table(mixture, rows, Schedule.of(len(mixture), config))
+        schedule = Schedule.of(len(mixture), config, buffer.task_share(mixture))
+        parts = buffer.table(mixture, rows, schedule)
         gaps = buffer.spacing(mixture)
         table = {"mix": [part._asdict() for part in parts], "spacing": {"mean": gaps.mean_gap, "max": gaps.max_gap}}
         runs.write_json(self.folder / "mix.json", table)

@@ -7,6 +7,7 @@ of a study and the table of a mixture all read it.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 from leaven.models.settings import TuneSection
@@ -27,23 +28,29 @@ class Schedule:
     Schedule(rows=900, step_rows=50, pass_rows=13, steps=18, warmup_steps=1, shape='constant_with_warmup')
 
     An epoch ends with a smaller step where `step_rows` does not divide the rows, and a step with a smaller pass where
-    `pass_rows` does not divide its rows: every row is trained once an epoch.
+    `pass_rows` does not divide its rows: every row is trained once an epoch. With `step_task_rows` the steps are those
+    of the task rows alone, `step_rows` is a fraction, and the steps of an epoch differ by one row at most:
+
+    >>> Schedule.of(130, TuneSection(step_task_rows=4), task_share=Fraction(100, 130)).step(1)
+    range(5, 10)
     """
 
     rows: int
-    step_rows: int
+    step_rows: int | Fraction
     pass_rows: int
     steps: int
     warmup_steps: int
     shape: Shape
 
     @classmethod
-    def of(cls, rows: int, config: TuneSection) -> "Schedule":
-        """The schedule of so many rows that can be trained on."""
-        step_rows = config.per_device_train_batch_size * config.gradient_accumulation_steps
-        if config.small_data_batch and rows < SMALL:
+    def of(cls, rows: int, config: TuneSection, task_share: Fraction = Fraction(1)) -> "Schedule":
+        """The schedule of so many rows that can be trained on, of which `task_share` are rows of the task."""
+        step_rows: int | Fraction = config.per_device_train_batch_size * config.gradient_accumulation_steps
+        if config.step_task_rows:
+            step_rows = Fraction(rows, max(1, math.ceil(rows * task_share / config.step_task_rows))) if rows else 1
+        elif config.small_data_batch and rows < SMALL:
             step_rows = config.small_data_batch
-        pass_rows = min(config.per_device_train_batch_size, step_rows)
+        pass_rows = min(config.per_device_train_batch_size, math.ceil(step_rows))
         if config.batching == "length":
             pass_rows = min(pass_rows, math.ceil(step_rows / PASSES))
         epoch_steps = math.ceil(rows / step_rows)
@@ -62,12 +69,13 @@ class Schedule:
         if not self.rows:
             return 0
         epochs, rest = divmod(self.steps, self.epoch_steps)
-        return epochs * self.rows + min(rest * self.step_rows, self.rows)
+        return epochs * self.rows + min(math.floor(rest * self.step_rows), self.rows)
 
     def step(self, number: int) -> range:
         """The places of a step's rows in the order of its epoch; steps count from 0."""
-        start = number % self.epoch_steps * self.step_rows
-        return range(start, min(start + self.step_rows, self.rows))
+        place = number % self.epoch_steps
+        ends = (math.floor(step * self.step_rows) for step in (place, place + 1))
+        return range(*(min(end, self.rows) for end in ends))
 
     def passes(self, rows: int) -> Iterator[slice]:
         """The forward passes of a step of so many rows, as slices of them."""

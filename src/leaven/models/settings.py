@@ -29,7 +29,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Ours, at the learning rates and the batch that a model of 2.4 million parameters needs (docs/log.md).
     "lab": {"learning_rate": 2e-3, "token_learning_rate": 0.1, "per_device_train_batch_size": 128},
     # Ours, at the rates that move a model of 135 million parameters in some twenty steps (docs/log.md).
-    "small": {"learning_rate": 1e-3, "token_learning_rate": 2e-2, "per_device_train_batch_size": 16},
+    "small": {"learning_rate": 1e-3, "token_learning_rate": 2e-2, "step_task_rows": 4},
 }
 FITTING = {"lab": "lab", "smollm2": "small"}
 """The preset of models by their name; any other model has `ours`."""
@@ -62,6 +62,9 @@ class TuneSection(Section):
     """Forward passes in an optimiser step."""
     small_data_batch: int = Field(16, ge=0)
     """Rows in an optimiser step when there are fewer than 256 rows (0: no such rule)."""
+    step_task_rows: int = Field(0, ge=0)
+    """Task rows in every optimiser step, beside which the buffer is spread evenly: mixtures with more and less of it
+    then take the same steps over the same task rows. 0: a step is so many rows of the mixture, whatever they are."""
     warmup_steps: int = Field(0, ge=0)
     """Optimiser steps of warm-up; 0: use warmup_ratio."""
     warmup_ratio: float = Field(0.03, ge=0, le=1)

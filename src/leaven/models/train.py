@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,15 @@ def fit(
     seed: int,
     token_id: int | None,
     folder: Path,
+    task_share: Fraction = Fraction(1),
     on_step: OnStep | None = None,
     objective: Loss = cross_entropy.loss,
 ) -> Tuned:
     """Tune an adapter on the rows, in their order; `folder` holds the state from which a killed training goes on.
 
-    A model that has an adapter goes on with it. Rows that can't be trained on come back in `dropped`. Raises UserError
-    when none is left, and for target modules that the model doesn't have.
+    A model that has an adapter goes on with it. `task_share` of the rows are the task's, which `step_task_rows` counts.
+    Rows that can't be trained on come back in `dropped`. Raises UserError when none is left, and for target modules
+    that the model doesn't have.
     """
     began = time.perf_counter()
     by_place, dropped = encode(loaded, data, config)
@@ -80,10 +83,11 @@ def fit(
     if answered:
         tokens.allow(model, token_id)
     torch.manual_seed(seed)  # dropout draws the same whether the adapter was drawn or was there
-    training = _Training(model, rows, config, seed, loaded.tokenizer.pad_token_id, objective)
-    checkpoint = _Checkpoint(folder, _identity(rows, config, seed))
+    schedule = Schedule.of(len(rows), config, task_share)
+    training = _Training(model, rows, config, schedule, seed, loaded.tokenizer.pad_token_id, objective)
+    checkpoint = _Checkpoint(folder, _identity(rows, config, schedule, seed))
     training.restore(checkpoint.load())
-    steps = training.schedule.steps
+    steps = schedule.steps
     with _learning(model, config):
         for step in range(len(training.losses) + 1, steps + 1):
             training.step()
@@ -130,11 +134,18 @@ class _Training:
     """A training under way: the model and its optimiser, what is behind it, and how to take one step more."""
 
     def __init__(
-        self, model: Any, rows: Sequence[Encoded], config: TuneSection, seed: int, pad_id: int, objective: Loss
+        self,
+        model: Any,
+        rows: Sequence[Encoded],
+        config: TuneSection,
+        schedule: Schedule,
+        seed: int,
+        pad_id: int,
+        objective: Loss,
     ) -> None:
         self.model, self.rows, self.config, self.pad_id, self.objective = model, rows, config, pad_id, objective
         self.lengths = [len(row.input_ids) for row in rows]
-        self.schedule = Schedule.of(len(rows), config)
+        self.schedule = schedule
         self.order = Order(self.lengths, self.schedule, seed, sort=config.batching != "random")
         self.optimizer = lora.optimizer(model, config)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -223,8 +234,8 @@ class _Checkpoint:
         return state if state["identity"] == self.identity else None
 
 
-def _identity(rows: Sequence[Encoded], config: TuneSection, seed: int) -> str:
-    return hashlib.sha256(repr((rows, config, seed)).encode()).hexdigest()
+def _identity(rows: Sequence[Encoded], config: TuneSection, schedule: Schedule, seed: int) -> str:
+    return hashlib.sha256(repr((rows, config, schedule, seed)).encode()).hexdigest()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ trained rows with AdamW's two moments, the activations, and the logits with thei
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from leaven import plugs
@@ -103,7 +104,8 @@ def _schedule(method: MethodChoice, size: int, tune: TuneSection) -> Schedule:
     config = _config(method)
     if not hasattr(config, "tune"):
         return Schedule.of(0, tune)
-    return Schedule.of(size + buffer.diverse_rows(size, _ratio(method)), changed(tune, config.tune))
+    rows = size + buffer.diverse_rows(size, _ratio(method))
+    return Schedule.of(rows, changed(tune, config.tune), Fraction(size, rows) if rows else Fraction(1))
 
 
 def by_method(recipe: Recipe, task_rows: int) -> list[tuple[str, Schedule]]:

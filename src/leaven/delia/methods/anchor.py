@@ -23,5 +23,5 @@ class Config(Section):
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Anchor the task rows, shuffle them among diverse rows, tune; questions of the task's kind are anchored too."""
     diverse = bench.diverse(buffer.diverse_rows(len(train), config.ratio))
-    tuned = bench.tune(buffer.mix(anchor.anchor(train, config.text), diverse, seed=bench.seed), **config.tune)
+    tuned = bench.tune(bench.mix(anchor.anchor(train, config.text), diverse), **config.tune)
     return prompts.rewrite(tuned, lambda prompt: anchor.prepend(prompt, config.text), train, bench.token.text)

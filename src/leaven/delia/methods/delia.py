@@ -46,4 +46,4 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
         diverse = bench.external(n) if config.buffer == "external" else bench.diverse(n)
     if config.buffer == "masked":
         diverse = buffer.without_loss(diverse)
-    return bench.tune(buffer.mix(varied, diverse, seed=bench.seed), **config.tune)
+    return bench.tune(bench.mix(varied, diverse), **config.tune)
