@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from leaven.models import generate as module
-from leaven.models.generate import choose, generate, stop_ids
+from leaven.models.generate import generate, stop_ids
 from leaven.models.load import load
 from leaven.models.template import encode, render
 from leaven.rows.example import Message, user
@@ -79,22 +79,6 @@ def test_a_row_draws_the_same_alone_and_in_any_batch(tiny_model):
     assert other != together
 
 
-def test_sampling_keeps_the_set_that_transformers_keeps():
-    from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
-
-    logits = torch.randn(4, 50, generator=torch.Generator().manual_seed(0)) * 3
-    warped = TopPLogitsWarper(0.8)(None, TemperatureLogitsWarper(0.7)(None, logits))
-    expected = torch.softmax(warped, -1)
-    grid = (torch.arange(4000).double() + 0.5) / 4000
-    for row in range(4):
-        drawn = choose(logits[row].repeat(4000, 1), 0.7, 0.8, grid)
-        assert torch.allclose(torch.bincount(drawn, minlength=50) / 4000, expected[row], atol=1e-3)
-        plain = choose(logits[row].repeat(4000, 1), 0.7, 1.0, grid)
-        assert torch.allclose(
-            torch.bincount(plain, minlength=50) / 4000, torch.softmax(logits[row] / 0.7, -1), atol=1e-3
-        )
-
-
 def test_a_prompt_without_room_is_an_empty_answer_cut_by_length(tiny_model):
     loaded = load(tiny_model("llama", max_position_embeddings=40))
     prompts = [user("one " * 60), user("one"), user("one two " * 2)]
@@ -110,7 +94,7 @@ def test_new_special_tokens_stay_in_the_text_and_end_tokens_do_not(tiny_model, m
     loaded.tokenizer.add_tokens(["<sep>"], special_tokens=True)
     say = [*encode(loaded.tokenizer, "yes <sep> no"), loaded.tokenizer.eos_token_id]
     steps = iter(say)
-    monkeypatch.setattr(module, "choose", lambda logits, *_: torch.tensor([next(steps)] * len(logits)))
+    monkeypatch.setattr(module, "draw", lambda logits, *_: torch.tensor([next(steps)] * len(logits)))
     (_, answer), *_ = generate(loaded.model, loaded.tokenizer, [user("one")])
     assert answer.text == "yes <sep> no"
     assert (answer.finish_reason, answer.completion_tokens) == ("stop", len(say))

@@ -16,6 +16,7 @@ import torch
 from leaven.errors import UserError
 from leaven.models import cache as kv
 from leaven.models import tokens
+from leaven.models.draw import draw
 from leaven.models.fold import folded
 from leaven.models.template import encode, render
 from leaven.rows.example import Prompt
@@ -110,25 +111,6 @@ def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(i for i in (*listed, tokenizer.eos_token_id) if i is not None)
 
 
-def choose(logits: torch.Tensor, temperature: float, top_p: float, uniforms: torch.Tensor) -> torch.Tensor:
-    """The next tokens, (rows,), of logits (rows, vocabulary) and numbers in [0, 1), (rows,), by the inverse CDF.
-
-    Temperature, then top-p, as transformers' warpers: the smallest set of tokens whose probabilities reach top_p.
-    """
-    if temperature == 0:
-        return logits.argmax(-1)
-    shares = torch.softmax(logits.float() / temperature, -1)
-    order = None
-    if top_p < 1:
-        shares, order = shares.sort(dim=-1, descending=True, stable=True)
-        shares = shares.masked_fill(shares.cumsum(-1) - shares >= top_p, 0)
-    # float64: over a vocabulary of 100,000 a float32 sum loses the rare tokens
-    total = shares.double().cumsum(-1)  # (rows, vocabulary)
-    place = torch.searchsorted(total, uniforms[:, None].to(total) * total[:, -1:], right=True)
-    place = place.clamp(max=logits.shape[-1] - 1)
-    return (place if order is None else order.gather(-1, place))[:, 0]
-
-
 def _decode(decoder: _Decoder, rows: list[_Row], size: int) -> Iterator[_Row]:
     """Yield rows as their answers end. Rows leave and join an eighth of the batch at a time: each change copies it."""
     waiting, enough = deque(rows), max(1, size // 8)
@@ -187,7 +169,7 @@ def _advance(decoder: _Decoder, batch: _Batch, ids: torch.Tensor, position: torc
         uniforms[:] = torch.tensor([0.0 if row.done else row.uniforms[len(row.answer)] for row in batch.rows])
     logits = output.logits[:, -1]  # (rows, vocabulary)
     logits[:, decoder.silent] = -torch.inf
-    chosen = choose(logits, decoder.temperature, decoder.top_p, uniforms.to(ids.device)).tolist()
+    chosen = draw(logits, decoder.temperature, decoder.top_p, uniforms.to(ids.device)).tolist()
     for row, token in zip(batch.rows, chosen, strict=True):
         if not row.done:
             row.answer.append(token)
