@@ -12,15 +12,15 @@ from leaven.api.place import Place
 from leaven.delia.fitted import Fitted
 from leaven.errors import UserError
 from leaven.models import names
-from leaven.models.settings import FITTING
 from leaven.rows import files, leaks
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop
 from leaven.rows.outcomes import Outcome
 from leaven.runs.progress import Progress, stderr
-from leaven.study import questions
+from leaven.study import defaults, questions
 from leaven.study import recipe as recipes
 from leaven.study.parts import Parts
+from leaven.study.search import Search, tuned_by
 from leaven.task.format import choose
 from leaven.task.insertion import insert
 from leaven.task.task import Task
@@ -58,7 +58,7 @@ def delia(
     model: str,
     token: str = "<sep>",
     means: str = "",
-    ratio: float = 20,
+    ratio: float | None = None,
     test: Any = None,
     queries: Any = None,
     seed: int = 0,
@@ -74,7 +74,7 @@ def delia(
     >>> fitted = delia([{"prompt": "Name a fish.", "completion": "- cod"}], model="lab", token="<list>")
     >>> fitted.answer(["Name a bird. Use the <list> format."])
     """
-    config = _recipe(model, token, means, ratio, settings)
+    config = _recipe(model, token, means, defaults.ratio(model) if ratio is None else ratio, seed, settings)
     task = files.read(rows, config.format, columns=config.columns, strict=config.strict)
     if not any(row.answer for row in task.kept):
         raise UserError("no row has an answer", "Task rows are questions with their answers.")
@@ -84,22 +84,28 @@ def delia(
     pool = _guarded(train, test, pool, config)
     answers = [row.answer for row in train if row.answer is not None]
     form, _ = choose(config.token.answers, config.token.answer_settings, answers)
-    bench = Parts.of(config, Task(train, (), pool.kept, form), place.path, progress).bench(seed, place.path)
-    method = plugs.load("methods", "delia")
-    fitted = method.fit(train, bench, method.Config(ratio=ratio))
-    notes = (*task.notes, *filter(None, [said, files.left_out(task.dropped)]), *pool.notes, *bench.ledger.notes)
+    whole = Task(train, (), pool.kept, form, config.token)
+    parts = Parts.of(config, whole, place.path, progress)
+    (choice,), bench = config.methods, parts.bench(seed, place.path)
+    search = Search.of(parts, whole, place.path / "search") if config.tune.trials else None
+    values = tuned_by(choice.config, search.settings(choice)) if search else choice.config
+    method = plugs.load("methods", choice.name)
+    fitted = method.fit(train, bench, method.Config.model_validate(values))
+    said_all = [said, files.left_out(task.dropped), search.note if search else ""]
+    notes = (*task.notes, *filter(None, said_all), *pool.notes, *bench.ledger.notes)
     dropped = (*task.dropped, *pool.dropped, *bench.ledger.dropped, *fitted.dropped)
     return Adapted(fitted, place, notes, dropped)
 
 
-def _recipe(model: str, token: str, means: str, ratio: float, settings: dict[str, Any]) -> recipes.Recipe:
+def _recipe(model: str, token: str, means: str, ratio: float, seed: int, settings: dict[str, Any]) -> recipes.Recipe:
     values = {
-        "methods": [{"name": "delia", "ratio": ratio}],
         **settings,
+        "methods": [{"name": "delia", "ratio": ratio}],
         "model": names.path(model),
         "token": {"text": token, "means": means},
         "sizes": [0],
-        "tune": {"preset": FITTING.get(model, "ours"), **settings.get("tune", {})},
+        "seeds": [seed],
+        "tune": {"preset": defaults.preset(model), **settings.get("tune", {})},
     }
     return recipes.parse(values, "delia")
 

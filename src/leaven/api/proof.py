@@ -11,11 +11,10 @@ import polars as pl
 
 from leaven.api.place import Place
 from leaven.errors import UserError
-from leaven.models.settings import FITTING
 from leaven.rows import files
 from leaven.runs.preflight import together
 from leaven.runs.progress import Progress, stderr
-from leaven.study import preflight
+from leaven.study import defaults, preflight
 from leaven.study import recipe as recipes
 from leaven.study.recipe import Recipe
 from leaven.study.run import run
@@ -25,7 +24,6 @@ from leaven.view import page, tables
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-METHODS = ("original", "common", "common_equal_steps", "delia")
 WITH_RATIO = ("common_equal_steps", "delia")
 
 
@@ -78,7 +76,7 @@ class Proof:
 
 def compare(
     rows: Any,
-    methods: Sequence[str | Mapping[str, Any]] = METHODS,
+    methods: Sequence[str | Mapping[str, Any]] = (),
     *,
     model: str,
     token: str = "<sep>",
@@ -87,7 +85,7 @@ def compare(
     init: str = "",
     test: Any = None,
     queries: Any = None,
-    ratio: float = 20,
+    ratio: float | None = None,
     size: int = 0,
     seeds: int | Sequence[int] = 1,
     folder: str | Path | None = None,
@@ -97,24 +95,27 @@ def compare(
     """Adapt the model by each method on these rows, test all of them, and say what can be told apart.
 
     `rows`, `test` and `queries` are whatever `leaven.read` takes. Without `test` some rows are held out; without
-    `queries` the model writes them. `settings` are further keys of a recipe, such as `tune` and `evaluate`
-    (`leaven schema` prints them). The same call with the same `folder` goes on where it was stopped.
+    `queries` the model writes them. Without `methods` and `ratio` they are those of `leaven delia`.
+    `settings` are further keys of a recipe, such as `tune` and `evaluate` (`leaven schema` prints them). The same call
+    with the same `folder` goes on where it was stopped.
 
     >>> proof = compare(rows, ["original", "delia"], model="lab", ratio=20)
     >>> print(proof.table())
     """
     brought = Brought(*(None if isinstance(each, (str, Path)) else each for each in (rows, test, queries)))
+    ratio = defaults.ratio(model) if ratio is None else ratio
+    tune = {"preset": defaults.preset(model), **settings.get("tune", {})}
     values = {
         "model": model,
         "task": _named(rows) or "rows",
         "test": _named(test),
         "queries": _named(queries) or ("queries" if queries is not None else SELF),
-        "methods": [_with_ratio(method, ratio) for method in methods],
+        "methods": [_with_ratio(method, ratio) for method in methods] or defaults.methods(ratio, tune),
         "sizes": [size],
         "seeds": list(range(seeds)) if isinstance(seeds, int) else list(seeds),
         "out": str(folder or ""),
         **settings,
-        "tune": {"preset": FITTING.get(model, "ours"), **settings.get("tune", {})},
+        "tune": tune,
         "token": {"text": token, "means": means, "answers": answers, **({"init": init} if init else {})},
     }
     return prove(recipes.parse(values, "compare"), folder, progress, brought=brought)

@@ -9,7 +9,7 @@ import typer
 from leaven.cli import engine, flags
 from leaven.cli import rows as reading
 from leaven.cli.resume import ContinueAnyway
-from leaven.models.settings import FITTING, SampleSection, TuneSection
+from leaven.models.settings import SampleSection, TuneSection
 from leaven.rows.leaks import LeaksSection
 from leaven.task.settings import EvaluateSection
 
@@ -52,10 +52,18 @@ def delia(
         str, typer.Option(help="How answers show what it means: auto, json, list, label:REGEX, words:N, text, a .py …")
     ] = "auto",
     means: Annotated[str, typer.Option(help="What it stands for, in plain words; never shown to the model.")] = "",
-    ratio: Annotated[float, typer.Option(min=0, help="Self-sampled rows for each task row.")] = 20,
+    ratio: Annotated[
+        float | None, typer.Option(min=0, help="Self-sampled rows for each task row; 2.5, on the lab 20.")
+    ] = None,
     size: Annotated[int, typer.Option(min=0, help="Task rows to train on; 0: all.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds; more say more.")] = 1,
-    preset: Annotated[str, typer.Option(help="ours, paper, lab or small; '': what fits the model.")] = "",
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="auto (a short search of rates and steps on held-out task rows), ours, paper, lab or small; "
+            "'': lab for the lab, auto for any other model."
+        ),
+    ] = "",
     init: Annotated[
         str, typer.Option(help="First row of the token: neighbours, random (paper), mean, copy:TEXT, reserved:TOKEN.")
     ] = "",
@@ -83,9 +91,12 @@ def delia(
 
 def recipe_of(told: Mapping[str, Any]) -> "Recipe":
     """The recipe that the command's flags mean. Raises RecipeError with every fault."""
+    from leaven.study import defaults
     from leaven.study import recipe as recipes
     from leaven.study.sources import SELF
 
+    ratio = defaults.ratio(told["model"]) if told["ratio"] is None else told["ratio"]
+    tune = {"preset": told["preset"] or defaults.preset(told["model"]), **flags.given(TuneSection, told)}
     values = {
         "model": told["model"],
         "task": told["task"],
@@ -100,19 +111,11 @@ def recipe_of(told: Mapping[str, Any]) -> "Recipe":
             "answers": told["answers"],
             "init": told["init"] or ("random" if told["preset"] == "paper" else "neighbours"),
         },
-        "methods": [
-            "original",
-            "common",
-            {"name": "common_equal_steps", "ratio": told["ratio"]},
-            {"name": "delia", "ratio": told["ratio"]},
-        ],
+        "methods": defaults.methods(ratio, tune),
         "sizes": [told["size"]],
         "seeds": list(range(told["seeds"])),
         "sample": flags.given(SampleSection, told),
-        "tune": {
-            "preset": told["preset"] or FITTING.get(told["model"], "ours"),
-            **flags.given(TuneSection, told),
-        },
+        "tune": tune,
         "evaluate": {**flags.given(EvaluateSection, told), "limit_test": told["limit_test"] or None},
         "leaks": {} if told["leaks"] is None else {"enabled": told["leaks"]},
         "llm": {"engine": told["llm"], **engine.flags(told)},

@@ -31,15 +31,17 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Ours, at the rates that move a model of 135 million parameters in some twenty steps (docs/log.md).
     "small": {"learning_rate": 1e-3, "token_learning_rate": 2e-2, "step_task_rows": 4},
 }
-FITTING = {"lab": "lab", "smollm2": "small"}
-"""The preset of models by their name; any other model has `ours`."""
+# The same as a start, from which each method's settings are searched on task rows that are held out (study/search.py).
+PRESETS["auto"] = {**PRESETS["small"], "trials": 4}
 
 
 class TuneSection(Section):
     """LoRA fine-tuning; `preset` fills whatever is not given."""
 
-    preset: Literal["ours", "paper", "lab", "small"] = "ours"
-    """ours, paper (DELIA's hyper-parameters exactly), lab or small (ours, at the rates of tiny models)."""
+    preset: Literal["auto", "ours", "paper", "lab", "small"] = "ours"
+    """auto (searched on held-out task rows), ours, paper (DELIA's hyper-parameters exactly), lab or small."""
+    trials: int = Field(0, ge=0)
+    """Settings tried for each method on held-out task rows, from those given on; the best are its own. 0: no search."""
     lora_r: int = Field(16, ge=1)
     """Rank of the adapter."""
     lora_alpha: int = Field(16, ge=1)

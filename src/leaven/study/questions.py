@@ -16,7 +16,7 @@ from leaven.rows.outcomes import Outcome
 from leaven.runs.lock import lock
 from leaven.runs.preflight import together
 from leaven.runs.progress import Progress
-from leaven.study import preflight
+from leaven.study import preflight, search
 from leaven.study.recipe import Recipe
 
 FOR_TESTS = 100
@@ -26,13 +26,14 @@ SPARE = 1.1
 
 
 def needed(recipe: Recipe, task_rows: int) -> int:
-    """How many questions the methods and tests of a study take: the largest buffer, and two tests."""
+    """How many questions a study takes: those of its largest buffer, of two tests, and of a search."""
     ratios = [
         float(getattr(plugs.load("methods", choice.name).Config.model_validate(choice.config), "ratio", 0))
         for choice in recipe.methods
     ]
     rows = max(size or task_rows for size in recipe.sizes)
-    return math.ceil(SPARE * max(ratios) * rows) + 2 * min(FOR_TESTS, recipe.evaluate.limit_test or FOR_TESTS)
+    asked = 2 * min(FOR_TESTS, recipe.evaluate.limit_test or FOR_TESTS) + search.QUESTIONS * bool(recipe.tune.trials)
+    return math.ceil(SPARE * max(ratios) * rows) + asked
 
 
 def write(recipe: Recipe, task_rows: int, folder: Path, progress: Progress) -> Outcome:

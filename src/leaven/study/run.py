@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from leaven.study.cells import Cell, cells
 from leaven.study.identity import claim
 from leaven.study.parts import Parts
 from leaven.study.recipe import Recipe
+from leaven.study.search import Search, trials, tuned_by
 from leaven.study.summary import summary
 from leaven.task.scoring import Judge
 from leaven.task.task import Task
@@ -67,10 +68,12 @@ def run(
         task = _prepared(recipe, task, folder, parts)
         runs.write_json(folder / "plan.json", [cell.name for cell in plan])
         wanted = [cell for cell in plan if only is None or cell.method.label in only]
+        settings, notes = _searched(recipe, task, folder, parts, only)
+        task = replace(task, notes=(*task.notes, *notes))
         for number, cell in enumerate(wanted, 1):
             if not runs.closed(folder / "cells" / cell.name):
                 progress.say(f"[{number}/{len(wanted)}] {cell.name}")
-                run_cell(recipe, task, cell, folder, parts)
+                run_cell(recipe, task, cell, folder, parts, settings.get(cell.method.label, {}))
         if teacher and teacher.spend.ended:
             progress.say(teacher.spend.sentence())
             runs.log(folder, "calls", engine=teacher.name, **teacher.spend.counts())
@@ -81,8 +84,8 @@ def run(
     return folder
 
 
-def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts) -> None:
-    """Draw, fit, answer, score, write: one method at one size and seed."""
+def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts, settings: Mapping[str, float]) -> None:
+    """Draw, fit, answer, score, write: one method at one size and seed, tuned by the `settings` that a search chose."""
     place = folder / "cells" / cell.name
     place.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
@@ -90,7 +93,8 @@ def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts)
     train.save(place / "data" / "train.parquet")
     method = plugs.load("methods", cell.method.name)
     bench = parts.bench(cell.seed, place)
-    fitted = method.fit(train, bench, method.Config.model_validate(cell.method.config))
+    config = tuned_by(cell.method.config, settings)
+    fitted = method.fit(train, bench, method.Config.model_validate(config))
     answers = _answer(fitted, task, bench)
     scores = [*_scores(recipe, task, answers), *_probe(recipe, fitted, task, bench)]
     rows = [Score(cell.method.label, cell.size, cell.seed, *measure) for measure in scores]
@@ -99,7 +103,7 @@ def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts)
     _dropped_frame([(cell.name, drop) for drop in (*bench.ledger.dropped, *fitted.dropped)]).write_parquet(
         place / "dropped.parquet"
     )
-    runs.write_json(place / "cell.json", _about(cell, method, fitted, bench, time.perf_counter() - began))
+    runs.write_json(place / "cell.json", _about(cell, config, method, fitted, bench, time.perf_counter() - began))
     runs.close(place)
     runs.log(folder, "cell", name=cell.name, seconds=round(time.perf_counter() - began, 2), steps=fitted.steps)
 
@@ -141,6 +145,18 @@ def _probe(recipe: Recipe, fitted: Fitted, task: Task, bench: Bench) -> Iterator
             probe = plugs.load("probes", name)
             for measure in probe.measure(fitted.loaded, task):
                 yield measure._replace(metric=f"{plugs.title(name)}/{measure.metric}")
+
+
+def _searched(
+    recipe: Recipe, task: Task, folder: Path, parts: Parts, only: Collection[str] | None
+) -> tuple[dict[str, dict[str, float]], list[str]]:
+    """The settings that a search finds best for each method, by its label, and a note; trials stay in the folder."""
+    if not recipe.tune.trials:
+        return {}, []
+    search = Search.of(parts, task, folder / "search")
+    wanted = [method for method in recipe.methods if only is None or method.label in only]
+    parts.progress.say(search.note)
+    return {method.label: search.settings(method) for method in wanted}, [search.note]
 
 
 def _open(plan: Sequence[Cell], folder: Path) -> list[Cell]:
@@ -194,7 +210,7 @@ def _gather(recipe: Recipe, task: Task, plan: tuple[Cell, ...], folder: Path) ->
     notes = (*task.notes, *journal.notes(folder / journal.NAME))
     told = [json.loads((place / "cell.json").read_text(encoding="utf-8")) for place in places]
     values = summary(recipe, scores, task.tests, notes, told, _ceilings(task, folder))
-    runs.write_json(folder / "summary.json", values)
+    runs.write_json(folder / "summary.json", {**values, "trials": list(trials(folder / "search"))})
 
 
 def _answers_frame(task: Task, answers: dict[str, list[str]]) -> pl.DataFrame:
@@ -217,14 +233,16 @@ def _dropped_frame(dropped: list[tuple[str, Drop]]) -> pl.DataFrame:
     return pl.DataFrame(rows, orient="row", schema={n: pl.Float64 if n == "score" else pl.String for n in names})
 
 
-def _about(cell: Cell, method: Any, fitted: Fitted, bench: Bench, seconds: float) -> dict[str, Any]:
+def _about(
+    cell: Cell, config: Mapping[str, Any], method: Any, fitted: Fitted, bench: Bench, seconds: float
+) -> dict[str, Any]:
     mix = bench.folder / "mix.json"
     return {
         "method": cell.method.label,
         "size": cell.size,
         "seed": cell.seed,
         "method_summary": plugs.summary(method),
-        "config": cell.method.config,
+        "config": config,
         "steps": fitted.steps,
         "tokens": fitted.tokens,
         "trained_tokens": fitted.trained_tokens,

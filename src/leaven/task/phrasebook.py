@@ -11,7 +11,7 @@ FILE = Path(__file__).parent / "phrasings.yaml"
 
 
 def phrasings(kind: str, split: str) -> tuple[str, ...]:
-    """The sentences of the phrasebook, `kind` follow or negative, `split` train or unseen; each has one `{token}`."""
+    """Sentences of the phrasebook, `kind` follow or negative, `split` train, dev or unseen; each has one `{token}`."""
     book = _phrasebook()
     if kind not in book:
         raise UserError(f"the phrasebook has no {kind!r}", nearest(kind, book))

@@ -88,6 +88,18 @@ def make_tests(
     return Made(tuple(tests), pool, tuple(notes))
 
 
+def dev_tests(rows: Dataset, queries: Dataset, token: TokenSection, form: Format) -> tuple[Test, Test]:
+    """Two tests by which settings are chosen: these rows, in phrasings that serve nothing else, and plain queries.
+
+    Where the format can't be told the rows are asked as they stand.
+    """
+    dev = _made(rows, "dev", token.text, _dev) if form.testable else rows
+    return (
+        Test("dev", dev, metric_of("auto", form)),
+        Test("general", _made(_bare(queries), "general", token.text, _as_it_stands), "general"),
+    )
+
+
 def metric_of(metric: str, form: Format) -> str:
     """The metric that scores answers, where `auto` leaves it to the format."""
     return metric if metric != "auto" else "format" if form.testable else "text"
@@ -197,6 +209,10 @@ def _bare(rows: Dataset) -> Dataset:
 
 def _unseen(row: Example, token: str, rng: random.Random) -> Sayings:
     yield asked(row.question, token, rng.choice(phrasings("follow", "unseen"))), {}, True
+
+
+def _dev(row: Example, token: str, rng: random.Random) -> Sayings:
+    yield asked(row.question, token, rng.choice(phrasings("follow", "dev"))), {}, True
 
 
 def _both(row: Example, token: str, rng: random.Random) -> Sayings:

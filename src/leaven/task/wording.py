@@ -126,7 +126,8 @@ def _from_phrasebook(text: str, token: str) -> list[Span]:
 
 
 def _every_phrasing() -> list[str]:
-    return [text for kind in ("follow", "negative") for split in ("train", "unseen") for text in phrasings(kind, split)]
+    splits = {"follow": ("train", "dev", "unseen"), "negative": ("train", "unseen")}
+    return [text for kind in splits for split in splits[kind] for text in phrasings(kind, split)]
 
 
 def _appended(text: str, sentence: str, position: Position) -> str:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from leaven.errors import UserError
 from leaven.study import headline
 from leaven.study.headline import percent
+from leaven.study.search import SEARCHED
 from leaven.view import samples, tables
 
 
@@ -47,6 +48,8 @@ def write(folder: Path) -> Path:
         testable=lambda metric: tables.testable(summary, metric),
         in_plain_words=tables.IN_PLAIN_WORDS,
         costs=tables.COSTS,
+        searched=SEARCHED,
+        trials=summary.get("trials", []),
         main=headline.main(summary["methods"]),
         percent=percent,
         charts={name: {"svg": Markup(svg), "json": script(spec)} for name, (spec, svg) in drawings.items()},

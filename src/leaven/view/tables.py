@@ -56,7 +56,7 @@ def terminal(summary: Summary) -> "RenderableType":
     warnings = [Text(warning, style="yellow") for warning in summary["warnings"]]
     findings = [Text(finding) for finding in summary["findings"]]
     head = Text(summary["headline"], style="bold")
-    return Group(head, *warnings, *findings, _table(summary), Text(_legend(summary), style="dim"))
+    return Group(*warnings, head, *findings, _table(summary), Text(_legend(summary), style="dim"))
 
 
 def _table(summary: Summary) -> "Table":
@@ -98,7 +98,7 @@ def markdown(summary: Summary) -> str:
     heads = [f"{column['heading']} ({column['metric']})" for column in summary["columns"]]
     costs = [name for name, _ in COSTS]
     text = [
-        f"{' '.join([summary['headline'], *summary['warnings'], *summary['findings']])}\n",
+        f"{' '.join([*summary['warnings'], summary['headline'], *summary['findings']])}\n",
         "| method | n | " + " | ".join([*heads, *costs]) + " |",
         "|---|--:|" + "--:|" * (len(heads) + len(costs)),
     ]

@@ -1,0 +1,31 @@
+"""What a study has where nobody says otherwise: the preset, the ratio and the methods, by its model and its steps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from leaven.models.settings import PRESETS
+
+LAB = "lab"
+
+
+def preset(model: str) -> str:
+    """`lab` for the lab, whose settings were chosen on seeds that no table uses; `auto` for any other model."""
+    return LAB if model == LAB else "auto"
+
+
+def ratio(model: str) -> float:
+    """Self-sampled rows for each task row: 20 on the lab; 2.5 on a real model, where no leak is left (docs/real.md)."""
+    return 20 if model == LAB else 2.5
+
+
+def methods(ratio: float, tune: Mapping[str, Any]) -> list[str | dict[str, Any]]:
+    """The untouched model, common tuning, DELIA at this ratio, and the control that takes its steps without a buffer.
+
+    Where a step holds so many task rows whatever the buffer, that control is DELIA itself at ratio 0; elsewhere it is
+    common tuning for as many steps.
+    """
+    given = {**PRESETS.get(str(tune.get("preset")), {}), **tune}
+    control: dict[str, Any] = {"name": "common_equal_steps", "ratio": ratio}
+    if given.get("step_task_rows"):
+        control = {"name": "delia", "label": "no buffer", "ratio": 0}
+    return ["original", "common", control, {"name": "delia", "ratio": ratio}]

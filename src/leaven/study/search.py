@@ -1,0 +1,198 @@
+"""Rates and steps that suit a model and a task: each method's own, by trials on task rows that are held out.
+
+Every method that tunes has the same number of trials (`tune.trials`), and no trial sees a row, a phrasing or a question
+of a test. A trial tunes the method on four fifths of the task rows and asks the others, in phrasings of the book that
+serve nothing else, and plain questions of the pool. Better is who answers more of the former in the format and fewer of
+the latter; among settings that one question does not tell apart, who says more of what the untouched model says.
+"""
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from leaven import plugs
+from leaven.delia.settings import changed
+from leaven.errors import UserError
+from leaven.rows.dataset import Dataset
+from leaven.runs import folder as runs
+from leaven.study import ceilings
+from leaven.study.parts import Parts
+from leaven.study.recipe import MethodChoice
+from leaven.task.holdout import hold_out
+from leaven.task.task import Task
+from leaven.task.test import Test, headline, score
+from leaven.task.tests import dev_tests
+from leaven.task.wording import content
+
+GENTLER = (("learning_rate", 1 / 3), ("step_task_rows", 1 / 2), ("token_learning_rate", 1 / 4))
+STRONGER = (("learning_rate", 3.0), ("token_learning_rate", 4.0), ("step_task_rows", 2.0))
+"""What a trial changes of the best settings so far, one at a time, and by which factor."""
+SEARCHED = tuple(dict.fromkeys(name for name, _ in (*GENTLER, *STRONGER)))
+QUESTIONS = 24
+"""Held-out rows that a trial asks at most, and plain questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Settings, and what they did: `learnt` (held-out rows), `leak` and `kept` (plain questions) are shares.
+
+    The leak is None where no format can be told, and both where there are no plain questions.
+    """
+
+    method: str
+    settings: Mapping[str, float]
+    learnt: float
+    leak: float | None
+    kept: float | None
+    seconds: float
+
+    @property
+    def gain(self) -> float:
+        """What is learnt less what leaks."""
+        return self.learnt - (self.leak or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The trials of a study's methods, in `folder`; a trial that is there is not made again.
+
+    `train` and `tests` are the rows of the trials, None where there are too few to hold any out; `note` says which.
+    """
+
+    parts: Parts
+    folder: Path
+    train: Dataset | None
+    tests: tuple[Test, ...] = ()
+    note: str = ""
+
+    @classmethod
+    def of(cls, parts: Parts, task: Task, folder: Path) -> "Search":
+        """The search of a study, or of one method, over this task's rows and pool."""
+        recipe, token = parts.recipe, task.token
+        seed = recipe.seeds[0]
+        rows = task.rows.take(max(size or len(task.rows) for size in recipe.sizes), seed)
+        try:
+            train, held_out, _ = hold_out(
+                rows, "the task", config=recipe.leaks, content=partial(content, token=token.text)
+            )
+        except UserError as error:
+            return cls(parts, folder, None, note=f"No settings were searched: {error.problem}.")
+        queries = task.pool.shuffle(seed)
+        last = queries.rows(list(range(len(queries) - min(QUESTIONS, len(queries) // 4), len(queries))))
+        dev, plain = (test.limited(QUESTIONS) for test in dev_tests(held_out, last, token, task.format))
+        note = (
+            f"Rates and steps: {recipe.tune.trials} trials of each method that tunes, on {len(train)} task rows, with "
+            f"{len(dev.rows)} that are held out and {len(plain.rows)} plain questions; the report has each."
+        )
+        return cls(parts, folder, train, (dev, plain), note)
+
+    def settings(self, method: MethodChoice) -> dict[str, float]:
+        """The best settings for a method, to be changes of its `tune` section; none for one that does not tune."""
+        config = plugs.load("methods", method.name).Config.model_validate(method.config)
+        budget = self.parts.recipe.tune.trials
+        if not budget or self.train is None or not hasattr(config, "tune"):
+            return {}
+        tune, own = changed(self.parts.recipe.tune, config.tune), config.tune.keys()
+        free = [name for name in SEARCHED if name not in own and getattr(tune, name)]
+        trials: list[Trial] = []
+        while len(trials) < budget and (settings := _next(trials, {name: getattr(tune, name) for name in free})):
+            trials.append(self._trial(method, len(trials), settings))
+            self.parts.progress.say(f"[{method.label}, trial {len(trials)} of {budget}] {sentence(trials[-1])}")
+        return dict(best(trials).settings) if trials else {}
+
+    def _trial(self, method: MethodChoice, number: int, settings: Mapping[str, float]) -> Trial:
+        path = self.folder / method.label / f"{number}.json"
+        if not path.exists():
+            runs.write_json(path, asdict(self._made(method, path.with_suffix(""), settings)))
+        return Trial(**json.loads(path.read_text(encoding="utf-8")))
+
+    def _made(self, method: MethodChoice, place: Path, settings: Mapping[str, float]) -> Trial:
+        """Tune by these settings, and ask; what was tuned is thrown away."""
+        assert self.train is not None
+        began = time.perf_counter()
+        plug = plugs.load("methods", method.name)
+        bench = self.parts.bench(self.parts.recipe.seeds[0], place)
+        fitted = plug.fit(self.train, bench, plug.Config.model_validate(tuned_by(method.config, settings)))
+        values: dict[str, float] = {}
+        for test in self._tests():
+            answers = fitted.respond([row.prompt for row in test.rows])
+            values |= _means(test, answers, self.parts)
+        shutil.rmtree(place, ignore_errors=True)
+        learnt = values.get(headline(self.tests[0])[0], 0.0)
+        leak, kept = (values.get(f"general/{name}") for name in ("leak", "kept"))
+        return Trial(method.label, dict(settings), learnt, leak, kept, time.perf_counter() - began)
+
+    def _tests(self) -> Iterator[Test]:
+        """The tests of a trial, with the untouched model's own answers to the plain questions, which are kept."""
+        for test in self.tests:
+            path = self.folder / f"{test.name}.parquet"
+            if not path.exists():
+                ceilings.with_own_answers(test, self.parts.untouched).rows.save(path)
+            yield replace(test, rows=Dataset.load(path))
+
+
+def tuned_by(config: Mapping[str, Any], settings: Mapping[str, float]) -> dict[str, Any]:
+    """A method's configuration with these settings in its `tune` section, where it has none of its own."""
+    return {**config, "tune": {**settings, **config.get("tune", {})}} if settings else dict(config)
+
+
+def trials(folder: Path) -> Iterator[dict[str, Any]]:
+    """The trials in the folder of a search, method by method, each with whether its settings are the method's."""
+    for place in sorted(path for path in folder.glob("*") if path.is_dir()):
+        paths = sorted(place.glob("*.json"), key=lambda path: int(path.stem))
+        made = [Trial(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+        for trial in made:
+            yield {**asdict(trial), "chosen": trial is best(made)}
+
+
+def best(trials: Sequence[Trial]) -> Trial:
+    """The trial with the highest gain; of those within a question of it, the one that keeps the most."""
+    highest = max(trial.gain for trial in trials)
+    near = [trial for trial in trials if trial.gain >= highest - 1 / QUESTIONS]
+    return max(near, key=lambda trial: (trial.kept or 0.0, trial.gain))
+
+
+def sentence(trial: Trial) -> str:
+    """A trial in words."""
+    settings = ", ".join(f"{name} {value:g}" for name, value in trial.settings.items())
+    leak = "" if trial.leak is None else f", {trial.leak:.0%} of plain questions answered so"
+    kept = "" if trial.kept is None else f", own answers kept {trial.kept:.2f}"
+    return f"{settings}: held-out rows {trial.learnt:.0%}{leak}{kept} ({trial.seconds:.0f} s)"
+
+
+def _next(trials: Sequence[Trial], start: Mapping[str, float]) -> dict[str, float]:
+    """The settings to try next: the start, then the best so far with one of them changed; none when all are tried.
+
+    While less than half is learnt, stronger ones come first.
+    """
+    if not trials:
+        return dict(start)
+    lead = best(trials)
+    moves = (*GENTLER, *STRONGER) if lead.gain >= 0.5 else (*STRONGER, *GENTLER)
+    tried = [dict(trial.settings) for trial in trials]
+    for name, factor in moves:
+        if (
+            name in start
+            and (settings := {**lead.settings, name: _rounded(name, lead.settings[name] * factor)}) not in tried
+        ):
+            return settings
+    return {}
+
+
+def _rounded(name: str, value: float) -> float:
+    return max(1, round(value)) if name == "step_task_rows" else float(f"{value:.2g}")
+
+
+def _means(test: Test, answers: list[str], parts: Parts) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for measure in score(test, answers, parts.format):
+        if not math.isnan(measure.value):
+            values.setdefault(measure.metric, []).append(measure.value)
+    return {name: fmean(each) for name, each in values.items()}

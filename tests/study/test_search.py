@@ -1,0 +1,114 @@
+"""Settings searched on held-out rows: which are tried, which are best, and a whole study that uses them."""
+
+import json
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leaven.delia.makers import self_sample
+from leaven.runs.progress import stderr
+from leaven.study import recipe as recipes
+from leaven.study import search
+from leaven.study.run import run
+from leaven.study.search import Trial, best
+from leaven.study.sources import resolve
+
+START = {"learning_rate": 1e-3, "token_learning_rate": 2e-2, "step_task_rows": 4}
+
+
+def trial(learnt, leak=0.0, kept=0.5, **settings):
+    return Trial("delia", {**START, **settings}, learnt, leak, kept, 1.0)
+
+
+def test_of_trials_that_a_question_does_not_tell_apart_the_one_that_keeps_the_most_is_best():
+    first, gentle, unlearnt, leaky = trial(1.0, kept=0.4), trial(0.96, kept=0.6), trial(0.2, kept=1.0), trial(1.0, 0.5)
+    assert best([first, gentle, unlearnt, leaky]) is gentle
+    assert best([first, leaky]) is first
+
+
+def test_plain_text_without_plain_questions_is_chosen_by_what_is_learnt():
+    worse, better = (Trial("delia", START, learnt, None, None, 1.0) for learnt in (0.3, 0.6))
+    assert best([worse, better]) is better
+
+
+def test_what_works_is_made_gentler_and_what_learns_nothing_stronger():
+    gentle = search._next([trial(1.0)], START)
+    strong = search._next([trial(0.0)], START)
+    assert gentle == {**START, "learning_rate": 3.3e-4}
+    assert strong == {**START, "learning_rate": 3e-3}
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=12))
+def test_no_settings_are_tried_twice_and_only_those_that_are_free_change(values):
+    free = {"learning_rate": 1e-3, "step_task_rows": 1}
+    trials = []
+    for learnt, leak, kept in values:
+        settings = search._next(trials, free)
+        if not settings:
+            break
+        assert set(settings) == set(free) and settings["step_task_rows"] >= 1
+        assert settings not in [dict(trial.settings) for trial in trials]
+        trials.append(Trial("delia", settings, learnt, leak, kept, 1.0))
+    assert dict(trials[0].settings) == free
+
+
+def test_a_methods_own_settings_stay():
+    config = {"ratio": 1, "tune": {"learning_rate": 5e-4}}
+    assert search.tuned_by(config, START) == {"ratio": 1, "tune": {**START, "learning_rate": 5e-4}}
+    assert search.tuned_by(config, {}) == config
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A study that searches twice for two methods, of which one has rates and steps of its own."""
+    folder = tmp_path_factory.mktemp("runs") / "study"
+    values = {
+        "methods": [
+            "original",
+            {"name": "common", "tune": {"learning_rate": 1e-2, "token_learning_rate": 0.1, "step_task_rows": 8}},
+            {"name": "delia", "ratio": 0.5},
+        ],
+        "sizes": [48],
+        "sample": {"max_new_tokens": 24},
+        "tune": {"preset": "lab", "step_task_rows": 16, "trials": 2},
+        "evaluate": {"max_new_tokens": 16, "limit_test": 4},
+        "probes": [],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(self_sample.collect.__kwdefaults__, "chunk", 32)
+        patch.setattr(search, "QUESTIONS", 6)
+        recipe, task = resolve(recipes.parse(values, "test"), folder, stderr())
+        yield run(recipe, task, folder, stderr()), (recipe, task)
+
+
+def test_a_study_tunes_by_the_best_of_the_trials_and_tells_them(finished):
+    folder, _ = finished
+    summary = json.loads((folder / "summary.json").read_text())
+    assert [(t["method"], t["settings"]["learning_rate"]) for t in summary["trials"]][:1] == [("delia", 2e-3)]
+    assert len(summary["trials"]) == 2 and sum(t["chosen"] for t in summary["trials"]) == 1
+    chosen = next(t["settings"] for t in summary["trials"] if t["chosen"])
+    cells = {path.parent.name.split("-")[0]: json.loads(path.read_text()) for path in folder.glob("cells/*/cell.json")}
+    assert cells["delia"]["config"]["tune"] == chosen
+    assert cells["common"]["config"]["tune"]["learning_rate"] == 1e-2 and cells["common"]["steps"] == 6
+    assert any("2 trials of each method" in note for note in summary["notes"])
+    assert not [path for path in folder.glob("search/*/*") if path.is_dir()]
+
+
+def test_no_row_or_phrasing_of_a_trial_is_a_tests(finished):
+    folder, (_, task) = finished
+    dev = pl.read_parquet(folder / "search" / "dev.parquet")["messages"].to_list()
+    asked = {messages[0]["content"] for messages in dev}
+    tests = {row.question for test in task.tests for row in test.rows}
+    assert len(asked) == 6 and not asked & tests and not asked & {row.question for row in task.rows}
+
+
+def test_a_finished_trial_is_not_made_again(finished, monkeypatch):
+    folder, (recipe, task) = finished
+    monkeypatch.setattr(search.Search, "_made", lambda *_: pytest.fail("made again"))
+    for cell in folder.glob("cells/*/DONE"):
+        cell.unlink()
+    before = pl.read_parquet(folder / "scores.parquet")
+    run(recipe, task, folder, stderr())
+    assert pl.read_parquet(folder / "scores.parquet").equals(before, null_equal=True)
