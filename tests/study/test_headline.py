@@ -91,6 +91,13 @@ def test_a_tuning_that_did_nothing_is_told_with_the_remedy():
     assert not headline.fell(flat) and headline.fell(falling)
 
 
+def test_a_search_that_came_to_nothing_is_told_first():
+    trial = {"method": "delia", "learnt": 0.25, "leak": 0.0, "chosen": True}
+    trials = [trial, {**trial, "learnt": 1.0, "method": "common"}, {**trial, "chosen": False}]
+    (warning,) = headline.tell({**summary(MEANS), "trials": trials}, [])["warnings"]
+    assert warning.startswith("No settings that were tried serve DELIA: the best answered 25 % of held-out rows")
+
+
 def test_a_few_seeds_are_told_what_they_can_not_show():
     few, many = (headline.tell(summary(MEANS, seeds=n), [])["cautions"] for n in (3, 8))
     assert any("can't give a p below 0.25" in text for text in few)

@@ -20,6 +20,8 @@ Row = Mapping[str, Any]
 MAIN = "delia"
 UNTOUCHED = "original"
 FEWEST_STEPS = 4
+SERVES = 0.5
+"""What settings must gain on held-out rows, less what leaks into plain questions."""
 
 
 def tell(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def tell(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         **whole,
         "headline": sentences[0],
         "findings": sentences[1:],
-        "warnings": list(unmoved(whole, cells)),
+        "warnings": [*unmoved(whole, cells), *unlearnt(summary.get("trials", ()))],
         "cautions": list(_cautions(whole)),
     }
 
@@ -117,6 +119,18 @@ def unmoved(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> Iterator[st
             yield (
                 f"{name[:1].upper()}{name[1:]} learnt nothing: its loss did not fall (first quarter {first:.3g}, "
                 f"last {last:.3g}). Raise the learning rate: learning_rate and token_learning_rate under tune."
+            )
+
+
+def unlearnt(trials: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for each method for which no trial of settings was any good."""
+    for trial in trials:
+        if trial["chosen"] and trial["learnt"] - (trial["leak"] or 0) < SERVES:
+            leak = "" if trial["leak"] is None else f", and {percent(trial['leak'])} % of plain questions so"
+            yield (
+                f"No settings that were tried serve {named(trial['method'])}: the best answered "
+                f"{percent(trial['learnt'])} % of held-out rows as the task does{leak}. Raise trials under tune "
+                "(--trials 8), or bring more task rows."
             )
 
 

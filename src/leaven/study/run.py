@@ -209,8 +209,10 @@ def _gather(recipe: Recipe, task: Task, plan: tuple[Cell, ...], folder: Path) ->
     pl.concat(dropped).write_parquet(folder / "dropped.parquet")
     notes = (*task.notes, *journal.notes(folder / journal.NAME))
     told = [json.loads((place / "cell.json").read_text(encoding="utf-8")) for place in places]
-    values = summary(recipe, scores, task.tests, notes, told, _ceilings(task, folder))
-    runs.write_json(folder / "summary.json", {**values, "trials": list(trials(folder / "search"))})
+    tried = list(trials(folder / "search"))
+    runs.write_json(
+        folder / "summary.json", summary(recipe, scores, task.tests, notes, told, _ceilings(task, folder), tried)
+    )
 
 
 def _answers_frame(task: Task, answers: dict[str, list[str]]) -> pl.DataFrame:

@@ -24,11 +24,12 @@ def summary(
     notes: Sequence[str],
     cells: Sequence[Mapping[str, Any]],
     ceilings: Mapping[str, Ceiling],
+    trials: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """What the report shows and `summary.json` keeps; `cells` is what each cell tells of itself.
 
     `tests` says of each test with a ceiling what the untouched model reaches in plain words, and whether the test is
-    testable with it; the comparisons leave out those that are not.
+    testable with it; the comparisons leave out those that are not. `trials` are those of a search for settings.
     """
     rows = statistics.summarise(scores)
     measured = {row.metric for row in rows}
@@ -57,6 +58,7 @@ def summary(
         ],
         "comparisons": [_as_row(difference) for difference in _comparisons(recipe, scores, testable)],
         "notes": list(notes),
+        "trials": list(trials),
     }
     return headline.tell(told, cells)
 
