@@ -34,16 +34,42 @@ def by_seed(values, metric):
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
+def recipe_of(study, scale):
+    return recipes.read(RECIPES / f"{reproduce.SCALES[scale][study].recipe}.yaml")
+
+
 def test_every_label_of_a_table_is_in_its_studys_recipe():
     for name in reproduction.names():
-        study = reproduction.spec(name)["study"]
+        (study,) = reproduction.spec(name)["studies"]
         if study == "gradients":
             continue
-        recipe = recipes.read(RECIPES / f"{reproduce.RECIPES[study]}.yaml")
+        recipe = recipe_of(study, "lab")
         known = {method.label for method in recipe.methods}
         assert reproduction.methods(name) <= known, name
         sizes = {column.get("size", 100) for column in reproduction.spec(name).get("columns", ())}
         assert sizes <= set(recipe.sizes)
+
+
+def test_what_a_table_of_the_real_model_shows_is_in_the_recipe_of_one_of_its_studies():
+    """The first study of a table has all of it; the others have some of its rows, the main ones among them."""
+    for name in reproduction.names("smol"):
+        first, *others = reproduction.spec(name, "smol")["studies"]
+        known = [{method.label for method in recipe_of(study, "smol").methods} for study in (first, *others)]
+        assert reproduction.methods(name, "smol") <= known[0], name
+        assert all({"original", "no_buffer", "delia"} <= labels for labels in known)
+    used = {study for name in reproduction.names("smol") for study in reproduction.spec(name, "smol")["studies"]}
+    assert used == set(reproduce.SCALES["smol"])
+
+
+def test_the_trainings_of_the_real_model_differ_in_one_part():
+    """Without the buffer there are the same task rows in as many steps, whatever the ratio."""
+    for study in ("json", "list", "halu"):
+        recipe = recipe_of(study, "smol")
+        assert recipe.tune.step_task_rows == 4 and (recipe.tune.learning_rate, recipe.tune.preset) == (1e-3, "small")
+        by_label = {method.label: method for method in recipe.methods}
+        without, buffered = by_label["no_buffer"], by_label["delia"]
+        assert without.name == buffered.name == "delia"
+        assert without.config == {"ratio": 0} and buffered.config == {"ratio": 1.25}
 
 
 def test_the_issues_tables_and_figures_are_all_there():
@@ -116,6 +142,44 @@ def test_the_page_begins_with_every_claim_and_both_verdicts():
     assert "(our control) DELIA is above equal steps with proportional warm-up | – | not measured |" in head
     assert head.count("\n| table2: ") == len({claim.text for claim in claims})
     assert "Claims, with the paper's settings:" in rest
+
+
+def test_a_page_of_several_studies_has_a_verdict_for_each():
+    spec = reproduction.spec("table2", "smol")
+    sections = []
+    for study, shares in {"json": {"delia": 0.9, "no_buffer": 0.2}, "halu": {"delia": 0.9, "no_buffer": 0.9}}.items():
+        scores = made(shares)
+        claims = reproduction.claims("table2", scores, "smol")
+        tables = reproduction.tables("table2", scores, "smol")
+        sections.append(pages.Section("table2", spec, tables, [], claims, "smol", study))
+    page = pages.page(sections)
+    assert "| claim | json | halu |\n|---|---|---|\n" in page
+    assert "(our control) DELIA is above itself without the buffer | holds here | not distinguishable |" in page
+    assert page.count("percent (json)") == page.count("percent (halu)") == 1
+    assert [section.stem for section in sections] == ["table2-json", "table2-halu"]
+
+
+def test_a_table_of_several_studies_shows_what_this_one_has():
+    (table,) = reproduction.tables("table2", made({"original": 0.1, "delia": 0.9}), "smol")
+    assert [name for name, _ in table.rows] == ["Original", "DELIA"]
+    assert [column["name"] for column in table.columns] == ["n = 100"]
+    assert [cells[0].paper for _, cells in table.rows] == [34.8, 96.0]
+
+
+def test_a_test_that_can_not_be_made_gives_no_verdict():
+    scores = made({"delia": 0.9, "common": 0.2}, "soft_prompt/controlled")
+    texts = [reproduction.claims("demo", scores, "smol", dead)[0].verdict for dead in ((), ("soft_prompt",))]
+    assert texts == ["holds here", "not testable here"]
+    (_, unmeasured) = reproduction.claims("demo", scores, "smol", ("soft_prompt",))
+    assert unmeasured.verdict == "not measured"
+
+
+def test_below_its_floor_a_claim_is_not_judged():
+    """Two ways of not translating may differ beyond doubt, and say nothing."""
+    for shares, verdict in [({"delia": 0.2, "no_buffer": 0.01}, "not testable here"),
+                            ({"delia": 0.9, "no_buffer": 0.01}, "holds here")]:  # fmt: skip
+        (claim, _) = reproduction.claims("table4-translation", made(shares, "task/chrf"), "smol")
+        assert claim.verdict == verdict
 
 
 def test_p_values_without_items_are_those_of_a_paired_t_test():

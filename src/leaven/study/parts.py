@@ -31,16 +31,24 @@ class Parts:
     teacher: LLM | None = None
 
     @classmethod
-    def of(cls, recipe: Recipe, task: Task, folder: Path, progress: Progress, teacher: LLM | None = None) -> "Parts":
-        """The parts of the study in `folder`."""
+    def of(
+        cls,
+        recipe: Recipe,
+        task: Task,
+        folder: Path,
+        progress: Progress,
+        teacher: LLM | None = None,
+        pool: Path | None = None,
+    ) -> "Parts":
+        """The parts of the study in `folder`; its self-samples lie there, or in `pool`, which studies may share."""
         base = Base(
             recipe.model,
             dtype=recipe.tune.dtype,
             load_in_8bit=recipe.tune.load_in_8bit,
             trust_remote_code=recipe.trust_remote_code,
         )
-        pool = Pool(task.pool, base, recipe.sample, folder / "pool", progress)
-        return cls(recipe, base, pool, task.format, progress, teacher)
+        rows = Pool(task.pool, base, recipe.sample, pool or folder / "pool", progress)
+        return cls(recipe, base, rows, task.format, progress, teacher)
 
     def bench(self, seed: int, folder: Path) -> Bench:
         """The bench of the cell in `folder`."""

@@ -1,37 +1,91 @@
 """The studies behind a reproduction of the DELIA paper: each is run as far as the tables that are wanted need it."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
+from leaven.errors import UserError
 from leaven.runs.lock import lock
 from leaven.runs.progress import stderr
-from leaven.study import buffering, identity, reproduction
+from leaven.study import buffering, identity, published, reproduction
 from leaven.study import recipe as recipes
 from leaven.study.recipe import Recipe
 from leaven.study.run import run
 from leaven.study.sources import resolve
 
-RECIPES = {"format": "reproduce-format", "translation": "reproduce-translation", "gradients": "reproduce-format"}
-"""The recipe that ships for each study of `reproduction.yaml`."""
+
+class Study(NamedTuple):
+    """The recipe of a study that ships, and the minutes that a seed of all of it takes on two cores."""
+
+    recipe: str
+    minutes: int
 
 
-def scores(
-    study: str, names: Sequence[str], seeds: Sequence[int], folder: Path, split: str, continue_anyway: bool = False
-) -> pl.DataFrame:
-    """The scores of a study in `folder/STUDY`, after running what these tables and figures need of it."""
-    place = folder / study
-    recipe, task = resolve(read(study, seeds, place), place, stderr(), split)
+SCALES = {
+    "lab": {
+        "format": Study("reproduce-format", 39),
+        "translation": Study("reproduce-translation", 6),
+        "gradients": Study("reproduce-format", 5),
+    },
+    "smol": {
+        "json": Study("reproduce-smol-json", 16),
+        "list": Study("reproduce-smol-list", 5),
+        "halu": Study("reproduce-smol-halu", 7),
+        "translation": Study("reproduce-smol-translation", 4),
+    },
+}
+"""The studies of the files `reproduction.yaml` (the lab) and `reproduction-SCALE.yaml`."""
+
+
+class Order(NamedTuple):
+    """What is asked of a reproduction: its scale, seeds, folder and the lab's rows, or the user's copies of others."""
+
+    scale: str
+    seeds: Sequence[int]
+    folder: Path
+    split: str = "test"
+    data: Path | None = None
+    continue_anyway: bool = False
+
+
+def scores(study: str, names: Sequence[str], order: Order) -> pl.DataFrame:
+    """The scores of a study in FOLDER/STUDY, after running what these tables and figures need of it.
+
+    Raises UserError where rows are needed that do not ship, and no folder has them.
+    """
+    place = order.folder / study
+    recipe, task = resolve(read(study, order), place, stderr(), order.split)
     if study == "gradients":
         with lock(place):
-            identity.claim(recipe, task, place, continue_anyway)
+            identity.claim(recipe, task, place, order.continue_anyway)
             return buffering.run(recipe, task, place, stderr())
-    labels = frozenset().union(*(reproduction.methods(name) for name in names))
-    run(recipe, task, place, stderr(), labels, continue_anyway)
+    labels = frozenset().union(*(reproduction.methods(name, order.scale) for name in names))
+    pool = None if order.scale == "lab" else order.folder / "pool"
+    run(recipe, task, place, stderr(), labels, order.continue_anyway, pool)
     return pl.read_parquet(place / "scores.parquet")
 
 
-def read(study: str, seeds: Sequence[int], folder: Path) -> Recipe:
-    """The recipe of a study, with these seeds."""
-    return recipes.read(recipes.shipped(RECIPES[study]), {"seeds": list(seeds), "out": str(folder)})
+def read(study: str, order: Order) -> Recipe:
+    """The recipe of a study with these seeds, and with the user's rows where it is not about the lab."""
+    shipped = recipes.shipped(SCALES[order.scale][study].recipe)
+    recipe = recipes.read(shipped, {"seeds": list(order.seeds), "out": str(order.folder / study)})
+    if order.scale == "lab":
+        return recipe
+    if order.data is None:
+        raise UserError(
+            f"scale {order.scale} works on published rows, and none of them ship",
+            "Name a folder with your copies: --data FOLDER (delia_halu, tell_halu, alpaca_52k, wmt21_enis).",
+        )
+    place = order.folder / "data"
+    published.write([study], order.data, place)
+    return recipe.model_copy(update={key: str(place / getattr(recipe, key)) for key in ("task", "test", "queries")})
+
+
+def untestable(study: str, folder: Path) -> dict[str, str]:
+    """The tests of a study that can tell nothing of the model, with the reason (`ceilings.verdicts`)."""
+    path = folder / study / "summary.json"
+    tests = json.loads(path.read_text(encoding="utf-8"))["tests"] if path.exists() else {}
+    return {name: test["reason"] for name, test in tests.items() if not test["testable"]}

@@ -1,10 +1,11 @@
 """The paper's tables and figures from a study's scores: our figures beside the paper's, and what can be said of them.
 
-What a table is made of stands in `reproduction.yaml`. Everything here is arithmetic on scores.
+What a table is made of stands in `reproduction.yaml`, which is the lab's, and in `reproduction-SCALE.yaml` for others.
+Everything here is arithmetic on scores.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from leaven.errors import UserError, nearest
 from leaven.study import statistics
 from leaven.study.statistics import Difference, Summary
 
-Verdict = Literal["holds here", "does not hold here", "not distinguishable", "not measured"]
+Verdict = Literal["holds here", "does not hold here", "not distinguishable", "not testable here", "not measured"]
 Preset = Literal["ours", "faithful"]
 SURE = 0.05
 
@@ -66,46 +67,51 @@ class Point:
     high: float | None
 
 
-def names() -> list[str]:
-    """Every table and figure."""
-    return list(specification())
+def names(scale: str = "lab") -> list[str]:
+    """Every table and figure of a scale."""
+    return list(specification(scale))
 
 
-def spec(name: str) -> dict[str, Any]:
+def spec(name: str, scale: str = "lab") -> dict[str, Any]:
     """What a table or figure is made of. Raises UserError for an unknown name."""
-    if name not in specification():
-        raise UserError(f"there is no {name!r} to reproduce", nearest(name, [*names(), "all"]))
-    found: dict[str, Any] = specification()[name]
-    return found
+    known = specification(scale)
+    if name not in known:
+        raise UserError(f"there is no {name!r} to reproduce", nearest(name, [*known, "all"]))
+    return known[name]
 
 
 @cache
-def specification() -> dict[str, dict[str, Any]]:
-    """All of `reproduction.yaml`."""
-    text = (Path(__file__).parent / "reproduction.yaml").read_text(encoding="utf-8")
-    found: dict[str, dict[str, Any]] = yaml.safe_load(text)
+def specification(scale: str = "lab") -> dict[str, dict[str, Any]]:
+    """All of `reproduction.yaml`, or of the file of another scale."""
+    name = "reproduction.yaml" if scale == "lab" else f"reproduction-{scale}.yaml"
+    found: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / name).read_text(encoding="utf-8"))
     return found
 
 
-def methods(name: str) -> frozenset[str]:
+def methods(name: str, scale: str = "lab") -> frozenset[str]:
     """The labels whose cells a table or figure needs."""
-    found = spec(name)
+    found = spec(name, scale)
     rows = [row[preset] for row in found.get("rows", ()) for preset in ("ours", "faithful") if preset in row]
     series = [one["method"] for one in found.get("series", ()) if "method" in one]
     claimed = [claim[side] for claim in found["claims"] for side in ("a", "b")]
     return frozenset([*rows, *series, *found.get("methods", {}).values(), *claimed])
 
 
-def tables(name: str, scores: pl.DataFrame) -> list[Table]:
-    """The table with our settings, and where it has them, with the paper's."""
-    found = spec(name)
+def tables(name: str, scores: pl.DataFrame, scale: str = "lab") -> list[Table]:
+    """The table with our settings, and where it has them, with the paper's.
+
+    A table of several studies shows the rows and columns that this one has.
+    """
+    found = spec(name, scale)
+    if len(found["studies"]) > 1:
+        found = _measured(found, scores)
     presets: list[Preset] = ["ours", "faithful"] if any("faithful" in row for row in found["rows"]) else ["ours"]
     return [_table(name, found, preset, scores) for preset in presets]
 
 
-def points(name: str, scores: pl.DataFrame) -> Iterator[Point]:
+def points(name: str, scores: pl.DataFrame, scale: str = "lab") -> Iterator[Point]:
     """The points of a figure; those that the scores don't have are left out."""
-    found = spec(name)
+    found = spec(name, scale)
     size = int(found.get("size", _largest(scores)))
     by_x, base = found.get("methods", {}), found.get("relative_to")
     for series in found["series"]:
@@ -121,21 +127,23 @@ def points(name: str, scores: pl.DataFrame) -> Iterator[Point]:
                 yield Point(series["name"], x, 0.0, 0.0, 0.0)
 
 
-def claims(name: str, scores: pl.DataFrame) -> list[Claim]:
+def claims(name: str, scores: pl.DataFrame, scale: str = "lab", untestable: Collection[str] = ()) -> list[Claim]:
     """What can be said to each claim, with our settings and, where both methods have them, with the paper's.
 
-    p-values are corrected by Holm's rule over all of them.
+    p-values are corrected by Holm's rule over all of them. `untestable` are the tests that can tell nothing of the
+    model (`ceilings.verdicts`); a claim with a `floor` can't be told where neither method reaches it.
     """
-    asked = list(_asked(spec(name)))
+    asked = list(_asked(spec(name, scale)))
     found = [
         _difference(scores, a, b, c["metric"], c.get("size", _largest(scores)), c.get("item")) for c, _, a, b in asked
     ]
     measured = [difference for difference in found if difference]
     corrected = iter(statistics.holm([difference.p_value for difference in measured]))
     return [
-        Claim(c["text"], preset, c.get("control", False), d, p, _verdict(c, d, p))
-        for (c, preset, _, _), d in zip(asked, found, strict=True)
+        Claim(c["text"], preset, c.get("control", False), d, p, "not testable here" if dead else _verdict(c, d, p))
+        for (c, preset, a, b), d in zip(asked, found, strict=True)
         for p in [next(corrected) if d else None]
+        for dead in [d and (_test(c) in untestable or _below_floor(c, scores, a, b))]
     ]
 
 
@@ -166,6 +174,19 @@ def _table(name: str, found: Mapping[str, Any], preset: Preset, scores: pl.DataF
         for number, row in enumerate(rows)
     ]
     return Table(name, found["title"], preset, columns, tuple(made), _sentence(rows, columns, best))
+
+
+def _measured(found: Mapping[str, Any], scores: pl.DataFrame) -> dict[str, Any]:
+    """A table without the rows and columns of which these scores have nothing."""
+    there = set(scores["method"])
+    rows = [row for row in found["rows"] if row["ours"] in there]
+    kept = [
+        place
+        for place, column in enumerate(found["columns"])
+        if any(_value(scores, row, "ours", column) is not None for row in rows if not row.get("untrained"))
+    ]
+    figures = [{**row, "paper": [_paper(row, place) for place in kept]} for row in rows]
+    return {**found, "columns": [found["columns"][place] for place in kept], "rows": figures}
 
 
 def _best(
@@ -214,6 +235,17 @@ def _verdict(claim: Mapping[str, Any], difference: Difference | None, p: float |
     if not sure:
         return "not distinguishable"
     return "holds here" if (difference.mean > 0) == claim.get("higher", True) else "does not hold here"
+
+
+def _test(claim: Mapping[str, Any]) -> str:
+    return str(claim["metric"]).partition("/")[0]
+
+
+def _below_floor(claim: Mapping[str, Any], scores: pl.DataFrame, *methods: str) -> bool:
+    """Whether a claim has a floor, and none of its methods reaches it."""
+    size = claim.get("size", _largest(scores))
+    reached = [_summary(scores, method, claim["metric"], size, claim.get("item")) for method in methods]
+    return "floor" in claim and all(summary is None or summary.mean < claim["floor"] for summary in reached)
 
 
 def _apart(difference: Difference) -> bool:

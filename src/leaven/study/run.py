@@ -46,10 +46,12 @@ def run(
     progress: Progress,
     only: Collection[str] | None = None,
     continue_anyway: bool = False,
+    pool: Path | None = None,
 ) -> Path:
     """Run or continue the study in `folder`, and return it; cells that are there are not computed again.
 
     `only` runs the methods with these labels, and leaves the study open for the others. A study may grow by seeds.
+    The self-samples lie in the folder, or in that of a `pool`, which studies of the same queries may share.
     Raises UserError that names what went into the study and has changed since, unless it is to `continue_anyway`.
     """
     if not runs.closed(folder):
@@ -64,7 +66,7 @@ def run(
             return folder
         runs.reopen(folder)
         teacher = open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
-        parts = Parts.of(recipe, task, folder, progress, teacher)
+        parts = Parts.of(recipe, task, folder, progress, teacher, pool)
         task = _prepared(recipe, task, folder, parts)
         runs.write_json(folder / "plan.json", [cell.name for cell in plan])
         wanted = [cell for cell in plan if only is None or cell.method.label in only]
@@ -176,7 +178,8 @@ def _prepared(recipe: Recipe, task: Task, folder: Path, parts: Parts) -> Task:
         path = folder / "data" / "tests" / f"{test.name}.parquet"
         if not path.exists():
             ceilings.with_own_answers(test, parts.untouched).rows.save(path)
-        kept_tests.append(with_ceiling(replace(test, rows=Dataset.load(path)), recipe.token, task.format))
+        same, questions = replace(test, rows=Dataset.load(path)), recipe.evaluate.ceiling_questions
+        kept_tests.append(with_ceiling(same, recipe.token, task.format, questions))
     for test in kept_tests:
         answers = folder / "untouched" / f"{test.name}.parquet"
         if test.ceiling is not None and not answers.exists():

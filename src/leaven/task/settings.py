@@ -37,6 +37,8 @@ class EvaluateSection(Section):
 
     limit_test: int | None = Field(None, ge=1)
     """At most this many rows of each test, drawn at random after the leak check."""
+    ceiling_questions: int = Field(32, ge=1)
+    """Questions of each test that the untouched model is asked in plain words, in several wordings."""
     max_new_tokens: int = Field(512, ge=1)
     """Longest answer, in tokens."""
     metric: str = "auto"

@@ -35,8 +35,6 @@ PLAIN = "in_plain_words"
 """The field of a ceiling's rows that holds the words."""
 WITH_CEILING = ("format", "transfer", "negation", "soft_prompt", "robustness")
 """Metrics whose tests have a ceiling: they ask for the format."""
-CEILING_QUESTIONS = 32
-"""Questions of a test that the untouched model is asked in each plain wording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +139,15 @@ def more_tests(wanted: Sequence[str], tests: Sequence[Test], token: TokenSection
         yield Test(name, rows, name)
 
 
-def with_ceiling(test: Test, token: TokenSection, form: Format) -> Test:
-    """The test with its questions in plain words, where its requests name the token and a format can be told.
+def with_ceiling(test: Test, token: TokenSection, form: Format, questions: int | None = None) -> Test:
+    """The test with its questions (so many at most) in plain words, where they name the token and a format can be told.
 
     Each question is there once in every wording, which is in the field `in_plain_words` of its rows: the format's name
     in place of the token, with capitals and without; "Answer as" what the format is, and what the token `means`.
     """
     if not form.testable or test.metric not in WITH_CEILING:
         return test
-    rows = [row for row in test.limited(CEILING_QUESTIONS).rows if names(row.question, token.text)]
+    rows = [row for row in test.limited(questions).rows if names(row.question, token.text)]
     plain = [
         _in_place(row, _plainly(row, token.text, wording), {PLAIN: wording.words, "question": question_of(row)})
         for wording in wordings(token, form)

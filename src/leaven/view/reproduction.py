@@ -1,7 +1,7 @@
 """A reproduction in Markdown and on the terminal: the paper's figures beside ours, claims with verdicts, charts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +24,29 @@ class Section:
     points: Sequence[Any]
     claims: Sequence[Any]
     scale: str
+    subject: str = ""
+    """What it was measured on, where there is one section for each of several studies."""
+    untestable: Mapping[str, str] = field(default_factory=dict)
+    """Tests that can tell nothing of the model, with the reason."""
+
+    @property
+    def stem(self) -> str:
+        """The name of its files."""
+        return f"{self.name}-{self.subject}" if self.subject else self.name
+
+    @property
+    def title(self) -> str:
+        """Its heading."""
+        return f"{self.spec['title']} ({self.subject})" if self.subject else str(self.spec["title"])
 
 
 def markdown(section: Section) -> str:
     """The section as Markdown."""
-    text = [f"## {section.spec['title']}", "", f"Scale: {section.scale}.", ""]
+    text = [f"## {section.title}", "", f"Scale: {section.scale}.", ""]
     for table in section.tables:
         text += [f"**With {SETTINGS[table.preset]}.** {table.sentence}", "", *_rows(table), ""]
     if section.points:
-        text += [f"![{section.spec['title']}]({section.name}.svg)", "", *_series(section), ""]
+        text += [f"![{section.title}]({section.stem}.svg)", "", *_series(section), ""]
     both = len({claim.preset for claim in section.claims}) > 1
     for preset in dict.fromkeys(claim.preset for claim in section.claims):
         text += [f"Claims, with {SETTINGS[preset]}:", ""] if both else []
@@ -42,32 +56,40 @@ def markdown(section: Section) -> str:
             if claim.preset == preset
         ]
         text.append("")
+    judged = {claim.difference.metric.partition("/")[0] for claim in section.claims if claim.difference}
+    if dead := [test for test in section.untestable if test in judged]:
+        text += [*(f"- Not testable here, {test}: {section.untestable[test]}." for test in dead), ""]
     text += [*(f"*{note}*\n" for note in section.spec["notes"])]
     return "\n".join(text).rstrip() + "\n"
 
 
 def page(sections: Sequence[Section]) -> str:
     """All sections as one page, which begins with every claim and what can be said to it."""
-    lines = [
-        "# The DELIA paper, reproduced",
-        "",
-        "| claim | with our settings | with the paper's settings |",
-        "|---|---|---|",
-    ]
-    for section in sections:
-        for text in dict.fromkeys(claim.text for claim in section.claims):
-            said = {claim.preset: claim.verdict for claim in section.claims if claim.text == text}
-            control = any(claim.control for claim in section.claims if claim.text == text)
-            ours, theirs = (said.get(preset, "–") for preset in SETTINGS)
-            lines.append(f"| {section.name}: {'(our control) ' if control else ''}{text} | {ours} | {theirs} |")
+    lines = ["# The DELIA paper, reproduced", "", *verdicts(sections)]
     return "\n".join([*lines, "", *map(markdown, sections)])
 
 
-def terminal(table: Shown) -> "RichTable":
+def verdicts(sections: Sequence[Section]) -> Iterator[str]:
+    """Every claim with what can be said to it: by settings, or by subject where the sections have some."""
+    subjects = list(dict.fromkeys(section.subject for section in sections if section.subject))
+    yield " | ".join(["| claim", *(subjects or [f"with {words}" for words in SETTINGS.values()])]) + " |"
+    yield "|---" * (1 + len(subjects or SETTINGS)) + "|"
+    rows: dict[str, dict[str, str]] = {}
+    for section in sections:
+        for claim in section.claims:
+            row = rows.setdefault(f"{section.name}: {'(our control) ' if claim.control else ''}{claim.text}", {})
+            row[section.subject or claim.preset] = claim.verdict
+    for text, said in rows.items():
+        yield " | ".join([f"| {text}", *(said.get(column, "–") for column in subjects or SETTINGS)]) + " |"
+
+
+def terminal(table: Shown, subject: str = "") -> "RichTable":
     """A table for the terminal; each cell is the paper's figure, an arrow, and ours."""
     from rich.table import Table
 
-    made = Table(title=f"{table.title} ({SETTINGS[table.preset]})", title_justify="left", caption=table.sentence)
+    made = Table(
+        title=f"{table.title} ({subject or SETTINGS[table.preset]})", title_justify="left", caption=table.sentence
+    )
     made.add_column("method")
     for column in table.columns:
         made.add_column(column["name"], justify="right")
