@@ -57,6 +57,49 @@ def test_greedy_is_transformers_generate_token_for_token(tiny_model, monkeypatch
     assert len(set(map(tuple, mine))) == len(mine)
 
 
+SYSTEM = Message("system", "answer in json format please, with a thought and a label: " * 3)
+
+
+@pytest.mark.parametrize("family", ["qwen3", "llama3", "gemma3"])
+@pytest.mark.parametrize("batch_size", [0, 2])
+def test_what_prompts_share_is_read_once_and_nothing_changes(tiny_model, monkeypatch, family, batch_size):
+    loaded = load(tiny_model(family, max_position_embeddings=256))
+    prompts = [
+        (SYSTEM, *prompt) if family != "gemma3" else user(SYSTEM.content + prompt[0].content) for prompt in PROMPTS
+    ]
+    lengths = [len(encode(loaded.tokenizer, render(loaded.tokenizer, prompt, True))) for prompt in prompts]
+    read = []
+    loaded.model.get_input_embeddings().register_forward_hook(lambda _, args, __: read.append(args[0].shape))
+    mine = ours(loaded, prompts, monkeypatch, max_new_tokens=16, batch_size=batch_size)
+    tokens_read = sum(rows * columns for rows, columns in read if columns > 1)
+    theirs = hugging_face(loaded, prompts, max_new_tokens=16, do_sample=False)
+    stops = stop_ids(loaded.model, loaded.tokenizer)
+    for their, my in zip(theirs, mine, strict=True):
+        end = next((place + 1 for place, token in enumerate(their) if token in stops), len(their))
+        assert my == their[:end]
+    # A window that slides over columns would lose the prefix from sight: such a model reads all of every prompt.
+    assert (tokens_read < 0.6 * sum(lengths)) == (family != "gemma3")
+
+
+def test_a_shared_prefix_changes_logits_by_rounding_alone(tiny_model, monkeypatch):
+    loaded = load(tiny_model("qwen3", max_position_embeddings=256))
+    prompts = [(SYSTEM, *prompt) for prompt in PROMPTS]
+    seen = []
+
+    def watch(logits, *_):
+        seen.append(logits.clone())
+        return logits.argmax(-1)
+
+    monkeypatch.setattr(module, "draw", watch)
+    monkeypatch.setattr(module, "TOKENS_READ", 10_000)
+    for shared in (8, 10_000):
+        monkeypatch.setattr(module, "SHARED", shared)
+        list(generate(loaded.model, loaded.tokenizer, prompts, max_new_tokens=6))
+    half = len(seen) // 2
+    for once, whole in zip(seen[:half], seen[half:], strict=True):
+        assert torch.allclose(once, whole, atol=1e-4)
+
+
 def test_an_answer_stops_at_every_end_token_of_the_generation_config(tiny_model):
     loaded = load(tiny_model("qwen3"))
     answers = dict(generate(loaded.model, loaded.tokenizer, PROMPTS, temperature=1.5, max_new_tokens=60, seed=3))

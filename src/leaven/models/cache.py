@@ -72,5 +72,20 @@ def join(cache: Any, newcomers: Any) -> None:
         )
 
 
+def repeat(cache: Any, rows: int) -> Any:
+    """A new cache of so many rows, each with the states of the one row of `cache`."""
+    copies = empty()
+    for number, layer in enumerate(cache.layers):
+        copies.update(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1), number)
+    return copies
+
+
+def reorder(cache: Any, order: torch.Tensor) -> None:
+    """Put the columns of each row into another order, (rows, columns)."""
+    for layer in cache.layers:
+        index = order[:, None, :, None].expand_as(layer.keys)  # (rows, heads, columns, width)
+        layer.put(layer.keys.gather(2, index), layer.values.gather(2, order[:, None, :, None].expand_as(layer.values)))
+
+
 def _pad(states: torch.Tensor, columns: int) -> torch.Tensor:
     return torch.nn.functional.pad(states, (0, 0, columns - states.shape[-2], 0))  # (rows, heads, columns, width)

@@ -1,13 +1,15 @@
 """Answers of a model: its own decode loop, where rows leave the batch as they finish and others take their place.
 
-Prompts are taken in order of length. Every row draws from its own stream of random numbers, fixed by (seed, index of
-the prompt): what a row says does not depend on which rows share its batch (up to float rounding).
+Prompts are taken in order of length, and what all of them begin with (a system text, a long instruction) is read once.
+Every row draws from its own stream of random numbers, fixed by (seed, index of the prompt): what a row says does not
+depend on which rows share its batch (up to float rounding).
 """
 
 import inspect
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,10 @@ from leaven.rows.example import Prompt
 
 TOKENS_IN_FLIGHT = 16_384
 """Prompt and answer tokens that a batch may hold on a CPU, where larger ones gain nothing."""
+TOKENS_READ = 512
+"""Prompt tokens that a CPU reads at once: rows of like length need little padding, and its cache holds the rest."""
+SHARED = 8
+"""Prompts begin alike when they share so many tokens; fewer are not worth a copy of their keys and values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,14 @@ class _Batch:
 
     rows: list[_Row]
     mask: torch.Tensor
+    cache: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Prefix:
+    """What all prompts begin with, read once: its tokens, and a cache of one row (none where there is nothing)."""
+
+    ids: list[int]
     cache: Any
 
 
@@ -98,7 +112,8 @@ def generate(
         if row.limit <= 0:
             yield row.index, Generated("", "length", len(row.prompt), 0)
     with folded(model):
-        for row in _decode(decoder, possible, batch_size or _rows_at_once(model, possible)):
+        size = batch_size or _rows_at_once(model, possible)
+        for row in _decode(decoder, _prefix(decoder, possible), possible, size):
             text = tokenizer.decode([i for i in row.answer if i not in silent], clean_up_tokenization_spaces=False)
             reason = "stop" if row.answer[-1] in stops else "length"
             yield row.index, Generated(text, reason, len(row.prompt), len(row.answer))
@@ -111,7 +126,7 @@ def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(i for i in (*listed, tokenizer.eos_token_id) if i is not None)
 
 
-def _decode(decoder: _Decoder, rows: list[_Row], size: int) -> Iterator[_Row]:
+def _decode(decoder: _Decoder, prefix: _Prefix, rows: list[_Row], size: int) -> Iterator[_Row]:
     """Yield rows as their answers end. Rows leave and join an eighth of the batch at a time: each change copies it."""
     waiting, enough = deque(rows), max(1, size // 8)
     batch = _Batch([], torch.empty(0), None)
@@ -122,7 +137,8 @@ def _decode(decoder: _Decoder, rows: list[_Row], size: int) -> Iterator[_Row]:
         if waiting and size - busy >= enough:
             batch = _without_done(batch)
             newcomers = [waiting.popleft() for _ in range(min(size - busy, len(waiting)))]
-            batch = _joined(batch, _prefilled(decoder, newcomers))
+            for part in _parts(decoder, prefix, newcomers):
+                batch = _joined(batch, _prefilled(decoder, prefix, part))
         elif busy:
             _step(decoder, batch)
         for row in batch.rows:
@@ -132,18 +148,55 @@ def _decode(decoder: _Decoder, rows: list[_Row], size: int) -> Iterator[_Row]:
 
 
 @torch.no_grad()
-def _prefilled(decoder: _Decoder, rows: list[_Row]) -> _Batch:
+def _prefix(decoder: _Decoder, rows: list[_Row]) -> _Prefix:
+    """What the prompts share, and its keys and values; a window that slides over columns would lose it from sight."""
+    ids = _shared([row.prompt[:-1] for row in rows]) if len(rows) > 1 else []
+    sliding = "sliding_attention" in (getattr(decoder.model.config.get_text_config(), "layer_types", None) or ())
+    if len(ids) < SHARED or sliding:
+        return _Prefix([], None)
+    cache, read = kv.empty(), torch.tensor([ids], device=decoder.model.device)
+    _forward(decoder, cache, read, torch.ones_like(read), torch.arange(len(ids), device=read.device)[None])
+    return _Prefix(ids, cache)
+
+
+def _shared(lists: Sequence[list[int]]) -> list[int]:
+    """What all of them begin with: what the first and the last of them in order do."""
+    pairs = zip(min(lists), max(lists), strict=False)
+    return [one for one, other in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+
+
+def _parts(decoder: _Decoder, prefix: _Prefix, rows: list[_Row]) -> Iterator[list[_Row]]:
+    """The rows, sorted by length, in parts that are read at once."""
+    most = TOKENS_READ if decoder.model.device.type == "cpu" else sum(len(row.prompt) for row in rows)
+    part: list[_Row] = []
+    for row in rows:
+        if part and (len(part) + 1) * (len(row.prompt) - len(prefix.ids)) > most:
+            yield part
+            part = []
+        part.append(row)
+    yield part
+
+
+@torch.no_grad()
+def _prefilled(decoder: _Decoder, prefix: _Prefix, rows: list[_Row]) -> _Batch:
     """A batch of these rows, their prompts read and the first token of each answer drawn."""
-    columns = max(len(row.prompt) for row in rows)
-    ids = torch.tensor([[0] * (columns - len(row.prompt)) + row.prompt for row in rows])  # (rows, columns)
-    mask = torch.tensor([[0] * (columns - len(row.prompt)) + [1] * len(row.prompt) for row in rows])
+    shared = len(prefix.ids)
+    columns = max(len(row.prompt) for row in rows) - shared
+    padding = [shared + columns - len(row.prompt) for row in rows]
+    ids = torch.tensor([[0] * blank + row.prompt[shared:] for blank, row in zip(padding, rows, strict=True)])
+    mask = torch.tensor([[1] * shared + [0] * blank + [1] * (columns - blank) for blank in padding])
     for row in rows:
         if decoder.temperature > 0:
             bits = np.random.Philox(key=[decoder.seed % 2**64, row.index])
             row.uniforms = np.random.Generator(bits).random(row.limit)
     where = decoder.model.device
-    batch = _Batch(rows, mask.to(where), kv.empty())
-    _advance(decoder, batch, ids.to(where), (mask.cumsum(-1) - 1).clamp(min=0).to(where))
+    cache = kv.repeat(prefix.cache, len(rows)) if shared else kv.empty()
+    batch = _Batch(rows, mask.to(where), cache)
+    _advance(decoder, batch, ids.to(where), (mask.cumsum(-1) - 1).clamp(min=0)[:, shared:].to(where))
+    if shared and max(padding):
+        order = batch.mask.argsort(dim=-1, stable=True)  # (rows, columns): padding first
+        kv.reorder(batch.cache, order)
+        batch.mask = batch.mask.gather(-1, order)
     return batch
 
 
@@ -159,20 +212,27 @@ def _step(decoder: _Decoder, batch: _Batch) -> None:
 
 
 def _advance(decoder: _Decoder, batch: _Batch, ids: torch.Tensor, position: torch.Tensor) -> None:
-    optional = {"position_ids": position, "logits_to_keep": 1}
-    arguments = {name: value for name, value in optional.items() if name in decoder.accepts}
-    output = decoder.model(
-        input_ids=ids, attention_mask=batch.mask, past_key_values=batch.cache, use_cache=True, **arguments
-    )
+    """Read tokens (rows, new) at their positions, and draw one more for each row that is not done."""
+    logits = _forward(decoder, batch.cache, ids, batch.mask, position)  # (rows, vocabulary)
     uniforms = torch.zeros(len(batch.rows), dtype=torch.float64)
     if decoder.temperature > 0:
         uniforms[:] = torch.tensor([0.0 if row.done else row.uniforms[len(row.answer)] for row in batch.rows])
-    logits = output.logits[:, -1]  # (rows, vocabulary)
     logits[:, decoder.silent] = -torch.inf
     chosen = draw(logits, decoder.temperature, decoder.top_p, uniforms.to(ids.device)).tolist()
     for row, token in zip(batch.rows, chosen, strict=True):
         if not row.done:
             row.answer.append(token)
+
+
+def _forward(
+    decoder: _Decoder, cache: Any, ids: torch.Tensor, mask: torch.Tensor, position: torch.Tensor
+) -> torch.Tensor:
+    """Logits (rows, vocabulary) after the last of the new tokens, (rows, new), whose states the cache then holds."""
+    optional = {"position_ids": position, "logits_to_keep": 1}
+    arguments = {name: value for name, value in optional.items() if name in decoder.accepts}
+    output = decoder.model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **arguments)
+    logits: torch.Tensor = output.logits[:, -1]
+    return logits
 
 
 @torch.no_grad()
