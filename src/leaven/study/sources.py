@@ -13,7 +13,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop
 from leaven.rows.outcomes import Outcome
 from leaven.runs.progress import Progress
-from leaven.study import questions
+from leaven.study import own_answers, questions
 from leaven.study.recipe import Recipe
 from leaven.task import tests as tests_of_task
 from leaven.task.format import Format, choose, open_format
@@ -25,6 +25,8 @@ from leaven.task.wording import content
 
 SELF = "self"
 """The name of a pool that the model writes itself."""
+QUESTIONS = "questions"
+"""The name of the pool that ships: questions on anything, short and longer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ def resolve(
         if recipe.queries != "lab":
             raise UserError("task: lab-translation goes with queries: lab", "Leave `queries` out of the recipe.")
         return recipe, replace(translation.task(split), token=recipe.token)
+    if recipe.task == own_answers.NAME:
+        brought = _own_answers(recipe, folder, progress)
     if recipe.task == "lab":
         task = hallucination.task(recipe.token.text, split)
         if recipe.queries != "lab":
@@ -99,6 +103,12 @@ def _read(recipe: Recipe, brought: Brought, folder: Path, progress: Progress, sp
     )
 
 
+def _own_answers(recipe: Recipe, folder: Path, progress: Progress) -> Brought:
+    """The task of the model's own answers, and what of its test and pool the recipe does not name otherwise."""
+    task, test, others = own_answers.write(recipe, folder, progress)
+    return Brought(task, None if recipe.test else test, others if recipe.queries == QUESTIONS else None)
+
+
 def _rows(brought: Any, source: str, recipe: Recipe) -> Outcome:
     rows = source if brought is None else brought
     return files.read(rows, recipe.format, columns=recipe.columns, strict=recipe.strict)
@@ -112,6 +122,8 @@ def _pool(recipe: Recipe, task_rows: int, brought: Brought, folder: Path, progre
     """The queries of the recipe's file or of Python, or those that the model writes itself."""
     if brought.queries is None and recipe.queries == SELF:
         return questions.write(recipe, task_rows, folder, progress)
+    if brought.queries is None and recipe.queries == QUESTIONS:
+        return Outcome(questions.shipped())
     return _rows(brought.queries, recipe.queries, recipe)
 
 
