@@ -32,6 +32,7 @@ ROOMS = [
     "lift",
     "lab",
     "llm",
+    "harness",
     "models",
     "task",
     "rows",
