@@ -1,23 +1,28 @@
 """Any task: four formats that are no JSON objects, plain text, and a newcomer's own, of real rows, compared.
 
-    python benchmarks/formats.py ../shared/data runs/formats --model FOLDER [--only list xml] [flags of leaven delia]
+    python benchmarks/formats.py ../shared/data runs/formats --model smollm2 --only list xml yaml --seeds 5
 
 Rows: short questions of Alpaca with their short answers, wrapped in each format (none of the text is part of leaven);
 `label` takes the multiple-choice questions of ARC-Easy. 100 rows train, the next 40 test, others are the pool. The
-instructions say nothing of the format: leaven puts the token in. What is compared: the untouched model, common tuning,
-the same schedule without a buffer, and DELIA; the report of each task is RUNS/NAME/report.html.
+instructions say nothing of the format: leaven puts the token in. What is compared, unless --methods says less: the
+untouched model, common tuning, the same schedule without a buffer, and DELIA, as `leaven delia` does; the report of
+each task is RUNS/NAME/report.html, its recipe RUNS/NAME.yaml. The tasks share their self-samples.
 """
 
 import argparse
 import gzip
 import json
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
+
+from leaven.study import defaults
 
 TRAIN, TEST, POOL = 100, 40, 400
 SHOUT = '''"""The answer in capitals between two exclamation marks: a format of a newcomer's own."""
@@ -92,25 +97,26 @@ def write(path: Path, rows: list[tuple[str, str]]) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def make(data: Path, out: Path, name: str) -> list[str]:
-    """Write the files of one task and return the flags that name them."""
+def make(data: Path, out: Path, name: str) -> dict[str, Any]:
+    """Write the files of one task, and return the part of a recipe that names them."""
     pairs = short(data)
-    pool = pairs[TRAIN + TEST : TRAIN + TEST + POOL]
     rows = list(choices(data)) if name == "label" else [(q, WRAPPED[name](q, a)) for q, a in pairs]
-    write(out / f"{name}.jsonl", rows[:TRAIN])
-    write(out / f"{name}.test.jsonl", rows[TRAIN : TRAIN + TEST])
-    write(out / "pool.jsonl", pool)
-    flags = [
-        str(out / f"{name}.jsonl"),
-        "--test",
-        str(out / f"{name}.test.jsonl"),
-        "--queries",
-        str(out / "pool.jsonl"),
-    ]
+    files = {"task": out / f"{name}.jsonl", "test": out / f"{name}.test.jsonl", "queries": out / "pool.jsonl"}
+    write(files["task"], rows[:TRAIN])
+    write(files["test"], rows[TRAIN : TRAIN + TEST])
+    write(files["queries"], pairs[TRAIN + TEST : TRAIN + TEST + POOL])
+    answers = "auto"
     if name == "shout":
         (out / "shout.py").write_text(SHOUT, encoding="utf-8")
-        flags += ["--answers", str(out / "shout.py")]
-    return flags
+        answers = str(out / "shout.py")
+    return {**{key: str(path) for key, path in files.items()}, "token": {"answers": answers}}
+
+
+def share_pool(out: Path, name: str) -> None:
+    """Copy the self-samples of the other tasks: their queries are the same, and a chunk is named by its content."""
+    for folder in out.glob("*/pool/seed-*"):
+        if folder.parent.parent.name != name:
+            shutil.copytree(folder, out / name / "pool" / folder.name, dirs_exist_ok=True)
 
 
 def main() -> None:
@@ -120,17 +126,40 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--model", default="lab")
     parser.add_argument("--only", nargs="*", default=[*WRAPPED, "label"])
-    parser.add_argument("--make-only", action="store_true")
-    given, further = parser.parse_known_args()
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--methods", nargs="*", default=["original", "common", "no buffer", "delia"])
+    parser.add_argument("--preset", default="")
+    parser.add_argument("--trials", type=int)
+    parser.add_argument("--tokens", type=int, default=48, help="of an answer, and of a self-sample")
+    given = parser.parse_args()
+    tune: dict[str, Any] = {"preset": given.preset or defaults.preset(given.model)}
+    tune |= {} if given.trials is None else {"trials": given.trials}
+    methods = defaults.methods(defaults.ratio(given.model), tune)
     for name in given.only:
-        flags = make(given.data, given.out, name)
-        command = [sys.executable, "-m", "leaven", "delia", *flags, "--model", given.model]
-        command += ["--token", "<sep>", "--out", str(given.out / name), *further]
-        print(" ".join(command), flush=True)
-        if not given.make_only:
-            subprocess.run(command, check=True)
-            summary = json.loads((given.out / name / "summary.json").read_text(encoding="utf-8"))
-            print(yaml.safe_dump({"task": name, "headline": summary["headline"]}, width=140), flush=True)
+        values = {
+            "model": given.model,
+            **make(given.data, given.out, name),
+            "methods": [each for each in methods if label(each) in given.methods],
+            "sizes": [0],
+            "seeds": list(range(given.first_seed, given.first_seed + given.seeds)),
+            "sample": {"max_new_tokens": given.tokens},
+            "evaluate": {"max_new_tokens": given.tokens},
+            "tune": tune,
+            "probes": [],
+            "out": str(given.out / name),
+        }
+        path = given.out / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+        share_pool(given.out, name)
+        subprocess.run([sys.executable, "-m", "leaven", "study", str(path)], check=True)
+        summary = json.loads((given.out / name / "summary.json").read_text(encoding="utf-8"))
+        print(yaml.safe_dump({"task": name, "headline": summary["headline"]}, width=140), flush=True)
+
+
+def label(method: str | dict[str, Any]) -> str:
+    """The label that a method has in tables."""
+    return method if isinstance(method, str) else str(method.get("label", method["name"]))
 
 
 if __name__ == "__main__":
