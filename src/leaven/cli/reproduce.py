@@ -23,7 +23,8 @@ SEEDS = {"lab": 3, "smol": 1}
 @app.command(epilog="Example: leaven reproduce table2 --scale smol --data ~/copies")
 def reproduce(
     what: Annotated[
-        str, typer.Argument(help="table1 to table4, table4-translation, figure2 to figure4, demo, gradients or all.")
+        str,
+        typer.Argument(help="table1 to table4, table4-translation, figure2 to figure4, demo, gradients, dose or all."),
     ],
     scale: Annotated[
         str, typer.Option(help="lab; smol, a real model on your CPU; or paper: lists the recipes that need a GPU.")
@@ -62,7 +63,7 @@ def reproduce(
 def _results(wanted: list[str], order: "Order", page: str) -> None:
     """Run what the tables need, study by study, and show each as soon as its scores are there."""
     from leaven.study import reproduce as studies
-    from leaven.study import reproduction
+    from leaven.study import reproduction, statistics
     from leaven.view import reproduction as pages
 
     specs = {name: reproduction.spec(name, order.scale) for name in wanted}
@@ -83,7 +84,8 @@ def _results(wanted: list[str], order: "Order", page: str) -> None:
             section = pages.Section(name, spec, tables, points, claims, _about(order), subject, untestable)
             _show(section, order.folder)
             sections[name, study] = section
-    text = pages.page([sections[name, study] for name in wanted for study in specs[name]["studies"]])
+    shown = [sections[name, study] for name in wanted for study in specs[name]["studies"]]
+    text = pages.page(shown, statistics.few_seeds(len(order.seeds)))
     if len(sections) > 1:
         (order.folder / f"{page}.md").write_text(text, encoding="utf-8")
     print(f"Next: read {order.folder}/{page}.md, or leaven report {order.folder}/{next(iter(sections))[1]}.")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import polars as pl
 import yaml
 
-from leaven.errors import UserError, nearest
+from leaven.errors import UserError
 from leaven.study import statistics
 from leaven.study.statistics import Difference, Summary
 
@@ -76,7 +76,7 @@ def spec(name: str, scale: str = "lab") -> dict[str, Any]:
     """What a table or figure is made of. Raises UserError for an unknown name."""
     known = specification(scale)
     if name not in known:
-        raise UserError(f"there is no {name!r} to reproduce", nearest(name, [*known, "all"]))
+        raise UserError(f"there is no {name!r} to reproduce at scale {scale}", f"Known: {', '.join([*known, 'all'])}.")
     return known[name]
 
 

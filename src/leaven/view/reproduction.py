@@ -1,5 +1,6 @@
 """A reproduction in Markdown and on the terminal: the paper's figures beside ours, claims with verdicts, charts."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,10 +64,14 @@ def markdown(section: Section) -> str:
     return "\n".join(text).rstrip() + "\n"
 
 
-def page(sections: Sequence[Section]) -> str:
-    """All sections as one page, which begins with every claim and what can be said to it."""
-    lines = ["# The DELIA paper, reproduced", "", *verdicts(sections)]
-    return "\n".join([*lines, "", *map(markdown, sections)])
+def page(sections: Sequence[Section], caution: str = "") -> str:
+    """All sections as one page, which begins with every claim and what can be said to it.
+
+    `caution` is what so many seeds can't show.
+    """
+    lines = ["# The DELIA paper, reproduced", "", f"Scale: {sections[0].scale}. {caution}".strip(), ""]
+    lines += [*verdicts(sections), "", *counts(sections), ""]
+    return "\n".join([*lines, *map(markdown, sections)])
 
 
 def verdicts(sections: Sequence[Section]) -> Iterator[str]:
@@ -81,6 +86,17 @@ def verdicts(sections: Sequence[Section]) -> Iterator[str]:
             row[section.subject or claim.preset] = claim.verdict
     for text, said in rows.items():
         yield " | ".join([f"| {text}", *(said.get(column, "–") for column in subjects or SETTINGS)]) + " |"
+
+
+def counts(sections: Sequence[Section]) -> Iterator[str]:
+    """How many claims have which verdict, in a line for each column of `verdicts`."""
+    said: dict[str, Counter[str]] = {}
+    for section in sections:
+        for claim in section.claims:
+            said.setdefault(section.subject or f"with {SETTINGS[claim.preset]}", Counter())[claim.verdict] += 1
+    for column, verdict in said.items():
+        told = ", ".join(f"{count} {words}" for words, count in verdict.most_common())
+        yield f"- {column}: of {verdict.total()} claims {told}"
 
 
 def terminal(table: Shown, subject: str = "") -> "RichTable":
