@@ -11,6 +11,7 @@ import pytest
 
 from leaven.delia.makers import self_sample
 from leaven.errors import UserError
+from leaven.models import load
 from leaven.runs import folder as runs
 from leaven.runs.lock import lock
 from leaven.runs.progress import stderr
@@ -166,6 +167,16 @@ def test_another_version_of_what_computes_is_named(finished, tmp_path, monkeypat
     (copy / "DONE").unlink()
     study(copy, continue_anyway=True)
     assert any("although torch was " in note for note in summary_of(copy)["notes"])
+
+
+def test_other_numbers_than_those_it_began_in_are_named(finished, tmp_path, monkeypatch):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    assert json.loads((copy / "env.json").read_text())["dtype"] == "float32"
+    monkeypatch.setattr(load, "dtype_name", lambda *_: "bfloat16")
+    assert study(copy) == copy  # there is nothing left to run in any
+    (copy / "DONE").unlink()
+    with pytest.raises(UserError, match=r"^tune\.dtype was float32 and is bfloat16\n"):
+        study(copy)
 
 
 def test_a_second_process_is_refused_and_a_dead_one_is_not(finished, tmp_path):

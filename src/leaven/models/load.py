@@ -11,15 +11,18 @@ from typing import Any
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils import GENERATION_CONFIG_NAME
 from transformers.utils import logging as transformers_logging
 
 from leaven.errors import UserError
-from leaven.models import names
+from leaven.models import names, precision
 
 logger = logging.getLogger(__name__)
 
+HALF = (torch.bfloat16, torch.float16)
+NARROW = 256
+"""Models of a smaller width are as fast in float32: what their steps cost is not the products."""
 ROWS_FILE = "token_rows.safetensors"
 """Beside an adapter: rows of the embedding that plain LoRA can't carry (`models/adapter.py` writes it)."""
 
@@ -42,7 +45,7 @@ def load(
 ) -> Loaded:
     """The model at `path` (a name, a folder or a hub id), on the GPU if there is one; `adapter` has its own tokenizer.
 
-    `dtype` "auto" is bfloat16 on a GPU and float32 on a CPU, "stored" that of the weights on disk.
+    `dtype` "auto" is chosen (`dtype_name`), "stored" that of the weights on disk.
     Raises UserError for anything that is not a causal language model in safetensors with a fast tokenizer and a chat
     template.
     """
@@ -79,6 +82,23 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
     return tokenizer
 
 
+def dtype_name(path: str, dtype: str, trust_remote_code: bool = False) -> str:
+    """The dtype, "auto" resolved for the model at `path` (a name, a folder or a hub id) on this machine.
+
+    On a GPU that is bfloat16. On a CPU a model stored in float32 stays so, as does a narrow one, which has nothing to
+    gain; any other runs in whichever of bfloat16 and float32 is faster there.
+    """
+    if dtype != "auto":
+        return dtype
+    if device().type == "cuda":
+        return "bfloat16"
+    path = names.path(path)
+    with foreign_errors(path):
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code).get_text_config()
+    width = getattr(config, "hidden_size", None) or 0
+    return precision.faster(width) if config.dtype in HALF and width >= NARROW else "float32"
+
+
 def device() -> torch.device:
     """Where models go: the GPU where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -112,8 +132,7 @@ def _load_model(path: str, dtype: str, load_in_8bit: bool, trust_remote_code: bo
     where = device()
     if where.type == "cpu":
         torch.set_flush_denormal(True)  # values that become denormal slow a training step down severalfold
-    auto = torch.bfloat16 if where.type == "cuda" else torch.float32
-    chosen = {"auto": auto, "stored": "auto"}.get(dtype) or getattr(torch, dtype)
+    chosen = "auto" if dtype == "stored" else getattr(torch, dtype_name(path, dtype, trust_remote_code))
     arguments: dict[str, Any] = {"dtype": chosen}
     if load_in_8bit and (quantization := _eight_bit(where)) is not None:
         arguments |= {"quantization_config": quantization, "device_map": {"": where}}

@@ -82,7 +82,7 @@ class TuneSection(Section):
     batching: Literal["length", "packed", "random"] = "length"
     """length: rows of like length together; packed: rows one after another, each seeing only itself; random."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Weights of the base model; auto: bfloat16 on a GPU, float32 on a CPU."""
+    """Weights of the base model; auto: bfloat16 on a GPU; on a CPU whichever is faster there, float32 if stored so."""
     load_in_8bit: bool = False
     """Hold the base model in 8 bits (GPU with bitsandbytes only; elsewhere said and left out)."""
     gradient_checkpointing: bool = False

@@ -18,10 +18,11 @@ from leaven.task.task import Task
 PACKAGES = ("torch", "transformers", "peft", "numpy", "polars")
 
 
-def claim(recipe: Recipe, task: Task, folder: Path, continue_anyway: bool = False) -> None:
+def claim(recipe: Recipe, task: Task, folder: Path, continue_anyway: bool = False, *, finished: bool = False) -> None:
     """Write into the folder what the study is, or make sure that the one that is there is the same.
 
-    A study may grow by seeds. Raises UserError that names all that differs, and for a folder of an earlier leaven.
+    A study may grow by seeds; in what numbers a `finished` one would run is not looked up. Raises UserError that names
+    all that differs, and for a folder of an earlier leaven.
     """
     journal.refuse_older(folder, "recipe.yaml", f"leaven report {folder}")
     path = folder / journal.NAME
@@ -32,17 +33,19 @@ def claim(recipe: Recipe, task: Task, folder: Path, continue_anyway: bool = Fals
             f"seeds were {seeds} and are {list(recipe.seeds)}: a study may grow by seeds, but lose none",
             "Name the seeds of before too, or start anew with another --out.",
         )
-    journal.claim(path, identity(recipe, task), since=_last_cell(folder), free=("seeds",),
+    dtype = before["identity"]["settings"]["tune"]["dtype"] if before and finished else _dtype(recipe)
+    journal.claim(path, identity(recipe, task, dtype), since=_last_cell(folder), free=("seeds",),
                   continue_anyway=continue_anyway)  # fmt: skip
     runs.write(folder / "recipe.yaml", lambda partial: recipes.write(recipe, partial))
     if not (folder / "env.json").exists():
-        runs.write_json(folder / "env.json", _environment())
+        runs.write_json(folder / "env.json", _environment(dtype))
 
 
-def identity(recipe: Recipe, task: Task) -> dict[str, Any]:
+def identity(recipe: Recipe, task: Task, dtype: str) -> dict[str, Any]:
     """Settings with the contents of the files that they name; rows that come from no file; versions."""
     settings = recipe.model_dump(mode="json", exclude={"out", "llm", "methods", "strict"})
     settings["llm"] = {"engine": recipe.llm.engine}
+    settings["tune"]["dtype"] = dtype
     settings["methods"] = {
         method.label: {"name": method.name, "sizes": method.sizes, **method.config} for method in recipe.methods
     }
@@ -69,7 +72,14 @@ def _last_cell(folder: Path) -> str:
     return f"cell {len(finished)} ({finished[-1]})" if finished else ""
 
 
-def _environment() -> dict[str, Any]:
+def _dtype(recipe: Recipe) -> str:
+    """The dtype that the model runs in here: what "auto" stands for is a matter of the machine."""
+    from leaven.models.load import dtype_name
+
+    return dtype_name(recipe.model, recipe.tune.dtype, recipe.trust_remote_code)
+
+
+def _environment(dtype: str) -> dict[str, Any]:
     import torch
 
     versions = content.versions(*PACKAGES)
@@ -79,6 +89,7 @@ def _environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "dtype": dtype,
         "packages": versions,
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
     }

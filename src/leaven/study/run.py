@@ -60,7 +60,7 @@ def run(
         plan = cells(recipe, len(task.rows))
         finished = runs.closed(folder) and not _open(plan, folder)
         if not (finished and continue_anyway):
-            claim(recipe, task, folder, continue_anyway)
+            claim(recipe, task, folder, continue_anyway, finished=finished)
         if finished:
             progress.say(f"{folder}: finished at {runs.finished(folder)}, nothing to do.")
             return folder
