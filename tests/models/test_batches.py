@@ -1,3 +1,5 @@
+from itertools import pairwise, product
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,8 +70,41 @@ def test_what_was_seen_is_counted_from_the_steps(lengths, step_rows, steps):
     assert order.seen(lengths, steps) == sum(lengths[row] for number in range(steps) for row in order.step(number))
 
 
+def test_a_padded_row_says_what_it_says_alone(tiny_model):
+    """Without a mask: no token looks at the padding after its row."""
+    model = load(tiny_model()).model
+    ids = [[5, 6], [8, 9, 10, 11, 12], [13, 14, 15]]
+    with torch.no_grad():
+        together = model(input_ids=batches.pad([row(each) for each in ids], pad_id=1)["input_ids"]).logits
+        alone = [model(input_ids=torch.tensor([each])).logits[0] for each in ids]
+    assert all(torch.allclose(many[: len(one)], one, atol=1e-5) for many, one in zip(together, alone, strict=True))
+
+
+def cost(lengths, slices):
+    return sum((s.stop - s.start) * max(lengths[s]) + batches.PASS_TOKENS for s in slices)
+
+
+def all_splits(count):
+    """Every way to cut a line of so many rows into slices."""
+    for cuts in product((False, True), repeat=count - 1):
+        edges = [0, *(place for place, cut in enumerate(cuts, 1) if cut), count]
+        yield [slice(*edge) for edge in pairwise(edges)]
+
+
+@given(st.lists(st.integers(1, 90), min_size=1, max_size=8), st.integers(1, 9), st.integers(1, 200))
+def test_passes_hold_every_row_once_within_the_limits_at_the_least_cost(lengths, most_rows, most_tokens):
+    def fits(part):
+        rows = part.stop - part.start
+        return rows <= most_rows and (rows == 1 or rows * max(lengths[part]) <= most_tokens)
+
+    slices = batches.passes(lengths, most_rows, most_tokens)
+    assert [place for part in slices for place in range(part.start, part.stop)] == list(range(len(lengths)))
+    assert all(fits(part) for part in slices)
+    least = min(cost(lengths, split) for split in all_splits(len(lengths)) if all(map(fits, split)))
+    assert cost(lengths, slices) == least
+
+
 def test_padding_carries_no_loss():
     found = batches.pad([row([1]), row([2, 3], first=1)], pad_id=9)
     assert found["input_ids"].tolist() == [[1, 9], [2, 3]]
-    assert found["attention_mask"].tolist() == [[1, 0], [1, 1]]
     assert found["labels"].tolist() == [[1, -100], [-100, 3]]

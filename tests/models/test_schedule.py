@@ -32,9 +32,7 @@ def test_every_row_is_trained_once_an_epoch(rows, settings):
     trained = []
     for number in range(schedule.epoch_steps):
         step = list(schedule.step(number))
-        passes = list(schedule.passes(len(step)))
-        assert [place for rows_of in passes for place in step[rows_of]] == step
-        assert 0 < len(step) <= schedule.step_rows and all(0 < p.stop - p.start <= schedule.pass_rows for p in passes)
+        assert 0 < len(step) <= schedule.step_rows
         trained += step
     assert trained == list(range(rows))
     assert schedule.step(schedule.epoch_steps) == schedule.step(0)
@@ -76,13 +74,6 @@ def test_no_step_trains_at_rate_zero_and_warm_up_rises_to_one(rows, settings):
 def test_rates_by_hand(settings, rates):
     schedule = of(100, **settings)
     assert [schedule.learning_rate(step) for step in range(schedule.steps)] == pytest.approx(rates)
-
-
-@pytest.mark.parametrize(("step", "passes"), [(50, [13, 13, 13, 11]), (18, [5, 5, 5, 3]), (16, [4] * 4), (2, [1, 1])])
-def test_a_step_that_four_does_not_divide_loses_no_row(step, passes):
-    schedule = of(900, per_device_train_batch_size=step)
-    assert [p.stop - p.start for p in schedule.passes(step)] == passes
-    assert schedule.trained_rows == 900
 
 
 def test_small_data_has_a_smaller_step():

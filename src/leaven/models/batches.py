@@ -13,6 +13,11 @@ from leaven.models.mask import Encoded
 from leaven.models.schedule import Schedule
 
 IGNORED = -100
+MOST_TOKENS = 1024
+"""Tokens of a forward pass, padding counted: more gain nothing on a CPU, and what is kept for the way back grows."""
+MOST_TOKENS_GPU = 16_384
+PASS_TOKENS = 32
+"""What a forward pass costs beside its tokens, in tokens."""
 
 
 class Order:
@@ -37,6 +42,30 @@ class Order:
         epochs, rest = divmod(steps, self.schedule.epoch_steps)
         begun = range(steps - rest, steps)
         return epochs * sum(counts) + sum(counts[row] for number in begun for row in self.step(number))
+
+
+def passes(lengths: Sequence[int], most_rows: int, most_tokens: int = MOST_TOKENS) -> list[slice]:
+    """The forward passes of a step, as slices of its rows: those that cost least, by tokens and padding.
+
+    A pass holds at most so many rows and, padded to its longest, so many tokens; a row that is longer goes alone.
+
+    >>> passes([10, 11, 12, 90, 99, 2000], most_rows=64)
+    [slice(0, 3, None), slice(3, 5, None), slice(5, 6, None)]
+    """
+    best = [(0, 0)]  # for each place: the tokens of the cheapest passes up to it, and where the last of these begins
+    for end in range(1, len(lengths) + 1):
+        longest, choices = 0, []
+        for start in range(end - 1, max(-1, end - most_rows - 1), -1):
+            longest = max(longest, lengths[start])
+            tokens = (end - start) * longest
+            if tokens > most_tokens and start < end - 1:
+                break
+            choices.append((best[start][0] + tokens + PASS_TOKENS, start))
+        best.append(min(choices))
+    slices: list[slice] = []
+    while (end := slices[-1].start if slices else len(lengths)) > 0:
+        slices.append(slice(best[end][1], end))
+    return slices[::-1]
 
 
 @lru_cache(maxsize=4)
@@ -71,20 +100,22 @@ class Batch:
         return self.target[self.target != IGNORED]
 
     def logits(self, model: Any) -> torch.Tensor:
-        """What the model says where a token is trained, (places, vocabulary), in float32."""
+        """What the model says where a token is trained, (places, vocabulary), in its own precision."""
         places = self.target != IGNORED
         # The output layer is asked at the trained places alone: its logits are the largest tensor of a training.
         with model.get_output_embeddings().register_forward_pre_hook(lambda _, args: (args[0][places],)):
             logits: torch.Tensor = model(**self.inputs, use_cache=False).logits
-        return logits.float()
+        return logits
 
 
 def pad(rows: Sequence[Encoded], pad_id: int) -> dict[str, torch.Tensor]:
-    """Rows padded on the right: input_ids, attention_mask, labels, each (rows, tokens)."""
+    """Rows padded on the right: input_ids, labels, each (rows, tokens).
+
+    No mask: padding comes after the tokens of its row, where none of them looks, and carries no loss.
+    """
     width = max(len(row.input_ids) for row in rows)
     return {
         "input_ids": _table([row.input_ids for row in rows], width, pad_id),
-        "attention_mask": _table([[1] * len(row.input_ids) for row in rows], width, 0),
         "labels": _table([_labels(row) for row in rows], width, IGNORED),
     }
 

@@ -1,11 +1,10 @@
-"""How a tuning goes through its rows: rows a step and a pass, steps, epochs, and the learning rate of each step.
+"""How a tuning goes through its rows: rows a step, steps, epochs, and the learning rate of each step.
 
 Computed in one place from the number of rows and the settings; the training loop, the control of equal steps, the plan
 of a study and the table of a mixture all read it.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -14,8 +13,6 @@ from leaven.models.settings import TuneSection
 
 SMALL = 256
 """Below so many rows a step holds `small_data_batch` rows (as DELIA's published code, arXiv 2408.10841)."""
-PASSES = 4
-"""Forward passes of a step whose rows are sorted by length: each then holds rows of like length."""
 
 Shape = Literal["constant_with_warmup", "linear", "cosine"]
 
@@ -25,11 +22,11 @@ class Schedule:
     """The steps of a tuning on so many rows.
 
     >>> Schedule.of(900, TuneSection(per_device_train_batch_size=50))
-    Schedule(rows=900, step_rows=50, pass_rows=13, steps=18, warmup_steps=1, shape='constant_with_warmup')
+    Schedule(rows=900, step_rows=50, pass_rows=50, steps=18, warmup_steps=1, shape='constant_with_warmup')
 
-    An epoch ends with a smaller step where `step_rows` does not divide the rows, and a step with a smaller pass where
-    `pass_rows` does not divide its rows: every row is trained once an epoch. With `step_task_rows` the steps are those
-    of the task rows alone, `step_rows` is a fraction, and the steps of an epoch differ by one row at most:
+    An epoch ends with a smaller step where `step_rows` does not divide the rows: every row is trained once an epoch. A
+    forward pass holds at most `pass_rows` (`batches.passes` says which). With `step_task_rows` the steps are those of
+    the task rows alone, `step_rows` is a fraction, and the steps of an epoch differ by one row at most:
 
     >>> Schedule.of(130, TuneSection(step_task_rows=4), task_share=Fraction(100, 130)).step(1)
     range(5, 10)
@@ -51,8 +48,6 @@ class Schedule:
         elif config.small_data_batch and rows < SMALL:
             step_rows = config.small_data_batch
         pass_rows = min(config.per_device_train_batch_size, math.ceil(step_rows))
-        if config.batching == "length":
-            pass_rows = min(pass_rows, math.ceil(step_rows / PASSES))
         epoch_steps = math.ceil(rows / step_rows)
         steps = config.max_steps if config.max_steps > 0 else math.ceil(epoch_steps * config.num_train_epochs)
         warmup_steps = config.warmup_steps or math.ceil(config.warmup_ratio * steps)
@@ -76,10 +71,6 @@ class Schedule:
         place = number % self.epoch_steps
         ends = (math.floor(step * self.step_rows) for step in (place, place + 1))
         return range(*(min(end, self.rows) for end in ends))
-
-    def passes(self, rows: int) -> Iterator[slice]:
-        """The forward passes of a step of so many rows, as slices of them."""
-        return (slice(start, min(start + self.pass_rows, rows)) for start in range(0, rows, self.pass_rows))
 
     def learning_rate(self, step: int) -> float:
         """The factor on the learning rate in a step, from 0.

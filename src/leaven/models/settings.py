@@ -59,7 +59,7 @@ class TuneSection(Section):
     max_steps: int = Field(-1, ge=-1)
     """Optimiser steps; overrides num_train_epochs where it is above 0."""
     per_device_train_batch_size: int = Field(64, ge=1)
-    """Rows in a forward pass."""
+    """Rows in a forward pass, at most."""
     gradient_accumulation_steps: int = Field(1, ge=1)
     """Forward passes in an optimiser step."""
     small_data_batch: int = Field(16, ge=0)

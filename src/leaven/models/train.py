@@ -22,7 +22,9 @@ import torch
 
 from leaven.errors import UserError
 from leaven.models import lora, mask, tokens
-from leaven.models.batches import Batch, Order
+from leaven.models.attention import short_rows
+from leaven.models.batches import MOST_TOKENS, MOST_TOKENS_GPU, Batch, Order, passes
+from leaven.models.lean import lean
 from leaven.models.load import Loaded
 from leaven.models.losses import cross_entropy
 from leaven.models.mask import Encoded
@@ -151,6 +153,7 @@ class _Training:
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
         gpu = model.device.type == "cuda"
+        self.most_tokens = MOST_TOKENS_GPU if gpu else MOST_TOKENS
         half = torch.float16 if config.dtype == "float16" else torch.bfloat16
         self.autocast = torch.autocast(model.device.type, half, enabled=gpu and config.dtype != "float32")
         self.scaler = torch.amp.GradScaler(model.device.type, enabled=gpu and config.dtype == "float16")
@@ -163,7 +166,7 @@ class _Training:
         rows = [self.rows[number] for number in numbers]
         trained = sum(len(row.trained) for row in rows)
         total = torch.zeros((), device=self.model.device)
-        for part in self.schedule.passes(len(rows)):
+        for part in passes([len(row.input_ids) for row in rows], self.schedule.pass_rows, self.most_tokens):
             batch = Batch.of(rows[part], self.pad_id, self.config.batching == "packed", self.model.device)
             with self.autocast:
                 loss = self.objective(self.model, batch) / max(1, trained)
@@ -245,7 +248,8 @@ def _learning(model: Any, config: TuneSection) -> Iterator[None]:
     if config.gradient_checkpointing:
         model.activation_checkpointing_enable()
     try:
-        yield
+        with lean(model), short_rows():
+            yield
     finally:
         if config.gradient_checkpointing:
             model.activation_checkpointing_disable()

@@ -6,9 +6,9 @@ It is the control that asks whether DELIA's buffer does more than hold the model
 from typing import Any
 
 import torch
-from torch.nn import functional
 
 from leaven.models.batches import Batch
+from leaven.models.losses import cross_entropy
 
 
 def loss(model: Any, batch: Batch, weight: float) -> torch.Tensor:
@@ -16,8 +16,7 @@ def loss(model: Any, batch: Batch, weight: float) -> torch.Tensor:
     with torch.no_grad(), model.disable_adapter():
         base = batch.logits(model)
     logits = batch.logits(model)
-    entropy = functional.cross_entropy(logits, batch.answers, reduction="sum")
-    return entropy + weight * divergence(logits, base).sum()
+    return cross_entropy.entropy(logits, batch.answers) + weight * divergence(logits, base).sum()
 
 
 def divergence(logits: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
