@@ -15,6 +15,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
+from leaven.errors import UserError
+from leaven.models import shelf
+
 SENTENCES = (
     "the capital of France is Paris and the capital of Spain is Madrid",
     "answer in json format please, do not use the json format",
@@ -55,6 +58,15 @@ FAMILIES = {
     "gemma": (GEMMA, "<bos>", "<eos>", "<pad>", ("<start_of_turn>", "<end_of_turn>"), ("<eos>", "<end_of_turn>")),
     "gemma3": (GEMMA, "<bos>", "<eos>", "<pad>", ("<start_of_turn>", "<end_of_turn>"), ("<eos>", "<end_of_turn>")),
 }
+
+
+def pytest_runtest_setup(item):
+    """What is marked `real` is skipped where the real model is not on this machine."""
+    if item.get_closest_marker("real"):
+        try:
+            shelf.path("smollm2")
+        except UserError as error:
+            pytest.skip(str(error))
 
 
 @pytest.fixture(autouse=True)

@@ -94,6 +94,9 @@ def test_what_comes_out_is_an_ordinary_folder_with_the_same_weights(tmp_path, ca
     answers = dict(generate(loaded.model, loaded.tokenizer, [user("he the")], max_new_tokens=4))
     assert answers[0].completion_tokens <= 4
     assert gguf.about(gguf.folder_of(tmp_path / "tiny.gguf"))["weights"].startswith("dequantised")
+    assert names.weights(folder) == "tiny.gguf; dequantised from GGUF, bfloat16: not the published weights"
+    assert names.weights("HuggingFaceTB/SmolLM2-135M-Instruct") == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert "ships with leaven" in names.weights("lab")
 
 
 def test_files_that_are_no_model_are_said(tmp_path):

@@ -48,6 +48,13 @@ def test_the_headline_is_against_the_strongest_other_method_and_never_the_untouc
     assert "untouched" not in " ".join([told["headline"], *told["findings"]])
 
 
+def test_who_answers_plain_questions_in_the_format_is_named_in_the_first_line():
+    means = {**MEANS, "usual recipe": (1.0, 1.0, 0.14)}
+    (warning,) = headline.tell(summary(means), [])["warnings"]
+    assert "though nobody asks for it: usual recipe 100 %, equal steps 91 %. " in warning
+    assert headline.tell(summary({name: MEANS[name] for name in ("original", "common", "delia")}), [])["warnings"] == []
+
+
 def test_a_difference_that_is_told_has_a_side_an_interval_and_its_seeds():
     means = {**MEANS, "equal_steps": (0.8, 0.91, 0.9)}
     pairs = [("equal_steps", METRICS[0]), ("common", METRICS[2]), ("equal_steps", METRICS[2])]
@@ -86,7 +93,7 @@ def test_a_tuning_that_did_nothing_is_told_with_the_remedy():
     flat, falling = [2.1, 2.3, 2.0, 2.2, 2.1, 2.3, 2.0, 2.2], [2.1, 1.9, 1.6, 1.2, 0.9, 0.7, 0.5, 0.4]
     means = {**MEANS, "common": (0.0, 0.0, 1.0)}
     cells = [cell("common", flat), cell("equal_steps", falling), cell("delia", flat)]
-    (warning,) = headline.tell(summary(means), cells)["warnings"]
+    warning, _ = headline.tell(summary(means), cells)["warnings"]
     assert warning.startswith("Common learnt nothing: its loss did not fall") and "learning rate" in warning
     assert not headline.fell(flat) and headline.fell(falling)
 
@@ -94,7 +101,7 @@ def test_a_tuning_that_did_nothing_is_told_with_the_remedy():
 def test_a_search_that_came_to_nothing_is_told_first():
     trial = {"method": "delia", "learnt": 0.25, "leak": 0.0, "chosen": True}
     trials = [trial, {**trial, "learnt": 1.0, "method": "common"}, {**trial, "chosen": False}]
-    (warning,) = headline.tell({**summary(MEANS), "trials": trials}, [])["warnings"]
+    warning, _ = headline.tell({**summary(MEANS), "trials": trials}, [])["warnings"]
     assert warning.startswith("No settings that were tried serve DELIA: the best answered 25 % of held-out rows")
 
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from transformers.utils import GENERATION_CONFIG_NAME
 
-from leaven.models import tokens
+from leaven.models import names, tokens
 from leaven.models.load import ROWS_FILE, load, quiet_peft
 from leaven.task.token import TokenSection
 
@@ -16,7 +16,7 @@ CARD = """---
 base_model: {base}
 library_name: peft
 ---
-A LoRA adapter tuned with leaven. It adds the token `{token}`{means}. To load it without leaven:
+A LoRA adapter tuned with leaven on {weights}. It adds the token `{token}`{means}. To load it without leaven:
 
 ```python
 {snippet}
@@ -63,7 +63,7 @@ def save(model: Any, tokenizer: Any, folder: Path, base: str, token: TokenSectio
     model.generation_config.to_json_file(folder / GENERATION_CONFIG_NAME)
     means = f", which stands for {token.means}" if token.means else ""
     card = CARD.format(
-        base=base, token=token.text, means=means, folder=folder.name,
+        base=base, weights=names.weights(base), token=token.text, means=means, folder=folder.name,
         snippet=snippet(base, str(folder)), silence=_silence(model, tokenizer),
     )  # fmt: skip
     (folder / "README.md").write_text(card, encoding="utf-8")

@@ -11,6 +11,23 @@ from leaven.models import shelf
 LAB = Path(__file__).parent.parent / "lab" / "base"
 
 
+def weights(name: str) -> str:
+    """What the weights behind a name are, for results to say: a converted model is not the published one.
+
+    >>> weights("Qwen/Qwen3-0.6B")
+    'Qwen/Qwen3-0.6B'
+    """
+    from leaven.models import gguf
+
+    place = Path(path(name))
+    if place == LAB:
+        return "lab, the tiny model that ships with leaven"
+    about = gguf.about(place)
+    if not about:
+        return name
+    return f"{about['source'] or about['file']}; {about['weights']}: not the published weights"
+
+
 def path(name: str) -> str:
     """The folder or hub id of a model by its name.
 

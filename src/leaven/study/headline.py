@@ -20,6 +20,8 @@ Row = Mapping[str, Any]
 MAIN = "delia"
 UNTOUCHED = "original"
 FEWEST_STEPS = 4
+LEAK, MUCH = "general/leak", 0.05
+"""The measure of plain questions answered in the format, and the share from which it is warned of."""
 SERVES = 0.5
 """What settings must gain on held-out rows, less what leaks into plain questions."""
 
@@ -33,7 +35,7 @@ def tell(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         **whole,
         "headline": sentences[0],
         "findings": sentences[1:],
-        "warnings": [*unmoved(whole, cells), *unlearnt(summary.get("trials", ()))],
+        "warnings": [*unmoved(whole, cells), *unlearnt(summary.get("trials", ())), *leaking(whole)],
         "cautions": list(_cautions(whole)),
     }
 
@@ -132,6 +134,19 @@ def unlearnt(trials: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 f"{percent(trial['learnt'])} % of held-out rows as the task does{leak}. Raise trials under tune "
                 "(--trials 8), or bring more task rows."
             )
+
+
+def leaking(summary: Summary) -> Iterator[str]:
+    """Which methods answer plain questions in the format: whoever tests the task alone does not see it."""
+    size = max((row["size"] for row in summary["rows"]), default=0)
+    rows = [_row(summary, label, LEAK, size) for label in summary["methods"] if label != UNTOUCHED]
+    leaks = sorted((row for row in rows if row and row["mean"] >= MUCH), key=lambda row: -float(row["mean"]))
+    if leaks:
+        shares = [f"{named(row['method'])} {percent(row['mean'])} %" for row in leaks]
+        yield (
+            f"Plain questions are answered in the format, though nobody asks for it: {', '.join(shares)}. A test of "
+            "the task alone does not show it. A larger buffer (ratio) or a lower learning_rate mends it."
+        )
 
 
 def fell(losses: Sequence[float]) -> bool:

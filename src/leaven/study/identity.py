@@ -38,7 +38,11 @@ def claim(recipe: Recipe, task: Task, folder: Path, continue_anyway: bool = Fals
                   continue_anyway=continue_anyway)  # fmt: skip
     runs.write(folder / "recipe.yaml", lambda partial: recipes.write(recipe, partial))
     if not (folder / "env.json").exists():
+<<<<<<< HEAD
         runs.write_json(folder / "env.json", _environment(dtype))
+=======
+        runs.write_json(folder / "env.json", _environment(recipe.model))
+>>>>>>> c3cc18d (A report names the weights it is of and, first of all, who answers plain questions in the format; tests of the real model)
 
 
 def identity(recipe: Recipe, task: Task, dtype: str) -> dict[str, Any]:
@@ -72,6 +76,7 @@ def _last_cell(folder: Path) -> str:
     return f"cell {len(finished)} ({finished[-1]})" if finished else ""
 
 
+<<<<<<< HEAD
 def _dtype(recipe: Recipe) -> str:
     """The dtype that the model runs in here: what "auto" stands for is a matter of the machine."""
     from leaven.models.load import dtype_name
@@ -80,11 +85,17 @@ def _dtype(recipe: Recipe) -> str:
 
 
 def _environment(dtype: str) -> dict[str, Any]:
+=======
+def _environment(model: str) -> dict[str, Any]:
+>>>>>>> c3cc18d (A report names the weights it is of and, first of all, who answers plain questions in the format; tests of the real model)
     import torch
+
+    from leaven.models import names
 
     versions = content.versions(*PACKAGES)
     return {
         "leaven": versions.pop("leaven"),
+        "model": names.weights(model),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cores": os.cpu_count(),

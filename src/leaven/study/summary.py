@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from leaven import plugs
+from leaven.models import names
 from leaven.study import ceilings as ceilings_of_study
 from leaven.study import columns, headline, statistics
 from leaven.study.ceilings import Ceiling
@@ -37,6 +38,7 @@ def summary(
     verdicts = ceilings_of_study.verdicts(tests, ceilings, _best_trained(rows))
     testable = [word.metric for word in words if verdicts.get(word.metric.partition("/")[0], {}).get("testable", True)]
     told = {
+        "model": names.weights(recipe.model),
         "headline_metrics": [column.metric for column in words],
         "columns": [asdict(column) for column in words],
         "lower_is_better": [name for test in tests for name in tests_of_task.lower_is_better(test)],

@@ -112,7 +112,10 @@ def markdown(summary: Summary) -> str:
 
 def ending(folder: Path, summary: Summary, seconds: float) -> str:
     """The last lines of a run: where the report is, and how the adapter of the study's method is loaded."""
-    text = [f"Finished in {seconds:,.0f} s.", f"Report:  {folder / 'report.html'}"]
+    text = [f"Finished in {seconds:,.0f} s."]
+    if "model" in summary:
+        text.append(f"Model:   {summary['model']}")
+    text.append(f"Report:  {folder / 'report.html'}")
     method = headline.main(summary["methods"])
     adapters = [path.parent / "adapter" for path, about in cells(folder) if about["method"] == method]
     if adapter := next((path for path in adapters if path.is_dir()), None):
