@@ -38,11 +38,7 @@ def claim(recipe: Recipe, task: Task, folder: Path, continue_anyway: bool = Fals
                   continue_anyway=continue_anyway)  # fmt: skip
     runs.write(folder / "recipe.yaml", lambda partial: recipes.write(recipe, partial))
     if not (folder / "env.json").exists():
-<<<<<<< HEAD
-        runs.write_json(folder / "env.json", _environment(dtype))
-=======
-        runs.write_json(folder / "env.json", _environment(recipe.model))
->>>>>>> c3cc18d (A report names the weights it is of and, first of all, who answers plain questions in the format; tests of the real model)
+        runs.write_json(folder / "env.json", _environment(recipe.model, dtype))
 
 
 def identity(recipe: Recipe, task: Task, dtype: str) -> dict[str, Any]:
@@ -76,7 +72,6 @@ def _last_cell(folder: Path) -> str:
     return f"cell {len(finished)} ({finished[-1]})" if finished else ""
 
 
-<<<<<<< HEAD
 def _dtype(recipe: Recipe) -> str:
     """The dtype that the model runs in here: what "auto" stands for is a matter of the machine."""
     from leaven.models.load import dtype_name
@@ -84,10 +79,7 @@ def _dtype(recipe: Recipe) -> str:
     return dtype_name(recipe.model, recipe.tune.dtype, recipe.trust_remote_code)
 
 
-def _environment(dtype: str) -> dict[str, Any]:
-=======
-def _environment(model: str) -> dict[str, Any]:
->>>>>>> c3cc18d (A report names the weights it is of and, first of all, who answers plain questions in the format; tests of the real model)
+def _environment(model: str, dtype: str) -> dict[str, Any]:
     import torch
 
     from leaven.models import names
