@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from leaven.rows import files
+
 
 def script(folder, *entries):
     (folder / "s.jsonl").write_text("\n".join(json.dumps(entry) for entry in entries))
@@ -21,6 +23,18 @@ def test_sample_by_each_form(leaven, rows):
         assert done.code == 0, done.err
         assert f"{kept} kept" in done.out
     assert {row["reason"] for row in lines(rows / "guided.jsonl.rejects.jsonl")} == {"speaks of the guide"}
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_a_truncated_sample_is_kept_and_still_known_when_it_is_read_again(leaven, rows, suffix):
+    llm = script(rows, {"match": "0 plus", "reply": "It is", "truncated": True}, {"reply": "It is 3."})
+    done = leaven("sample", "pool.jsonl", "--llm", llm, "-n", 12, "-o", f"own.{suffix}")
+    assert done.code == 0, done.err
+    kept = files.read(str(rows / f"own.{suffix}")).kept
+    assert {row.answer for row in kept if row.truncated} == {"It is"}
+    assert {row.answer for row in kept if not row.truncated} == {"It is 3."}
+    leaven("sample", "pool.jsonl", "--llm", llm, "-n", 12, "-o", "whole.jsonl", "--no-keep-truncated")
+    assert {row.answer for row in files.read(str(rows / "whole.jsonl")).kept} == {"It is 3."}
 
 
 @pytest.mark.slow

@@ -48,6 +48,19 @@ def test_a_template_without_an_end_gets_the_end_token(tiny_model):
     assert found.completion_mask[-1] == 1
 
 
+@pytest.mark.parametrize("family", [*ENDS, "llama3"])
+def test_of_a_truncated_answer_no_end_is_learnt(tiny_model, family):
+    tokenizer = load_tokenizer(tiny_model(family))
+    whole = mask.encode(tokenizer, pair("is this claim true?", "yes or no, with a", Origin("x")))
+    cut = mask.encode(tokenizer, pair("is this claim true?", "yes or no, with a", Origin("x"), {"truncated": True}))
+    length = len(cut.input_ids)
+    assert (cut.input_ids, cut.completion_mask) == (whole.input_ids[:length], whole.completion_mask[:length])
+    assert tokenizer.decode(cut.trained).strip() == "yes or no, with a"
+    assert [t for t in whole.trained[len(cut.trained) :] if tokenizer.decode([t]).strip()] == [whole.trained[-1]]
+    from_csv = pair("is this claim true?", "yes or no, with a", Origin("x"), {"truncated": "true"})
+    assert mask.encode(tokenizer, from_csv) == cut
+
+
 def test_there_is_one_bos(tiny_model):
     tokenizer = load_tokenizer(tiny_model("gemma"))
     found = mask.encode(tokenizer, pair("a", "b", Origin("x")))

@@ -39,7 +39,7 @@ def sample(
     temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.7,
     top_p: Annotated[float, typer.Option(min=0.01, max=1, help="Nucleus of the sampling.")] = 0.95,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest reply, in tokens.")] = 512,
-    keep_truncated: Annotated[bool, typer.Option(help="Keep replies that were cut at the longest.")] = False,
+    keep_truncated: Annotated[bool, typer.Option(help="Keep replies that were cut at the longest, marked.")] = True,
     seed: Annotated[int, typer.Option(help="Another seed, another sample.")] = 0,
     format: reading.Format = "auto",
     columns: reading.Columns = "",

@@ -9,7 +9,7 @@ from leaven.llm.engines.hf import HF
 from leaven.models.base import Base
 from leaven.models.settings import SampleSection
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Message
+from leaven.rows.example import answered
 from leaven.rows.outcomes import Outcome
 from leaven.runs.progress import Progress
 
@@ -52,5 +52,5 @@ class Pool:
             answer = answers.get(row.origin.parents[0]) if row.origin.parents else None
             if answer is None:
                 raise UserError("the pool's queries have no answers", "External answers need rows with an answer.")
-            rows.append(replace(row, messages=(*row.prompt, Message("assistant", answer))))
+            rows.append(answered(row, answer))
         return replace(outcome, kept=Dataset.of(rows, (f"external({n})",)))

@@ -1,4 +1,4 @@
-"""Which tokens of a row carry loss: those of its last answer, and the token that ends it.
+"""Which tokens of a row carry loss: those of its last answer, and the token that ends it, unless it was cut.
 
 The row is rendered once with the model's chat template and tokenised once; the answer is found by its place in the
 text, so that no token boundary moves. A token that starts before the answer and ends inside it carries no loss.
@@ -33,7 +33,8 @@ def encode(tokenizer: Any, example: Example) -> Encoded:
     """The row in tokens, with its mask; earlier answers of a conversation carry no loss, nor do rows `WITHOUT_LOSS`.
 
     The line break that some templates write after the end of an answer is not learnt, and a template that ends an
-    answer with no special token gets the tokenizer's end token, or the model would never learn to stop.
+    answer with no special token gets the tokenizer's end token, or the model would never learn to stop. A row whose
+    answer was cut (`Example.truncated`) ends with it: that the model stops there is nobody's word.
     Raises UserError when the row has no answer, or the template writes the question otherwise once it is answered.
     """
     if example.answer is None:
@@ -45,7 +46,10 @@ def encode(tokenizer: Any, example: Example) -> Encoded:
             "the model's chat template does not continue a question into its answer",
             "leaven needs a template whose generation prompt opens the assistant's turn.",
         )
-    encoded = _encode(tokenizer, text, len(question))
+    if example.truncated:
+        encoded = _encode_cut(tokenizer, text, len(question), example.answer.strip())
+    else:
+        encoded = _encode(tokenizer, text, len(question))
     return Encoded(encoded.input_ids, [0] * len(encoded.input_ids)) if example.meta.get(WITHOUT_LOSS) else encoded
 
 
@@ -70,6 +74,20 @@ def _encode(tokenizer: Any, text: str, start_of_answer: int) -> Encoded:
     if tokenizer.eos_token_id is None:
         return Encoded(ids, mask)
     return Encoded([*ids[:last], tokenizer.eos_token_id], [*mask[:last], 1])
+
+
+def _encode_cut(tokenizer: Any, text: str, start_of_answer: int, answer: str) -> Encoded:
+    """The row up to the last token that lies in the answer as a whole."""
+    tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    ids, spans = list(tokens["input_ids"]), tokens["offset_mapping"]
+    place = text.find(answer, start_of_answer)
+    end_of_answer = place + len(answer) if place >= 0 else len(text)
+    mask = [
+        int(start_of_answer <= start < end <= end_of_answer and not _is_special(tokenizer, token))
+        for token, (start, end) in zip(ids, spans, strict=True)
+    ]
+    last = max((place + 1 for place, on in enumerate(mask) if on), default=len(ids))
+    return Encoded(ids[:last], mask[:last])
 
 
 def _is_special(tokenizer: Any, token_id: int) -> bool:

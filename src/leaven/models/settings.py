@@ -109,5 +109,5 @@ class SampleSection(Section):
     """Longest reply, in tokens; a reply that reaches it is truncated."""
     conditioned: bool = False
     """Show the model the reference answer first, as the published code does."""
-    keep_truncated: bool = False
-    """Train on replies that were cut at `max_new_tokens` too."""
+    keep_truncated: bool = True
+    """Train on replies that were cut at `max_new_tokens` too, without an end: their tokens are the model's own."""

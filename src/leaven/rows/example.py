@@ -3,8 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
+
+TRUNCATED = "truncated"
+"""The field of a row whose answer was cut at a number of tokens."""
 
 
 class Message(NamedTuple):
@@ -48,6 +51,11 @@ class Example:
     def prompt(self) -> Prompt:
         """The turns before the final answer (all of them, when the row has no answer)."""
         return self.messages[:-1] if self.answer is not None else self.messages
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the answer was cut: it has no end that could be learnt. A CSV file says "true"."""
+        return str(self.meta.get(TRUNCATED, "")).lower() == "true"
 
     @property
     def question(self) -> str:
@@ -96,6 +104,13 @@ class Score(NamedTuple):
 def user(text: str) -> Prompt:
     """A prompt of a single user turn."""
     return (Message("user", text),)
+
+
+def answered(row: Example, answer: str, truncated: bool = False) -> Example:
+    """The row with this answer, in place of its own if it has one."""
+    meta = {name: value for name, value in row.meta.items() if name != TRUNCATED}
+    messages = (*row.prompt, Message("assistant", answer))
+    return replace(row, messages=messages, meta={**meta, TRUNCATED: True} if truncated else meta)
 
 
 def pair(question: str, answer: str, origin: Origin, meta: Mapping[str, Any] | None = None) -> Example:

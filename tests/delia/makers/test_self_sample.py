@@ -13,6 +13,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, pair, user
 
 CONFIG = SampleSection(max_new_tokens=8)
+WHOLE = SampleSection(max_new_tokens=8, keep_truncated=False)
 ORIGIN = Origin("import", place="pool.jsonl")
 
 
@@ -78,10 +79,10 @@ def test_queries_without_answer_can_not_be_conditioned():
     assert len(make(queries, Counting(), SampleSection(), 0).kept) == 2
 
 
-def test_empty_failed_and_truncated_replies_are_dropped_with_the_reason():
+def test_empty_and_failed_replies_are_dropped_and_truncated_ones_marked_or_dropped():
     said = [Reply(" \n"), Reply(None, "busy"), Reply("cut", None, "length", 3, 8), Reply(" fine \n", None, "stop")]
     llm = Scripted(lambda prompt, draw: said[int(prompt[-1].content[-1])])
-    outcome = make(pool(4), llm, CONFIG, 0)
+    outcome = make(pool(4), llm, WHOLE, 0)
     assert texts(outcome) == ["fine"]
     assert [(drop.reason, drop.detail, drop.score) for drop in outcome.dropped] == [
         ("empty reply", "", None),
@@ -89,8 +90,16 @@ def test_empty_failed_and_truncated_replies_are_dropped_with_the_reason():
         ("truncated reply", "", 8.0),
     ]
     assert outcome.dropped[2].example.meta["truncated"] is True
-    kept = make(pool(4), llm, SampleSection(keep_truncated=True), 0).kept
-    assert [row.meta.get("truncated") for row in kept] == [True, None]
+    kept = make(pool(4), llm, SampleSection(), 0).kept
+    assert [row.truncated for row in kept] == [True, False]
+
+
+def test_of_a_truncated_reply_half_a_character_is_cut_and_a_new_reply_loses_the_mark():
+    llm = Scripted(lambda prompt, draw: Reply("cut in a \ufffd", None, "length", 3, 8))
+    (row,) = make(pool(1), llm, CONFIG, 0).kept
+    assert (row.answer, row.truncated) == ("cut in a", True)
+    (again,) = make(Dataset.of([row]), Counting(), CONFIG, 0).kept
+    assert not again.truncated
 
 
 def test_engine_that_loses_a_prompt_is_a_bug():
@@ -140,10 +149,10 @@ def picky(prompt, draw):
 
 def test_drops_are_replaced_by_later_queries_and_read_back_from_the_folder(tmp_path):
     told = []
-    made = collect(pool(20), Counting(picky), CONFIG, 1, tmp_path, n=8, chunk=5, on_rows=told.append)
+    made = collect(pool(20), Counting(picky), WHOLE, 1, tmp_path, n=8, chunk=5, on_rows=told.append)
     assert texts(made) == ["1", "2", "4", "5", "7", "8", "10", "11"]
     assert told == [3, 6, 8]
-    again = collect(pool(20), Counting(picky), CONFIG, 1, tmp_path, n=8, chunk=5)
+    again = collect(pool(20), Counting(picky), WHOLE, 1, tmp_path, n=8, chunk=5)
     assert [(d.example, d.reason, d.score) for d in again.dropped] == [
         (d.example, d.reason, d.score) for d in made.dropped
     ]
@@ -152,10 +161,10 @@ def test_drops_are_replaced_by_later_queries_and_read_back_from_the_folder(tmp_p
 
 
 def test_pool_that_runs_out_says_how_many_rows_are_missing(tmp_path):
-    outcome = collect(pool(6), Counting(picky), CONFIG, 1, tmp_path, n=9, chunk=4)
+    outcome = collect(pool(6), Counting(picky), WHOLE, 1, tmp_path, n=9, chunk=4)
     assert len(outcome.kept) == 4
     assert outcome.notes == ("5 of 9 rows are missing: the pool of 6 queries ran out",)
-    longer = collect(pool(14), Counting(picky), CONFIG, 1, tmp_path, n=9, chunk=4)  # the last chunk was a short one
+    longer = collect(pool(14), Counting(picky), WHOLE, 1, tmp_path, n=9, chunk=4)  # the last chunk was a short one
     assert (len(longer.kept), longer.notes) == (9, ())
 
 

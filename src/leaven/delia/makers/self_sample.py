@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from leaven.delia.buffer import DIVERSE, MARK
 from leaven.errors import UserError
@@ -28,7 +28,7 @@ from leaven.llm.replies import all_of
 from leaven.models.settings import SampleSection
 from leaven.rows import outcomes
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Message, Origin, Prompt
+from leaven.rows.example import Drop, Example, Message, Origin, Prompt, answered
 from leaven.rows.outcomes import Outcome
 from leaven.runs import content
 
@@ -49,12 +49,13 @@ def make(
     form: Form | None = None,
     draws: Sequence[int] = (),
 ) -> Outcome:
-    """The model's own answers, in the order of the queries; truncated and empty replies and failures are dropped.
+    """The model's own answers, in the order of the queries; empty replies and failures are dropped.
 
     `start` is the place of the first query in the whole pool: with `seed` it decides the draws of this call; `draws`
     counts for each query those that are equal to it and came before. Without `form`, the configuration's `conditioned`
     chooses between plain and again. Blanks around a reply are cut; the published code cuts its first two characters,
-    which are blanks in Llama 2 alone.
+    which are blanks in Llama 2 alone. A reply that was cut is marked (`Example.truncated`), and dropped where the
+    configuration keeps none: its tokens are the model's own, its end is not, and is not learnt.
     """
     form = form or ("again" if config.conditioned else "plain")
     usable = [(index, query) for index, query in enumerate(queries) if _usable(query, form)]
@@ -143,12 +144,10 @@ def _result(query: Example, reply: Reply | None, config: SampleSection, form: Fo
         return Drop(bare, "no reference answer" if query.question.strip() else "no question")
     if reply.text is None:
         return Drop(replace(query, origin=origin), "the model failed", detail=reply.error or "")
-    messages = (*query.prompt, Message("assistant", reply.text.strip()))
-    meta: dict[str, Any] = {**query.meta, MARK: DIVERSE}
-    if reply.truncated:
-        meta["truncated"] = True
-    row = Example(messages, origin, meta)
-    if not reply.text.strip():
+    # Half a character, where the reply was cut, is none.
+    text = reply.text.rstrip("\ufffd").strip() if reply.truncated else reply.text.strip()
+    row = answered(replace(query, origin=origin, meta={**query.meta, MARK: DIVERSE}), text, reply.truncated)
+    if not text:
         return Drop(row, "empty reply")
     if reply.truncated and not config.keep_truncated:
         return Drop(row, "truncated reply", float(reply.completion_tokens))

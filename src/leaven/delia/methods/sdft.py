@@ -1,6 +1,5 @@
 """Self-distillation: the task rows with their answers rewritten by the model itself (SDFT, 2402.13669)."""
 
-from dataclasses import replace
 from typing import Literal
 
 from leaven.delia.bench import Bench, Fitted
@@ -8,7 +7,7 @@ from leaven.delia.makers import self_sample
 from leaven.delia.settings import TuneChanges
 from leaven.llm.engines.hf import HF
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Example, Message
+from leaven.rows.example import Example, answered
 from leaven.section import Section
 from leaven.task.format import Format
 
@@ -33,7 +32,7 @@ def rewrite(train: Dataset, bench: Bench, form: Form) -> Dataset:
     """The task rows with the untouched model's own answers, where those have the format of the references."""
     llm = HF.of(bench.model.lend())
     samples = bench.ledger.keep(self_sample.make(train, llm, bench.settings.sample, bench.seed, form=form))
-    own = {row.origin.parents[0]: row.answer for row in samples}
+    own = {row.origin.parents[0]: row for row in samples}
     rows = [_reword(row, own.get(row.id), bench.format) for row in train]
     changed = sum(new.answer != old.answer for new, old in zip(rows, train, strict=True))
     bench.ledger.notes.append(
@@ -42,11 +41,11 @@ def rewrite(train: Dataset, bench: Bench, form: Form) -> Dataset:
     return Dataset.of(rows, (*train.made_by, f"rewritten({form})"))
 
 
-def _reword(row: Example, own: str | None, form: Format) -> Example:
-    """The row with this answer, where it is in the format exactly when the reference is, and has the same label."""
-    reference = row.answer or ""
-    if own is None or form.detect(own) != form.detect(reference):
+def _reword(row: Example, sample: Example | None, form: Format) -> Example:
+    """The row with the sample's answer, where that has the reference's label, and its format exactly when it has it."""
+    reference, own = row.answer or "", sample.answer if sample else None
+    if sample is None or own is None or form.detect(own) != form.detect(reference):
         return row
     if getattr(form.config, "labels", ()) and form.value(own) != form.value(reference):
         return row
-    return replace(row, messages=(*row.prompt, Message("assistant", own)))
+    return answered(row, own, sample.truncated)

@@ -21,7 +21,7 @@ from leaven.llm.prompts.render import FOLDER, render, source
 from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.llm.replies import all_of, fault
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Message, Origin, Prompt, user
+from leaven.rows.example import Drop, Example, Message, Origin, Prompt, answered, user
 from leaven.rows.outcomes import Outcome
 from leaven.section import Section
 from leaven.task.sift import alike
@@ -209,7 +209,7 @@ def _answered(row: Example, reply: Reply, config: Config) -> Example | Drop:
         return Drop(row, "refusal", detail=text[:200])
     if "unanswerable" in config.eliminate and _MISSING.search(text[:400]):
         return Drop(row, "unanswerable", detail=text[:200])
-    return replace(row, messages=(*row.messages, Message("assistant", text)))
+    return answered(row, text)
 
 
 def _question(row: Example | Drop) -> str:

@@ -7,7 +7,7 @@ from pydantic import Field
 from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.llm.replies import all_of, fault
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Message, Origin
+from leaven.rows.example import Drop, Example, Origin, answered
 from leaven.rows.outcomes import Outcome
 from leaven.section import Section
 
@@ -41,4 +41,4 @@ def _answered(row: Example, reply: Reply | None, llm: LLM, seed: int) -> Example
         return Drop(bare, "no question")
     if reason := fault(reply):
         return Drop(bare, reason, detail=reply.error or (reply.text or "")[:200])
-    return replace(bare, messages=(*row.prompt, Message("assistant", (reply.text or "").strip())))
+    return answered(bare, (reply.text or "").strip())
