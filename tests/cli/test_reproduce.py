@@ -1,4 +1,40 @@
-"""`leaven reproduce`: what is asked for wrongly is told, with what to type."""
+"""`leaven reproduce`: what is asked for wrongly is told, with what to type; what is finished is shown."""
+
+import polars as pl
+import pytest
+
+from leaven.runs import folder as runs
+from leaven.study.run import SCHEMA
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """Two cells of a study of scale smol, as a run leaves them."""
+    for label, leaks in (("no_buffer", 1.0), ("delia", 0.0)):
+        place = tmp_path / "run" / "json" / "cells" / f"{label}-n100-s0"
+        rows = [(label, 100, 0, "general/leak", f"i{number}", leaks) for number in range(20)]
+        runs.stage(place / "scores.parquet", pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet)
+        runs.close(place)
+    return tmp_path / "run"
+
+
+def test_what_is_finished_is_shown(leaven, finished):
+    done = leaven("reproduce", "all", "--scale", "smol", "--as-is", "--out", finished)
+    assert done.code == 0, done.err
+    assert "The buffer keeps the format out of plain questions (json): holds here" in done.out
+    page = (finished / "results.md").read_text()
+    assert "One seed says nothing of others" in page and "SmolLM2-135M-Instruct" in page
+    assert (finished / "dose-json.svg").exists() and "![" in (finished / "dose-json.md").read_text()
+
+
+def test_one_table_of_one_study_is_named_by_its_file(leaven, finished):
+    done = leaven("reproduce", "dose", "--scale", "smol", "--as-is", "--out", finished)
+    assert f"read {finished}/dose-json.md" in done.out and (finished / "dose-json.md").exists()
+
+
+def test_where_nothing_is_finished_nothing_is_shown(leaven, tmp_path):
+    done = leaven("reproduce", "all", "--scale", "smol", "--as-is", "--out", tmp_path)
+    assert done.code == 2 and "nothing is finished" in done.err
 
 
 def test_a_scale_of_published_rows_asks_for_them(leaven):

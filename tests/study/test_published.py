@@ -8,10 +8,11 @@ import pytest
 
 from leaven.errors import UserError
 from leaven.rows import files
+from leaven.runs import folder as runs
 from leaven.runs.progress import stderr
 from leaven.study import published, reproduce, reproduction
 from leaven.study.reproduce import Order
-from leaven.study.run import run
+from leaven.study.run import SCHEMA, run
 from leaven.study.sources import resolve
 
 ANSWERS = [f"{{'thought': 'it says {n}', 'hallucination': '{'yes' if n % 5 else 'no'}'}}" for n in range(100)]
@@ -125,6 +126,7 @@ def test_copies_that_are_not_needed_may_be_missing(copies, tmp_path):
     (tmp_path / "alpaca_52k").symlink_to(copies / "alpaca_52k")
     published.write(["list"], tmp_path, tmp_path / "data")
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [
+        "few.jsonl",
         "list.jsonl",
         "list.test.jsonl",
         "pool.jsonl",
@@ -161,3 +163,16 @@ def test_a_study_in_miniature_gives_tables_and_shares_its_pool(copies, tmp_path)
     assert not (place / "pool").exists()
     steps = {m: json.loads((place / f"cells/{m}-n4-s0/cell.json").read_text())["steps"] for m in ("no_buffer", "delia")}
     assert steps == {"no_buffer": 1, "delia": 1}
+
+
+def test_what_is_finished_is_shown_without_running_anything(copies, tmp_path):
+    """Also of a run that was stopped between two cells, which has no table of its scores yet."""
+    order = Order("smol", [0], tmp_path, as_is=True)
+    assert reproduce.scores("json", ["table2"], order).is_empty()
+    for label, done in (("delia", True), ("common", False)):
+        place = tmp_path / "json" / "cells" / f"{label}-n100-s0"
+        frame = pl.DataFrame([(label, 100, 0, "general/leak", "i", 0.0)], schema=SCHEMA, orient="row")
+        runs.stage(place / "scores.parquet", frame.write_parquet)
+        if done:
+            runs.close(place)
+    assert reproduce.scores("json", ["table2"], order)["method"].to_list() == ["delia"]

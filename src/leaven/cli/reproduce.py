@@ -8,6 +8,8 @@ import typer
 from leaven.cli.resume import ContinueAnyway
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from leaven.study.reproduce import Order
     from leaven.view.reproduction import Section
 
@@ -38,6 +40,7 @@ def reproduce(
     split: Annotated[str, typer.Option(help="The lab's rows: test, or dev for choosing settings.")] = "test",
     first_seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
     out: Annotated[str, typer.Option(help="The folder of the run; runs/reproduce-SCALE where none is named.")] = "",
+    as_is: Annotated[bool, typer.Option("--as-is", help="Run nothing: show what is finished.")] = False,
     continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Reproduce tables and figures of the DELIA paper, with fair controls, intervals, and a verdict on each claim.
@@ -55,40 +58,52 @@ def reproduce(
     count, folder = seeds or SEEDS[scale], Path(out or f"runs/reproduce-{scale}")
     wanted = reproduction.names(scale) if what == "all" else [what]
     chosen = list(range(first_seed, first_seed + count))
-    order = Order(scale, chosen, folder, split, Path(data).expanduser() if data else None, continue_anyway)
+    order = Order(scale, chosen, folder, split, Path(data).expanduser() if data else None, continue_anyway, as_is)
     _results(wanted, order, "results" if what == "all" else what)
     return None
 
 
 def _results(wanted: list[str], order: "Order", page: str) -> None:
     """Run what the tables need, study by study, and show each as soon as its scores are there."""
+    from leaven.errors import UserError
     from leaven.study import reproduce as studies
     from leaven.study import reproduction, statistics
     from leaven.view import reproduction as pages
 
     specs = {name: reproduction.spec(name, order.scale) for name in wanted}
-    several = order.scale != "lab"
     sections: dict[tuple[str, str], Section] = {}
     for study in dict.fromkeys(study for spec in specs.values() for study in spec["studies"]):
         needed = [name for name, spec in specs.items() if study in spec["studies"]]
-        if several:
+        if not order.as_is:
             minutes = studies.SCALES[order.scale][study].minutes * len(order.seeds)
             print(f"{study}: all of it takes about {minutes} minutes on two cores; cells that are there cost nothing.")
         scores = studies.scores(study, needed, order)
-        untestable = studies.untestable(study, order.folder)
-        for name in needed:
-            spec, subject = specs[name], study if several else ""
-            tables = reproduction.tables(name, scores, order.scale) if "rows" in spec else []
-            points = list(reproduction.points(name, scores, order.scale)) if "series" in spec else []
-            claims = reproduction.claims(name, scores, order.scale, untestable)
-            section = pages.Section(name, spec, tables, points, claims, _about(order), subject, untestable)
-            _show(section, order.folder)
-            sections[name, study] = section
-    shown = [sections[name, study] for name in wanted for study in specs[name]["studies"]]
-    text = pages.page(shown, statistics.few_seeds(len(order.seeds)))
-    if len(sections) > 1:
+        for name in needed if len(scores) else ():
+            sections[name, study] = _section(name, study, scores, order)
+            _show(sections[name, study], order.folder)
+    shown = [sections[name, study] for name in wanted for study in specs[name]["studies"] if (name, study) in sections]
+    if not shown:
+        raise UserError(f"nothing is finished in {order.folder}", "Leave --as-is out.")
+    if len(shown) > 1:
+        text = pages.page(shown, statistics.few_seeds(len(order.seeds)))
         (order.folder / f"{page}.md").write_text(text, encoding="utf-8")
+    else:
+        page = shown[0].stem
     print(f"Next: read {order.folder}/{page}.md, or leaven report {order.folder}/{next(iter(sections))[1]}.")
+
+
+def _section(name: str, study: str, scores: "pl.DataFrame", order: "Order") -> "Section":
+    """A table or figure of these scores, with its claims."""
+    from leaven.study import reproduce as studies
+    from leaven.study import reproduction
+    from leaven.view import reproduction as pages
+
+    spec, untestable = reproduction.spec(name, order.scale), studies.untestable(study, order.folder)
+    tables = reproduction.tables(name, scores, order.scale) if "rows" in spec else []
+    points = list(reproduction.points(name, scores, order.scale)) if "series" in spec else []
+    claims = reproduction.claims(name, scores, order.scale, untestable)
+    subject = study if order.scale != "lab" else ""
+    return pages.Section(name, spec, tables, points, claims, _about(order), subject, untestable)
 
 
 def _about(order: "Order") -> str:

@@ -8,12 +8,13 @@ from typing import NamedTuple
 import polars as pl
 
 from leaven.errors import UserError
+from leaven.runs import folder as runs
 from leaven.runs.lock import lock
 from leaven.runs.progress import stderr
 from leaven.study import buffering, identity, published, reproduction
 from leaven.study import recipe as recipes
 from leaven.study.recipe import Recipe
-from leaven.study.run import run
+from leaven.study.run import SCHEMA, run
 from leaven.study.sources import resolve
 
 
@@ -49,14 +50,17 @@ class Order(NamedTuple):
     split: str = "test"
     data: Path | None = None
     continue_anyway: bool = False
+    as_is: bool = False
 
 
 def scores(study: str, names: Sequence[str], order: Order) -> pl.DataFrame:
-    """The scores of a study in FOLDER/STUDY, after running what these tables and figures need of it.
+    """The scores of a study in FOLDER/STUDY, after running what these tables and figures need of it, or `as_is`.
 
     Raises UserError where rows are needed that do not ship, and no folder has them.
     """
     place = order.folder / study
+    if order.as_is:
+        return _finished(place)
     recipe, task = resolve(read(study, order), place, stderr(), order.split)
     if study == "gradients":
         with lock(place):
@@ -82,6 +86,12 @@ def read(study: str, order: Order) -> Recipe:
     place = order.folder / "data"
     published.write([study], order.data, place)
     return recipe.model_copy(update={key: str(place / getattr(recipe, key)) for key in ("task", "test", "queries")})
+
+
+def _finished(place: Path) -> pl.DataFrame:
+    """The scores of the cells that are finished, also those of a run that was stopped."""
+    cells = [path for path in sorted(place.glob("cells/*/scores.parquet")) if runs.closed(path.parent)]
+    return pl.concat([pl.DataFrame(schema=SCHEMA), *map(pl.read_parquet, cells)])
 
 
 def untestable(study: str, folder: Path) -> dict[str, str]:
