@@ -1,5 +1,6 @@
 """Killed at ten random moments, the same command ends with the scores of an undisturbed run."""
 
+import json
 import os
 import random
 import signal
@@ -11,7 +12,7 @@ import polars as pl
 import pytest
 import yaml
 
-RECIPE = {
+LAB = {
     "methods": ["original", {"name": "common_equal_steps", "ratio": 2}, {"name": "delia", "ratio": 8}],
     "sizes": [40],
     "seeds": [0, 1],
@@ -20,16 +21,32 @@ RECIPE = {
     "tune": {"preset": "lab"},
     "evaluate": {"max_new_tokens": 32, "limit_test": 20},
 }
+REAL = {
+    "model": "smollm2",
+    "task": "own-answers",
+    "queries": "questions",
+    "token": {"means": "a JSON object with the key answer"},
+    "methods": ["original", {"name": "delia", "label": "no buffer", "ratio": 0}, {"name": "delia", "ratio": 0.5}],
+    "sizes": [24],
+    "seeds": [0],
+    "sample": {"max_new_tokens": 32},
+    "tune": {"preset": "small", "save_steps": 2},
+    "evaluate": {"max_new_tokens": 16, "limit_test": 6},
+    "probes": [],
+}
+"""A study of a model whose arithmetic is in 16 bits, where a row's answer may depend on the rows beside it."""
 
 
 def command(recipe, out):
     return [sys.executable, "-m", "leaven", "study", str(recipe), "--out", str(out)]
 
 
-@pytest.mark.slow
-def test_kill_minus_nine_at_ten_random_moments(tmp_path):
+@pytest.mark.parametrize(
+    "values", [pytest.param(LAB, marks=pytest.mark.slow), pytest.param(REAL, marks=pytest.mark.real)]
+)
+def test_kill_minus_nine_at_ten_random_moments(tmp_path, values):
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(yaml.safe_dump(RECIPE))
+    recipe.write_text(yaml.safe_dump(values))
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     began = time.monotonic()
     subprocess.run(command(recipe, tmp_path / "whole"), check=True, **quiet)
@@ -45,9 +62,10 @@ def test_kill_minus_nine_at_ten_random_moments(tmp_path):
             process.wait()
             kills += 1
         if kills < 10 and (out / "DONE").exists():  # too quick: take the last cell away, and go on killing
+            last = json.loads((out / "plan.json").read_text())[-1]
             (out / "DONE").unlink()
-            (out / "cells" / "delia-n40-s1" / "DONE").unlink()
-            finished.pop("delia-n40-s1", None)
+            (out / "cells" / last / "DONE").unlink()
+            finished.pop(last, None)
         for done in out.glob("cells/*/DONE"):
             stamp = (done.parent / "scores.parquet").stat().st_mtime_ns
             assert finished.setdefault(done.parent.name, stamp) == stamp, f"{done.parent.name} was computed again"
@@ -59,7 +77,7 @@ def test_kill_minus_nine_at_ten_random_moments(tmp_path):
 @pytest.mark.slow
 def test_control_c_leaves_a_study_that_the_same_command_continues(tmp_path):
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(yaml.safe_dump({**RECIPE, "methods": ["original", "common"], "seeds": [0]}))
+    recipe.write_text(yaml.safe_dump({**LAB, "methods": ["original", "common"], "seeds": [0]}))
     process = subprocess.Popen(command(recipe, tmp_path / "out"), stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "out" / "cells" / "original-n40-s0" / "DONE").exists():
         assert process.poll() is None
