@@ -34,9 +34,9 @@ def test_plain_text_without_plain_questions_is_chosen_by_what_is_learnt():
 
 
 def test_what_works_is_made_gentler_and_what_learns_nothing_stronger():
-    gentle = search._next([trial(1.0)], START)
+    gentle, leaky = (search._next([trial(1.0, leak)], START) for leak in (0.0, 1.0))
     strong = search._next([trial(0.0)], START)
-    assert gentle == {**START, "learning_rate": 3.3e-4}
+    assert gentle == leaky == {**START, "learning_rate": 3.3e-4}
     assert strong == {**START, "learning_rate": 3e-3}
 
 

@@ -170,12 +170,12 @@ def sentence(trial: Trial) -> str:
 def _next(trials: Sequence[Trial], start: Mapping[str, float]) -> dict[str, float]:
     """The settings to try next: the start, then the best so far with one of them changed; none when all are tried.
 
-    While less than half is learnt, stronger ones come first.
+    While less than half is learnt, stronger ones come first; where much leaks, gentler ones help.
     """
     if not trials:
         return dict(start)
     lead = best(trials)
-    moves = (*GENTLER, *STRONGER) if lead.gain >= 0.5 else (*STRONGER, *GENTLER)
+    moves = (*GENTLER, *STRONGER) if lead.learnt >= 0.5 else (*STRONGER, *GENTLER)
     tried = [dict(trial.settings) for trial in trials]
     for name, factor in moves:
         if (
