@@ -9,7 +9,7 @@ from importlib import metadata
 import polars as pl
 import pytest
 
-from leaven.delia.makers import self_sample
+from leaven.delia import pool
 from leaven.errors import UserError
 from leaven.models import load
 from leaven.runs import folder as runs
@@ -40,7 +40,7 @@ def study(folder, continue_anyway=False, **changes):
 def small_chunks():
     """Eight diverse rows are wanted: no need to sample 256 questions for them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(self_sample.collect.__kwdefaults__, "chunk", 32)
+        patch.setattr(pool, "chunk", lambda *_: 32)
         yield
 
 

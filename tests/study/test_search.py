@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaven.delia.makers import self_sample
+from leaven.delia import pool
 from leaven.runs.progress import stderr
 from leaven.study import recipe as recipes
 from leaven.study import search
@@ -77,7 +77,7 @@ def finished(tmp_path_factory):
         "probes": [],
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(self_sample.collect.__kwdefaults__, "chunk", 32)
+        patch.setattr(pool, "chunk", lambda *_: 32)
         patch.setattr(search, "QUESTIONS", 6)
         recipe, task = resolve(recipes.parse(values, "test"), folder, stderr())
         yield run(recipe, task, folder, stderr()), (recipe, task)

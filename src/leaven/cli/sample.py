@@ -100,11 +100,20 @@ def _made(
 ) -> "Outcome":
     from leaven.delia.makers import magpie, self_sample
 
-    # A chunk ends when its slowest reply is there: where calls overlap, chunks are long.
-    chunk = 256 if spec.startswith(("hf:", "scripted:")) else 8192
+    chunk = _chunk(spec, config.max_new_tokens)
     if form == "magpie":
         return magpie.make(llm, config, seed, folder, n=n, chunk=chunk, on_rows=rows.count if rows else None)
     made = self_sample.collect(read.kept, llm, config, seed, folder, n=n, chunk=chunk, form=cast("Any", form))
     if form != "plain" and (same := self_sample.copies(read.kept, made.kept)):
         print(f"{same:,} answers are the reference word for word", file=sys.stderr)
     return made
+
+
+def _chunk(spec: str, max_new_tokens: int) -> int:
+    """Rows that are made at a time; where calls overlap they are many, since a chunk waits for its slowest reply."""
+    if not spec.startswith("hf:"):
+        return 256 if spec.startswith("scripted:") else 8192
+    from leaven.llm.engines import hf
+    from leaven.models.load import text_config
+
+    return hf.chunk(text_config(spec.removeprefix("hf:")), max_new_tokens)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from leaven.delia.makers import magpie, self_sample
 from leaven.errors import UserError
-from leaven.llm.engines.hf import HF
+from leaven.llm.engines.hf import HF, chunk
 from leaven.models.base import Base
 from leaven.models.settings import SampleSection
 from leaven.rows.dataset import Dataset
@@ -34,11 +34,12 @@ class Pool:
             return Outcome(Dataset.of([]))
         folder = self.folder / f"seed-{seed}"
         llm = HF.of(self.base.lend())
+        size = chunk(llm.loaded.model.config.get_text_config(), self.config.max_new_tokens)
         with self.progress.track(f"self-sampling, seed {seed}", n, "rows") as advance:
             if not len(self.queries):
-                return magpie.make(llm, self.config, seed, folder, n=n, on_rows=advance)
+                return magpie.make(llm, self.config, seed, folder, n=n, chunk=size, on_rows=advance)
             queries = self.queries.shuffle(seed)
-            return self_sample.collect(queries, llm, self.config, seed, folder, n=n, on_rows=advance)
+            return self_sample.collect(queries, llm, self.config, seed, folder, n=n, chunk=size, on_rows=advance)
 
     def external(self, n: int, seed: int) -> Outcome:
         """The rows of `own`, each with the answer that the pool has for its query: not the model's own words.

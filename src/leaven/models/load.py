@@ -92,11 +92,16 @@ def dtype_name(path: str, dtype: str, trust_remote_code: bool = False) -> str:
         return dtype
     if device().type == "cuda":
         return "bfloat16"
-    path = names.path(path)
-    with foreign_errors(path):
-        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code).get_text_config()
+    config = text_config(path, trust_remote_code)
     width = getattr(config, "hidden_size", None) or 0
     return precision.faster(width) if config.dtype in HALF and width >= NARROW else "float32"
+
+
+def text_config(path: str, trust_remote_code: bool = False) -> Any:
+    """The configuration of the language model at `path` (a name, a folder or a hub id), without its weights."""
+    path = names.path(path)
+    with foreign_errors(path):
+        return AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code).get_text_config()
 
 
 def device() -> torch.device:

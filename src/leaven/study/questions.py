@@ -8,9 +8,10 @@ from pathlib import Path
 from leaven import plugs
 from leaven.delia.makers import magpie
 from leaven.errors import UserError
-from leaven.llm.engines.hf import HF
+from leaven.llm.engines.hf import HF, chunk
 from leaven.llm.protocol import Reply, Sampling
 from leaven.models.base import Base
+from leaven.models.load import text_config
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Origin, Prompt, user
 from leaven.rows.outcomes import Outcome
@@ -67,6 +68,7 @@ def write(recipe: Recipe, task_rows: int, folder: Path, progress: Progress) -> O
             0,
             place,
             n=n,
+            chunk=chunk(text_config(recipe.model, recipe.trust_remote_code), recipe.sample.max_new_tokens),
             on_rows=advance,
             answered=False,
         )

@@ -48,6 +48,7 @@ def make(
     *,
     form: Form | None = None,
     draws: Sequence[int] = (),
+    on_reply: Callable[[int], None] | None = None,
 ) -> Outcome:
     """The model's own answers, in the order of the queries; empty replies and failures are dropped.
 
@@ -61,7 +62,7 @@ def make(
     usable = [(index, query) for index, query in enumerate(queries) if _usable(query, form)]
     counts = tuple(draws[index] for index, _ in usable) if draws else ()
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed, start, draws=counts)
-    replies = all_of(llm, [ask(query, form) for _, query in usable], sampling)
+    replies = all_of(llm, [ask(query, form) for _, query in usable], sampling, on_reply)
     answered = {index: reply for (index, _), reply in zip(usable, replies, strict=True)}
     origin = Origin("self_sample", model=llm.name, prompt=_prompt_hash(form), seed=seed)
     results = [_result(query, answered.get(index), config, form, origin) for index, query in enumerate(queries)]
@@ -91,7 +92,8 @@ def collect(
     """The first `n` rows that `make` keeps, chunk by chunk; a chunk of the same queries and settings is made once.
 
     A killed run loses the chunk in flight, and a larger `n` goes on from the smaller one's chunks. When the
-    queries run out first, a note says how many rows are missing. `on_rows` is told the rows kept so far.
+    queries run out first, a note says how many rows are missing. `on_rows` is told the rows so far at every reply, and
+    after a chunk those that were kept.
     """
     form = form or ("again" if config.conditioned else "plain")
     about = content.key({"model": llm.name, "seed": seed, "form": form, **config.model_dump()})
@@ -101,7 +103,8 @@ def collect(
             break
         part = queries.rows(list(range(start, min(start + chunk, len(queries)))))
         draws = [seen.update([query.id]) or seen[query.id] - 1 for query in part]
-        answers = partial(make, part, llm, config, seed, start, form=form, draws=draws)
+        on_reply = partial(_tell, on_rows, len(kept), n) if on_rows else None
+        answers = partial(make, part, llm, config, seed, start, form=form, draws=draws, on_reply=on_reply)
         path = folder / f"{number:05}-{content.key(about, [query.id for query in part])}.parquet"
         outcome = outcomes.stage(path, answers, retry=True)
         calls, failures = sum(_usable(query, form) for query in part), outcomes.failures(outcome)
@@ -130,6 +133,10 @@ def ask(query: Example, form: Form) -> Prompt:
         return (*query.messages, Message("user", query.question))
     text = render("sdft", instruction=query.question, reference=query.answer)
     return (*query.prompt[:-1], Message("user", text))
+
+
+def _tell(on_rows: Callable[[int], None], before: int, n: int, replies: int) -> None:
+    on_rows(min(before + replies, n))
 
 
 def _usable(query: Example, form: Form) -> bool:

@@ -4,13 +4,18 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leaven.llm.protocol import Reply, Sampling
 from leaven.rows.example import Prompt
 
 if TYPE_CHECKING:
     from leaven.models.load import Loaded
+
+
+LARGEST_CHUNK, SMALLEST_CHUNK = 256, 32
+WORK = 2e12
+"""What a chunk of replies may take on a CPU, in weights times tokens: half a minute of one core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,21 @@ class HF:
                     completion_tokens=generated.completion_tokens,
                 ),
             )
+
+
+def chunk(config: Any, max_new_tokens: int) -> int:
+    """How many prompts a maker asks a model of this configuration at a time, each time with a file of its own.
+
+    A run that is killed loses the chunk in flight, so that on a CPU one of a large model is small. It depends on
+    nothing that is measured: a chunk that is made anew has the same rows in the same batches.
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        return LARGEST_CHUNK
+    weights = 12 * config.num_hidden_layers * config.hidden_size**2 + config.vocab_size * config.hidden_size
+    rows = int(WORK / (weights * max_new_tokens))
+    return max(SMALLEST_CHUNK, min(LARGEST_CHUNK, rows // SMALLEST_CHUNK * SMALLEST_CHUNK))
 
 
 def _seed_at(seed: int, first: int) -> int:
