@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from leaven.errors import UserError
 from leaven.models import shelf
 
+COPIED = ("Paris", "Madrid", "one", "two", "json", "label", "claim", "model")
 SENTENCES = (
     "the capital of France is Paris and the capital of Spain is Madrid",
     "answer in json format please, do not use the json format",
@@ -202,3 +204,50 @@ def tiny_model(tmp_path_factory):
         return folders[key]
 
     return make
+
+
+@pytest.fixture
+def copies(tmp_path):
+    """A folder with small copies of benchmarks, made up, in the layouts that are about."""
+    rows = {
+        "mmlu/mmlu_test.jsonl": [
+            {
+                "subject": subject,
+                "question": f"Which is {word}, of {subject}?",
+                **{letter: COPIED[(number + place) % 8] for place, letter in enumerate("ABCD")},
+                "answer": "ABCD"[number % 4],
+            }
+            for subject in ("anatomy", "marketing")
+            for number, word in enumerate(COPIED)
+        ],
+        "sets/ARC-Easy.test.jsonl": [
+            {
+                "instruction": f"Please choose the correct answer to the question: Is it {word}?\n\n"
+                f"Answer1: yes, {word} Answer2: no Answer3: Madrid\n\nAnswer format: answer1/answer2/answer3",
+                "answer": f"answer{1 + number % 3}",
+            }
+            for number, word in enumerate(COPIED)
+        ],
+        "gsm8k.jsonl": [
+            {"question": f"What is {a} and {a}?", "answer": f"It is {a} + {a}.\n#### {2 * a}"} for a in range(6)
+        ],
+        "bbh.jsonl": [{"task": "navigate", "input": f"Do {n} steps. Back?", "target": "Yes"} for n in range(6)],
+    }
+    for name, each in rows.items():
+        path = tmp_path / "copies" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in each))
+    csv = "Question,Best Answer,Correct Answers,Incorrect Answers\n" + "".join(
+        f"What is {word}?,A {word},A {word}; One {word},No {word}; Two {word}s.; Madrid\n" for word in COPIED
+    )
+    (tmp_path / "copies" / "TruthfulQA.csv").write_text(csv)
+    return tmp_path / "copies"
+
+
+@pytest.fixture
+def few_tasks(monkeypatch):
+    """Of the harness's 14,000 tasks only MMLU's: reading all takes eight seconds."""
+    from leaven.harness import benchmark
+
+    every = benchmark._manager
+    monkeypatch.setattr(benchmark, "_manager", lambda folder: every(folder or "mmlu/default"))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from leaven.api.curation import Lifted as Lifted
     from leaven.api.curation import lift as lift
     from leaven.api.curation import select as select
+    from leaven.api.evaluation import Evaluation as Evaluation
+    from leaven.api.evaluation import evaluate as evaluate
     from leaven.api.proof import Proof as Proof
     from leaven.api.proof import compare as compare
     from leaven.errors import UserError as UserError
@@ -37,6 +39,7 @@ _API = {
     "compare": "api.proof",
     "lift": "api.curation",
     "select": "api.curation",
+    "evaluate": "api.evaluation",
     "Format": "task.format",
     "open_format": "task.format",
     "infer": "task.format",
@@ -45,6 +48,7 @@ _API = {
     "Adapted": "api.adapt",
     "Proof": "api.proof",
     "Lifted": "api.curation",
+    "Evaluation": "api.evaluation",
     "UserError": "errors",
 }
 __all__ = list(_API)
@@ -67,7 +71,7 @@ class _Api(ModuleType):
 
 
 def _load(name: str) -> Any:
-    if _API[name] in ("api.adapt", "api.proof"):
+    if _API[name] in ("api.adapt", "api.evaluation", "api.proof"):
         from leaven import extras
 
         extras.require(*extras.STUDY)

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytest.importorskip("lm_eval")
+
 from leaven.errors import UserError
 from leaven.harness import copies as copies_of_user
 from leaven.harness import ifeval

@@ -1,6 +1,8 @@
 """Our models, asked by the harness, against the harness's own Hugging Face model."""
 
 import pytest
+
+pytest.importorskip("lm_eval")
 from lm_eval.api.instance import Instance
 from lm_eval.evaluator import evaluate
 from lm_eval.models.huggingface import HFLM

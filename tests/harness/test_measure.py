@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest.importorskip("lm_eval")
+
 from leaven.harness.benchmark import open_benchmark
 from leaven.harness.lm import LeavenLM
 from leaven.harness.measure import chance, measure

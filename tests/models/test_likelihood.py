@@ -45,11 +45,28 @@ def check(loaded, questions, silent=()):
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen3", "gemma", "gemma3"])
-@pytest.mark.parametrize("budget", [8192, 40])
+@pytest.mark.parametrize("budget", [2048, 40])
 def test_each_pair_has_the_likelihood_that_it_has_alone(tiny_model, monkeypatch, family, budget):
-    monkeypatch.setattr(module, "BATCH_TOKENS", budget)
+    monkeypatch.setattr(module, "BATCH_TOKENS", {"cpu": budget})
     loaded = load(tiny_model(family))
     check(loaded, encoded(loaded.tokenizer))
+
+
+@pytest.mark.parametrize(("family", "shared"), [("llama", 11), ("gemma3", None)])
+def test_examples_that_all_contexts_begin_with_are_read_once(tiny_model, monkeypatch, family, shared):
+    loaded, reads = load(tiny_model(family)), []
+    questions = encoded(loaded.tokenizer)
+    examples = questions[1].context[:12]
+    questions = [Choices([*examples, *each.context], each.continuations) for each in questions]
+    original = module._log_shares
+
+    def watch(model, ids, *args, **settings):
+        reads.append(ids.shape)
+        return original(model, ids, *args, **settings)
+
+    monkeypatch.setattr(module, "_log_shares", watch)
+    check(loaded, [*questions, Choices(examples, [[9]])])
+    assert reads[0] == ((1, shared) if shared else (5, reads[0][1]))  # a window that slides reads all of each
 
 
 def test_what_the_model_would_say_itself_is_greedy(tiny_model):

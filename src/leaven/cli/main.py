@@ -30,6 +30,7 @@ COMMANDS = {
     "sample": "Let a model answer queries for itself.",
     "store": "Look at, prune or export the replies that were paid for.",
     "report": "Write the report of a run again.",
+    "evaluate": "Ask a model public benchmarks, and say what an adapter leaves of them.",
     "merge": "Merge an adapter into a model of its own.",
     "model": "Get a real model from a package index, and say where it is.",
     "lab": "Pretrain, measure or look at the lab's tiny model and its world.",

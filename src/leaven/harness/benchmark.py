@@ -135,8 +135,7 @@ def _of_hub(name: str, folder: Path | None) -> dict[str, Any]:
     layout = copies.of(name)
     manager = _manager(layout.folder)
     if layout.task not in manager.all_tasks:
-        known = [*copies.LAYOUTS, *manager.all_groups, *manager.all_subtasks]
-        raise UserError(f"there is no benchmark called {name!r}", _near(name, known))
+        raise UserError(f"there is no benchmark called {name!r}", _near(name, manager.all_tasks))
     try:
         return dict(manager.load(layout.task)["tasks"])
     except (OSError, ValueError, RuntimeError) as error:  # what datasets raises for a hub that it can't reach
@@ -148,9 +147,11 @@ def _of_hub(name: str, folder: Path | None) -> dict[str, Any]:
 
 
 def _near(name: str, known: Sequence[str]) -> str:
-    """The nearest name; of all 14,000 only those that can be had as copies are listed."""
-    sentence = nearest(name, known)
-    return sentence if sentence.startswith("Did") else f"{nearest('', copies.LAYOUTS)} Others: lm-eval ls tasks"
+    """The nearest name, of those with a layout here first; all 14,000 are listed by the harness."""
+    for names in (copies.LAYOUTS, known):
+        if (sentence := nearest(name, names)).startswith("Did"):
+            return sentence
+    return f"{nearest(name, copies.LAYOUTS)} Others: lm-eval ls tasks"
 
 
 @cache

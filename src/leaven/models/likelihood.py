@@ -1,11 +1,13 @@
 """How likely a model finds the continuations of a context: their log-probabilities, with each context read once.
 
-A question with four answers is one context with four continuations. The model reads the contexts of a batch, padded on
-the left; the cache is then repeated for each continuation that has more than one token, and only those are read on.
+A question with four answers is one context with four continuations. Of a batch the model reads first what all contexts
+begin with (a benchmark's examples), once; then the rest of each, padded on the left; the cache is then repeated for
+each continuation that has more than one token, and only those are read on.
 """
 
 import inspect
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import torch
@@ -16,8 +18,9 @@ from leaven.models import tokens as tokens_of_model
 from leaven.models.fold import folded
 from leaven.models.load import Loaded
 
-BATCH_TOKENS, LOGITS = 8192, 1 << 26
-"""Of a batch: the tokens that its caches hold at most, and the logits; a single context may hold more."""
+BATCH_TOKENS, LOGITS = {"cpu": 2048, "cuda": 1 << 16}, 1 << 26
+"""Of a batch: the tokens that its caches hold at most, and the logits; a single context may hold more. On a CPU larger
+batches gain nothing and pad more."""
 
 Tokens = Sequence[int]
 
@@ -52,11 +55,12 @@ def likelihoods(loaded: Loaded, questions: Sequence[Choices]) -> Iterator[tuple[
     room = getattr(config, "max_position_embeddings", None) or 2**31
     cut = [Choices(each.context[-(room + 1 - each.longest) :], each.continuations) for each in questions]
     with folded(loaded.model):
-        for indices in _batches(cut, config.vocab_size):
+        budget = BATCH_TOKENS.get(loaded.model.device.type, BATCH_TOKENS["cpu"])
+        for indices in _batches(cut, config.vocab_size, budget):
             yield from zip(indices, _of_batch(loaded.model, [cut[index] for index in indices]), strict=True)
 
 
-def _batches(questions: Sequence[Choices], vocabulary: int) -> Iterator[list[int]]:
+def _batches(questions: Sequence[Choices], vocabulary: int, budget: int) -> Iterator[list[int]]:
     """The indices of questions whose contexts are of like length, as many together as fit."""
     batch: list[int] = []
     pairs = longest = 0
@@ -64,7 +68,7 @@ def _batches(questions: Sequence[Choices], vocabulary: int) -> Iterator[list[int
         question = questions[index]
         pairs, longest = pairs + len(question.continuations), max(longest, question.longest)
         tokens, logits = pairs * (len(question.context) + longest), pairs * longest * vocabulary
-        if batch and (tokens > BATCH_TOKENS or logits > LOGITS):
+        if batch and (tokens > budget or logits > LOGITS):
             yield batch
             batch, pairs, longest = [], len(question.continuations), question.longest
         batch.append(index)
@@ -73,11 +77,12 @@ def _batches(questions: Sequence[Choices], vocabulary: int) -> Iterator[list[int
 
 
 def _of_batch(model: Any, questions: Sequence[Choices]) -> list[list[Likelihood]]:
-    columns = max(len(question.context) for question in questions)
-    ids = torch.tensor([[0] * (columns - len(q.context)) + list(q.context) for q in questions])  # (rows, columns)
-    mask = torch.tensor([[0] * (columns - len(q.context)) + [1] * len(q.context) for q in questions])
-    cache = kv.empty()
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    cache, shared = _beginning(model, [question.context for question in questions])
+    heads = [list(question.context[shared:]) for question in questions]
+    columns = max(map(len, heads))
+    ids = torch.tensor([[0] * (columns - len(head)) + head for head in heads])  # (rows, columns)
+    mask = torch.tensor([[1] * shared + [0] * (columns - len(head)) + [1] * len(head) for head in heads])
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, shared:]
     first = _log_shares(model, ids, mask, positions, cache, keep=1)[:, 0]  # (rows, vocabulary)
     likeliest = first.argmax(-1).tolist()
     pairs = [(row, tokens) for row, question in enumerate(questions) for tokens in question.continuations]
@@ -88,6 +93,23 @@ def _of_batch(model: Any, questions: Sequence[Choices]) -> list[list[Likelihood]
         total = float(first[row, tokens[0]]) + tail.total
         found[row].append(Likelihood(total, likeliest[row] == tokens[0] and tail.greedy))
     return found
+
+
+def _beginning(model: Any, contexts: Sequence[Tokens]) -> tuple[Any, int]:
+    """A cache with a row for each context that holds what all begin with, and how many tokens that is.
+
+    The last token of a context is never part of it: what follows that one is wanted. Nothing is where a window slides
+    over columns: the padding between the beginning and the rest would push it out of sight.
+    """
+    sliding = "sliding_attention" in (getattr(model.config.get_text_config(), "layer_types", None) or ())
+    least, *_, most = sorted(map(list, (*contexts, contexts[0])))  # what the ends of the order share, all share
+    pairs = zip(least[:-1], most[:-1], strict=False)
+    shared = [one for one, other in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+    if len(contexts) == 1 or sliding or not shared:
+        return kv.empty(), 0
+    cache, ids = kv.empty(), torch.tensor([shared])
+    _log_shares(model, ids, torch.ones_like(ids), torch.arange(len(shared))[None], cache, keep=1)
+    return kv.repeat(cache, len(contexts)), len(shared)
 
 
 def _rest(model: Any, cache: Any, mask: torch.Tensor, pairs: Sequence[tuple[int, Tokens]]) -> list[Likelihood]:

@@ -77,6 +77,7 @@ def findings(summary: Summary) -> Iterator[str]:
     for name, test in summary["tests"].items():
         if not test.get("testable", True):
             yield f"{name.replace('_', ' ').capitalize()}: not testable with this model: {test['reason'].rstrip('.')}."
+    yield from _forgotten(summary.get("forgotten", ()), method, size)
     yield from _cost(summary, method, rival, size)
 
 
@@ -206,6 +207,17 @@ def _verdict(summary: Summary, column: Row, own: Row, opponent: Row) -> str:
     )
 
 
+def _forgotten(rows: Sequence[Row], method: str, size: int) -> Iterator[str]:
+    """What the method leaves of what the model knew: each public benchmark after tuning, and before."""
+    parts = [
+        f"{row['benchmark']} {percent(row['after'])} %, before {percent(row['before'])} % ({row['verdict']})"
+        for row in rows
+        if (row["method"], row["size"]) == (method, size)
+    ]
+    if parts:
+        yield f"Public benchmarks with {named(method)}: {'; '.join(parts)}."
+
+
 def _cost(summary: Summary, method: str, rival: str | None, size: int) -> Iterator[str]:
     """What the method took, beside the opponent of the first measure."""
     spent = {cost["method"]: _spent(cost) for cost in summary["costs"] if cost["size"] == size}
@@ -235,7 +247,7 @@ def _cautions(summary: Summary) -> Iterator[str]:
 
 
 def _seconds(seconds: Mapping[str, float]) -> float:
-    return max(0.0, seconds["all"] - seconds.get("answer", 0) - seconds.get("probe", 0))
+    return max(0.0, seconds["all"] - sum(seconds.get(name, 0) for name in ("answer", "probe", "benchmarks")))
 
 
 def _testable(summary: Summary, column: Row) -> bool:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from leaven.errors import UserError
+from leaven.harness import copies
 from leaven.rows.dataset import Dataset
 from leaven.runs import content, journal
 from leaven.runs import folder as runs
 from leaven.study import recipe as recipes
 from leaven.study.recipe import Recipe
+from leaven.task.settings import EvaluateSection
 from leaven.task.task import Task
 
 PACKAGES = ("torch", "transformers", "peft", "numpy", "polars")
@@ -49,11 +51,20 @@ def identity(recipe: Recipe, task: Task, dtype: str) -> dict[str, Any]:
     settings["methods"] = {
         method.label: {"name": method.name, "sizes": method.sizes, **method.config} for method in recipe.methods
     }
+    settings["evaluate"]["benchmark_data"] = copies_of(recipe.evaluate)
     return {
         "settings": content.named(settings),
         "rows": {} if Path(recipe.task).is_file() else dict(_rows(task)),
-        "versions": content.versions(*PACKAGES),
+        "versions": content.versions(*PACKAGES, *(["lm_eval"] if recipe.evaluate.benchmarks else [])),
     }
+
+
+def copies_of(config: EvaluateSection) -> dict[str, str]:
+    """By benchmark the path of the user's copy, which `content.named` turns into its content; "" without one."""
+    if not config.benchmark_data:
+        return dict.fromkeys(config.benchmarks, "")
+    folder = Path(config.benchmark_data).expanduser()
+    return {name: str(copies.find(name, folder) or "") for name in config.benchmarks}
 
 
 def _rows(task: Task) -> Iterator[tuple[str, Any]]:

@@ -14,6 +14,7 @@ from leaven.errors import UserError
 from leaven.llm import open as engines
 from leaven.rows.example import user
 from leaven.runs.preflight import check_writable, examine, together
+from leaven.study import forgetting
 from leaven.study.cells import cells
 from leaven.study.recipe import MethodChoice, Recipe
 from leaven.task.task import Task
@@ -35,6 +36,7 @@ def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
         partial(engines.check, recipe.llm.model_copy(update={"engine": recipe.evaluate.judge})),
         *(partial(plugs.load, "probes", name) for name in recipe.probes),
         partial(_model, recipe),
+        *(partial(forgetting.check, name, recipe.evaluate) for name in recipe.evaluate.benchmarks),
     ]
     if task is not None:
         examined += [partial(cells, recipe, len(task.rows))]
@@ -45,7 +47,8 @@ def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
 
 def _packages(recipe: Recipe) -> None:
     more = ("sacrebleu",) if recipe.evaluate.metric in ("translation", "text") else ()
-    extras.require(*extras.STUDY, *more)
+    asked = ("lm_eval",) if recipe.evaluate.benchmarks else ()
+    extras.require(*extras.STUDY, *more, *asked)
 
 
 def _method(method: MethodChoice, task: Task) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +22,7 @@ from leaven.runs import folder as runs
 from leaven.runs import journal
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
-from leaven.study import ceilings, preflight
+from leaven.study import ceilings, forgetting, preflight
 from leaven.study.ceilings import Ceiling
 from leaven.study.cells import Cell, cells
 from leaven.study.identity import claim
@@ -99,6 +100,7 @@ def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts,
     fitted = method.fit(train, bench, method.Config.model_validate(config))
     answers = _answer(fitted, task, bench)
     scores = [*_scores(recipe, task, answers), *_probe(recipe, fitted, task, bench)]
+    scores += _benchmarks(recipe, fitted, bench, parts)
     rows = [Score(cell.method.label, cell.size, cell.seed, *measure) for measure in scores]
     _answers_frame(task, answers).write_parquet(place / "answers.parquet")
     pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(place / "scores.parquet")
@@ -161,6 +163,16 @@ def _searched(
     return {method.label: search.settings(method) for method in wanted}, [search.note]
 
 
+def _benchmarks(recipe: Recipe, fitted: Fitted, bench: Bench, parts: Parts) -> list[Measure]:
+    """What the model answers to public benchmarks; one that was not trained answers as before."""
+    if fitted.loaded is None or not fitted.steps:
+        return []
+    folder = bench.folder / "benchmarks"
+    shutil.rmtree(folder, ignore_errors=True)  # of a cell that was stopped, and is tuned anew
+    with bench.ledger.timed("benchmarks"):
+        return forgetting.ask(recipe.evaluate, lambda: fitted.weights, folder, parts.progress, bench.folder.name)
+
+
 def _open(plan: Sequence[Cell], folder: Path) -> list[Cell]:
     """The cells that are still to be computed."""
     return [cell for cell in plan if not runs.closed(folder / "cells" / cell.name)]
@@ -184,7 +196,10 @@ def _prepared(recipe: Recipe, task: Task, folder: Path, parts: Parts) -> Task:
         answers = folder / "untouched" / f"{test.name}.parquet"
         if test.ceiling is not None and not answers.exists():
             runs.stage(answers, ceilings.answer(test, parts.untouched).write_parquet)
-    return replace(task, tests=tuple(kept_tests))
+    untouched = folder / "untouched" / "benchmarks"
+    forgetting.ask(recipe.evaluate, parts.base.lend, untouched, parts.progress, "untouched")
+    said = [forgetting.check(name, recipe.evaluate) for name in recipe.evaluate.benchmarks]
+    return replace(task, tests=tuple(kept_tests), notes=(*task.notes, *filter(None, said)))
 
 
 def _ceilings(task: Task, folder: Path) -> dict[str, Ceiling]:
@@ -203,7 +218,14 @@ def _ceilings(task: Task, folder: Path) -> dict[str, Ceiling]:
 def _gather(recipe: Recipe, task: Task, plan: tuple[Cell, ...], folder: Path) -> None:
     """All scores in one table, what was dropped in another, and the summary."""
     places = [folder / "cells" / cell.name for cell in plan]
-    scores = pl.concat([pl.read_parquet(place / "scores.parquet") for place in places])
+    untouched = forgetting.read(recipe.evaluate, folder / "untouched" / "benchmarks")
+    before = forgetting.scores(untouched, list(dict.fromkeys((cell.size, cell.seed) for cell in plan)))
+    scores = pl.concat(
+        [
+            *(pl.read_parquet(place / "scores.parquet") for place in places),
+            pl.DataFrame(list(before), schema=SCHEMA, orient="row"),
+        ]
+    )
     scores.write_parquet(folder / "scores.parquet")
     dropped = [
         _dropped_frame(list(task.dropped)),
@@ -213,9 +235,9 @@ def _gather(recipe: Recipe, task: Task, plan: tuple[Cell, ...], folder: Path) ->
     notes = (*task.notes, *journal.notes(folder / journal.NAME))
     told = [json.loads((place / "cell.json").read_text(encoding="utf-8")) for place in places]
     tried = list(trials(folder / "search"))
-    runs.write_json(
-        folder / "summary.json", summary(recipe, scores, task.tests, notes, told, _ceilings(task, folder), tried)
-    )
+    forgotten = forgetting.forgotten(scores, untouched)
+    values = summary(recipe, scores, task.tests, notes, told, _ceilings(task, folder), tried, forgotten)
+    runs.write_json(folder / "summary.json", values)
 
 
 def _answers_frame(task: Task, answers: dict[str, list[str]]) -> pl.DataFrame:

@@ -26,11 +26,13 @@ def summary(
     cells: Sequence[Mapping[str, Any]],
     ceilings: Mapping[str, Ceiling],
     trials: Sequence[Mapping[str, Any]] = (),
+    forgotten: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """What the report shows and `summary.json` keeps; `cells` is what each cell tells of itself.
 
     `tests` says of each test with a ceiling what the untouched model reaches in plain words, and whether the test is
-    testable with it; the comparisons leave out those that are not. `trials` are those of a search for settings.
+    testable with it; the comparisons leave out those that are not. `trials` are those of a search for settings,
+    `forgotten` the benchmarks before and after.
     """
     rows = statistics.summarise(scores)
     measured = {row.metric for row in rows}
@@ -61,6 +63,7 @@ def summary(
         "comparisons": [_as_row(difference) for difference in _comparisons(recipe, scores, testable)],
         "notes": list(notes),
         "trials": list(trials),
+        "forgotten": list(forgotten),
     }
     return headline.tell(told, cells)
 

@@ -1,8 +1,8 @@
 """How trained models are asked and scored."""
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from leaven.section import Section
 
@@ -50,6 +50,13 @@ class EvaluateSection(Section):
     """Tests that are made on request: robustness (asked otherwise), soft_prompt, or a metric of yours with `rows`."""
     judge: str = ""
     """Engine that marks answers of plain text, such as openai:MODEL; empty: none."""
+    benchmarks: tuple[str, ...] = ()
+    """Public benchmarks of what the model knows beside the task, before and after: mmlu, arc_easy, truthfulqa, ifeval,
+    gsm8k, bbh, or another task of lm-evaluation-harness."""
+    benchmark_data: str = ""
+    """Folder with your own copies of them, such as mmlu.jsonl; those that it does not hold come from the hub."""
+    benchmark_limit: int | None = Field(100, ge=1)
+    """At most this many items of each, drawn at random; null: all."""
     bleurt: str = ""
     """Folder of a BLEURT checkpoint, by which translations are scored too."""
 
@@ -68,3 +75,11 @@ class EvaluateSection(Section):
             if names.count(name) > 1:
                 raise ValueError(f"two tests are called {name!r}; give each its own name")
         return tests
+
+    @model_validator(mode="after")
+    def _benchmarks_differ(self) -> Self:
+        names = [*self.benchmarks, *(test.name for test in self.tests)]
+        for name in self.benchmarks:
+            if names.count(name) > 1:
+                raise ValueError(f"benchmarks: {name!r} is there twice, or is the name of a test of yours too")
+        return self

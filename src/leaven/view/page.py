@@ -16,7 +16,7 @@ from leaven.errors import UserError
 from leaven.study import headline
 from leaven.study.headline import percent
 from leaven.study.search import SEARCHED
-from leaven.view import samples, tables
+from leaven.view import forgetting, samples, tables
 
 
 def write(folder: Path) -> Path:
@@ -55,6 +55,8 @@ def write(folder: Path) -> Path:
         charts={name: {"svg": Markup(svg), "json": script(spec)} for name, (spec, svg) in drawings.items()},
         bundle=charts.bundle() if drawings else "",
         samples=samples.choose(folder, summary),
+        forgetting=[(head, head in forgetting.WORDS) for head in forgetting.HEADS],
+        forgotten=list(forgetting.lines(summary.get("forgotten", ()))),
         dropped=_dropped(folder),
         recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
         environment=json.loads((folder / "env.json").read_text(encoding="utf-8")),

@@ -1,0 +1,52 @@
+"""`leaven evaluate`: public benchmarks of a model, and what an adapter leaves of them."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Example: leaven evaluate smollm2 --benchmarks mmlu,truthfulqa --data benchmarks --adapter merged/adapter"
+)
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A folder or hub id, or the name of a model.")],
+    benchmarks: Annotated[
+        str,
+        typer.Option(
+            help="Their names, with commas: mmlu, arc_easy, truthfulqa, ifeval, gsm8k, bbh, or another task of "
+            "lm-evaluation-harness."
+        ),
+    ],
+    data: Annotated[
+        str, typer.Option(help="A folder of your own copies, such as mmlu.jsonl; those it lacks come from the hub.")
+    ] = "",
+    adapter: Annotated[
+        Path | None, typer.Option(help="The folder of an adapter: asked too, and compared item by item.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Items of each benchmark, drawn at random.")] = 100,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens; 256 at least.")] = 512,
+    out: Annotated[str, typer.Option(help="A folder for the answers; the same command goes on there.")] = "",
+    trust_remote_code: Annotated[bool, typer.Option(help="Run Python code that comes with the model.")] = False,
+) -> None:
+    """Ask a model public benchmarks, and with --adapter what tuning has changed, with a paired interval."""
+    from rich.console import Console
+
+    from leaven import extras
+
+    extras.require(*extras.STUDY, "lm_eval")
+    from leaven.api.evaluation import evaluate as ask
+
+    names = [name.strip() for name in benchmarks.split(",") if name.strip()]
+    found = ask(
+        model, names, data=data, adapter=adapter, limit=limit, max_new_tokens=max_new_tokens, folder=out,
+        trust_remote_code=trust_remote_code,
+    )  # fmt: skip
+    for note in found.notes:
+        print(note, file=sys.stderr)
+    Console(width=None if sys.stdout.isatty() else 160).print(found)
+    if out:
+        print(f"The answers, a file for each benchmark: {out}")
