@@ -19,7 +19,7 @@ def test_every_method_has_its_settings_by_its_name():
     found = schema()["$defs"]
     for name in plugs.names("methods"):
         own = plugs.load("methods", name).Config.model_fields
-        assert set(own) | {"name", "label", "sizes"} == set(found[name]["properties"])
+        assert set(own) | {"name", "label", "sizes", "tests", "probes"} == set(found[name]["properties"])
         assert found[name]["properties"]["name"]["const"] == name
 
 

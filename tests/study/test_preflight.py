@@ -110,3 +110,9 @@ def test_a_package_that_is_missing_is_said_with_its_extra(monkeypatch):
 def test_what_a_token_means_can_be_said_by_a_method_instead():
     assert TokenSection(means="a list").meaning() == "a list"
     assert TokenSection().meaning("xml") == "xml"
+
+
+def test_a_method_is_asked_tests_that_there_are(tmp_path, tiny_model):
+    with pytest.raises(UserError, match=r"methods\.original\.tests: there is no test 'generel'") as caught:
+        checked(tmp_path, tiny_model, methods=[{"name": "original", "tests": ["generel"]}])
+    assert "This study has" in str(caught.value.hint)

@@ -32,7 +32,10 @@ def test_a_preset_fills_what_is_not_given():
 
 
 def test_the_resolved_copy_reads_back_as_the_same_recipe(tmp_path):
-    first = recipe.parse({"methods": ["original", {"name": "delia", "label": "d", "ratio": 5}]}, "x")
+    part = {"name": "delia", "label": "p", "tests": ["general"], "probes": [], "sizes": [100]}
+    first = recipe.parse({"methods": ["original", {"name": "delia", "label": "d", "ratio": 5}, part]}, "x")
+    assert first.methods[2].part() == {"sizes": (100,), "tests": ("general",), "probes": ()}
+    assert first.methods[2].config == {} and first.methods[1].part() == {}
     recipe.write(first, tmp_path / "r.yaml")
     assert recipe.read(tmp_path / "r.yaml") == first
 
@@ -40,6 +43,11 @@ def test_the_resolved_copy_reads_back_as_the_same_recipe(tmp_path):
 def test_two_methods_of_one_name_need_labels():
     with pytest.raises(RecipeError, match="used twice"):
         recipe.parse({"methods": ["delia", {"name": "delia", "ratio": 3}]}, "x")
+
+
+def test_a_method_has_no_probe_that_the_recipe_has_not():
+    with pytest.raises(RecipeError, match=r"methods.original.probes: token_loss is not one of the recipe's probes"):
+        recipe.parse({"methods": [{"name": "original", "probes": ["token_loss"]}], "probes": ["layers"]}, "x")
 
 
 def test_an_unknown_probe_names_the_nearest():
@@ -122,7 +130,7 @@ def test_a_fault_is_said_with_its_place_and_the_nearest_key(values, said):
             "methods.delia.tune.num_epochs: unknown key. Did you mean 'num_",
         ),
         ({"name": "delia", "tune": {"learning_rate": -1}}, "methods.delia.tune.learning_rate: Input should be greater"),
-        ({"name": "delia", "tune": {"preset": "papr"}}, "methods.delia.tune.preset: Input should be 'ours', 'paper'"),
+        ({"name": "delia", "tune": {"preset": "papr"}}, "methods.delia.tune.preset: Input should be 'auto', 'ours', 'paper'"),
         ({"name": "delia", "diversify": {"mod": "x"}}, "methods.delia.diversify.mod: unknown key. Did you mean 'mode'"),
         (
             {"name": "delia_no_diverse", "diversify": False},

@@ -320,3 +320,17 @@ def test_the_untouched_model_is_asked_in_plain_words_once_a_study(finished, tmp_
     before = {path: path.stat().st_mtime_ns for path in (copy / "untouched").glob("*.parquet")}
     study(copy)
     assert len(before) == 3 and all(path.stat().st_mtime_ns == time for path, time in before.items())
+
+
+def test_a_method_with_a_part_in_a_study_has_its_tests_and_probes_and_no_others(tmp_path):
+    """What no method is asked is not asked in plain words either."""
+    part = {"name": "original", "label": "part", "tests": ["general"], "probes": []}
+    whole = {"name": "original", "tests": ["unseen_phrasing", "general"]}
+    folder = study(tmp_path / "run", methods=[whole, part], probes=["layers"])
+    by_method = {
+        method: {metric.partition("/")[0] for metric in frame["metric"]}
+        for (method,), frame in scores(folder).partition_by("method", as_dict=True).items()
+    }
+    assert by_method == {"original": {"unseen_phrasing", "general", "layers"}, "part": {"general"}}
+    assert set(pl.read_parquet(folder / "cells" / "part-n8-s0" / "answers.parquet")["test"]) == {"general"}
+    assert [path.stem for path in (folder / "untouched").iterdir()] == ["unseen_phrasing"]

@@ -49,7 +49,8 @@ def identity(recipe: Recipe, task: Task, dtype: str) -> dict[str, Any]:
     settings["llm"] = {"engine": recipe.llm.engine}
     settings["tune"]["dtype"] = dtype
     settings["methods"] = {
-        method.label: {"name": method.name, "sizes": method.sizes, **method.config} for method in recipe.methods
+        method.label: {"name": method.name, "sizes": method.sizes, **method.part(), **method.config}
+        for method in recipe.methods
     }
     settings["evaluate"]["benchmark_data"] = copies_of(recipe.evaluate)
     return {

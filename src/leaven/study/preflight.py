@@ -41,6 +41,7 @@ def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
     if task is not None:
         examined += [partial(cells, recipe, len(task.rows))]
         examined += [partial(_method, method, task) for method in recipe.methods]
+        examined += [partial(_asked, method, recipe, task) for method in recipe.methods]
         examined += [partial(metric, test.metric) for test in task.tests]
     return examine(examined)
 
@@ -59,6 +60,15 @@ def _method(method: MethodChoice, task: Task) -> None:
             plug.check(plug.Config.model_validate(method.config), task)
         except UserError as error:
             raise UserError(f"methods.{method.label}: {error.problem}", error.hint) from None
+
+
+def _asked(method: MethodChoice, recipe: Recipe, task: Task) -> None:
+    """The tests that the method is asked, where that is not all of them, are tests of the study."""
+    known = [*(test.name for test in task.tests), *recipe.evaluate.more_tests]
+    if unknown := [name for name in method.tests or () if name not in known]:
+        raise UserError(
+            f"methods.{method.label}.tests: there is no test {unknown[0]!r}", f"This study has {', '.join(known)}."
+        )
 
 
 def _model(recipe: Recipe) -> None:

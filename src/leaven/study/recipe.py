@@ -29,13 +29,27 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 class MethodChoice(BaseModel):
-    """A method of the table: its plug, its label, and its own settings."""
+    """A method of the table: its plug, its label, its own settings, and what of the study it has no part in.
+
+    Without `sizes`, `tests` or `probes` it has a part in all of them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     label: str
     config: dict[str, Any] = Field(default_factory=dict)
     sizes: tuple[int, ...] = ()
+    tests: tuple[str, ...] | None = None
+    probes: tuple[str, ...] | None = None
+
+    def asked(self, test: str) -> bool:
+        """Whether the method is asked this test."""
+        return self.tests is None or test in self.tests
+
+    def part(self) -> dict[str, tuple[Any, ...]]:
+        """The sizes, tests and probes that it has a part in, where that is not all of them."""
+        parts = {"sizes": self.sizes or None, "tests": self.tests, "probes": self.probes}
+        return {name: part for name, part in parts.items() if part is not None}
 
 
 class Recipe(Section):
@@ -59,7 +73,7 @@ class Recipe(Section):
     """Refuse a file with a row that can't be used."""
     token: TokenSection = TokenSection()
     methods: tuple[MethodChoice, ...] = ()
-    """Names of methods, or mappings of `name`, `label`, `sizes` (of the recipe's, where not all) and own settings."""
+    """Names of methods, or mappings of `name`, `label`, `sizes`, `tests`, `probes` (where not all) and own settings."""
     sizes: tuple[Natural, ...] = (100,)
     """Task rows drawn for training, one column of the table each; 0: all rows."""
     seeds: tuple[Natural, ...] = (0,)
@@ -98,6 +112,8 @@ class Recipe(Section):
         for method in self.methods:
             if other := sorted(set(method.sizes) - set(self.sizes)):
                 raise ValueError(f"methods.{method.label}.sizes: {other[0]} is not one of the recipe's sizes")
+            if unlike := sorted(set(method.probes or ()) - set(self.probes)):
+                raise ValueError(f"methods.{method.label}.probes: {unlike[0]} is not one of the recipe's probes")
         if unfit := [label for label in labels if not label or set(label) & set("/\\")]:
             raise ValueError(f"methods: the label {unfit[0]!r} names a folder too: leave out / and \\")
         for field in ("sizes", "seeds", "methods"):
@@ -148,7 +164,7 @@ def write(recipe: Recipe, path: Path) -> None:
     """Write the resolved recipe, every default included, as YAML."""
     values = json.loads(recipe.model_dump_json())
     values["methods"] = [
-        {"name": m.name, "label": m.label, **({"sizes": list(m.sizes)} if m.sizes else {}), **m.config}
+        {"name": m.name, "label": m.label, **{name: list(part) for name, part in m.part().items()}, **m.config}
         for m in recipe.methods
     ]
     path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
@@ -173,10 +189,11 @@ def _choice(value: Any) -> Any:
         value = {"name": value}
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
         raise ValueError(f"a method is a name or a mapping with `name`, not {value!r}")
-    rest = {key: item for key, item in value.items() if key not in ("name", "label", "sizes")}
-    label, sizes = str(value.get("label", plugs.title(value["name"]))), value.get("sizes", ())
+    parts = {key: value[key] for key in ("sizes", "tests", "probes") if key in value}
+    rest = {key: item for key, item in value.items() if key not in ("name", "label", *parts)}
+    label = str(value.get("label", plugs.title(value["name"])))
     name, config = expand(value["name"], rest)
-    return MethodChoice(name=name, label=label, config=config, sizes=sizes)
+    return MethodChoice(name=name, label=label, config=config, **parts)
 
 
 def _method_faults(values: Any) -> list[str]:

@@ -98,11 +98,13 @@ def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts,
     bench = parts.bench(cell.seed, place)
     config = tuned_by(cell.method.config, settings)
     fitted = method.fit(train, bench, method.Config.model_validate(config))
-    answers = _answer(fitted, task, bench)
-    scores = [*_scores(recipe, task, answers), *_probe(recipe, fitted, task, bench)]
+    asked = replace(task, tests=tuple(test for test in task.tests if cell.method.asked(test.name)))
+    answers = _answer(fitted, asked, bench)
+    probes = recipe.probes if cell.method.probes is None else cell.method.probes
+    scores = [*_scores(recipe, asked, answers), *_probe(probes, fitted, task, bench)]
     scores += _benchmarks(recipe, fitted, bench, parts)
     rows = [Score(cell.method.label, cell.size, cell.seed, *measure) for measure in scores]
-    _answers_frame(task, answers).write_parquet(place / "answers.parquet")
+    _answers_frame(asked, answers).write_parquet(place / "answers.parquet")
     pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(place / "scores.parquet")
     _dropped_frame([(cell.name, drop) for drop in (*bench.ledger.dropped, *fitted.dropped)]).write_parquet(
         place / "dropped.parquet"
@@ -141,11 +143,11 @@ def _judge(recipe: Recipe) -> Judge | None:
     return judge
 
 
-def _probe(recipe: Recipe, fitted: Fitted, task: Task, bench: Bench) -> Iterator[Measure]:
+def _probe(probes: Sequence[str], fitted: Fitted, task: Task, bench: Bench) -> Iterator[Measure]:
     if fitted.loaded is None:
         return
     with bench.ledger.timed("probe"):
-        for name in recipe.probes:
+        for name in probes:
             probe = plugs.load("probes", name)
             for measure in probe.measure(fitted.loaded, task):
                 yield measure._replace(metric=f"{plugs.title(name)}/{measure.metric}")
@@ -194,7 +196,8 @@ def _prepared(recipe: Recipe, task: Task, folder: Path, parts: Parts) -> Task:
         kept_tests.append(with_ceiling(same, recipe.token, task.format, questions))
     for test in kept_tests:
         answers = folder / "untouched" / f"{test.name}.parquet"
-        if test.ceiling is not None and not answers.exists():
+        is_asked = any(method.asked(test.name) for method in recipe.methods)
+        if test.ceiling is not None and is_asked and not answers.exists():
             runs.stage(answers, ceilings.answer(test, parts.untouched).write_parquet)
     untouched = folder / "untouched" / "benchmarks"
     forgetting.ask(recipe.evaluate, parts.base.lend, untouched, parts.progress, "untouched")

@@ -25,7 +25,7 @@ def schema() -> dict[str, Any]:
 
 
 def _mapping(name: str) -> type[BaseModel]:
-    """What a recipe may say of a method: its name, label and sizes, and its own settings."""
+    """What a recipe may say of a method: its name, label and part, and its own settings."""
     plug = plugs.load("methods", ABLATIONS[name][0] if name in ABLATIONS else name)
     return create_model(name, __base__=plug.Config, **_fields(Literal[name]))
 
@@ -44,4 +44,6 @@ def _fields(name: Any, pattern: str | None = None) -> dict[str, Any]:
         ),
         "label": (str, Field("", description="What it is called in tables, where not by its name.")),
         "sizes": (tuple[int, ...], Field((), description="Sizes of the recipe's, where not all.")),
+        "tests": (tuple[str, ...] | None, Field(None, description="Tests that it is asked, where not all.")),
+        "probes": (tuple[str, ...] | None, Field(None, description="Probes of the recipe's, where not all.")),
     }
