@@ -41,8 +41,9 @@ def main() -> None:
     changes = {**CHANGES, "task": str(rows / "task.jsonl"), "test": str(rows / "test.jsonl")}
     changes |= {"seeds": list(range(options.seeds)), "out": str(options.folder)}
     recipe = recipes.read(recipes.shipped("real"), changes)
+    methods = tuple(method.model_copy(update={"tests": TESTS}) for method in recipe.methods)
     progress = stderr()
-    recipe, task = resolve(recipe, options.folder, progress)
+    recipe, task = resolve(recipe.model_copy(update={"methods": methods}), options.folder, progress)
     run(recipe, replace(task, tests=tuple(task.test(name) for name in TESTS)), options.folder, progress)
     print(tables.markdown(tables.read_summary(options.folder)))
     print(f"Report: {page.write(options.folder)}")
