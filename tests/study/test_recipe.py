@@ -130,7 +130,10 @@ def test_a_fault_is_said_with_its_place_and_the_nearest_key(values, said):
             "methods.delia.tune.num_epochs: unknown key. Did you mean 'num_",
         ),
         ({"name": "delia", "tune": {"learning_rate": -1}}, "methods.delia.tune.learning_rate: Input should be greater"),
-        ({"name": "delia", "tune": {"preset": "papr"}}, "methods.delia.tune.preset: Input should be 'auto', 'ours', 'paper'"),
+        (
+            {"name": "delia", "tune": {"preset": "papr"}},
+            "methods.delia.tune.preset: Input should be 'auto', 'ours', 'paper'",
+        ),
         ({"name": "delia", "diversify": {"mod": "x"}}, "methods.delia.diversify.mod: unknown key. Did you mean 'mode'"),
         (
             {"name": "delia_no_diverse", "diversify": False},
