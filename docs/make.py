@@ -1,7 +1,11 @@
-"""Make what the documents take from the code: the tree, the files, and the base's quality when asked (--quality)."""
+"""Make what the documents take from the code: the tree and the files.
+
+When asked, also the base's quality (--quality), and what a real model reproduces of the paper (--reproduced FOLDER).
+"""
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -9,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "leaven"
-README, MAP = ROOT / "README.md", ROOT / "docs" / "architecture.md"
+README, MAP, REAL = ROOT / "README.md", ROOT / "docs" / "architecture.md", ROOT / "docs" / "real.md"
 
 
 def tree() -> str:
@@ -50,8 +54,20 @@ def put(text: str, mark: str, content: str) -> str:
     )
 
 
+def reproduced(folder: Path) -> str:
+    """The page of `leaven reproduce all --scale smol`, a level deeper, with its charts among the figures."""
+    page = (folder / "results.md").read_text(encoding="utf-8").split("\n", 2)[2]
+    for chart in sorted(folder.glob("*.svg")):
+        shutil.copyfile(chart, REAL.parent / "figures" / f"smol-{chart.name}")
+        page = page.replace(f"]({chart.name})", f"](figures/smol-{chart.name})")
+    return re.sub(r"^## ", "### ", page, flags=re.MULTILINE).strip()
+
+
 def main() -> None:
-    """Write the README and the map of files anew."""
+    """Write the README and the map of files anew, and with `--reproduced FOLDER` what a real model reproduces."""
+    if "--reproduced" in sys.argv:
+        folder = Path(sys.argv[sys.argv.index("--reproduced") + 1])
+        REAL.write_text(put(REAL.read_text(encoding="utf-8"), "reproduced", reproduced(folder)), encoding="utf-8")
     text = put(README.read_text(encoding="utf-8"), "tree", tree())
     if "--quality" in sys.argv:
         text = put(text, "quality", quality())

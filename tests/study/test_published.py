@@ -126,7 +126,6 @@ def test_copies_that_are_not_needed_may_be_missing(copies, tmp_path):
     (tmp_path / "alpaca_52k").symlink_to(copies / "alpaca_52k")
     published.write(["list"], tmp_path, tmp_path / "data")
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [
-        "few.jsonl",
         "list.jsonl",
         "list.test.jsonl",
         "pool.jsonl",

@@ -6,8 +6,9 @@
 | json, list | Alpaca's short questions, all asked in one sentence | others of them, asked so too |
 | translation | WMT21's development sentences, English and Icelandic | sentences of its test |
 
-One pool serves them all: other rows of Alpaca, none of which overlaps with a row of any task. So a seed's self-samples
-are made once. Rows of a test that training has seen are left to the study's own guard, which counts them.
+One pool serves them all: other rows of Alpaca, none of which overlaps with a row of any task. So the first three share
+a seed's self-samples; translation, which sets no queries apart for transfer, draws others of the pool. Rows of a test
+that training has seen are left to the study's own guard, which counts them.
 """
 
 import gzip
@@ -26,8 +27,6 @@ from leaven.rows.leaks import LeaksSection
 REQUEST = "Answer in the <sep> format."
 """The one sentence that asks for the token where rows are not said in many ways already; in no phrasebook."""
 TRAIN, TEST, POOL, CANDIDATES = 100, 60, 400, 800
-FEW = 100
-"""Rows of the pool for translation, which has other tests: its self-samples are none of the others'."""
 DIRECTIONS = {"en-is": ("Icelandic", ".src.en", ".ref.is"), "is-en": ("English", ".src.is", ".ref.en")}
 LONGEST = 90
 """Letters of a sentence to translate, and of a short question."""
@@ -41,7 +40,7 @@ class Rows(NamedTuple):
 
 
 def write(tasks: Sequence[str], data: Path, folder: Path) -> None:
-    """Write TASK.jsonl and TASK.test.jsonl of these tasks, pool.jsonl and few.jsonl from the copies in `data`.
+    """Write TASK.jsonl and TASK.test.jsonl of these tasks, and pool.jsonl, from the copies in `data`.
 
     Raises UserError where a copy that one of them needs is not there.
     """
@@ -54,9 +53,7 @@ def write(tasks: Sequence[str], data: Path, folder: Path) -> None:
     for name in tasks:
         files.write(made[name].train, folder / f"{name}.jsonl")
         files.write(made[name].test, folder / f"{name}.test.jsonl")
-    queries = pool(data, made)
-    files.write(queries, folder / "pool.jsonl")
-    files.write(queries.rows(list(range(min(FEW, len(queries)))), "few"), folder / "few.jsonl")
+    files.write(pool(data, made), folder / "pool.jsonl")
 
 
 def hallucinations(data: Path) -> Rows:
