@@ -97,6 +97,7 @@ ROW = '{"messages": [{"role": "user", "content": "Hi <sep>"}, {"role": "assistan
         ("curate", ("curate", "k_center", "rows.jsonl", "-o", "k.jsonl", "--n", "1"), 0, "k.jsonl"),
         ("llm", ("lift", "rows.jsonl", "--quality", "length", "--n", "1"), 2, "pip install 'leaven[report]'"),
         ("train", ("show", "masks", "rows.jsonl"), 0, "tokens carry loss"),
+        ("train", ("evaluate", "lab", "--benchmarks", "mmlu"), 2, "pip install 'leaven[benchmarks]'"),
         ("evaluate", ("quickstart",), 2, "pip install 'leaven[train"),
     ],
 )

@@ -9,9 +9,7 @@ import typer
 app = typer.Typer(add_completion=False)
 
 
-@app.command(
-    epilog="Example: leaven evaluate smollm2 --benchmarks mmlu,truthfulqa --data benchmarks --adapter merged/adapter"
-)
+@app.command(epilog="Example: leaven evaluate smollm2 --benchmarks mmlu,truthfulqa --data benchmarks --adapter ADAPTER")
 def evaluate(
     model: Annotated[str, typer.Argument(help="A folder or hub id, or the name of a model.")],
     benchmarks: Annotated[
@@ -27,7 +25,7 @@ def evaluate(
     adapter: Annotated[
         Path | None, typer.Option(help="The folder of an adapter: asked too, and compared item by item.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Items of each benchmark, drawn at random.")] = 100,
+    limit: Annotated[int, typer.Option(min=0, help="Items of each benchmark, drawn at random; 0: all.")] = 100,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens; 256 at least.")] = 512,
     out: Annotated[str, typer.Option(help="A folder for the answers; the same command goes on there.")] = "",
     trust_remote_code: Annotated[bool, typer.Option(help="Run Python code that comes with the model.")] = False,
@@ -42,7 +40,7 @@ def evaluate(
 
     names = [name.strip() for name in benchmarks.split(",") if name.strip()]
     found = ask(
-        model, names, data=data, adapter=adapter, limit=limit, max_new_tokens=max_new_tokens, folder=out,
+        model, names, data=data, adapter=adapter, limit=limit or None, max_new_tokens=max_new_tokens, folder=out,
         trust_remote_code=trust_remote_code,
     )  # fmt: skip
     for note in found.notes:
