@@ -5,6 +5,7 @@ import torch
 from peft.tuners.trainable_tokens import TrainableTokensLayer
 
 from leaven.models import attention, batches, lora, tokens, train
+from leaven.models.fold import folded
 from leaven.models.lean import lean
 from leaven.models.load import load
 from leaven.models.losses import cross_entropy
@@ -98,6 +99,19 @@ def test_sixteen_bits_learn_what_float32_learns(tiny_model, tmp_path):
         losses.append(found.losses)
     assert losses[0][-1] < losses[0][0] / 2
     assert losses[1] == pytest.approx(losses[0], rel=0.05, abs=0.02)
+
+
+def test_a_frozen_output_layer_is_handed_states_in_one_piece(tiny_model):
+    """Of a frozen layer torch copies the weights for each row of states that are a part of others."""
+    model, batch = adapted(tiny_model("llama", True), TuneSection())
+    states = []
+    with folded(model), torch.no_grad():
+        head = model.get_output_embeddings()
+        watch = head.register_forward_pre_hook(lambda _, args: states.append(args[0]))
+        model(**batch.inputs, logits_to_keep=1)
+        watch.remove()
+    assert states[0].shape[:2] == (len(ROWS), 1) and states[0].is_contiguous()
+    assert not head._forward_pre_hooks
 
 
 def attended(attend, dtype, heads=4, shared=2, length=9):
