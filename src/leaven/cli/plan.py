@@ -1,5 +1,6 @@
 """`leaven plan`: what a command will take, before it is started."""
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib import import_module
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from leaven.llm.budget import Counted
     from leaven.llm.pilot import Range, Recorded, Step
     from leaven.rows.dataset import Dataset
+    from leaven.study.forecast import Forecast
+    from leaven.study.recipe import Recipe
 
 app = typer.Typer(add_completion=False)
 COMMANDS = ("lift", "sample", "diversify")
@@ -65,43 +68,66 @@ def _piloted(what: str, words: list[str], pilot: int) -> None:
 
 
 def _delia(words: list[str]) -> None:
-    """Cells, their rows and steps, what is asked, and how long it takes here by a few seconds of each."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """Cells, their rows and steps, what is asked, and how long each stage takes here, by a few seconds of each."""
     from leaven.cli.delia import app as command
     from leaven.cli.delia import recipe_of
+
+    told = typer.main.get_command(command).make_context("leaven delia", words).params
+    _here(recipe_of(told), Path(told["out"]))
+
+
+def _here(recipe: "Recipe", folder: Path) -> None:
+    """The same for a recipe whose model is at hand: in minutes and GiB of this machine."""
     from leaven.models.base import Base
     from leaven.runs.preflight import together
     from leaven.runs.progress import stderr
     from leaven.study import needs, pace, preflight, sources
+    from leaven.study.forecast import Forecast
 
-    told = typer.main.get_command(command).make_context("leaven delia", words).params
-    recipe, folder = recipe_of(told), Path(told["out"])
     # A pool that the model is yet to write is stood in for: the tests take as many of its queries.
     brought = sources.Brought(queries=_queries(STAND_INS)) if recipe.queries == sources.SELF else None
-    recipe, task = sources.resolve(recipe, folder, stderr(), brought=brought)
+    with tempfile.TemporaryDirectory() as work:
+        recipe, task = sources.resolve(recipe, Path(work), stderr(), brought=brought)
     if errors := preflight.errors(recipe, task, folder):
         raise together(errors)
-    schedules = needs.by_method(recipe, len(task.rows))
-    table = Table(title=f"{len(schedules)} cells, {len(task.rows):,} task rows", title_justify="left")
+    base = Base(recipe.model, dtype=recipe.tune.dtype, trust_remote_code=recipe.trust_remote_code)
+    step = needs.largest_step(recipe, len(task.rows))
+    found = pace.measure(base, task.rows, task.pool, recipe.tune, recipe.sample, recipe.token, step)
+    _print_forecast(Forecast(recipe, task, found))
+
+
+def _print_forecast(forecast: "Forecast") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from leaven.study import needs
+
+    recipe, pace, rows = forecast.recipe, forecast.pace, len(forecast.task.rows)
+    schedules = needs.by_method(recipe, rows)
+    table = Table(title=f"{len(schedules)} cells, {rows:,} task rows", title_justify="left")
     table.add_column("cell")
     for column in ("rows trained", "steps"):
         table.add_column(column, justify="right")
     for name, schedule in schedules:
         table.add_row(name, f"{schedule.trained_rows:,}", f"{schedule.steps:,}")
     Console(width=100).print(table)
-    asked = {test.name: len(test.limited(recipe.evaluate.limit_test).rows) for test in task.tests}
-    print(f"Each cell answers {', '.join(f'{name} {rows:,}' for name, rows in asked.items())}.")
-    shape = needs.shape(recipe.model)
-    counted = needs.needs(recipe, shape, task_rows=len(task.rows), test_rows=sum(asked.values()), tokens=1, teraflops=1)
-    base = Base(recipe.model, dtype=recipe.tune.dtype, trust_remote_code=recipe.trust_remote_code)
-    found = pace.measure(base, list(task.rows), max(schedule.pass_rows for _, schedule in schedules))
-    minutes = found.seconds(counted.trained_rows, counted.answers) / 60
+    asked = ", ".join(f"{test.name} {len(test.rows):,}" for test in forecast.tests())
+    print(f"Each cell answers {asked}.")
+    stages = list(forecast.stages())
+    table = Table(title="Here", title_justify="left")
+    for column in ("stage", "of"):
+        table.add_column(column)
+    table.add_column("minutes", justify="right")
+    for stage in stages:
+        table.add_row(stage.name, stage.amount, f"{stage.seconds / 60:,.1f}")
+    Console(width=100).print(table)
+    minutes = sum(stage.seconds for stage in stages) / 60
+    writing = pace.writing
+    rows_a_second = 1 / (writing.step / writing.at_once + writing.token) if writing.step + writing.token else 0.0
     print(
-        f"Here: {found.trained:,.0f} tokens a second trained, {found.answered:,.0f} answered; "
-        f"{counted.trained_rows:,} rows and {counted.answers:,} answers take about {minutes / 2:,.1f} to "
-        f"{minutes * 2:,.1f} minutes."
+        f"{pace.trained:,.0f} tokens a second trained, {rows_a_second:,.0f} answered where {writing.at_once} rows are "
+        f"answered at once.\nAbout {minutes:,.1f} minutes ({minutes / 1.5:,.1f} to {minutes * 1.5:,.1f}) and "
+        f"{pace.gib:.1f} GiB of memory."
     )
 
 
@@ -212,6 +238,19 @@ def _dollars(found: "Range | None") -> str:
     return "unknown" if found is None else f"{found[0]:,.2f} to {found[1]:,.2f}"
 
 
+def _at_hand(recipe: "Recipe") -> bool:
+    """Whether the model and all rows of a recipe are on this machine, and the model runs on its CPU."""
+    import torch
+
+    from leaven.models import names
+    from leaven.study import own_answers, sources
+
+    ready = {"lab", "lab-translation", own_answers.NAME, sources.QUESTIONS, sources.SELF}
+    places = [place for place in (recipe.task, recipe.test, recipe.queries) if place and place not in ready]
+    model = Path(names.path(recipe.model)).is_dir()
+    return model and not torch.cuda.is_available() and all(Path(place).is_file() for place in places)
+
+
 def _recipe(name: str, tokens: int, teraflops: float) -> None:
     """Cells, accelerator and hours of a study; files that are not there yet are said, and common sizes taken."""
     from leaven.models import names
@@ -220,6 +259,8 @@ def _recipe(name: str, tokens: int, teraflops: float) -> None:
     from leaven.study.needs import needs, shape, told
 
     recipe = recipes.read(recipes.shipped(name))
+    if _at_hand(recipe):
+        return _here(recipe, Path(recipe.out))
     there = {path: Path(path).is_file() for path in (recipe.task, recipe.test or "") if path}
     rows = {
         path: len(files.read(path, recipe.format, columns=recipe.columns).kept)

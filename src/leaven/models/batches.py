@@ -15,7 +15,7 @@ from leaven.models.schedule import Schedule
 IGNORED = -100
 MOST_TOKENS = 1024
 """Tokens of a forward pass, padding counted: more gain nothing on a CPU, and what is kept for the way back grows."""
-MOST_TOKENS_GPU = 16_384
+MOST_TOKENS_GPU = 4096
 PASS_TOKENS = 32
 """What a forward pass costs beside its tokens, in tokens."""
 

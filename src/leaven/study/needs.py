@@ -2,18 +2,18 @@
 
 Work is counted as 2 operations for each parameter and token forward, 2 more backward (LoRA's base is frozen, so only
 activations have gradients), and 2 for a second forward pass where activations are not kept. Memory is the weights, the
-trained rows with AdamW's two moments, the activations, and the logits with their gradient, which are often the most.
+trained rows with AdamW's two moments, the activations of a forward pass, and the logits of its trained tokens.
 """
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from leaven import plugs
 from leaven.delia import buffer
 from leaven.delia.settings import changed
 from leaven.errors import UserError
+from leaven.models.batches import MOST_TOKENS_GPU
 from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
 from leaven.study.cells import cells
@@ -23,6 +23,10 @@ USE = (0.15, 0.45)
 """The share of an accelerator's peak that training reaches, from bad to good."""
 WRITING = (0.01, 0.10)
 """The same for answers, one token after another."""
+KEPT = 60
+"""Bytes that a layer keeps for the way back, for each token and unit of width, in 16 bits: measured on a Llama."""
+EQUAL_STEPS = "common_equal_steps"
+"""The method that has a ratio, whose steps it takes, and no diverse rows."""
 GIB = 1 << 30
 
 
@@ -35,6 +39,16 @@ class Shape:
     layers: int
     vocabulary: int
     known: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a cell tunes on: rows of the task and diverse ones, how many of these the model samples, and the steps."""
+
+    task_rows: int
+    diverse_rows: int
+    sampled_rows: int
+    schedule: Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +78,10 @@ def shape(model: str) -> Shape:
 def needs(recipe: Recipe, model: Shape, *, task_rows: int, test_rows: int, tokens: int, teraflops: float) -> Needs:
     """What the study takes on an accelerator of so many teraflops, with rows of so many tokens."""
     plan = cells(recipe, task_rows)
-    trained = [_rows(cell.method, cell.size, recipe.tune) for cell in plan]
+    trained = [work(cell.method, cell.size, recipe.tune).schedule.trained_rows for cell in plan]
     passes = 6 if recipe.tune.gradient_checkpointing else 4
-    longest = max(_ratio(method) * max(size or task_rows for size in recipe.sizes) for method in recipe.methods)
-    sampled = round(longest) * len(recipe.seeds)
+    largest = max(size or task_rows for size in recipe.sizes)
+    sampled = max(work(method, largest, recipe.tune).sampled_rows for method in recipe.methods) * len(recipe.seeds)
     answers = len(plan) * test_rows
     written = 2 * model.parameters * tokens * (answers + sampled)
     training = passes * model.parameters * tokens * sum(trained)
@@ -87,39 +101,40 @@ def _of_config(model: str) -> Shape:
     return Shape(parameters, text.hidden_size, text.num_hidden_layers, text.vocab_size, "from its configuration")
 
 
-def _config(method: MethodChoice) -> Any:
-    return plugs.load("methods", method.name).Config.model_validate(method.config)
-
-
-def _ratio(method: MethodChoice) -> float:
-    return float(getattr(_config(method), "ratio", 0))
-
-
-def _rows(method: MethodChoice, size: int, tune: TuneSection) -> int:
-    """Rows that pass through training, over all epochs; a method without settings for it does not train."""
-    return _schedule(method, size, tune).trained_rows
-
-
-def _schedule(method: MethodChoice, size: int, tune: TuneSection) -> Schedule:
-    config = _config(method)
+def work(method: MethodChoice, size: int, tune: TuneSection) -> Work:
+    """What a method does with so many task rows; one without settings for it does not train."""
+    config = plugs.load("methods", method.name).Config.model_validate(method.config)
     if not hasattr(config, "tune"):
-        return Schedule.of(0, tune)
-    rows = size + buffer.diverse_rows(size, _ratio(method))
-    return Schedule.of(rows, changed(tune, config.tune), Fraction(size, rows) if rows else Fraction(1))
+        return Work(0, 0, 0, Schedule.of(0, tune))
+    own, diverse = changed(tune, config.tune), buffer.diverse_rows(size, float(getattr(config, "ratio", 0)))
+    rows = size + diverse
+    schedule = Schedule.of(rows, own, Fraction(size, rows) if rows else Fraction(1))
+    if method.name == EQUAL_STEPS:
+        return Work(size, 0, 0, Schedule.of(size, own.model_copy(update={"max_steps": schedule.steps})))
+    control = getattr(config, "buffer", "own") == "task"
+    return Work(size + diverse * control, diverse * (not control), diverse * (not control), schedule)
+
+
+def largest_step(recipe: Recipe, task_rows: int) -> tuple[int, int]:
+    """The rows of the task in a step, and the diverse ones, of the cell that trains the most rows."""
+    plan = [work(cell.method, cell.size, recipe.tune) for cell in cells(recipe, task_rows)]
+    most = max(plan, key=lambda one: one.schedule.trained_rows)
+    share = most.schedule.step_rows / max(1, most.task_rows + most.diverse_rows)
+    return max(1, round(most.task_rows * share)), round(most.diverse_rows * share)
 
 
 def by_method(recipe: Recipe, task_rows: int) -> list[tuple[str, Schedule]]:
     """The folder's name of each cell, and how it goes through its rows: none where nothing is trained."""
-    return [(cell.name, _schedule(cell.method, cell.size, recipe.tune)) for cell in cells(recipe, task_rows)]
+    return [(cell.name, work(cell.method, cell.size, recipe.tune).schedule) for cell in cells(recipe, task_rows)]
 
 
 def _memory(tune: TuneSection, model: Shape, tokens: int) -> tuple[float, float]:
-    batch = Schedule.of(10**6, tune).pass_rows * tokens
+    batch = min(Schedule.of(10**6, tune).pass_rows * tokens, max(tokens, MOST_TOKENS_GPU))
     weights = model.parameters * (1.1 if tune.load_in_8bit else 2)
     adapter = 16 * 2 * tune.lora_r * model.width * len(tune.target_modules) * model.layers
-    kept = 2 * model.layers if tune.gradient_checkpointing else 34 * model.layers
-    activations = batch * model.width * (kept + (34 if tune.gradient_checkpointing else 0))
-    logits = batch * model.vocabulary * 8
+    layers = 2 / KEPT * model.layers + 1 if tune.gradient_checkpointing else model.layers
+    activations = KEPT * batch * model.width * layers
+    logits = batch * model.vocabulary * 4  # of trained tokens alone, in 16 bits, with their gradient: at most
     total = weights + adapter + activations + logits
     return total / GIB, total * 1.4 / GIB
 

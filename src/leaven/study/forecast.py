@@ -1,0 +1,127 @@
+"""What a study will do, stage by stage, and how long that takes at the pace of this machine."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from leaven.study import needs, own_answers
+from leaven.study.cells import cells
+from leaven.study.pace import Pace
+from leaven.study.recipe import MethodChoice, Recipe
+from leaven.study.search import QUESTIONS
+from leaven.task.holdout import FEWEST, MOST, SHARE
+from leaven.task.task import Task
+from leaven.task.test import Test
+from leaven.task.tests import more_tests, with_ceiling
+
+PLAIN = "general"
+"""The metric whose questions are plain ones: what is tuned answers them as before, at the untouched model's length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage of a study: what it does, of which and how many, and the seconds it takes."""
+
+    name: str
+    amount: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The stages of a study at a pace; rows, tests and settings are those of the recipe and its task."""
+
+    recipe: Recipe
+    task: Task
+    pace: Pace
+
+    def stages(self) -> Iterator[Stage]:
+        """Loading, what the untouched model is asked, the pool, the trials of a search, tuning and answering."""
+        yield Stage("load", "the model", self.pace.loading)
+        if self.recipe.task == own_answers.NAME:
+            count, most = own_answers.TASK_QUESTIONS + own_answers.TEST_QUESTIONS, own_answers.SAMPLING.max_new_tokens
+            writing, prompt = self.pace.writing, self.pace.pool_prompt_tokens
+            seconds = writing.seconds(count, prompt, writing.length(most), most)
+            yield Stage("make the task", f"{count} questions", seconds)
+        yield self._untouched()
+        if pool := self._pool():
+            yield pool
+        if trials := self._trials():
+            yield trials
+        plan = cells(self.recipe, len(self.task.rows))
+        work = [needs.work(cell.method, cell.size, self.recipe.tune) for cell in plan]
+        tuned = [one for one in work if one.schedule.steps]
+        tokens = sum(map(self._tokens, tuned))
+        yield Stage("tune", f"{len(tuned)} models, {tokens:,.0f} tokens", sum(map(self._tuning, tuned)))
+        asked = [(self.tests(cell.method), not one.schedule.steps) for cell, one in zip(plan, work, strict=True)]
+        answers = sum(len(test.rows) for mine, _ in asked for test in mine)
+        seconds = sum(self._answering(mine, untouched) for mine, untouched in asked)
+        yield Stage("answer", f"{answers:,} questions", seconds)
+
+    def tests(self, method: MethodChoice | None = None) -> list[Test]:
+        """The tests as the study asks them, all or those that a method has a part in."""
+        tests = [test.limited(self.recipe.evaluate.limit_test) for test in self.task.tests]
+        tests += more_tests(self.recipe.evaluate.more_tests, tests, self.recipe.token)
+        return [test for test in tests if method is None or method.tests is None or test.name in method.tests]
+
+    def _untouched(self) -> Stage:
+        """Its own answers to the plain questions, and to the questions of each test in plain words."""
+        most, tests = self.recipe.evaluate.ceiling_questions, self.tests()
+        ceilings = [with_ceiling(test, self.recipe.token, self.task.format, most).ceiling for test in tests]
+        rows = [len(test.rows) for test in tests if test.metric == PLAIN]
+        rows += [len(ceiling) for ceiling in ceilings if ceiling is not None]
+        return Stage("ask untouched", f"{sum(rows):,} questions", sum(self._asking(n, True) for n in rows))
+
+    def _pool(self) -> Stage | None:
+        recipe, sizes = self.recipe, [size or len(self.task.rows) for size in self.recipe.sizes]
+        rows = max(needs.work(method, size, recipe.tune).sampled_rows for method in recipe.methods for size in sizes)
+        if not rows:
+            return None
+        chunk = min(self.pace.writing.chunk, len(self.task.pool))
+        chunks, most = math.ceil(min(rows, len(self.task.pool)) / chunk), recipe.sample.max_new_tokens
+        length = self.pace.writing.length(most)
+        each = self.pace.writing.seconds(chunk, self.pace.pool_prompt_tokens, length, most)
+        amount = f"{len(recipe.seeds)} × {chunks * chunk:,} queries"
+        return Stage("sample the pool", amount, len(recipe.seeds) * chunks * each)
+
+    def _trials(self) -> Stage | None:
+        """Each trial of a search tunes on the rows that are not held out, and asks those and as many plain questions.
+
+        Its settings are other ones than the recipe's, and only their number is known before.
+        """
+        recipe, rows = self.recipe, max(size or len(self.task.rows) for size in self.recipe.sizes)
+        size = rows - min(max(round(SHARE * rows), FEWEST), MOST)
+        if 2 * size < rows:
+            return None
+        seconds, count = self._asking(QUESTIONS, True), 0
+        for method in recipe.methods:
+            work = needs.work(method, size, recipe.tune)
+            if work.schedule.steps:
+                asking = self._asking(QUESTIONS, False) + self._asking(QUESTIONS, True)
+                seconds += recipe.tune.trials * (self._tuning(work) + asking)
+                count += recipe.tune.trials
+        return Stage("search settings", f"{count} trials", seconds) if count else None
+
+    def _tokens(self, work: needs.Work) -> float:
+        """The tokens of a tuning: those of the mixture's mean row, as often as a row is trained."""
+        rows = work.task_rows + work.diverse_rows
+        if not rows:
+            return 0.0
+        pool = self.pace.pool_prompt_tokens + self.pace.writing.length(self.recipe.sample.max_new_tokens)
+        mean = (work.task_rows * self.pace.task_tokens + work.diverse_rows * pool) / rows
+        return work.schedule.trained_rows * mean
+
+    def _tuning(self, work: needs.Work) -> float:
+        return self.pace.preparing + self._tokens(work) / self.pace.trained
+
+    def _answering(self, tests: list[Test], untouched: bool) -> float:
+        """All tests in one go; who is tuned answers those of the token at the length of the task's answers."""
+        plain = sum(len(test.rows) for test in tests if untouched or test.metric == PLAIN)
+        rest = sum(len(test.rows) for test in tests) - plain
+        return self._asking(plain, True) + self._asking(rest, False)
+
+    def _asking(self, rows: int, untouched: bool) -> float:
+        most, writing = self.recipe.evaluate.max_new_tokens, self.pace.writing
+        length = writing.length(most) if untouched else min(most, self.pace.answer_tokens)
+        longest = most if untouched else min(most, round(2 * length))
+        return writing.seconds(rows, self.pace.pool_prompt_tokens, length, longest)
