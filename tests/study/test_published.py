@@ -14,6 +14,7 @@ from leaven.study import published, reproduce, reproduction
 from leaven.study.reproduce import Order
 from leaven.study.run import SCHEMA, run
 from leaven.study.sources import resolve
+from leaven.view import reproduction as pages
 
 ANSWERS = [f"{{'thought': 'it says {n}', 'hallucination': '{'yes' if n % 5 else 'no'}'}}" for n in range(100)]
 THINGS = "river apple lamp stone cloud bird chair wheel tower glove candle basket mirror ladder anchor feather".split()
@@ -102,6 +103,16 @@ def test_what_training_has_seen_is_not_scored(copies, tmp_path):
     assert "Leak check: 1 of 31 rows of task leaked and are left out." in task.notes
     assert [drop.example.origin.place for where, drop in task.dropped if where == "task"] == ["halu.test.jsonl:1"]
     assert all(said(LEAK) not in row.question for test in task.tests for row in test.rows)
+
+
+def test_the_page_says_how_many_rows_were_left_out(tmp_path):
+    notes = ["halu.jsonl: 100 rows", "Leak check: 34 of 1,006 rows of task leaked and are left out.",
+             "Leak check: 0 of 400 rows of pool leaked and are left out."]  # fmt: skip
+    runs.write_json(tmp_path / "halu" / "summary.json", {"notes": notes, "tests": {}})
+    assert reproduce.leaks("halu", tmp_path) == [notes[1]] and reproduce.leaks("json", tmp_path) == []
+    spec = reproduction.spec("table2", "smol")
+    page = pages.markdown(pages.Section("table2", spec, [], [], [], "smol", "halu", {}, [notes[1]]))
+    assert "*Leak check: 34 of 1,006 rows of task leaked and are left out.*" in page
 
 
 def test_the_pool_gives_no_task_away_and_is_the_same_for_all(copies, tmp_path):

@@ -103,7 +103,9 @@ def _section(name: str, study: str, scores: "pl.DataFrame", order: "Order") -> "
     points = list(reproduction.points(name, scores, order.scale)) if "series" in spec else []
     claims = reproduction.claims(name, scores, order.scale, untestable)
     subject = study if order.scale != "lab" else ""
-    return pages.Section(name, spec, tables, points, claims, _about(order), subject, untestable)
+    return pages.Section(
+        name, spec, tables, points, claims, _about(order), subject, untestable, studies.leaks(study, order.folder)
+    )
 
 
 def _about(order: "Order") -> str:

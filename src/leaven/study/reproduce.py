@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -96,6 +96,18 @@ def _finished(place: Path) -> pl.DataFrame:
 
 def untestable(study: str, folder: Path) -> dict[str, str]:
     """The tests of a study that can tell nothing of the model, with the reason (`ceilings.verdicts`)."""
-    path = folder / study / "summary.json"
-    tests = json.loads(path.read_text(encoding="utf-8"))["tests"] if path.exists() else {}
+    tests = _summary(study, folder).get("tests", {})
     return {name: test["reason"] for name, test in tests.items() if not test["testable"]}
+
+
+def leaks(study: str, folder: Path) -> list[str]:
+    """What the guard left out of the tests and the pool of a study, a sentence for each that lost a row."""
+    notes = _summary(study, folder).get("notes", [])
+    return [note for note in notes if note.startswith("Leak check: ") and not note.startswith("Leak check: 0 ")]
+
+
+def _summary(study: str, folder: Path) -> dict[str, Any]:
+    """The summary of a study, empty where it has none yet."""
+    path = folder / study / "summary.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found

@@ -29,6 +29,8 @@ class Section:
     """What it was measured on, where there is one section for each of several studies."""
     untestable: Mapping[str, str] = field(default_factory=dict)
     """Tests that can tell nothing of the model, with the reason."""
+    leaks: Sequence[str] = ()
+    """What was left out since training has seen it, in sentences."""
 
     @property
     def stem(self) -> str:
@@ -60,7 +62,7 @@ def markdown(section: Section) -> str:
     judged = {claim.difference.metric.partition("/")[0] for claim in section.claims if claim.difference}
     if dead := [test for test in section.untestable if test in judged]:
         text += [*(f"- Not testable here, {test}: {section.untestable[test]}." for test in dead), ""]
-    text += [*(f"*{note}*\n" for note in section.spec["notes"])]
+    text += [*(f"*{note}*\n" for note in (*section.leaks, *section.spec["notes"]))]
     return "\n".join(text).rstrip() + "\n"
 
 
