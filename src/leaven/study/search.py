@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leaven import plugs
 from leaven.delia.settings import changed
@@ -23,13 +23,15 @@ from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.runs import folder as runs
 from leaven.study import ceilings
-from leaven.study.parts import Parts
 from leaven.study.recipe import MethodChoice
 from leaven.task.holdout import hold_out
 from leaven.task.task import Task
 from leaven.task.test import Test, headline, score
 from leaven.task.tests import dev_tests
 from leaven.task.wording import content
+
+if TYPE_CHECKING:  # what needs torch: the report reads what was searched without it
+    from leaven.study.parts import Parts
 
 GENTLER = (("learning_rate", 1 / 3), ("step_task_rows", 1 / 2), ("token_learning_rate", 1 / 4))
 STRONGER = (("learning_rate", 3.0), ("token_learning_rate", 4.0), ("step_task_rows", 2.0))
@@ -66,14 +68,14 @@ class Search:
     `train` and `tests` are the rows of the trials, None where there are too few to hold any out; `note` says which.
     """
 
-    parts: Parts
+    parts: "Parts"
     folder: Path
     train: Dataset | None
     tests: tuple[Test, ...] = ()
     note: str = ""
 
     @classmethod
-    def of(cls, parts: Parts, task: Task, folder: Path) -> "Search":
+    def of(cls, parts: "Parts", task: Task, folder: Path) -> "Search":
         """The search of a study, or of one method, over this task's rows and pool."""
         recipe, token = parts.recipe, task.token
         seed = recipe.seeds[0]
@@ -190,7 +192,7 @@ def _rounded(name: str, value: float) -> float:
     return max(1, round(value)) if name == "step_task_rows" else float(f"{value:.2g}")
 
 
-def _means(test: Test, answers: list[str], parts: Parts) -> dict[str, float]:
+def _means(test: Test, answers: list[str], parts: "Parts") -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for measure in score(test, answers, parts.format):
         if not math.isnan(measure.value):
