@@ -105,12 +105,13 @@ class Search:
         free = [name for name in SEARCHED if name not in own and getattr(tune, name)]
         trials: list[Trial] = []
         while len(trials) < budget and (settings := _next(trials, {name: getattr(tune, name) for name in free})):
-            trials.append(self._trial(method, len(trials), settings))
+            trials.append(self.trial(method, str(len(trials)), settings))
             self.parts.progress.say(f"[{method.label}, trial {len(trials)} of {budget}] {sentence(trials[-1])}")
         return dict(best(trials).settings) if trials else {}
 
-    def _trial(self, method: MethodChoice, number: int, settings: Mapping[str, float]) -> Trial:
-        path = self.folder / method.label / f"{number}.json"
+    def trial(self, method: MethodChoice, name: str, settings: Mapping[str, float]) -> Trial:
+        """What these settings do for a method; a trial of this name that is there is read."""
+        path = self.folder / method.label / f"{name}.json"
         if not path.exists():
             runs.write_json(path, asdict(self._made(method, path.with_suffix(""), settings)))
         return Trial(**json.loads(path.read_text(encoding="utf-8")))
