@@ -15,7 +15,6 @@ from markupsafe import Markup
 from leaven.errors import UserError
 from leaven.study import headline
 from leaven.study.headline import percent
-from leaven.study.search import SEARCHED
 from leaven.view import forgetting, samples, tables
 
 
@@ -28,6 +27,7 @@ def write(folder: Path) -> Path:
     summary = tables.read_summary(folder)
     cells = [about for _, about in tables.cells(folder)]
     scores = pl.read_parquet(folder / "scores.parquet")
+    trials = summary.get("trials", [])
     (folder / "charts").mkdir(exist_ok=True)
     drawings = {
         name: charts.draw(chart, folder / "charts" / name)
@@ -48,8 +48,8 @@ def write(folder: Path) -> Path:
         testable=lambda metric: tables.testable(summary, metric),
         in_plain_words=tables.IN_PLAIN_WORDS,
         costs=tables.COSTS,
-        searched=SEARCHED,
-        trials=summary.get("trials", []),
+        trials=trials,
+        searched=list(dict.fromkeys(name for trial in trials for name in trial["settings"])),
         main=headline.main(summary["methods"]),
         percent=percent,
         charts={name: {"svg": Markup(svg), "json": script(spec)} for name, (spec, svg) in drawings.items()},
