@@ -117,11 +117,13 @@ class Forecast:
     def _answering(self, tests: list[Test], untouched: bool) -> float:
         """All tests in one go; who is tuned answers those of the token at the length of the task's answers."""
         plain = sum(len(test.rows) for test in tests if untouched or test.metric == PLAIN)
-        rest = sum(len(test.rows) for test in tests) - plain
-        return self._asking(plain, True) + self._asking(rest, False)
+        return self._asking(plain, True, sum(len(test.rows) for test in tests) - plain)
 
-    def _asking(self, rows: int, untouched: bool) -> float:
+    def _asking(self, plain: int, untouched: bool, short: int = 0) -> float:
+        """Questions that are answered as by the untouched model, or in the task's length, and `short` ones with them."""
         most, writing = self.recipe.evaluate.max_new_tokens, self.pace.writing
-        length = writing.length(most) if untouched else min(most, self.pace.answer_tokens)
-        longest = most if untouched else min(most, round(2 * length))
-        return writing.seconds(rows, self.pace.pool_prompt_tokens, length, longest)
+        brief = min(most, self.pace.answer_tokens)
+        length = writing.length(most) if untouched else brief
+        rows, longest = plain + short, most if untouched and plain else min(most, round(2 * brief))
+        mean = (plain * length + short * brief) / max(1, rows)
+        return writing.seconds(rows, self.pace.pool_prompt_tokens, mean, longest)
