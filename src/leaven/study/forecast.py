@@ -70,7 +70,7 @@ class Forecast:
         ceilings = [with_ceiling(test, self.recipe.token, self.task.format, most).ceiling for test in tests]
         rows = [len(test.rows) for test in tests if test.metric == PLAIN]
         rows += [len(ceiling) for ceiling in ceilings if ceiling is not None]
-        return Stage("ask untouched", f"{sum(rows):,} questions", sum(self._asking(n, True) for n in rows))
+        return Stage("ask untouched", f"{sum(rows):,} questions", sum(map(self._asking, rows)))
 
     def _pool(self) -> Stage | None:
         recipe, sizes = self.recipe, [size or len(self.task.rows) for size in self.recipe.sizes]
@@ -93,11 +93,11 @@ class Forecast:
         size = rows - min(max(round(SHARE * rows), FEWEST), MOST)
         if 2 * size < rows:
             return None
-        seconds, count = self._asking(QUESTIONS, True), 0
+        seconds, count = self._asking(QUESTIONS), 0
         for method in recipe.methods:
             work = needs.work(method, size, recipe.tune)
             if work.schedule.steps:
-                asking = self._asking(QUESTIONS, False) + self._asking(QUESTIONS, True)
+                asking = self._asking(0, QUESTIONS) + self._asking(QUESTIONS)
                 seconds += recipe.tune.trials * (self._tuning(work) + asking)
                 count += recipe.tune.trials
         return Stage("search settings", f"{count} trials", seconds) if count else None
@@ -117,13 +117,12 @@ class Forecast:
     def _answering(self, tests: list[Test], untouched: bool) -> float:
         """All tests in one go; who is tuned answers those of the token at the length of the task's answers."""
         plain = sum(len(test.rows) for test in tests if untouched or test.metric == PLAIN)
-        return self._asking(plain, True, sum(len(test.rows) for test in tests) - plain)
+        return self._asking(plain, sum(len(test.rows) for test in tests) - plain)
 
-    def _asking(self, plain: int, untouched: bool, short: int = 0) -> float:
-        """Questions that are answered as by the untouched model, or in the task's length, and `short` ones with them."""
+    def _asking(self, long: int, short: int = 0) -> float:
+        """So many questions that are answered at the untouched model's length, and with them some at the task's."""
         most, writing = self.recipe.evaluate.max_new_tokens, self.pace.writing
         brief = min(most, self.pace.answer_tokens)
-        length = writing.length(most) if untouched else brief
-        rows, longest = plain + short, most if untouched and plain else min(most, round(2 * brief))
-        mean = (plain * length + short * brief) / max(1, rows)
-        return writing.seconds(rows, self.pace.pool_prompt_tokens, mean, longest)
+        tokens = long * writing.length(most) + short * brief
+        rows, longest = long + short, most if long else min(most, round(2 * brief))
+        return writing.seconds(rows, self.pace.pool_prompt_tokens, tokens / max(1, rows), longest)
