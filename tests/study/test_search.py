@@ -40,7 +40,11 @@ def test_what_works_is_made_gentler_and_what_learns_nothing_stronger():
     assert strong == {**START, "learning_rate": 3e-3}
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=12))
+# No st.floats: a model in this process has denormals flushed to zero, which hypothesis refuses.
+SHARE = st.integers(0, 24).map(lambda right: right / 24)
+
+
+@given(st.lists(st.tuples(SHARE, SHARE, SHARE), min_size=1, max_size=12))
 def test_no_settings_are_tried_twice_and_only_those_that_are_free_change(values):
     free = {"learning_rate": 1e-3, "step_task_rows": 1}
     trials = []
