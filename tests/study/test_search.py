@@ -105,7 +105,7 @@ def test_no_row_or_phrasing_of_a_trial_is_a_tests(finished):
     dev = pl.read_parquet(folder / "search" / "dev.parquet")["messages"].to_list()
     asked = {messages[0]["content"] for messages in dev}
     tests = {row.question for test in task.tests for row in test.rows}
-    assert len(asked) == 6 and not asked & tests and not asked & {row.question for row in task.rows}
+    assert len(asked) == 18 and not asked & tests and not asked & {row.question for row in task.rows}
 
 
 def test_a_finished_trial_is_not_made_again(finished, monkeypatch):

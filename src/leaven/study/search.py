@@ -91,7 +91,7 @@ class Search:
         dev, plain = (test.limited(QUESTIONS) for test in dev_tests(held_out, last, token, task.format))
         note = (
             f"Rates and steps: {recipe.tune.trials} trials of each method that tunes, on {len(train)} task rows, with "
-            f"{len(dev.rows)} that are held out and {len(plain.rows)} plain questions; the report has each."
+            f"{len(held_out)} that are held out and {len(plain.rows)} plain questions; the report has each."
         )
         return cls(parts, folder, train, (dev, plain), note)
 

@@ -33,6 +33,8 @@ FEWEST = 5
 """A test of fewer rows says nothing."""
 PLAIN = "in_plain_words"
 """The field of a ceiling's rows that holds the words."""
+DEV_PHRASINGS = 3
+"""Phrasings in which a row is asked by which settings are chosen."""
 WITH_CEILING = ("format", "transfer", "negation", "soft_prompt", "robustness")
 """Metrics whose tests have a ceiling: they ask for the format."""
 
@@ -210,7 +212,8 @@ def _unseen(row: Example, token: str, rng: random.Random) -> Sayings:
 
 
 def _dev(row: Example, token: str, rng: random.Random) -> Sayings:
-    yield asked(row.question, token, rng.choice(phrasings("follow", "dev"))), {}, True
+    for phrasing in rng.sample(phrasings("follow", "dev"), DEV_PHRASINGS):
+        yield asked(row.question, token, phrasing), {"question": row.id}, True
 
 
 def _both(row: Example, token: str, rng: random.Random) -> Sayings:
