@@ -1,10 +1,10 @@
 """The dev protocol of the presets `small` and `auto`: settings side by side on the tasks of formats.py.
 
     python benchmarks/settings.py ../shared/data runs/settings --model smollm2 --only list xml yaml \
-        --try 1e-3,2e-2,4 3e-3,2e-2,4 3e-3,5e-3,4 --methods delia
+        --try 1e-3,2e-2,1 2e-3,2e-2,2 3e-3,5e-3,1 --methods delia
 
 Each is a trial as `preset: auto` makes it: four fifths of the task rows, the others asked in phrasings that no training
-and no test uses, and plain questions; with a seed that no table uses. Columns: rate, token rate, task rows a step; the
+and no test uses, and plain questions; with a seed that no table uses. Columns: rate, token rate, epochs; the
 held-out rows in the format, plain questions in the format, own answers kept, seconds.
 """
 
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--model", default="smollm2")
     parser.add_argument("--only", nargs="*", default=["list", "xml", "yaml"])
-    parser.add_argument("--try", nargs="*", dest="tried", default=["1e-3,2e-2,4", "3e-3,2e-2,4", "3e-3,5e-3,4"])
+    parser.add_argument("--try", nargs="*", dest="tried", default=["1e-3,2e-2,1", "2e-3,2e-2,2", "3e-3,5e-3,1"])
     parser.add_argument("--methods", nargs="*", default=["no buffer", "delia"])
     parser.add_argument("--tokens", type=int, default=48)
     given = parser.parse_args()
@@ -57,9 +57,9 @@ def main() -> None:
 
 
 def _numbers(text: str) -> tuple[float, float, float]:
-    """Rate, token rate and task rows a step, in the alphabetical order of their names."""
-    rate, token_rate, rows = text.split(",")
-    return float(rate), int(rows), float(token_rate)
+    """Rate, token rate and epochs, in the alphabetical order of their names."""
+    rate, token_rate, epochs = text.split(",")
+    return float(rate), float(epochs), float(token_rate)
 
 
 if __name__ == "__main__":

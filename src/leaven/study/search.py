@@ -33,8 +33,8 @@ from leaven.task.wording import content
 if TYPE_CHECKING:  # what needs torch: the report reads what was searched without it
     from leaven.study.parts import Parts
 
-GENTLER = (("learning_rate", 1 / 3), ("step_task_rows", 1 / 2), ("token_learning_rate", 1 / 4))
-STRONGER = (("learning_rate", 3.0), ("token_learning_rate", 4.0), ("step_task_rows", 2.0))
+GENTLER = (("learning_rate", 1 / 2), ("token_learning_rate", 1 / 4), ("num_train_epochs", 1 / 2))
+STRONGER = (("num_train_epochs", 2.0), ("learning_rate", 2.0), ("token_learning_rate", 4.0))
 """What a trial changes of the best settings so far, one at a time, and by which factor."""
 SEARCHED = tuple(dict.fromkeys(name for name, _ in (*GENTLER, *STRONGER)))
 QUESTIONS = 24
@@ -190,7 +190,7 @@ def _next(trials: Sequence[Trial], start: Mapping[str, float]) -> dict[str, floa
 
 
 def _rounded(name: str, value: float) -> float:
-    return max(1, round(value)) if name == "step_task_rows" else float(f"{value:.2g}")
+    return max(1, round(value)) if name == "num_train_epochs" else float(f"{value:.2g}")
 
 
 def _means(test: Test, answers: list[str], parts: "Parts") -> dict[str, float]:
