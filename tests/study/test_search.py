@@ -118,7 +118,7 @@ def test_no_row_or_phrasing_of_a_trial_is_a_tests(finished):
 
 def test_a_finished_trial_is_not_made_again(finished, monkeypatch):
     folder, (recipe, task) = finished
-    monkeypatch.setattr(search.Search, "_made", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(search.Search, "_tune_and_ask", lambda *_: pytest.fail("made again"))
     for cell in folder.glob("cells/*/DONE"):
         cell.unlink()
     before = pl.read_parquet(folder / "scores.parquet")

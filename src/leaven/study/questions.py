@@ -42,8 +42,10 @@ def needed(recipe: Recipe, task_rows: int) -> int:
         for choice in recipe.methods
     ]
     rows = max(size or task_rows for size in recipe.sizes)
-    asked = 2 * min(FOR_TESTS, recipe.evaluate.limit_test or FOR_TESTS) + search.QUESTIONS * bool(recipe.tune.trials)
-    return math.ceil(SPARE * max(ratios) * rows) + asked
+    for_tests = 2 * min(FOR_TESTS, recipe.evaluate.limit_test or FOR_TESTS) + search.QUESTIONS * bool(
+        recipe.tune.trials
+    )
+    return math.ceil(SPARE * max(ratios) * rows) + for_tests
 
 
 def write(recipe: Recipe, task_rows: int, folder: Path, progress: Progress) -> Outcome:

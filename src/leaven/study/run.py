@@ -237,9 +237,9 @@ def _gather(recipe: Recipe, task: Task, plan: tuple[Cell, ...], folder: Path) ->
     pl.concat(dropped).write_parquet(folder / "dropped.parquet")
     notes = (*task.notes, *journal.notes(folder / journal.NAME))
     told = [json.loads((place / "cell.json").read_text(encoding="utf-8")) for place in places]
-    tried = list(trials(folder / "search"))
+    searched = list(trials(folder / "search"))
     forgotten = forgetting.forgotten(scores, untouched)
-    values = summary(recipe, scores, task.tests, notes, told, _ceilings(task, folder), tried, forgotten)
+    values = summary(recipe, scores, task.tests, notes, told, _ceilings(task, folder), searched, forgotten)
     runs.write_json(folder / "summary.json", values)
 
 

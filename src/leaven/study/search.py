@@ -113,10 +113,10 @@ class Search:
         """What these settings do for a method; a trial of this name that is there is read."""
         path = self.folder / method.label / f"{name}.json"
         if not path.exists():
-            runs.write_json(path, asdict(self._made(method, path.with_suffix(""), settings)))
+            runs.write_json(path, asdict(self._tune_and_ask(method, path.with_suffix(""), settings)))
         return Trial(**json.loads(path.read_text(encoding="utf-8")))
 
-    def _made(self, method: MethodChoice, place: Path, settings: Mapping[str, float]) -> Trial:
+    def _tune_and_ask(self, method: MethodChoice, place: Path, settings: Mapping[str, float]) -> Trial:
         """Tune by these settings, and ask; what was tuned is thrown away."""
         assert self.train is not None
         began = time.perf_counter()
@@ -150,9 +150,9 @@ def trials(folder: Path) -> Iterator[dict[str, Any]]:
     """The trials in the folder of a search, method by method, each with whether its settings are the method's."""
     for place in sorted(path for path in folder.glob("*") if path.is_dir()):
         paths = sorted(place.glob("*.json"), key=lambda path: int(path.stem))
-        made = [Trial(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
-        for trial in made:
-            yield {**asdict(trial), "chosen": trial is best(made)}
+        siblings = [Trial(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+        for trial in siblings:
+            yield {**asdict(trial), "chosen": trial is best(siblings)}
 
 
 def best(trials: Sequence[Trial]) -> Trial:
@@ -179,11 +179,11 @@ def _next(trials: Sequence[Trial], start: Mapping[str, float]) -> dict[str, floa
         return dict(start)
     lead = best(trials)
     moves = (*GENTLER, *STRONGER) if lead.learnt >= 0.5 else (*STRONGER, *GENTLER)
-    tried = [dict(trial.settings) for trial in trials]
+    earlier = [dict(trial.settings) for trial in trials]
     for name, factor in moves:
         if (
             name in start
-            and (settings := {**lead.settings, name: _rounded(name, lead.settings[name] * factor)}) not in tried
+            and (settings := {**lead.settings, name: _rounded(name, lead.settings[name] * factor)}) not in earlier
         ):
             return settings
     return {}
