@@ -11,13 +11,18 @@ FILE = Path(__file__).parent / "phrasings.yaml"
 
 
 def phrasings(kind: str, split: str) -> tuple[str, ...]:
-    """Sentences of the phrasebook, `kind` follow or negative, `split` train, dev or unseen; each has one `{token}`."""
+    """Sentences of the book, `kind` follow or negative, `split` train, bare, dev or unseen; each has one `{token}`."""
     book = _phrasebook()
     if kind not in book:
         raise UserError(f"the phrasebook has no {kind!r}", nearest(kind, book))
     if split not in book[kind]:
         raise UserError(f"the phrasebook has no {kind}.{split}", nearest(split, book[kind]))
     return tuple(book[kind][split])
+
+
+def for_training() -> tuple[str, ...]:
+    """The sentences that ask for a format in rows that train: whole ones, and those that are little but the token."""
+    return phrasings("follow", "train") + phrasings("follow", "bare")
 
 
 @cache
