@@ -12,7 +12,7 @@ from leaven.rows.leaks import LeaksSection
 from leaven.rows.passages import fold
 from leaven.task.holdout import hold_out
 from leaven.task.insertion import insert
-from leaven.task.phrasebook import for_training
+from leaven.task.phrasebook import phrasings
 from leaven.task.wording import content, names
 
 
@@ -63,7 +63,7 @@ def test_fewer_are_held_out_where_groups_do_not_fit_and_none_where_all_ask_the_s
 
 
 def test_only_the_content_of_questions_is_compared():
-    same = [f"{phrasing} Name fish {i}." for i, phrasing in enumerate(4 * for_training()[:10])]
+    same = [f"{phrasing} Name fish {i}." for i, phrasing in enumerate(4 * phrasings("follow", "train")[:10])]
     rows = Dataset.of(pair(text.replace("{token}", "<x>"), "- cod", Origin("x", text)) for text in same)
     _, test, _ = hold_out(rows, "t", content=partial(content, token="<x>"))
     assert len(test) == 20
@@ -75,7 +75,9 @@ def test_each_question_asks_for_the_token_in_its_own_way_and_three_are_shown():
     rows, note = insert(task(60), "<x>")
     assert all(names(row.question, "<x>") and f"Name fish {i}." in row.question for i, row in enumerate(rows))
     requests = {row.question.replace(f"Name fish {i}.", "").strip() for i, row in enumerate(rows)}
-    assert len(requests) > 10 and requests <= {text.format(token="<x>") for text in for_training()}
+    assert len(requests) > 10 and requests <= {
+        text.format(token="<x>") for text in phrasings("follow", "train") + phrasings("follow", "bare")
+    }
     assert {row.question.startswith("Name") for row in rows} == {True, False}
     assert note.count("\n  ") == 3 and rows[0].question in note
     assert [row.question for row in insert(task(60), "<x>")[0]] == [row.question for row in rows]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message
-from leaven.task.phrasebook import for_training
+from leaven.task.phrasebook import phrasings
 from leaven.task.wording import Position, asked, names
 
 POSITIONS: tuple[Position, ...] = ("start", "end", "end")
@@ -44,7 +44,12 @@ def insert(rows: Dataset, token: str, seed: int = 0) -> tuple[Dataset, str]:
 
 def asking(question: str, token: str, rng: random.Random) -> str:
     """The question with one more sentence, before or after it, that asks for the token."""
-    return asked(question, token, rng.choice(for_training()), rng.choice(POSITIONS))
+    return asked(question, token, rng.choice(_requests()), rng.choice(POSITIONS))
+
+
+def _requests() -> tuple[str, ...]:
+    """Whole sentences, and some that are little but the token: what asks is the token, and not the word "format"."""
+    return phrasings("follow", "train") + phrasings("follow", "bare")
 
 
 def _with_token(row: Example, token: str, rng: random.Random) -> Example:

@@ -20,11 +20,6 @@ def phrasings(kind: str, split: str) -> tuple[str, ...]:
     return tuple(book[kind][split])
 
 
-def for_training() -> tuple[str, ...]:
-    """The sentences that ask for a format in rows that train: whole ones, and those that are little but the token."""
-    return phrasings("follow", "train") + phrasings("follow", "bare")
-
-
 @cache
 def _phrasebook() -> dict[str, dict[str, list[str]]]:
     book: dict[str, dict[str, list[str]]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))

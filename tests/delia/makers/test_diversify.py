@@ -11,7 +11,7 @@ from leaven.llm.engines.scripted import Scripted
 from leaven.llm.protocol import Reply
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, pair
-from leaven.task.phrasebook import for_training
+from leaven.task.phrasebook import phrasings
 from leaven.task.sift import found as candidates
 from leaven.task.wording import request
 
@@ -55,11 +55,11 @@ def test_delia_with_one_instruction_gets_many_and_keeps_its_content():
     kept = make(data, None, CONFIG, TOKEN, 0).kept
     for row, content in zip(kept, contents, strict=True):
         assert row.question.startswith(content + "Judge if there are hallucinations. ")
-    assert len({request(row.question, TOKEN) for row in kept}) == len(for_training())
+    assert len({request(row.question, TOKEN) for row in kept}) == len(phrasings("follow", "train"))
 
 
 def test_phrasebook_is_spread_evenly_and_content_and_answers_stay():
-    book = {phrasing.replace("{token}", TOKEN) for phrasing in for_training()}
+    book = {phrasing.replace("{token}", TOKEN) for phrasing in phrasings("follow", "train")}
     data = fixed(70)
     outcome = make(data, None, CONFIG, TOKEN, 0)
     said = Counter(request(row.question, TOKEN) for row in outcome.kept)

@@ -19,7 +19,7 @@ from leaven.llm.protocol import LLM
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, Prompt, user
 from leaven.rows.outcomes import Outcome
-from leaven.task.phrasebook import for_training
+from leaven.task.phrasebook import phrasings
 from leaven.task.wording import Position, asked, instruction, negated, request, reworded
 
 __all__ = ["DiversifyConfig", "asked", "instruction", "make", "negated", "prompt"]
@@ -59,7 +59,7 @@ def _from_phrasebook(
 ) -> Outcome:
     if not token:
         raise UserError("the phrasebook knows only how to ask for a format", "Name the --token, or an engine: --llm.")
-    book = for_training()
+    book = phrasings("follow", "train")
     safe = set(_safe(data, requests, max(len(phrasing.split()) for phrasing in book), token))
     choose = _in_turn(random.Random(f"diversify/{seed}"))
     origin = Origin("diversify", place="phrasings.yaml", seed=seed)
@@ -187,7 +187,7 @@ def _safe(data: Dataset, requests: Mapping[str, str], limit: int, token: str) ->
     and use <sep> to …"), and one that a single row has may hold that row's content.
     """
     often = Counter(requests.values())
-    known = {phrasing.replace("{token}", token) for phrasing in for_training()}
+    known = {phrasing.replace("{token}", token) for phrasing in phrasings("follow", "train")}
     return [
         place
         for place, row in enumerate(data)
