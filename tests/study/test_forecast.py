@@ -16,7 +16,7 @@ from leaven.task.token import TokenSection
 WRITING = Writing(reading=0.0, step=0.0, token=1.0, at_once=100, chunk=50, ending=0.0)
 PACE = Pace(loading=3.0, preparing=1.0, trained=10.0, writing=WRITING, task_tokens=20.0, pool_prompt_tokens=10.0,
             answer_tokens=4.0, gib=1.0)  # fmt: skip
-TUNE = {"preset": "small"}
+TUNE = {"preset": "small", "num_train_epochs": 1}
 
 
 def rows(count, word="<sep>"):

@@ -65,7 +65,7 @@ def test_the_trainings_of_the_real_model_differ_in_one_part():
     """Without the buffer there are the same task rows in as many steps, whatever the ratio."""
     for study in ("json", "list", "halu"):
         recipe = recipe_of(study, "smol")
-        assert recipe.tune.step_task_rows == 4 and (recipe.tune.learning_rate, recipe.tune.preset) == (1e-3, "small")
+        assert recipe.tune.step_task_rows == 4 and (recipe.tune.learning_rate, recipe.tune.preset) == (2e-3, "small")
         by_label = {method.label: method for method in recipe.methods}
         without, buffered = by_label["no_buffer"], by_label["delia"]
         assert without.name == buffered.name == "delia"

@@ -12,7 +12,7 @@ from leaven.study.search import QUESTIONS
 from leaven.task.holdout import FEWEST, MOST, SHARE
 from leaven.task.task import Task
 from leaven.task.test import Test
-from leaven.task.tests import more_tests, with_ceiling
+from leaven.task.tests import DEV_PHRASINGS, more_tests, with_ceiling
 
 PLAIN = "general"
 """The metric whose questions are plain ones: what is tuned answers them as before, at the untouched model's length."""
@@ -97,7 +97,8 @@ class Forecast:
         for method in recipe.methods:
             work = needs.work(method, size, recipe.tune)
             if work.schedule.steps:
-                asking = self._asking(0, QUESTIONS) + self._asking(QUESTIONS)
+                phrasings = DEV_PHRASINGS if self.task.format.testable else 1
+                asking = self._asking(0, QUESTIONS * phrasings) + self._asking(QUESTIONS)
                 seconds += recipe.tune.trials * (self._tuning(work) + asking)
                 count += recipe.tune.trials
         return Stage("search settings", f"{count} trials", seconds) if count else None
