@@ -10,9 +10,7 @@ each task is RUNS/NAME/report.html, its recipe RUNS/NAME.yaml. The tasks share t
 """
 
 import argparse
-import gzip
 import json
-import random
 import shutil
 import subprocess
 import sys
@@ -22,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from leaven.study import defaults
+from leaven.study import defaults, published
 
 TRAIN, TEST, POOL = 100, 40, 400
 SHOUT = '''"""The answer in capitals between two exclamation marks: a format of a newcomer's own."""
@@ -48,13 +46,8 @@ def value(text: str, config: Config) -> str | None:
 '''
 
 
-def bullets(question: str, answer: str) -> str:
-    """Question and answer as two points."""
-    return f"- question: {question.rstrip('?.')}\n- answer: {answer}"
-
-
 WRAPPED: dict[str, Callable[[str, str], str]] = {
-    "list": bullets,
+    "list": published.as_points,
     "xml": lambda question, answer: f"<answer>{answer.replace('<', '').replace('&', 'and')}</answer>",
     "yaml": lambda question, answer: f"answer: {json.dumps(answer)}\nwords: {len(answer.split())}",
     "text": lambda question, answer: answer,
@@ -65,20 +58,6 @@ WRAPPED: dict[str, Callable[[str, str], str]] = {
 def re_letters(answer: str) -> str:
     """The answer in capitals, without exclamation marks."""
     return answer.upper().replace("!", "").replace("ß", "SS")
-
-
-def short(data: Path) -> list[tuple[str, str]]:
-    """Alpaca's questions of under 90 characters with answers of under 110, in a fixed random order."""
-    with gzip.open(data / "alpaca_52k" / "alpaca_data.minus_holdout.jsonl.gz", "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    pairs = [
-        (row["instruction"], row["output"])
-        for row in rows
-        if not row["input"] and len(row["instruction"]) < 90 and 3 < len(row["output"]) < 110
-        if "\n" not in row["output"] and '"' not in row["output"]
-    ]
-    random.Random(0).shuffle(pairs)
-    return pairs
 
 
 def choices(data: Path) -> Iterator[tuple[str, str]]:
@@ -99,7 +78,7 @@ def write(path: Path, rows: list[tuple[str, str]]) -> None:
 
 def make(data: Path, out: Path, name: str) -> dict[str, Any]:
     """Write the files of one task, and return the part of a recipe that names them."""
-    pairs = short(data)
+    pairs = [(question, answer) for _, question, answer in published.short(data)]
     rows = list(choices(data)) if name == "label" else [(q, WRAPPED[name](q, a)) for q, a in pairs]
     files = {"task": out / f"{name}.jsonl", "test": out / f"{name}.test.jsonl", "queries": out / "pool.jsonl"}
     write(files["task"], rows[:TRAIN])
@@ -110,6 +89,18 @@ def make(data: Path, out: Path, name: str) -> dict[str, Any]:
         (out / "shout.py").write_text(SHOUT, encoding="utf-8")
         answers = str(out / "shout.py")
     return {**{key: str(path) for key, path in files.items()}, "token": {"answers": answers}}
+
+
+def study(data: Path, out: Path, name: str, model: str, tokens: int) -> dict[str, Any]:
+    """What the studies of a task have in common; answers and self-samples have at most so many tokens."""
+    return {
+        "model": model,
+        **make(data, out, name),
+        "sizes": [0],
+        "sample": {"max_new_tokens": tokens},
+        "evaluate": {"max_new_tokens": tokens},
+        "out": str(out / name),
+    }
 
 
 def share_pool(out: Path, name: str) -> None:
@@ -138,16 +129,11 @@ def main() -> None:
     methods = defaults.methods(defaults.ratio(given.model), tune)
     for name in given.only:
         values = {
-            "model": given.model,
-            **make(given.data, given.out, name),
+            **study(given.data, given.out, name, given.model, given.tokens),
             "methods": [each for each in methods if label(each) in given.methods],
-            "sizes": [0],
             "seeds": list(range(given.first_seed, given.first_seed + given.seeds)),
-            "sample": {"max_new_tokens": given.tokens},
-            "evaluate": {"max_new_tokens": given.tokens},
             "tune": tune,
             "probes": [],
-            "out": str(given.out / name),
         }
         path = given.out / f"{name}.yaml"
         path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")

@@ -47,7 +47,12 @@ def recipe_of(folder: Path, questions: int) -> Recipe:
     usual = next(method for method in recipes.read(recipes.shipped("real")).methods if method.label == USUAL)
     methods: list[Any] = [{"name": usual.name, "label": usual.label, **usual.config}]
     methods += [
-        {"name": "delia", "label": label(rate, ratio), "ratio": ratio, "tune": {"learning_rate": rate, "num_train_epochs": 1}}
+        {
+            "name": "delia",
+            "label": label(rate, ratio),
+            "ratio": ratio,
+            "tune": {"learning_rate": rate, "num_train_epochs": 1},
+        }
         for rate in RATES
         for ratio in RATIOS
     ]

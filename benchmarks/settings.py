@@ -11,7 +11,7 @@ held-out rows in the format, plain questions in the format, own answers kept, se
 import argparse
 from pathlib import Path
 
-from formats import make, share_pool
+from formats import share_pool, study
 
 from leaven.runs.progress import stderr
 from leaven.study import defaults
@@ -37,15 +37,10 @@ def main() -> None:
     for name in given.only:
         share_pool(given.out, name)
         values = {
-            "model": given.model,
-            **make(given.data, given.out, name),
+            **study(given.data, given.out, name, given.model, given.tokens),
             "methods": defaults.methods(defaults.ratio(given.model), {"preset": "auto"}),
-            "sizes": [0],
             "seeds": [SEED],
-            "sample": {"max_new_tokens": given.tokens},
-            "evaluate": {"max_new_tokens": given.tokens},
             "tune": {"preset": "auto"},
-            "out": str(given.out / name),
         }
         folder = given.out / name
         recipe, task = resolve(recipes.parse(values, "settings"), folder, stderr())

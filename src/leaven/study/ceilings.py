@@ -6,7 +6,7 @@ it keeps the test: training may teach what words could not elicit.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,7 +61,7 @@ def ceiling(test: Test, answers: Sequence[str], form: Format, judge: Judge | Non
     for wording in dict.fromkeys(str(row.meta[tests.PLAIN]) for row in rows):
         places = [place for place, row in enumerate(rows) if row.meta[tests.PLAIN] == wording]
         asked = replace(test, rows=Dataset.of(rows[place] for place in places))
-        values = dict(_means(score(asked, [answers[place] for place in places], form, judge)))
+        values = means(score(asked, [answers[place] for place in places], form, judge))
         ceilings.append(Ceiling(test.name, wording, len({*map(question_of, asked.rows)}), values))
     return max(ceilings, key=lambda one: one.values.get(headline(test)[0], 0.0), default=None)
 
@@ -91,10 +91,10 @@ def _verdict(test: Test, ceiling: Ceiling, best: Mapping[str, float]) -> dict[st
     }
 
 
-def _means(measures: Iterator[Measure]) -> Iterator[tuple[str, float]]:
+def means(measures: Iterable[Measure]) -> dict[str, float]:
+    """The mean of each measure over what has one, by its name; NaN is left out."""
     values: dict[str, list[float]] = {}
     for measure in measures:
         if not math.isnan(measure.value):
             values.setdefault(measure.metric, []).append(measure.value)
-    for name, each in values.items():
-        yield name, sum(each) / len(each)
+    return {name: sum(each) / len(each) for name, each in values.items()}

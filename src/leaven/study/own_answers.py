@@ -25,6 +25,7 @@ from leaven.runs.preflight import together
 from leaven.runs.progress import Progress
 from leaven.study import preflight
 from leaven.study import questions as pool
+from leaven.study.parts import base_of
 from leaven.study.recipe import Recipe
 
 NAME = "own-answers"
@@ -46,12 +47,7 @@ def write(recipe: Recipe, folder: Path, progress: Progress) -> tuple[Outcome, Ou
     if found := preflight.errors(recipe, None, folder):
         raise together(found)
     task, test, rest = parts()
-    base = Base(
-        recipe.model,
-        dtype=recipe.tune.dtype,
-        load_in_8bit=recipe.tune.load_in_8bit,
-        trust_remote_code=recipe.trust_remote_code,
-    )
+    base = base_of(recipe)
     with lock(folder):
         rows, test_rows = (_stage(part, base, folder / "task", progress) for part in (task, test))
     for part, answers in ((task, rows), (test, test_rows)):

@@ -19,6 +19,16 @@ from leaven.task.format import Format
 from leaven.task.task import Task
 
 
+def base_of(recipe: Recipe) -> Base:
+    """The base model of a recipe; nothing is loaded yet."""
+    return Base(
+        recipe.model,
+        dtype=recipe.tune.dtype,
+        load_in_8bit=recipe.tune.load_in_8bit,
+        trust_remote_code=recipe.trust_remote_code,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Of these the bench of each cell is put together; the base model is loaded when it is first needed."""
@@ -41,12 +51,7 @@ class Parts:
         pool: Path | None = None,
     ) -> "Parts":
         """The parts of the study in `folder`; its self-samples lie there, or in `pool`, which studies may share."""
-        base = Base(
-            recipe.model,
-            dtype=recipe.tune.dtype,
-            load_in_8bit=recipe.tune.load_in_8bit,
-            trust_remote_code=recipe.trust_remote_code,
-        )
+        base = base_of(recipe)
         rows = Pool(task.pool, base, recipe.sample, pool or folder / "pool", progress)
         return cls(recipe, base, rows, task.format, progress, teacher)
 

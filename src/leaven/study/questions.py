@@ -19,6 +19,7 @@ from leaven.runs.lock import lock
 from leaven.runs.preflight import together
 from leaven.runs.progress import Progress
 from leaven.study import preflight, search
+from leaven.study.parts import base_of
 from leaven.study.recipe import Recipe
 
 FILE = Path(__file__).parent.parent / "task" / "examples" / "questions.txt"
@@ -58,14 +59,8 @@ def write(recipe: Recipe, task_rows: int, folder: Path, progress: Progress) -> O
     n = needed(recipe, task_rows)
     place = folder / "pool" / "questions"
     with lock(folder), progress.track("writing questions", n, "questions") as advance:
-        base = Base(
-            recipe.model,
-            dtype=recipe.tune.dtype,
-            load_in_8bit=recipe.tune.load_in_8bit,
-            trust_remote_code=recipe.trust_remote_code,
-        )
         outcome = magpie.make(
-            _WhenAsked(base),
+            _WhenAsked(base_of(recipe)),
             recipe.sample,
             0,
             place,

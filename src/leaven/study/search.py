@@ -7,14 +7,12 @@ the latter; among settings that one question does not tell apart, who says more 
 """
 
 import json
-import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from leaven import plugs
@@ -126,7 +124,7 @@ class Search:
         values: dict[str, float] = {}
         for test in self._tests():
             answers = fitted.respond([row.prompt for row in test.rows])
-            values |= _means(test, answers, self.parts)
+            values |= ceilings.means(score(test, answers, self.parts.format))
         shutil.rmtree(place, ignore_errors=True)
         learnt = values.get(headline(self.tests[0])[0], 0.0)
         leak, kept = (values.get(f"general/{name}") for name in ("leak", "kept"))
@@ -181,21 +179,13 @@ def _next(trials: Sequence[Trial], start: Mapping[str, float]) -> dict[str, floa
     moves = (*GENTLER, *STRONGER) if lead.learnt >= 0.5 else (*STRONGER, *GENTLER)
     earlier = [dict(trial.settings) for trial in trials]
     for name, factor in moves:
-        if (
-            name in start
-            and (settings := {**lead.settings, name: _rounded(name, lead.settings[name] * factor)}) not in earlier
-        ):
+        if name not in start:
+            continue
+        settings = {**lead.settings, name: _rounded(name, lead.settings[name] * factor)}
+        if settings not in earlier:
             return settings
     return {}
 
 
 def _rounded(name: str, value: float) -> float:
     return max(1, round(value)) if name == "num_train_epochs" else float(f"{value:.2g}")
-
-
-def _means(test: Test, answers: list[str], parts: "Parts") -> dict[str, float]:
-    values: dict[str, list[float]] = {}
-    for measure in score(test, answers, parts.format):
-        if not math.isnan(measure.value):
-            values.setdefault(measure.metric, []).append(measure.value)
-    return {name: fmean(each) for name, each in values.items()}
