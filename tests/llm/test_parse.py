@@ -65,6 +65,40 @@ def test_a_part_of_an_object_is_no_object():
     assert read(Reply('{"verdict": {"same": true}}'), Outer).value == Outer(verdict=Verdict(same=True))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'The response says {"same": true}; mine is {"same": false}',
+        '<think>At first {"same": true}.</think>{"same": false}',
+        '{"same": true} No, I mean ```json\n{"same": false}\n``` {"other": 1}',
+        'At first {"same": true}.\n</think>\n{"same": false}',
+    ],
+)
+def test_the_last_object_counts_and_none_that_was_quoted_or_thought(text):
+    assert read(Reply(text), Verdict).value == Verdict(same=False)
+
+
+def test_where_the_last_object_does_not_fit_no_draft_counts():
+    found = read(Reply('{"same": true} and then {"same": "perhaps"}'), Verdict)
+    assert (found.value, found.error.partition(":")[0]) == (None, "same")
+    assert read(Reply('<think>{"same": true}</think>It can not be said.'), Verdict).error == "no JSON object"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('The response says {"same": true}, which', None),  # what would have come counts
+        ('{"same": true, "why": "be', None),
+        ('<think>{"same": true}', None),
+        ('{"same": true}\n\nLet me go on', Verdict(same=True)),
+        ('```json\n{"same": true}\n```\nLet me go on', Verdict(same=True)),
+    ],
+)
+def test_of_a_reply_that_was_cut_only_a_whole_object_at_its_beginning_counts(text, value):
+    found = read(Reply(text, finish_reason="length"), Verdict)
+    assert (found.value, found.error) == (value, None if value else "cut at the token limit")
+
+
 @pytest.mark.parametrize("takes", [True, False])
 def test_the_schema_stands_in_the_sampling_and_where_no_engine_reads_it_in_the_prompt(takes):
     seen = []

@@ -1,18 +1,21 @@
 """Replies as values: the engine is held to a schema where it can be, asked for it where not, and asked again once."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from leaven.llm import thinking
 from leaven.llm.prompts.render import render
 from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.rows.example import Message, Prompt
 from leaven.task.formats._objects import extract
 
 T = TypeVar("T", bound=BaseModel)
+_BEFORE = re.compile(r"\s*(?:```\w*\s*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +51,24 @@ def structured(
 
 
 def read(reply: Reply, schema: type[T]) -> Parsed[T]:
-    """The first object of a reply that fits: in strict JSON, as a Python literal, or repaired."""
+    """The last object of a reply that is about the schema: in strict JSON, as a Python literal, or repaired.
+
+    What stands before it may be a draft, or a quotation of what was to be judged; where the last does not fit, nothing
+    before it counts. Thinking is no part of the reply. Of a reply that was cut the last object may be missing, so that
+    only one counts with which the reply begins, and which is whole.
+    """
     if reply.text is None:
         return Parsed(None, reply, reply.error)
-    fault = "cut at the token limit" if reply.truncated else "no JSON object"
-    for number, value in enumerate(_objects(reply.text)):
-        try:
-            return Parsed(schema.model_validate(value), reply)
-        except ValidationError as error:
-            first = error.errors()[0]
-            if number == 0:
-                fault = f"{'.'.join(map(str, first['loc'])) or 'object'}: {first['msg']}"
-    return Parsed(None, reply, fault)
+    reply = replace(reply, text=thinking.said(reply.text))
+    objects = list(_whole(reply)) if reply.truncated else list(_objects(reply.text or ""))
+    about = [value for value in objects if set(value) & set(schema.model_fields)] or objects
+    if not about:
+        return Parsed(None, reply, "cut at the token limit" if reply.truncated else "no JSON object")
+    try:
+        return Parsed(schema.model_validate(about[-1]), reply)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return Parsed(None, reply, f"{'.'.join(map(str, first['loc'])) or 'object'}: {first['msg']}")
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
@@ -70,6 +79,14 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
             yield dict(found.value)
         text = text[text.index(found.text) + len(found.text) :]
         found = extract(text)
+
+
+def _whole(reply: Reply) -> Iterator[dict[str, Any]]:
+    """The object that a reply begins with, in a code block or not, if its end is there."""
+    text = reply.text or ""
+    found = extract(text)
+    if found.value is not None and found.way != "repaired" and _BEFORE.fullmatch(text[: text.index(found.text)]):
+        yield dict(found.value)
 
 
 def with_schema(prompt: Prompt, schema: str) -> Prompt:

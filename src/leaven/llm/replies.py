@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from leaven.llm import thinking
 from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.rows.example import Prompt
 
@@ -14,7 +15,7 @@ def all_of(
     Raises RuntimeError for an engine that breaks its promise.
     """
     replies, good = dict[int, Reply](), 0
-    for index, reply in llm.replies(prompts, sampling):
+    for index, reply in thinking.replies(llm, prompts, sampling):
         replies[index] = reply
         good += reply.text is not None
         if on_reply:
@@ -28,6 +29,6 @@ def fault(reply: Reply) -> str:
     """Why a reply is no answer; "" where it is one."""
     if reply.text is None:
         return "the model failed"
-    if not reply.text.strip():
-        return "empty reply"
-    return "truncated reply" if reply.truncated else ""
+    if reply.truncated:  # first: of a reply that was cut while it thought nothing is left
+        return "truncated reply"
+    return "" if reply.text.strip() else "empty reply"

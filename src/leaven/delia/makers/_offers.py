@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pydantic import BaseModel, Field
 
 from leaven.delia.settings import DiversifyConfig
+from leaven.llm import thinking
 from leaven.llm.parse import structured
 from leaven.llm.prompts.render import render
 from leaven.llm.protocol import LLM, Sampling
@@ -44,7 +45,7 @@ def offers(asked: Sequence[Asked], llm: LLM, config: DiversifyConfig, token: str
     """The offer for each instruction; phrasings that can't be used are in `rejected`, with the reason."""
     prompts = [asked_about(one.unit, config, token) for one in asked]
     sampling = Sampling(config.temperature, 1.0, config.max_new_tokens, seed)
-    replies = dict(llm.replies([user(text) for text in prompts], sampling))
+    replies = dict(thinking.replies(llm, [user(text) for text in prompts], sampling))
     made = []
     for place, (one, text) in enumerate(zip(asked, prompts, strict=True)):
         origin = Origin("diversify", model=llm.name, prompt=hashlib.sha256(text.encode()).hexdigest()[:12], seed=seed)

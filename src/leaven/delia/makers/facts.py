@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 
+from leaven.llm import thinking
 from leaven.llm.prompts.render import render
 from leaven.llm.protocol import LLM, Sampling
 from leaven.rows.dataset import Dataset
@@ -44,13 +45,14 @@ def listed(text: str, llm: LLM | None, seed: int) -> list[str]:
     """The atomic facts of a text: the lines of the engine's reply, or else the sentences."""
     if llm is None:
         return [sentence.strip() for sentence in _SENTENCE.findall(text) if sentence.strip(" .!?")]
-    reply = next(r for _, r in llm.replies([user(render("facts", text=text))], Sampling(0.0, 1.0, 1024, seed)))
+    asked = [user(render("facts", text=text))]
+    reply = next(r for _, r in thinking.replies(llm, asked, Sampling(0.0, 1.0, 1024, seed)))
     return list(dict.fromkeys(line for line in found(reply.text or "") if line))
 
 
 def _asked(fact: str, llm: LLM, per_fact: int, seed: int) -> list[Example]:
     prompt = render("fact_pairs", fact=fact, count=per_fact)
-    reply = next(r for _, r in llm.replies([user(prompt)], Sampling(1.0, 1.0, 2048, seed)))
+    reply = next(r for _, r in thinking.replies(llm, [user(prompt)], Sampling(1.0, 1.0, 2048, seed)))
     origin = Origin("facts", model=llm.name, prompt=hashlib.sha256(prompt.encode()).hexdigest()[:12], seed=seed)
     return [pair(found["question"], found["answer"], origin) for found in _PAIR.finditer(reply.text or "")]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from leaven.delia.buffer import DIVERSE, MARK
 from leaven.delia.makers import self_sample
+from leaven.llm import thinking
 from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.models.settings import SampleSection
 from leaven.rows import outcomes
@@ -91,7 +92,7 @@ def _chunk(
     """Questions, sifted against all before them, and their answers."""
     draws = tuple(range(start, start + size))
     sampling = Sampling(1.0, 1.0, min(LONGEST, config.max_new_tokens), seed, start, draws=draws)
-    replies = dict(llm.replies([()] * size, sampling))
+    replies = dict(thinking.replies(llm, [()] * size, sampling))
     origin = Origin("magpie", model=llm.name, prompt="magpie", seed=seed)
     questions, dropped, known = list[Example](), list[Drop](), set(seen)
     for index in range(size):

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 
+from leaven.llm import thinking
 from leaven.llm.prompts.render import render
 from leaven.llm.protocol import LLM, Sampling
 from leaven.rows.dataset import Dataset
@@ -54,7 +55,7 @@ def _phrasebook(text: str) -> list[str]:
 
 def _asked(text: str, llm: LLM, seed: int, count: int) -> list[str]:
     prompt = render("diversify", instruction=f"{text}:", count=count, marks=[])
-    reply = next(reply for _, reply in llm.replies([user(prompt)], Sampling(1.0, 1.0, 2048, seed)))
+    reply = next(reply for _, reply in thinking.replies(llm, [user(prompt)], Sampling(1.0, 1.0, 2048, seed)))
     offered = (said.rstrip(": ").strip() for said in found(reply.text or ""))
     return list(dict.fromkeys([text, *(said for said in offered if said and "\n" not in said and ":" not in said)]))
 
