@@ -35,7 +35,8 @@ class Hub(BaseHTTPRequestHandler):
         return self.answer({"error": "not found"}, 404)
 
     def do_GET(self):
-        self.answer({"id": "me/sums", "sha": "0" * 40, "siblings": []})
+        about = {"id": "me/sums", "sha": "0" * 40, "siblings": []}
+        self.answer({**about, "private": self.server.state.get("private", True)})
 
     def answer(self, value, status=200):
         text = json.dumps(value).encode()
@@ -61,9 +62,9 @@ def hub():
     server.server_close()
 
 
-def export(folder, hub, token):
+def export(folder, hub, token, out="out"):
     known = {**os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": token, "HF_HUB_OFFLINE": "0", "HF_HOME": str(folder)}
-    words = ("export", "rows.jsonl", "-o", "out", "--name", "sums", "--push-to-hub", "me/sums")
+    words = ("export", "rows.jsonl", "-o", out, "--name", "sums", "--push-to-hub", "me/sums")
     line = [sys.executable, "-m", "leaven", *words]
     return subprocess.run(line, cwd=folder, env=known, capture_output=True, text=True, timeout=120, check=False)
 
@@ -91,3 +92,30 @@ def test_a_hub_that_refuses_the_token_is_said_so(folder, hub):
     assert "the hub did not take me/sums" in done.stderr
     assert "Traceback" not in done.stderr
     assert (folder / "out" / "train.jsonl").is_file()
+
+
+def test_a_folder_with_secrets_is_neither_uploaded_nor_written_to(folder, hub):
+    (folder / ".env").write_text("KEY=secret")
+    (folder / "README.md").write_text("mine")
+    done = export(folder, hub, TOKEN, out=".")
+    assert done.returncode == 2
+    assert "holds what export did not write: .env" in done.stderr
+    assert not hub.state["files"] and "repo" not in hub.state
+    assert (folder / "README.md").read_text() == "mine"
+
+
+def test_what_comes_into_the_folder_later_is_not_uploaded(folder, hub):
+    assert export(folder, hub, "hf_wrong").returncode == 2
+    assert export(folder, hub, TOKEN).returncode == 0, "the folder that it made is taken again"
+    (folder / "out" / "notes.txt").write_text("private")
+    hub.state["files"].clear()
+    assert export(folder, hub, TOKEN).returncode == 2
+    assert not hub.state["files"]
+
+
+def test_a_public_repository_is_not_filled_unless_that_is_said(folder, hub):
+    hub.state["private"] = False
+    done = export(folder, hub, TOKEN)
+    assert done.returncode == 2
+    assert "me/sums is there already, and public" in done.stderr
+    assert not hub.state["files"]

@@ -86,6 +86,26 @@ def test_rows_without_an_answer_are_refused(tmp_path):
 def test_a_hub_that_refuses_is_said_so(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    export.export(rows(), tmp_path / "out", "small")
+    paths = export.export(rows(), tmp_path / "out", "small")
     with pytest.raises(UserError, match="the hub did not take me/small"):
-        export.push(tmp_path / "out", "me/small")
+        export.push(paths, "me/small")
+
+
+def test_a_folder_that_holds_anything_else_is_refused_and_left_as_it_is(tmp_path):
+    (tmp_path / ".env").write_text("KEY=secret")
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(UserError, match=r"holds what export did not write: \.env"):
+        export.export(rows(), tmp_path, "small")
+    (tmp_path / ".env").unlink()
+    with pytest.raises(UserError, match=r"holds another README\.md than these rows make"):
+        export.export(rows(), tmp_path, "small")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"README.md": "mine"}
+
+
+def test_the_same_rows_may_be_exported_to_their_folder_again(tmp_path):
+    (tmp_path / "out").mkdir()
+    first = export.export(rows(), tmp_path / "out", "small")
+    assert export.export(rows(), tmp_path / "out", "small") == first
+    with pytest.raises(UserError, match=r"holds another README\.md, "):
+        export.export(rows().rows([0]), tmp_path / "out", "small")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

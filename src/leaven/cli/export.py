@@ -13,11 +13,11 @@ app = typer.Typer(add_completion=False)
 @app.command(epilog="Example: leaven export runs/lifted/kept.parquet -o export --push-to-hub me/lifted")
 def export(
     rows: Annotated[str, typer.Argument(help="A file of answered rows.")],
-    out: Annotated[str, typer.Option("--out", "-o", help="The folder to write.")],
+    out: Annotated[str, typer.Option("--out", "-o", help="The folder to make.")],
     name: Annotated[str, typer.Option(help="The dataset's name (default: the folder's).")] = "",
     about: Annotated[str, typer.Option(help="A paragraph for the dataset card.")] = "",
     push_to_hub: Annotated[
-        str, typer.Option(metavar="USER/NAME", help="Upload the folder as this dataset repository.")
+        str, typer.Option(metavar="USER/NAME", help="Upload the files as this dataset repository.")
     ] = "",
     public: Annotated[bool, typer.Option(help="Make a new repository public.")] = False,
     format: reading.Format = "auto",
@@ -30,12 +30,12 @@ def export(
 
     read = files.read(rows, format, columns=columns, strict=strict)
     folder = Path(out)
-    for path in exports.export(read.kept, folder, name or folder.resolve().name, about):
-        print(path)
+    paths = exports.export(read.kept, folder, name or folder.resolve().name, about)
+    print("\n".join(map(str, paths)))
     print(
         f"TRL: trl sft --dataset_name {folder} …   axolotl: the part of {folder}/axolotl.yaml   "
         f"LLaMA-Factory: dataset_dir: {folder}, dataset: {name or folder.resolve().name}"
     )
     if push_to_hub:
-        print(f"Uploaded: {exports.push(folder, push_to_hub, private=not public)}")
+        print(f"Uploaded: {exports.push(paths, push_to_hub, private=not public)}")
     reading.say_left_out(read)

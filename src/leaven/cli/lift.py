@@ -88,7 +88,8 @@ def lift(
     if push_to_hub:
         from leaven.rows import export
 
-        print(f"Uploaded: {export.push(folder / 'export', push_to_hub)}")
+        paths = [path for name in export.FILES if (path := folder / "export" / name).is_file()]
+        print(f"Uploaded: {export.push(paths, push_to_hub)}")
     print(f"Next: leaven why {folder} ROW, or other thresholds without a call: "
           f"leaven lift --from {folder} --n {max(1, settings.n // 2)} --out FOLDER")  # fmt: skip
 

@@ -163,6 +163,7 @@ def _exported(settings: Settings, folder: Path) -> None:
     kept = Dataset.load(folder / "kept.parquet")
     if len(kept) and all(row.answer is not None for row in kept):
         about = f"Selected by `leaven lift` from {Path(settings.data).name}; every row's reason is in the run's audit."
+        shutil.rmtree(folder / "export", ignore_errors=True)  # of a lift that was stopped just here
         export.export(kept, folder / "export", folder.resolve().name, about)
 
 

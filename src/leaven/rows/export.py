@@ -7,7 +7,9 @@
 """
 
 import json
+import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from leaven.rows import files
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Origin
 
+FILES = ("README.md", "axolotl.yaml", "dataset_info.json", "train.jsonl", "train.parquet")
+"""All that an export may write."""
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 TAGS = {
     "role_tag": "role",
@@ -29,25 +33,50 @@ TAGS = {
 
 
 def export(rows: Dataset, folder: Path, name: str, about: str = "") -> list[Path]:
-    """Write the folder, and return its files. Raises UserError where a row has no answer to train on.
+    """Make the folder, and return its files.
 
-    `name` is what LLaMA-Factory calls the dataset; `about` is a paragraph of the card.
+    `name` is what LLaMA-Factory calls the dataset; `about` is a paragraph of the card. The folder is there whole or not
+    at all, and nothing that lies there is touched: one that holds anything but these very files is refused. Raises
+    UserError for that, and where a row has no answer to train on.
     """
     bare = [row for row in rows if row.answer is None]
     if bare or not len(rows):
         why = f"{len(bare):,} of {len(rows):,} rows have no answer" if bare else "there are no rows"
         raise UserError(f"{why}: there is nothing to train on", "Answer them first: leaven sample.")
-    folder.mkdir(parents=True, exist_ok=True)
+    place = folder.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as temporary:
+        made = Path(temporary) / "export"
+        made.mkdir()
+        _fill(made, rows, folder, name, about)
+        names = sorted(path.name for path in made.iterdir())
+        _check_own(folder, made)
+        if not (place.is_dir() and any(place.iterdir())):
+            made.replace(place)
+    return [folder / name for name in names]
+
+
+def _fill(made: Path, rows: Dataset, folder: Path, name: str, about: str) -> None:
     plain = Dataset.of(Example(row.messages, Origin("export")) for row in rows)
     for suffix in ("jsonl", "parquet"):
-        files.write(plain, folder / f"train.{suffix}")
+        files.write(plain, made / f"train.{suffix}")
     info = {
         name: {"file_name": "train.jsonl", "formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": TAGS}
     }
-    _write(folder / "dataset_info.json", json.dumps(info, indent=2) + "\n")
-    _write(folder / "axolotl.yaml", yaml.safe_dump(_axolotl(folder), sort_keys=False))
-    _write(folder / "README.md", card(rows, name, about))
-    return sorted(path for path in folder.iterdir() if path.is_file())
+    _write(made / "dataset_info.json", json.dumps(info, indent=2) + "\n")
+    _write(made / "axolotl.yaml", yaml.safe_dump(_axolotl(folder), sort_keys=False))
+    _write(made / "README.md", card(rows, name, about))
+
+
+def _check_own(folder: Path, made: Path) -> None:
+    """Raises UserError where the folder is there and holds other things than the files that were made for it."""
+    there = sorted(folder.iterdir()) if folder.is_dir() else [folder] if folder.exists() else []
+    foreign = [path for path in there if not path.is_file() or not (made / path.name).is_file()]
+    other = [path for path in there if path not in foreign and path.read_bytes() != (made / path.name).read_bytes()]
+    if foreign or other:
+        names = ", ".join(path.name for path in (foreign or other)[:4]) + (" …" if len(foreign or other) > 4 else "")
+        what = f"holds what export did not write: {names}" if foreign else f"holds another {names} than these rows make"
+        raise UserError(f"{folder} {what}", "Name a new folder: --out FOLDER. Nothing was written, nothing uploaded.")
 
 
 def card(rows: Dataset, name: str, about: str = "") -> str:
@@ -78,20 +107,28 @@ def card(rows: Dataset, name: str, about: str = "") -> str:
     return f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n" + "\n\n".join(lines) + "\n"
 
 
-def push(folder: Path, repo: str, private: bool = True) -> str:
-    """Upload the folder as a dataset repository of the hub, and return its address. Raises UserError."""
+def push(paths: Sequence[Path], repo: str, private: bool = True) -> str:
+    """Upload these files, and no other, as a dataset repository of the hub; return its address. Raises UserError.
+
+    Where it is to be `private`, a repository that is there already and is public is refused.
+    """
     try:
-        from huggingface_hub import HfApi
+        from huggingface_hub import CommitOperationAdd, HfApi
     except ImportError as error:
         raise UserError("huggingface_hub is not installed", "pip install huggingface_hub.") from error
     try:
         api = HfApi()
         url = api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
-        api.upload_folder(repo_id=url.repo_id, folder_path=folder, repo_type="dataset", commit_message="leaven export")
+        public = api.dataset_info(url.repo_id).private is False
+        if not (private and public):
+            files_only = [CommitOperationAdd(path.name, path) for path in paths]
+            api.create_commit(url.repo_id, files_only, repo_type="dataset", commit_message="leaven export")
     except Exception as error:  # of the hub's client, or of whichever transport that has
         raise UserError(
             f"the hub did not take {repo}: {str(error).splitlines()[0]}", "Log in (hf auth login), and check the name."
         ) from error
+    if private and public:
+        raise UserError(f"{repo} is there already, and public: nothing was uploaded", "Name a new one, or --public.")
     return str(url)
 
 
