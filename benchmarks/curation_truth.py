@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from leaven.lift import selection
 from leaven.lift import vectors as table
 from leaven.lift.components import components
 from leaven.lift.embed import lsa
@@ -80,15 +81,15 @@ def measured(rows: Dataset, folder: Path, draw: list[int], model: str) -> dict[s
     if place.is_file():
         vectors["MiniLM"] = table.open_file(str(place)).take(draw)
     found = {
-        "IFD, ratio of losses": ifd.scores(rows, ifd.Config(formula="loss"), context),
-        "IFD, ratio of perplexities": ifd.scores(rows, ifd.Config(), context),
+        "IFD, ratio of losses": ifd.score(rows, ifd.Config(formula="loss"), context).columns["ifd"],
+        "IFD, ratio of perplexities": ifd.score(rows, ifd.Config(), context).columns["ifd"],
         "length of the answer": [len(row.answer or "") for row in rows],
-        "length score (LIFT)": length.scores(rows),
+        "length score (LIFT)": length.length_scores(rows),
     }
     for name, one in vectors.items():
         parts = components(one)
         for compat in ("paper", "exact"):
-            found[f"variety, {compat}, {name}"] = variety.scores(one, parts, variety.Config(compat=compat))
+            found[f"variety, {compat}, {name}"] = variety.variances(one, parts, variety.Config(compat=compat))
         found[f"distance to the neighbours, {name}"] = -density(one.unit())
     return {name: np.asarray(values, np.float64) for name, values in found.items()}
 
@@ -177,7 +178,9 @@ def on_gpteacher(folder: Path) -> None:
     runs = (("exact, normalised", exact, exact.Config(normalise=True)), ("minhash", minhash, minhash.Config()),
             ("semantic, LSA", semantic, semantic.Config()))  # fmt: skip
     for name, module, config in runs:
-        gone = set(range(len(rows))) - set(module.select(rows, config, context).positions)
+        gone = set(range(len(rows))) - set(
+            selection.choose(module, rows, selection.score(module, rows, config, context), config, context).positions
+        )
         hits = len(gone & truth)
         print(f"| {name} | {len(gone):,} | {share(hits, len(gone))} | {share(hits, len(truth))} |")
 

@@ -37,7 +37,7 @@ def ours(place: str) -> list[int]:
     from leaven.lift.selectors import variety
 
     vectors, config = table.open_file(place), variety.Config()
-    return variety.above(variety.scores(vectors, components(vectors), config), config)
+    return variety.above(variety.variances(vectors, components(vectors), config), config)
 
 
 def measured(which: str, place: Path) -> tuple[float, float, list[int]]:

@@ -34,7 +34,7 @@ FUNCTIONS: dict[str, str] = {
     "formats": "detect(text, config)",
     "probes": "measure(loaded, task)",
     "makers": "make(data, llm, config, seed)",
-    "selectors": "select(data, config, context)",
+    "selectors": "choose(data, scores, config, context)",
     "embedders": "load(model)",
 }
 """What makes a file a plug of its kind: the function that it defines."""

@@ -23,7 +23,7 @@ class Config(Section):
     upper: bool = False
     """Whether it is written large."""
 
-def select(data, config, context):
+def choose(data, scores, config, context):
     kept = [place for place, row in enumerate(data) if row.meta["number"] % 2 == config.rest]
     return outcome(data, kept, "mine", "odd" if config.how == "plain" else "ODD")
 '''

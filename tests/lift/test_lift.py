@@ -11,7 +11,7 @@ import pytest
 from leaven import plugs
 from leaven.errors import UserError
 from leaven.lift import audit, run
-from leaven.lift.selection import Size, outcome
+from leaven.lift.selection import Scores, Size, outcome
 from leaven.lift.settings import Settings
 from leaven.llm.budget import Budgeted, Counted, Spend
 from leaven.llm.engines.scripted import Scripted
@@ -79,12 +79,16 @@ class Judge:
     Config = type("Config", (Size,), {"__doc__": "How many."})
 
     @staticmethod
-    def select(data, config, context):
+    def score(data, config, context):
         said = dict(context.llm.replies([user(row.question) for row in data], Sampling(0)))
         values = [float(len(row.question) * 7 % 53) for row in data]
         assert len(said) == len(data)
-        best = sorted(range(len(data)), key=lambda row: -values[row])[: config.of(len(data))]
-        return outcome(data, best, "judge", "not good enough", {"judge": values}, notes=("two rows tie: <b>often</b>",))
+        return Scores({"judge": values}, notes=("two rows tie: <b>often</b>",))
+
+    @staticmethod
+    def choose(data, scores, config, context):
+        best = sorted(range(len(data)), key=lambda row: -scores.columns["judge"][row])[: config.of(len(data))]
+        return outcome(data, best, "judge", "not good enough", scores.columns)
 
 
 @pytest.fixture
@@ -97,13 +101,14 @@ def plugged(monkeypatch):
         if (folder, name) not in known:
             return real(folder, name)
         part = known[folder, name]
-        work = "select" if folder == "selectors" else "make"
+        work = "score" if folder == "selectors" else "make"
+        free = {"choose": part.choose} if folder == "selectors" else {}
 
         def counted(*given):
             called.append(name)
             return getattr(part, work)(*given)
 
-        return SimpleNamespace(Config=part.Config, NEEDS=getattr(part, "NEEDS", ()), **{work: counted})
+        return SimpleNamespace(Config=part.Config, NEEDS=getattr(part, "NEEDS", ()), **{work: counted}, **free)
 
     monkeypatch.setattr(plugs, "load", load)
     return called

@@ -75,5 +75,5 @@ def test_a_fault_is_said_before_the_first_call(tmp_path, values, said):
 
 def test_a_selector_that_says_no_needs_has_none(tmp_path):
     path = tmp_path / "mine.py"
-    path.write_text("class Config:\n    pass\n\ndef select(data, config, context):\n    pass\n")
+    path.write_text("class Config:\n    pass\n\ndef choose(data, scores, config, context):\n    pass\n")
     assert preflight.needs(str(path)) == ()

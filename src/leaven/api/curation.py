@@ -12,7 +12,7 @@ import polars as pl
 from leaven.api.place import Place
 from leaven.lift import audit, preflight
 from leaven.lift import run as lifts
-from leaven.lift.choose import choose
+from leaven.lift import select as selecting
 from leaven.lift.settings import parse
 from leaven.llm.budget import Counted
 from leaven.llm.open import open_with_budget
@@ -93,7 +93,7 @@ def select(name: str, rows: Any, *, llm: LLM | None = None, **config: Any) -> Ou
     >>> select("exact", rows).summary()
     '98 kept; 2 dropped: copy'
     """
-    return choose(name, files.read(rows).kept, config, llm)
+    return selecting.select(name, files.read(rows).kept, config, llm)
 
 
 @contextmanager

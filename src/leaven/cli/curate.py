@@ -96,7 +96,7 @@ def _flag(name: str, kind: Any, default: Any, info: Any) -> inspect.Parameter:
 def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
     """Read the rows, select, write what is kept and what is not."""
     from leaven.cli.work import checked
-    from leaven.lift import choose as choosing
+    from leaven.lift import select as selecting
     from leaven.rows import files, outcomes
 
     data = files.read(flags["data"], flags["format"], columns=flags["columns"], strict=flags["strict"])
@@ -111,8 +111,8 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
         if flags.get("llm"):
             opened = engine.opened(flags["llm"], name, len(data.kept), Path(out + ".log"), **engine.flags(flags))
             llm = stack.enter_context(opened)
-        settings = {key: flags[key] for key in (*module.Config.model_fields, *choosing.DEFAULTS) if key in flags}
-        outcome = choosing.choose(module, data.kept, settings, llm)
+        settings = {key: flags[key] for key in (*module.Config.model_fields, *selecting.DEFAULTS) if key in flags}
+        outcome = selecting.select(module, data.kept, settings, llm)
     files.write(outcome.kept, out, flags["to"])
     rejects = outcome.dropped + data.dropped
     if rejects:

@@ -164,7 +164,7 @@ def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: A
         sample = made if len(made) else few
         config = quality.Config(**settings.quality.config)
         whole = config.model_copy(update={"n": 0, "keep": 1, "twice": 0})
-        quality.select(sample, whole, Context(settings.seed, llm=llm))
+        quality.score(sample, whole, Context(settings.seed, llm=llm))
         expanded = rows * (int(bool(settings.reanswer) or not rounds) + rounds)
         varied = expanded * (settings.variety.keep if settings.variety else 1)
         yield Step("judge", round(varied) + config.twice, tuple(llm.said))

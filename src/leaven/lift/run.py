@@ -15,7 +15,8 @@ import polars as pl
 
 from leaven import plugs
 from leaven.errors import UserError
-from leaven.lift import audit, contamination, embedding, expand, preflight
+from leaven.lift import audit, contamination, embedding, expand, preflight, selection
+from leaven.lift import scores as scoring
 from leaven.lift import stages as rows
 from leaven.lift import vectors as table
 from leaven.lift.expand import Open
@@ -32,7 +33,8 @@ from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
 
 PAID = ("rows.parquet", "embeddings.npy", "stages/read.parquet", "stages/expand.parquet", "stages/guard.parquet")
-SCORES = "scores.parquet"
+DEAR = {"llm", "model"}
+"""Needs of a selector that make its scores worth keeping."""
 
 
 def run(
@@ -62,7 +64,7 @@ def run(
             progress.say(f"{folder}: finished at {runs.finished(folder)}, nothing to do.")
             return folder
         if source:
-            _reuse(source, folder)
+            _reuse(settings, source, folder)
         pool = expand.expanded(settings, folder, progress, open_llm, brought)
         alive = rows.kept(folder / "stages" / "expand.parquet")
         alive = _guarded(settings, pool, alive, folder)
@@ -123,7 +125,9 @@ def _varied(
     whole = replace(context, vectors=lambda _: vectors)
 
     def make() -> pl.DataFrame:
-        outcome = variety.select(pool.rows(alive), config, whole)
+        data = pool.rows(alive)
+        scores = selection.score(variety, data, config, whole)
+        outcome = selection.choose(variety, data, scores, config, whole)
         rows.note(folder, "variety", outcome.notes, context.progress)
         return rows.of_outcome("variety", alive, outcome)
 
@@ -136,26 +140,27 @@ def _selected(
     """What the selector of this stage keeps; quality, the last one, keeps `n` rows at most."""
     selector: Selector = getattr(settings, stage)
     name = selector.name
-    if not name:
+    if not name or not alive:
         return alive
-    if stage == "quality" and (folder / SCORES).exists():
-        return rows.stage(folder, stage, lambda: _anew(settings, pl.read_parquet(folder / SCORES), alive))
+    module = plugs.load("selectors", name)
+    sized = stage == "quality" and "n" in module.Config.model_fields
+    config = module.Config(**{**selector.config, **({"n": min(settings.n, len(alive))} if sized else {})})
+    data, path = pool.rows(alive), folder / "scores" / f"{stage}.parquet"
 
     def make() -> pl.DataFrame:
-        module = plugs.load("selectors", name)
-        sized = stage == "quality" and "n" in module.Config.model_fields
-        size = {"n": min(settings.n, len(alive))} if sized else {}
-        config = module.Config(**{**selector.config, **size})
-        with ExitStack() as engines:
-            judge = None
-            if "llm" in preflight.needs(name):
-                judge = engines.enter_context(expand.asked(open_llm, _judge(settings, name), folder, stage))
-            judged = replace(context, llm=judge)
-            outcome = module.select(pool.rows(alive), config, judged)
+        if not path.exists():
+            with ExitStack() as engines:
+                judge = None
+                if "llm" in preflight.needs(name):
+                    judge = engines.enter_context(expand.asked(open_llm, _judge(settings, name), folder, stage))
+                found = selection.score(module, data, config, replace(context, llm=judge))
+            rows.note(folder, stage, found.notes, context.progress)
+            scoring.write(path, alive, found)
+        outcome = selection.choose(module, data, scoring.read(path, alive), config, context)
         rows.note(folder, stage, outcome.notes, context.progress)
         return rows.of_outcome(name, alive, outcome)
 
-    return rows.stage(folder, stage, make) if alive else alive
+    return rows.stage(folder, stage, make)
 
 
 def _exported(settings: Settings, folder: Path) -> None:
@@ -176,26 +181,6 @@ def _judge(settings: Settings, name: str) -> str:
     return settings.judge or settings.llm
 
 
-def _anew(settings: Settings, scores: pl.DataFrame, alive: list[int]) -> pl.DataFrame:
-    """The best `n` by the scores of an earlier lift. Raises UserError where a row was never scored."""
-    measures = [column for column in scores.columns if column not in rows.VERDICT]
-    there = dict(zip(scores["row"].to_list(), scores.iter_rows(named=True), strict=True))
-    missing = [row for row in alive if row not in there]
-    if missing or not measures:
-        raise UserError(
-            f"{len(missing):,} of {len(alive):,} rows were never scored, the first is row {(missing or alive)[0]}",
-            "Keep no more by variety than that lift did, or run it anew with --llm or --judge: known replies are free.",
-        )
-    order = sorted((row for row in alive if there[row][measures[0]] is not None),
-                   key=lambda row: -there[row][measures[0]])  # fmt: skip
-    reasons = {row: there[row]["reason"] or "not good enough" for row in alive}
-    reasons |= dict.fromkeys(order[settings.n :], "not good enough")
-    for row in order[: settings.n]:
-        del reasons[row]
-    columns = {name: [there[row][name] for row in alive] for name in measures}
-    return rows.verdicts(alive, reasons, None, columns)
-
-
 def _taken(vectors: Vectors, places: list[int], data: Dataset) -> Vectors:
     return vectors.take(places)
 
@@ -206,12 +191,18 @@ def _places(numbers: list[int], wanted: list[int]) -> list[int]:
     return [place[number] for number in wanted]
 
 
-def _reuse(source: Path, folder: Path) -> None:
+def _reuse(settings: Settings, source: Path, folder: Path) -> None:
     """Take over from a finished lift all that was paid for: the rows, their embeddings, the scores of its judge."""
-    taken = {name: name for name in PAID} | {"stages/quality.parquet": SCORES}
-    for name, here in taken.items():
+    dear = [stage for stage in ("dedup", "quality") if DEAR & set(preflight.needs(getattr(settings, stage).name))]
+    scores = [f"scores/{stage}.parquet" for stage in dear]
+    if missing := [name for name in scores if not (source / name).is_file()]:
+        raise UserError(
+            f"{source} has no {missing[0]}: what its selector measured was not kept",
+            "An earlier leaven made it. Run it anew: replies that are known are free.",
+        )
+    for name in (*PAID, *scores):
         if (source / name).is_file():
-            runs.stage(folder / here, partial(shutil.copyfile, source / name))
+            runs.stage(folder / name, partial(shutil.copyfile, source / name))
     for note in rows.notes(source):
-        if note["stage"] == "quality" and note not in rows.notes(folder):
+        if note["stage"] in dear and note not in rows.notes(folder):
             runs.log(folder, "note", **note)

@@ -1,9 +1,12 @@
-"""What a selector may use, handed to it, and how it says what it chose."""
+"""What a selector may use, what it measures of rows (`Scores`), and how it says which of them it keeps."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from leaven.errors import UserError
@@ -52,6 +55,42 @@ class Context:
     llm: "LLM | None" = None
     model: str = ""
     progress: Progress = field(default_factory=stderr)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a selector measured of the rows that it got; paid for once, and chosen by as often as one likes.
+
+    `columns` hold by name a value for each row (NaN: it could not be measured), `said` what was said of a row, by its
+    position. `failed` are the rows whose call failed, by position, with the error: that is no verdict on them, and they
+    are asked for again.
+    """
+
+    columns: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    said: Mapping[int, str] = field(default_factory=dict)
+    failed: Mapping[int, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def array(self, name: str) -> npt.NDArray[np.float64]:
+        """A column, (rows,)."""
+        return np.asarray(self.columns[name], np.float64)
+
+
+def score(selector: ModuleType, data: Dataset, config: Section, context: Context) -> Scores:
+    """What the selector measures of the rows; nothing where it has no `score`.
+
+    Raises UserError before anything is measured where more rows are to be kept than there are.
+    """
+    if isinstance(config, Size):
+        config.of(len(data))
+    scores: Scores = selector.score(data, config, context) if hasattr(selector, "score") else Scores()
+    return scores
+
+
+def choose(selector: ModuleType, data: Dataset, scores: Scores, config: Section, context: Context) -> Outcome:
+    """What the selector keeps of the rows by their scores; neither an engine nor a model is at hand for that."""
+    outcome: Outcome = selector.choose(data, scores, config, replace(context, llm=None, model=""))
+    return replace(outcome, notes=(*scores.notes, *outcome.notes))
 
 
 def outcome(

@@ -122,7 +122,7 @@ FREE = ("n", "keep_variety", "compat", "variety", "dedup", "seed")
 """What `--from` may change: no other setting is left undone by a run, so nothing has to be asked or embedded again."""
 
 
-TAKEN = ("rows.parquet", "embeddings.npy", "stages/quality.parquet")
+TAKEN = ("rows.parquet", "embeddings.npy", "scores/quality.parquet")
 """What of another lift decides what is kept."""
 PACKAGES = ("numpy", "polars", "scikit-learn")
 MODEL_PACKAGES = ("torch", "transformers", "sentence-transformers")

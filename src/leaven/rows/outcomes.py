@@ -11,6 +11,9 @@ from leaven.rows.dataset import SCHEMA, Dataset
 from leaven.rows.example import Drop
 from leaven.runs import folder as runs
 
+FAILED = "the model failed"
+"""The reason of a row whose call failed: no verdict, but worth another try."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -68,4 +71,4 @@ def read(path: Path) -> Outcome:
 
 def failures(outcome: Outcome) -> list[Drop]:
     """The calls that failed."""
-    return [drop for drop in outcome.dropped if drop.reason == "the model failed"]
+    return [drop for drop in outcome.dropped if drop.reason == FAILED]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from leaven.lift import selection
 from leaven.lift import vectors as table
 from leaven.lift.selection import Context
 from leaven.rows.dataset import Dataset
@@ -42,6 +43,16 @@ def context():
         if array is not None:
             values["vectors"] = lambda _: table.of(np.asarray(array, np.float32))
         return Context(progress=Progress(io.StringIO()), **values)
+
+    return made
+
+
+@pytest.fixture
+def select():
+    """What a selector keeps of rows: what it measures of them, and its choice by that."""
+
+    def made(module, data, config, context):
+        return selection.choose(module, data, selection.score(module, data, config, context), config, context)
 
     return made
 

@@ -78,14 +78,14 @@ def test_minhash_takes_any_text_and_never_drops_the_first_of_its_kind(texts, n):
             assert row in found
 
 
-def test_exact_keeps_the_first_of_each_kind_and_names_it(rows, context):
+def test_exact_keeps_the_first_of_each_kind_and_names_it(rows, context, select):
     data = rows(("A b?", "x"), ("a B", "x"), ("A b?", "x"), ("A b?", "y"), ("…", "x"), ("!", "x"))
-    found = exact.select(data, exact.Config(), context())
+    found = select(exact, data, exact.Config(), context())
     assert found.positions == (0, 1, 3, 4, 5)
     assert [(drop.reason, drop.detail) for drop in found.dropped] == [("a copy of another row", "f:1")]
-    assert exact.select(data, exact.Config(normalise=True), context()).positions == (0, 3, 4)
-    assert exact.select(data, exact.Config(compare="question"), context()).positions == (0, 1, 4, 5)
-    assert exact.select(data, exact.Config(compare="question", normalise=True), context()).positions == (0, 4, 5)
+    assert select(exact, data, exact.Config(normalise=True), context()).positions == (0, 3, 4)
+    assert select(exact, data, exact.Config(compare="question"), context()).positions == (0, 1, 4, 5)
+    assert select(exact, data, exact.Config(compare="question", normalise=True), context()).positions == (0, 4, 5)
 
 
 def test_semantic_keeps_what_comparing_every_pair_keeps(unit, monkeypatch):

@@ -79,12 +79,12 @@ def test_density_is_of_distinct_rows_without_the_row_itself(unit):
     np.testing.assert_allclose(density(twice), true, rtol=1e-4)
 
 
-def test_deita_takes_the_best_that_is_unlike(rows, context):
+def test_deita_takes_the_best_that_is_unlike(rows, context, select):
     data = rows(*((f"q{i}", "x" * length) for i, length in enumerate([5, 9, 7, 3])))
     vectors = [[1, 0], [1, 0.01], [0, 1], [-1, 0]]
-    found = deita.select(data, deita.Config(n=3), context(vectors))
+    found = select(deita, data, deita.Config(n=3), context(vectors))
     assert found.positions == (1, 2, 3)
     assert [(drop.reason, drop.score) for drop in found.dropped] == [("near a better row", 5)]
-    assert deita.select(data, deita.Config(n=2, score="number"), context(vectors)).positions == (2, 3)
+    assert select(deita, data, deita.Config(n=2, score="number"), context(vectors)).positions == (2, 3)
     with pytest.raises(UserError, match="f:1: the field 'nmuber'"):
-        deita.select(data, deita.Config(score="nmuber"), context(vectors))
+        select(deita, data, deita.Config(score="nmuber"), context(vectors))

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from leaven.lift.selection import Scores
 from leaven.lift.selectors import ifd
 from leaven.models import surprise as losses
 from leaven.models.load import load
@@ -41,17 +42,17 @@ def test_both_formulas_by_hand():
     assert ifd.ratio(3.0, 3.0, "loss") == ifd.ratio(3.0, 3.0, "perplexity") == 1
 
 
-def test_rows_that_the_question_does_not_help_go_first(numbered, context, monkeypatch):
+def test_rows_that_the_question_does_not_help_go_first(numbered, context, monkeypatch, select):
     values = [0.5, 1.5, 0.9, math.nan, 0.1]
-    monkeypatch.setattr(ifd, "scores", lambda *_: values)
-    found = ifd.select(numbered(5), ifd.Config(n=2), context())
+    monkeypatch.setattr(ifd, "score", lambda *_: Scores({"ifd": values}))
+    found = select(ifd, numbered(5), ifd.Config(n=2), context())
     assert found.positions == (0, 2)
     reasons = ["the question does not help", "no answer to measure", "easier to follow"]
     assert [drop.reason for drop in found.dropped] == reasons
-    assert ifd.select(numbered(5), ifd.Config(keep=1), context()).positions == (0, 2, 4)
+    assert select(ifd, numbered(5), ifd.Config(keep=1), context()).positions == (0, 2, 4)
 
 
 def test_a_long_question_leaves_nothing_to_measure(tiny_model, context):
     data = Dataset.of([pair("Paris " * 60, "yes", Origin("x")), pair("true?", "yes", Origin("x"))])
-    values = ifd.scores(data, ifd.Config(max_tokens=40), context(model=tiny_model()))
+    values = ifd.score(data, ifd.Config(max_tokens=40), context(model=tiny_model())).columns["ifd"]
     assert math.isnan(values[0]) and not math.isnan(values[1])

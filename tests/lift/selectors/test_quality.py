@@ -7,8 +7,8 @@ from scipy.stats import spearmanr
 
 from leaven.errors import UserError
 from leaven.lift.selection import Context
-from leaven.lift.selectors import length
-from leaven.lift.selectors.quality import Config, select
+from leaven.lift.selectors import length, quality
+from leaven.lift.selectors.quality import Config
 from leaven.llm.engines.scripted import Scripted
 from leaven.llm.judge import Marks, reliability
 from leaven.llm.protocol import Reply
@@ -43,11 +43,11 @@ def context(llm, stream=None):
     return Context(seed=0, llm=llm, progress=Progress(stream or io.StringIO()))
 
 
-def test_the_score_is_nine_tenths_the_judge_and_one_tenth_length():
+def test_the_score_is_nine_tenths_the_judge_and_one_tenth_length(select):
     rows = data()
-    outcome = select(rows, Config(n=4), context(judge(lambda i, draw: marks(90 - 5 * i))))
+    outcome = select(quality, rows, Config(n=4), context(judge(lambda i, draw: marks(90 - 5 * i))))
     judged = np.asarray([90 - 5 * i for i in range(12)], float)
-    expected = 0.9 * judged + 0.1 * length.scores(rows)
+    expected = 0.9 * judged + 0.1 * length.length_scores(rows)
     assert outcome.scores["quality"] == pytest.approx(tuple(expected))
     assert outcome.positions == tuple(sorted(np.argsort(-expected, kind="stable")[:4].tolist()))
     assert {drop.reason for drop in outcome.dropped} == {"not good enough"}
@@ -55,9 +55,9 @@ def test_the_score_is_nine_tenths_the_judge_and_one_tenth_length():
     assert outcome.dropped[0].detail == "r"
 
 
-def test_marks_that_can_not_be_read_are_none_and_counted_and_never_zero():
+def test_marks_that_can_not_be_read_are_none_and_counted_and_never_zero(select):
     llm = judge(lambda i, draw: "eighty" if i == 2 else marks(101 - 20) if i else json.dumps({"clarity": 99}))
-    outcome = select(data(), Config(n=12), context(llm))
+    outcome = select(quality, data(), Config(n=12), context(llm))
     assert np.isnan(outcome.scores["quality"][0])
     assert np.isnan(outcome.scores["judge"][2])
     assert {drop.reason for drop in outcome.dropped} == {"the judge's marks can't be read"}
@@ -66,30 +66,30 @@ def test_marks_that_can_not_be_read_are_none_and_counted_and_never_zero():
     assert "eighty" in outcome.dropped[1].detail
 
 
-def test_a_judge_that_nobody_can_read_stops_with_its_first_reply():
+def test_a_judge_that_nobody_can_read_stops_with_its_first_reply(select):
     with pytest.raises(UserError, match="nine out of ten"):
-        select(data(), Config(), context(Scripted(lambda prompt, draw: "nine out of ten")))
+        select(quality, data(), Config(), context(Scripted(lambda prompt, draw: "nine out of ten")))
     with pytest.raises(UserError, match="needs a judge"):
-        select(data(), Config(), context(None))
+        select(quality, data(), Config(), context(None))
     with pytest.raises(UserError, match="busy"):
-        select(data(), Config(), context(Scripted(lambda prompt, draw: Reply(None, "busy"))))
+        select(quality, data(), Config(), context(Scripted(lambda prompt, draw: Reply(None, "busy"))))
 
 
-def test_a_judge_that_always_says_100_is_a_warning_before_anything_is_selected():
+def test_a_judge_that_always_says_100_is_a_warning_before_anything_is_selected(select):
     stream = io.StringIO()
-    outcome = select(data(), Config(n=3), context(judge(lambda i, draw: marks(100)), stream))
+    outcome = select(quality, data(), Config(n=3), context(judge(lambda i, draw: marks(100)), stream))
     assert "the judge is saturated: 100% of its marks are 95 points or more" in stream.getvalue()
     assert any("saturated" in note for note in outcome.notes)
 
 
-def test_a_second_round_is_another_draw_and_says_how_far_the_judge_agrees_with_itself():
+def test_a_second_round_is_another_draw_and_says_how_far_the_judge_agrees_with_itself(select):
     calls = []
 
     def points(i, draw):
         calls.append(i)
         return marks(40 + 4 * i + (3 if calls.count(i) > 1 else 0))
 
-    outcome = select(data(), Config(n=3, twice=5), context(judge(points)))
+    outcome = select(quality, data(), Config(n=3, twice=5), context(judge(points)))
     again = np.asarray(outcome.scores["judge_again"])
     assert (~np.isnan(again)).sum() == 5
     assert np.nanmean(np.abs(again - np.asarray(outcome.scores["judge"]))) == 3

@@ -22,13 +22,13 @@ def settings(name, tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_row_is_kept_in_order_with_its_fields_or_dropped_with_a_reason(
-    name, numbered, context, unit, tmp_path, tiny_model
+    name, numbered, context, unit, tmp_path, tiny_model, select
 ):
     module = plugs.load("selectors", name)
     data = numbered(30)
     assert plugs.summary(module).endswith((".", ").", ":"))
     assert all(info.description for info in module.Config.model_fields.values())
-    found = module.select(data, module.Config(**settings(name, tmp_path)), context(unit(30), model=tiny_model()))
+    found = select(module, data, module.Config(**settings(name, tmp_path)), context(unit(30), model=tiny_model()))
     numbers = [row.meta["number"] for row in found.kept]
     assert numbers == sorted(numbers) == [place + 1 for place in found.positions]
     gone = [drop.example.meta["number"] for drop in found.dropped]
@@ -39,17 +39,17 @@ def test_every_row_is_kept_in_order_with_its_fields_or_dropped_with_a_reason(
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "n" in plugs.load("selectors", name).Config.model_fields])
-def test_asking_for_more_than_there_is_is_said(name, numbered, context, unit, tiny_model):
+def test_asking_for_more_than_there_is_is_said(name, numbered, context, unit, tiny_model, select):
     module = plugs.load("selectors", name)
     from leaven.errors import UserError
 
     with pytest.raises(UserError, match="only 9 rows"):
-        module.select(numbered(9), module.Config(n=10), context(unit(9), model=tiny_model()))
+        select(module, numbered(9), module.Config(n=10), context(unit(9), model=tiny_model()))
 
 
-def test_a_smaller_random_draw_is_inside_a_larger_one(numbered, context):
+def test_a_smaller_random_draw_is_inside_a_larger_one(numbered, context, select):
     module = plugs.load("selectors", "random")
-    small, large = (set(module.select(numbered(50), module.Config(n=n), context(seed=3)).positions) for n in (5, 20))
+    small, large = (set(select(module, numbered(50), module.Config(n=n), context(seed=3)).positions) for n in (5, 20))
     assert small < large
 
 

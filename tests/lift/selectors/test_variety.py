@@ -23,7 +23,7 @@ def as_published(rows, keep=0.2, explained=0.95):
 
 def ours(rows, **config):
     vectors, config = table.of(rows), variety.Config(**config)
-    values = variety.scores(vectors, components(vectors), config)
+    values = variety.variances(vectors, components(vectors), config)
     return values, variety.above(values, config)
 
 
@@ -47,7 +47,7 @@ def test_as_published_it_keeps_the_rows_that_scikit_learn_keeps(seed, keep):
 def test_on_real_embeddings_it_keeps_exactly_the_rows_that_scikit_learn_keeps():
     place = SHARED / "alpaca_minilm" / "embeddings.f16.npy"
     vectors, config = table.open_file(str(place)), variety.Config()
-    kept = variety.above(variety.scores(vectors, components(vectors), config), config)
+    kept = variety.above(variety.variances(vectors, components(vectors), config), config)
     _, expected = as_published(np.load(place).astype(np.float32))
     assert kept == expected.tolist()
     assert len(kept) == 9601
@@ -76,26 +76,28 @@ def test_no_sign_changes_exact_and_published_counts_one_component_fewer():
         found.mean, found.scale, found.axes * np.where(np.arange(12) % 2, -1, 1)[:, None], found.variances
     )
     exact, paper = variety.Config(compat="exact"), variety.Config()
-    np.testing.assert_allclose(variety.scores(vectors, found, exact), variety.scores(vectors, half, exact), rtol=1e-5)
     np.testing.assert_allclose(
-        variety.scores(vectors, found, paper), variety.scores(vectors, flipped, paper), rtol=1e-4
+        variety.variances(vectors, found, exact), variety.variances(vectors, half, exact), rtol=1e-5
     )
-    assert not np.allclose(variety.scores(vectors, found, paper), variety.scores(vectors, half, paper))
+    np.testing.assert_allclose(
+        variety.variances(vectors, found, paper), variety.variances(vectors, flipped, paper), rtol=1e-4
+    )
+    assert not np.allclose(variety.variances(vectors, found, paper), variety.variances(vectors, half, paper))
     assert variety._count(found, exact) == variety._count(found, paper) + 1 == found.enough(0.95)
 
 
-def test_copies_of_an_outlier_all_stay(numbered, context):
+def test_copies_of_an_outlier_all_stay(numbered, context, select):
     rows = random(200, 8)
     rows[:20] = 5 + 3 * (rows[0] - 5)
-    kept = variety.select(numbered(200), variety.Config(keep=0.2), context(rows)).positions
+    kept = select(variety, numbered(200), variety.Config(keep=0.2), context(rows)).positions
     assert set(range(20)) <= set(kept)
 
 
-def test_one_component_alone_has_no_variance(numbered, context):
+def test_one_component_alone_has_no_variance(numbered, context, select):
     rows = np.outer(np.arange(9), np.ones(4)).astype(np.float32)
     with pytest.raises(UserError, match="--compat exact"):
-        variety.select(numbered(9), variety.Config(), context(rows))
-    assert variety.select(numbered(9), variety.Config(compat="exact"), context(rows)).positions == (0, 8)
+        select(variety, numbered(9), variety.Config(), context(rows))
+    assert select(variety, numbered(9), variety.Config(compat="exact"), context(rows)).positions == (0, 8)
 
 
 def test_coordinates_are_those_of_scikit_learn():

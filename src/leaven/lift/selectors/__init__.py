@@ -1,1 +1,1 @@
-"""A selector is a file: `select(data, config, context)`."""
+"""A selector is a file: `score(data, config, context)`, which may cost, and `choose(data, scores, config, context)`."""

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from leaven.errors import UserError, nearest
-from leaven.lift.selection import Context, Size, outcome
+from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.lift.vectors import Array
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
@@ -25,10 +25,15 @@ class Config(Size):
     """The field of the rows with their score; '': the length of the answer."""
 
 
-def select(data: Dataset, config: Config, context: Context) -> Outcome:
+def score(data: Dataset, config: Config, context: Context) -> Scores:
+    """What the rows bring, or the length of their answers."""
+    return Scores({config.score or "length": [_value(row, config.score) for row in data]})
+
+
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """As many rows as asked for, or all that are unlike enough."""
     count = config.of(len(data))
-    values = np.asarray([_score(row, config.score) for row in data])
+    values = scores.array(config.score or "length")
     unit = context.vectors(data).unit()
     with context.progress.track("deita", len(data), "rows") as advance:
         kept: list[int] = []
@@ -43,7 +48,7 @@ def select(data: Dataset, config: Config, context: Context) -> Outcome:
                 packed[len(kept)] = unit[row]
                 kept.append(row)
             advance(done)
-    return outcome(data, kept, f"deita({config.threshold:g})", reasons, {config.score or "length": tuple(values)})
+    return outcome(data, kept, f"deita({config.threshold:g})", reasons, scores.columns)
 
 
 def near(row: Array, kept: Array, threshold: float) -> bool:
@@ -51,7 +56,7 @@ def near(row: Array, kept: Array, threshold: float) -> bool:
     return bool(len(kept)) and float((kept @ row).max()) >= threshold
 
 
-def _score(row: Example, field: str) -> float:
+def _value(row: Example, field: str) -> float:
     if not field:
         return float(len(row.answer or ""))
     value = row.meta.get(field)

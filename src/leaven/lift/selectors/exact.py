@@ -4,7 +4,7 @@ import hashlib
 import re
 
 from leaven.lift.embedding import Part, text
-from leaven.lift.selection import Context, outcome
+from leaven.lift.selection import Context, Scores, outcome
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
 from leaven.section import Section
@@ -22,7 +22,7 @@ class Config(Section):
     """Whether case, punctuation and blanks make no difference."""
 
 
-def select(data: Dataset, config: Config, context: Context) -> Outcome:
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """The first row of each kind."""
     first: dict[bytes, int] = {}
     details: dict[int, str] = {}

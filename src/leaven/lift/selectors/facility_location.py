@@ -12,7 +12,7 @@ from pydantic import Field
 
 from leaven.lift.components import Numbers
 from leaven.lift.neighbours import Positions, nearest, similarities
-from leaven.lift.selection import Context, Size, outcome
+from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.lift.vectors import Array
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
@@ -29,7 +29,7 @@ class Config(Size):
     """A row is served by so many of its nearest rows alone, which is quicker (100 do well); 0: by any row."""
 
 
-def select(data: Dataset, config: Config, context: Context) -> Outcome:
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """As many rows as asked for; `cosine` is each row's to the kept row that speaks for it."""
     count = config.of(len(data))
     unit = context.vectors(data).unit()

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from leaven.errors import UserError
-from leaven.lift.selection import Context, Size, outcome
+from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
 
@@ -27,17 +27,8 @@ class Config(Size):
     """The longest row in tokens; what goes beyond is cut off the answer."""
 
 
-def select(data: Dataset, config: Config, context: Context) -> Outcome:
-    """The rows of the highest score up to 1; fewer than asked for where so few are that low."""
-    values = scores(data, config, context)
-    usable = [row for row, value in enumerate(values) if value <= 1]
-    kept = sorted(usable, key=lambda row: -values[row])[: config.of(len(data))]
-    reasons = {row: _reason(value) for row, value in enumerate(values)}
-    return outcome(data, kept, f"ifd({config.formula})", reasons, {"ifd": tuple(values)})
-
-
-def scores(data: Dataset, config: Config, context: Context) -> list[float]:
-    """The score of every row; NaN where there is no answer, or the question leaves no room for it."""
+def score(data: Dataset, config: Config, context: Context) -> Scores:
+    """`ifd`; NaN where there is no answer, or the question leaves no room for it."""
     from leaven.models.load import load
     from leaven.models.surprise import surprises
 
@@ -49,7 +40,16 @@ def scores(data: Dataset, config: Config, context: Context) -> list[float]:
         for done, (row, surprise) in enumerate(found, 1):
             values[row] = ratio(surprise.conditioned, surprise.alone, config.formula)
             advance(done)
-    return values
+    return Scores({"ifd": values})
+
+
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
+    """The rows of the highest score up to 1; fewer than asked for where so few are that low."""
+    values = scores.columns["ifd"]
+    usable = [row for row, value in enumerate(values) if value <= 1]
+    kept = sorted(usable, key=lambda row: -values[row])[: config.of(len(data))]
+    reasons = {row: _reason(value) for row, value in enumerate(values)}
+    return outcome(data, kept, f"ifd({config.formula})", reasons, scores.columns)
 
 
 def ratio(conditioned: float, alone: float, formula: str) -> float:

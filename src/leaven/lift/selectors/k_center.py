@@ -5,7 +5,7 @@ The first row is drawn with the seed; each next one is the row farthest from all
 
 import numpy as np
 
-from leaven.lift.selection import Context, Size, outcome
+from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.lift.vectors import Array
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
@@ -18,7 +18,7 @@ class Config(Size):
     """How many rows."""
 
 
-def select(data: Dataset, config: Config, context: Context) -> Outcome:
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """As many rows as asked for; `distance` is what lay between a row and the nearest kept one, all being kept."""
     count = config.of(len(data))
     unit = context.vectors(data).unit()

@@ -5,7 +5,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from leaven.lift.embedding import text
-from leaven.lift.selection import Context, Size, outcome
+from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
 
@@ -19,14 +19,18 @@ class Config(Size):
     """The percentile of the lengths that scores 100."""
 
 
-def select(data: Dataset, config: Config, context: Context) -> Outcome:
+def score(data: Dataset, config: Config, context: Context) -> Scores:
+    """`length_score`, 0 to 100."""
+    return Scores({"length_score": length_scores(data, config.percentile).tolist()})
+
+
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """The rows of the highest score; many may have 100, and of equals the earlier stay."""
-    values = scores(data, config.percentile)
-    kept = np.argsort(-values, kind="stable")[: config.of(len(data))]
-    return outcome(data, kept.tolist(), "length", "shorter", {"length_score": tuple(values.tolist())})
+    kept = np.argsort(-scores.array("length_score"), kind="stable")[: config.of(len(data))]
+    return outcome(data, kept.tolist(), "length", "shorter", scores.columns)
 
 
-def scores(data: Dataset, percentile: float = 98) -> npt.NDArray[np.float64]:
+def length_scores(data: Dataset, percentile: float = 98) -> npt.NDArray[np.float64]:
     """100 × min(characters / their percentile, 1) of every row; tabs and line feeds don't count, nor do joints."""
     lengths = np.asarray([len(text(row).replace("\n", "").replace("\t", "")) for row in data], np.float64)
     limit = np.percentile(lengths, percentile) if len(lengths) else 0.0

@@ -5,7 +5,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from leaven.errors import UserError
-from leaven.lift.selection import Context, outcome
+from leaven.lift.selection import Context, Scores, outcome
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
@@ -23,7 +23,7 @@ class Config(Section):
     """Into how many bins of equally many rows the lengths are put."""
 
 
-def select(data: Dataset, config: Config, context: Context) -> Outcome:
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """As many rows as the other file has, in each bin of length as many as there."""
     if not config.like:
         raise UserError("length_matched needs rows to match", "Say --like KEPT.jsonl, what another selector kept.")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from leaven.lift.selection import Context, Size, outcome
+from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
 
@@ -13,8 +13,12 @@ class Config(Size):
     """How many rows."""
 
 
-def select(data: Dataset, config: Config, context: Context) -> Outcome:
+def score(data: Dataset, config: Config, context: Context) -> Scores:
+    """`length`, the characters of the answer."""
+    return Scores({"length": [float(len(row.answer or "")) for row in data]})
+
+
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """The rows whose answers have the most characters; of equals the earlier."""
-    lengths = np.asarray([len(row.answer or "") for row in data], np.float64)
-    kept = np.argsort(-lengths, kind="stable")[: config.of(len(data))]
-    return outcome(data, kept.tolist(), "longest", "shorter", {"length": tuple(lengths.tolist())})
+    kept = np.argsort(-scores.array("length"), kind="stable")[: config.of(len(data))]
+    return outcome(data, kept.tolist(), "longest", "shorter", scores.columns)

@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from leaven.lift.embedding import Part, text
-from leaven.lift.selection import Context, outcome
+from leaven.lift.selection import Context, Scores, outcome
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
 from leaven.section import Section
@@ -36,7 +36,7 @@ class Config(Section):
     """What is compared: all (instruction, input, output), question or answer."""
 
 
-def select(data: Dataset, config: Config, context: Context) -> Outcome:
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """Rows in their order: each is kept unless it is a near copy of one that is kept already."""
     places = [row.origin.place or row.id for row in data]
     texts = [text(row, config.compare) for row in data]
@@ -49,8 +49,8 @@ def select(data: Dataset, config: Config, context: Context) -> Outcome:
         similarity[row] = value
         details[row] = f"{places[other]} (Jaccard {value:.2f})"
     kept = [row for row in range(len(texts)) if row not in found]
-    scores = {"jaccard": tuple(similarity)}
-    return outcome(data, kept, f"minhash({config.threshold:g})", "a near copy of a kept row", scores, details)
+    columns = {"jaccard": tuple(similarity)}
+    return outcome(data, kept, f"minhash({config.threshold:g})", "a near copy of a kept row", columns, details)
 
 
 def near_copies(texts: list[str], config: Config) -> dict[int, tuple[int, float]]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from leaven.lift.neighbours import density
-from leaven.lift.selection import Context, Size, outcome
+from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.lift.vectors import Array
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
@@ -31,7 +31,7 @@ class Config(Size):
     """Only so many of the nearest kept rows count, which is quicker; 0: all, as published."""
 
 
-def select(data: Dataset, config: Config, context: Context) -> Outcome:
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """As many rows as asked for; the first is drawn with the seed. `novelty` is that of a row among the kept ones."""
     count = config.of(len(data))
     unit = context.vectors(data).unit()

@@ -12,15 +12,15 @@ from pydantic import Field
 
 from leaven.errors import UserError
 from leaven.lift.embedding import text
-from leaven.lift.selection import Context, Size, outcome
-from leaven.lift.selectors import length
+from leaven.lift.selection import Context, Scores, Size, outcome
+from leaven.lift.selectors.length import length_scores
 from leaven.llm.judge import HEADS, Marks, asked, judged, reliability
 from leaven.llm.parse import Parsed
 from leaven.llm.protocol import LLM, Sampling
 from leaven.rows.dataset import Dataset
-from leaven.rows.outcomes import Outcome
+from leaven.rows.outcomes import FAILED, Outcome
 
-__all__ = ["Config", "asked", "select"]
+__all__ = ["Config", "asked", "choose", "score"]
 
 NEEDS = ("llm", "seed")
 
@@ -40,8 +40,11 @@ class Config(Size):
     """Rows, drawn at random, that are judged a second time to see whether the judge agrees with itself."""
 
 
-def select(data: Dataset, config: Config, context: Context) -> Outcome:
-    """The rows of the highest score, of equals the earlier. Raises UserError when no mark at all can be read."""
+def score(data: Dataset, config: Config, context: Context) -> Scores:
+    """`judge` and its heads, and `judge_again` of the rows that are judged twice.
+
+    Raises UserError when no mark at all can be read.
+    """
     if context.llm is None:
         raise UserError("quality needs a judge", "Name an engine: --llm openai:MODEL.")
     sampling = Sampling(config.temperature, 1.0, config.max_new_tokens, context.seed)
@@ -57,20 +60,27 @@ def select(data: Dataset, config: Config, context: Context) -> Outcome:
     trust = reliability(marks, again, np.asarray([float(len(text(row))) for row in data]))
     if trust.warning:
         context.progress.say(f"Warning: {trust.warning}. Selecting by it is hardly better than by length alone.")
-    lengths = length.scores(data, config.percentile)
-    scores = config.judge_weight * marks + (1 - config.judge_weight) * lengths
-    order = [place for place in np.argsort(-scores, kind="stable").tolist() if not np.isnan(scores[place])]
-    reasons = dict.fromkeys(order, "not good enough") | dict.fromkeys(unread, "the judge's marks can't be read")
-    columns = {"quality": scores, "judge": marks, "length_score": lengths, "judge_again": again}
-    columns |= {head: np.asarray([getattr(p.value, head) if p.value else np.nan for p in parsed]) for head in HEADS}
+    columns = {"judge": marks.tolist(), "judge_again": again.tolist()}
+    columns |= {head: [float(getattr(p.value, head)) if p.value else np.nan for p in parsed] for head in HEADS}
+    failed = {place: one.error or "" for place, one in enumerate(parsed) if one.reply.text is None}
     notes = [trust.sentence()]
-    if unread:
-        notes.append(f"{len(unread):,} of {len(data):,} rows have no mark: the judge's replies can't be read")
+    if lost := len(unread) - len(failed):
+        notes.append(f"{lost:,} of {len(data):,} rows have no mark: the judge's replies can't be read")
     said = {place: one.value.reason if one.value else _said(one) for place, one in enumerate(parsed)}
-    return outcome(
-        data, order[: config.of(len(data))], f"quality({context.llm.name})", reasons,
-        {name: column.tolist() for name, column in columns.items()}, said, tuple(notes),
-    )  # fmt: skip
+    return Scores(columns, said, failed, tuple(notes))
+
+
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
+    """The rows of the highest score, of equals the earlier."""
+    lengths = length_scores(data, config.percentile)
+    values = config.judge_weight * scores.array("judge") + (1 - config.judge_weight) * lengths
+    order = [place for place in np.argsort(-values, kind="stable").tolist() if not np.isnan(values[place])]
+    reasons = dict.fromkeys(range(len(data)), "the judge's marks can't be read") | dict.fromkeys(scores.failed, FAILED)
+    reasons |= dict.fromkeys(order, "not good enough")
+    judge, *others = scores.columns
+    columns = {"quality": values.tolist(), judge: scores.columns[judge], "length_score": lengths.tolist()}
+    columns |= {name: scores.columns[name] for name in others}
+    return outcome(data, order[: config.of(len(data))], "quality", reasons, columns, scores.said)
 
 
 def _drawn(data: Dataset, unread: list[int], config: Config, context: Context) -> list[int]:

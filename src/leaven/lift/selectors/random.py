@@ -1,6 +1,6 @@
 """Keep rows at random: the control that every other selector has to beat."""
 
-from leaven.lift.selection import Context, Size, outcome
+from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
 
@@ -11,7 +11,7 @@ class Config(Size):
     """How many rows."""
 
 
-def select(data: Dataset, config: Config, context: Context) -> Outcome:
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """As many rows as asked for, drawn with the seed; draws are nested."""
     chosen = data.permutation(context.seed)[: config.of(len(data))]
     return outcome(data, chosen, f"random(seed={context.seed})", "not drawn")

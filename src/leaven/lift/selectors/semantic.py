@@ -7,7 +7,7 @@ near the threshold before trusting it. Every row is compared with every kept row
 import numpy as np
 from pydantic import Field
 
-from leaven.lift.selection import Context, outcome
+from leaven.lift.selection import Context, Scores, outcome
 from leaven.lift.vectors import Array
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
@@ -25,7 +25,7 @@ class Config(Section):
     """The cosine from which a row is a near copy."""
 
 
-def select(data: Dataset, config: Config, context: Context) -> Outcome:
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """Rows in their order: each is kept unless it is near a row that is kept already."""
     places = [row.origin.place or row.id for row in data]
     unit = context.vectors(data).unit()
@@ -36,8 +36,8 @@ def select(data: Dataset, config: Config, context: Context) -> Outcome:
     kept = [row for row in range(len(data)) if row not in details]
     border = int((np.abs(cosines - config.threshold) < BORDER).sum())
     notes = (f"{border:,} rows lie within {BORDER} of the threshold: look at some of them in the rejects",)
-    scores = {"cosine": tuple(cosines)}
-    return outcome(data, kept, f"semantic({config.threshold:g})", "near a kept row", scores, details, notes)
+    columns = {"cosine": tuple(cosines)}
+    return outcome(data, kept, f"semantic({config.threshold:g})", "near a kept row", columns, details, notes)
 
 
 def near_copies(unit: Array, threshold: float, advance: Advance | None = None) -> tuple[list[int], Array]:

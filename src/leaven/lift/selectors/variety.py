@@ -16,7 +16,7 @@ from pydantic import Field
 
 from leaven.errors import UserError
 from leaven.lift.components import Components, Numbers, components
-from leaven.lift.selection import Context, Size, outcome
+from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.lift.vectors import Vectors
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
@@ -34,20 +34,24 @@ class Config(Size):
     """The share of the variance that the principal components keep."""
 
 
-def select(data: Dataset, config: Config, context: Context) -> Outcome:
-    """The rows of the largest variance; ties with the row at the border are not kept (or `n` rows exactly)."""
+def score(data: Dataset, config: Config, context: Context) -> Scores:
+    """`variety`, the variance (or mean square) of the row's principal coordinates."""
     vectors = context.vectors(data)
     with context.progress.track("variety", 2 * len(data), "rows") as advance:
         found = components(vectors, advance)
-        values = scores(vectors, found, config, advance)
-    kept = above(values, config)
+        values = variances(vectors, found, config, advance)
     count = _count(found, config)
     note = f"variety ({config.compat}): {count:,} of {vectors.width:,} components"
-    return outcome(data, list(kept), f"variety({config.compat})", "not varied enough", {"variety": tuple(values)},
-                   notes=(note,))  # fmt: skip
+    return Scores({"variety": values.tolist()}, notes=(note,))
 
 
-def scores(vectors: Vectors, found: Components, config: Config, advance: Advance | None = None) -> Numbers:
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
+    """The rows of the largest variance; ties with the row at the border are not kept (or `n` rows exactly)."""
+    kept = above(scores.array("variety"), config)
+    return outcome(data, kept, f"variety({config.compat})", "not varied enough", scores.columns)
+
+
+def variances(vectors: Vectors, found: Components, config: Config, advance: Advance | None = None) -> Numbers:
     """The variance (or mean square) of every row's principal coordinates, (rows,), in one pass.
 
     A row's squared coordinates add up to its squared length, so where most components count, the few that don't are

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from leaven import plugs
 from leaven.errors import UserError, nearest
-from leaven.lift import embedding
+from leaven.lift import embedding, selection
 from leaven.lift.selection import Context, no_vectors
 from leaven.llm.protocol import LLM
 from leaven.models import names
@@ -22,7 +22,7 @@ NEEDS = {"seed": ("seed",), "vectors": ("embedder", "embeddings", "embed_text"),
 DEFAULTS: dict[str, Any] = {"seed": 0, "embedder": "lsa", "embeddings": "", "embed_text": "all", "model": "lab"}
 
 
-def choose(selector: str | ModuleType, rows: Dataset, settings: Mapping[str, Any], llm: LLM | None = None) -> Outcome:
+def select(selector: str | ModuleType, rows: Dataset, settings: Mapping[str, Any], llm: LLM | None = None) -> Outcome:
     """What a selector keeps of the rows; `settings` are its own, and those of what it needs.
 
     The selector is a name, a path, or loaded already. Raises UserError for a selector or a setting that it has not.
@@ -48,5 +48,6 @@ def choose(selector: str | ModuleType, rows: Dataset, settings: Mapping[str, Any
         else no_vectors
     )
     model = names.path(given["model"]) if "model" in needs else ""
-    outcome: Outcome = module.select(rows, config, Context(given.get("seed", 0), vectors, llm, model, progress))
-    return outcome
+    context = Context(given.get("seed", 0), vectors, llm, model, progress)
+    scores = selection.score(module, rows, config, context)
+    return selection.choose(module, rows, scores, config, context)
