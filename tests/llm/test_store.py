@@ -2,6 +2,8 @@
 
 import os
 import random
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -149,17 +151,6 @@ def test_two_processes_with_the_same_prompts_pay_once(tmp_path):
         assert asked_of(url, "count")["answered"] == 500
 
 
-def test_claims_of_a_process_that_is_gone_are_taken_over(tmp_path):
-    store = Store.open(tmp_path / "s.db")
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    owner = store.owner()
-    owner.__enter__()
-    owner.claim({0: key("counting", user("question 0"), Sampling(), 0)})
-    store.base.execute("UPDATE owners SET process = ?", (gone.pid,))
-    assert len(texts(Stored(Counting(), store), questions(1))) == 1
-
-
 @pytest.mark.parametrize(("rows", "kills"), [(300, 3), pytest.param(1000, 20, marks=pytest.mark.slow)])
 def test_kill_minus_nine_loses_no_more_than_what_was_in_flight(tmp_path, rows, kills):
     rng, at_once = random.Random(0), 16
@@ -175,6 +166,28 @@ def test_kill_minus_nine_loses_no_more_than_what_was_in_flight(tmp_path, rows, k
     assert sorted(set(seen)) == sorted(f"question {number}" for number in range(rows))
     assert rows <= answered <= rows + kills * 64  # the most that a client has in flight: four times its concurrency
     assert len(list(Store.open(tmp_path / "s.db").export())) == rows
+
+
+def test_a_full_disk_stops_the_asking_and_says_what_could_not_be_kept(tmp_path):
+    """The file may have so many bytes and no more; later, on a disk with room, the same command asks for the rest."""
+    room = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))  # noqa: E731
+    with serving(tmp_path, latency=0.05, at_once=16) as url:
+        line = [sys.executable, "-c", CLIENT, url, str(tmp_path / "s.db"), "500"]
+        full = subprocess.run(line, preexec_fn=room, capture_output=True, text=True, timeout=60, check=False)
+        assert full.returncode == 1 and f"UserError: the store {tmp_path / 's.db'} can't be written: " in full.stderr
+        answered, stored = asked_of(url, "count")["answered"], len(list(Store.open(tmp_path / "s.db").export()))
+        lost = int(re.search(r"(\d+) replies that were answered could not be kept", full.stderr)[1])
+        assert 0 < stored < 400 and answered == stored + lost <= stored + 64
+        assert client(url, tmp_path / "s.db", 500).wait(60) == 0
+        assert asked_of(url, "count")["answered"] == 500 + lost
+
+
+def test_a_disk_that_is_full_from_the_start_is_said_before_anything_is_asked(tmp_path):
+    store, engine = Store.open(tmp_path / "s.db"), Counting()
+    store.base.execute("PRAGMA query_only = ON")
+    with pytest.raises(UserError, match="can't be written"):
+        texts(Stored(engine, store), questions(3))
+    assert engine.asked == []
 
 
 def test_half_a_character_harms_nothing(tmp_path):

@@ -7,32 +7,32 @@ A process claims the prompts that it is about to ask, so that another one waits 
 
 import hashlib
 import json
-import os
-import socket
+import logging
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from leaven.errors import UserError
+from leaven.llm.claims import TABLES as CLAIMS
+from leaven.llm.claims import Claims, transaction
 from leaven.llm.protocol import Around, Reply, Sampling
 from leaven.rows.example import Prompt
 from leaven.runs.cache import cache_folder
+
+logger = logging.getLogger(__name__)
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS replies (
     key BLOB PRIMARY KEY, engine TEXT NOT NULL, asked TEXT NOT NULL, text TEXT NOT NULL, finish_reason TEXT,
     prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, made REAL NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS claims (key BLOB PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batches (key TEXT PRIMARY KEY, batch TEXT NOT NULL, engine TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, host TEXT NOT NULL, process INTEGER, beat REAL NOT NULL);
 """
-STALE = 60
-"""Seconds without a sign of life after which a process on another host counts as gone."""
 READ_AT_ONCE = 500
 
 
@@ -67,24 +67,30 @@ class Stored(Around):
     store: "Store"
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
-        """What is there at once, then what the engine says, then what other processes were asked for meanwhile."""
+        """What is there at once, then what the engine says, then what other processes were asked for meanwhile.
+
+        Raises UserError when the store can't be written, once the calls under way have ended.
+        """
         asked = list(prompts)
         sampling = replace(sampling, draws=draws_of(asked, sampling))
         waiting = {
             place: key(self.name, prompt, sampling, draw)
             for place, (prompt, draw) in enumerate(zip(asked, sampling.draws, strict=True))
         }
-        with self.store.owner() as owner:
-            while waiting:
-                for place, reply in self._known(waiting):
-                    del waiting[place]
-                    yield place, reply
-                mine = owner.claim(waiting)
-                for place, reply in self._ask(mine, waiting, asked, sampling, owner):
-                    del waiting[place]
-                    yield place, reply
-                if waiting and not mine:
-                    time.sleep(0.5)
+        try:
+            with self.store.claims() as claims:
+                while waiting:
+                    for place, reply in self._known(waiting):
+                        del waiting[place]
+                        yield place, reply
+                    mine = claims.claim(waiting)
+                    for place, reply in self._ask(mine, dict(waiting), asked, sampling, claims):
+                        del waiting[place]
+                        yield place, reply
+                    if waiting and not mine:
+                        claims.wait(len(waiting))
+        except sqlite3.Error as error:
+            raise self.store.unwritable(error) from error
 
     def _known(self, waiting: dict[int, bytes]) -> Iterator[tuple[int, Reply]]:
         places = list(waiting.items())
@@ -96,18 +102,42 @@ class Stored(Around):
                     yield place, found[known]
 
     def _ask(
-        self, mine: Sequence[int], keys: dict[int, bytes], asked: Sequence[Prompt], sampling: Sampling, owner: "_Owner"
+        self,
+        mine: Sequence[int],
+        keys: Mapping[int, bytes],
+        asked: Sequence[Prompt],
+        sampling: Sampling,
+        claims: Claims,
     ) -> Iterator[tuple[int, Reply]]:
-        keys = dict(keys)
+        """The engine's replies, each stored as it comes; when one can't be, no more is asked."""
         # Engines draw by place: what is left of a row of prompts must not begin with the draws of its beginning.
         drawn = tuple(sampling.draws[place] for place in mine)
         sampling = replace(sampling, first=sampling.first + min(mine, default=0), draws=drawn)
-        for number, reply in self.engine.replies((asked[place] for place in mine), sampling):
-            place = mine[number]
-            if reply.text is not None:
-                self.store.put(keys[place], self.engine.name, asked[place], sampling, reply)
-            owner.release(keys[place])
-            yield place, reply
+        full: sqlite3.Error | None = None
+        unkept = dict[int, Reply]()
+        wanted = (asked[place] for place in takewhile(lambda _: full is None, mine))
+        try:
+            for number, reply in self.engine.replies(wanted, sampling):
+                place = mine[number]
+                if reply.text is None:
+                    claims.release(keys[place])
+                elif full := full or self._put(keys[place], asked[place], sampling, reply):
+                    unkept[place] = reply
+                yield place, reply
+        except UserError:  # the budget may be used up as well
+            if not full:
+                raise
+        if full:
+            again = (self._put(keys[place], asked[place], sampling, reply) for place, reply in unkept.items())
+            raise self.store.unwritable(full, sum(error is not None for error in again)) from full
+
+    def _put(self, known: bytes, prompt: Prompt, sampling: Sampling, reply: Reply) -> sqlite3.Error | None:
+        """Keep a reply, or say why it can't be kept."""
+        try:
+            self.store.put(known, self.name, prompt, sampling, reply)
+        except sqlite3.Error as error:
+            return error
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +156,7 @@ class Store:
             base = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
             base.execute("PRAGMA journal_mode = WAL")
             base.execute("PRAGMA synchronous = NORMAL")
-            base.executescript(TABLES)
+            base.executescript(TABLES + CLAIMS)
         except (OSError, sqlite3.Error) as error:
             raise UserError(f"the store {path} can't be opened: {error}", "Name another file: --store FILE") from error
         return cls(path, base)
@@ -141,13 +171,16 @@ class Store:
         return {row[0]: Reply(row[1], None, row[2], row[3], row[4], cached=True, attempts=0) for row in rows}
 
     def put(self, known: bytes, engine: str, prompt: Prompt, sampling: Sampling, reply: Reply) -> None:
-        """Keep a reply; one that is there already stays."""
+        """Keep a reply, which nobody waits for or needs to fetch any more; one that is there already stays."""
         asked = json.dumps([*(list(message) for message in prompt), asdict(replace(sampling, draws=()))])
-        self.base.execute(
-            "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (known, engine, asked, reply.text, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens,
-             time.time()),
-        )  # fmt: skip
+        with transaction(self.base):
+            self.base.execute(
+                "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (known, engine, asked, reply.text, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens,
+                 time.time()),
+            )  # fmt: skip
+            self.base.execute("DELETE FROM claims WHERE key = ?", (known,))
+            self.base.execute("DELETE FROM batches WHERE key = ?", (known.hex(),))
 
     def batches(self, engine: str) -> dict[str, str]:
         """The pending batch of each key (in hexadecimal digits) that waits in one."""
@@ -155,9 +188,8 @@ class Store:
 
     def keep_batch(self, engine: str, batch: str, keys: Sequence[str]) -> None:
         """Remember that these keys wait in a batch."""
-        self.base.execute("BEGIN IMMEDIATE")
-        self.base.executemany("INSERT OR REPLACE INTO batches VALUES (?, ?, ?)", [(k, batch, engine) for k in keys])
-        self.base.execute("COMMIT")
+        with transaction(self.base):
+            self.base.executemany("INSERT OR REPLACE INTO batches VALUES (?, ?, ?)", [(k, batch, engine) for k in keys])
 
     def forget_batch(self, keys: Iterable[str]) -> None:
         """The replies to these keys have been fetched."""
@@ -188,67 +220,15 @@ class Store:
             *messages, sampling = json.loads(found.pop("asked"))
             yield {"messages": messages, "sampling": sampling, **found}
 
-    def owner(self) -> "_Owner":
-        """Claims, released when the call that made them ends."""
-        return _Owner(self.base, f"{socket.gethostname()}/{os.getpid()}/{time.monotonic_ns()}")
+    def claims(self) -> Claims:
+        """What one call asks for, kept from being asked twice: `with store.claims() as claims: ...`."""
+        return Claims(self.base, self.path)
 
-
-@dataclass(slots=True)
-class _Owner:
-    base: sqlite3.Connection
-    name: str
-    _beat: float = 0
-
-    def __enter__(self) -> "_Owner":
-        self._live()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.base.execute("DELETE FROM claims WHERE owner = ?", (self.name,))
-        self.base.execute("DELETE FROM owners WHERE owner = ?", (self.name,))
-
-    def claim(self, waiting: dict[int, bytes]) -> list[int]:
-        """The places whose keys nobody else asks for, claimed; keys of processes that are gone are taken over."""
-        self._live()
-        self._bury()
-        self.base.execute("BEGIN IMMEDIATE")
-        try:
-            won = []
-            for place, known in waiting.items():
-                done = self.base.execute("SELECT 1 FROM replies WHERE key = ?", (known,)).fetchone()
-                if (
-                    not done
-                    and self.base.execute("INSERT OR IGNORE INTO claims VALUES (?, ?)", (known, self.name)).rowcount
-                ):
-                    won.append(place)
-        finally:
-            self.base.execute("COMMIT")
-        return won
-
-    def release(self, known: bytes) -> None:
-        """The key is stored, or has failed."""
-        self.base.execute("DELETE FROM claims WHERE key = ?", (known,))
-        self._live()
-
-    def _live(self) -> None:
-        if time.monotonic() - self._beat > STALE / 10:
-            self._beat = time.monotonic()
-            about = (self.name, socket.gethostname(), os.getpid(), time.time())
-            self.base.execute("INSERT OR REPLACE INTO owners VALUES (?, ?, ?, ?)", about)
-
-    def _bury(self) -> None:
-        here = socket.gethostname()
-        for owner, host, process, beat in self.base.execute("SELECT * FROM owners").fetchall():
-            if (host == here and not _alive(process)) or (host != here and beat < time.time() - STALE):
-                self.base.execute("DELETE FROM claims WHERE owner = ?", (owner,))
-                self.base.execute("DELETE FROM owners WHERE owner = ?", (owner,))
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    def unwritable(self, error: BaseException, lost: int = 0) -> UserError:
+        """What to say when the file can't be written, and how many replies that were answered could not be kept."""
+        more = f"; {lost:,} replies that were answered could not be kept" if lost else ""
+        return UserError(
+            f"the store {self.path} can't be written: {error}{more}",
+            "Free some space, or name a file on another disk (--store FILE). Then give the same command again: it "
+            "asks for what is not stored, and pays for nothing else.",
+        )
