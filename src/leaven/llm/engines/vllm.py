@@ -1,14 +1,20 @@
 """vLLM in this process: the fastest way to many replies on a GPU (extra `leaven[vllm]`)."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from leaven.errors import UserError
 from leaven.llm.protocol import Reply, Sampling, spoken
 from leaven.models import names
 from leaven.rows.example import Prompt
+
+CHUNK = 2048
+"""Prompts in one call. vLLM hands replies out when all of a call are done, so that a kill loses those of one chunk. It
+answers 256 to 1,024 at a time: a chunk of several times that leaves the GPU idle only while its last replies end."""
+Turns = list[dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +41,30 @@ class VLLM:
         return cls(LLM(model=folder, **options), f"vllm:{path}", silent=_silent(folder))
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
-        """Every reply, in the order of the prompts; each draw has the seed of its own place."""
+        """Every reply, in the order of the prompts and a chunk at a time; each draw has the seed of its own place."""
+        waiting = enumerate(spoken(prompts, self.name))
+        while chunk := list(islice(waiting, CHUNK)):
+            places = [place for place, _ in chunk]
+            turns = [[{"role": turn.role, "content": turn.content} for turn in prompt] for _, prompt in chunk]
+            yield from zip(places, self._answers(turns, self._drawn(places, sampling)), strict=True)
+
+    def _answers(self, turns: Sequence[Turns], drawn: Sequence[Any]) -> list[Reply]:
+        """A chunk's replies; what vLLM refuses (a prompt that is too long) is found by halves, and fails alone."""
+        try:
+            return [_reply(output) for output in self.model.chat(turns, drawn, use_tqdm=False)]
+        except ValueError as error:
+            if len(turns) == 1:
+                return [Reply(None, f"vLLM refuses it: {str(error)[:200]}")]
+        half = len(turns) // 2
+        return self._answers(turns[:half], drawn[:half]) + self._answers(turns[half:], drawn[half:])
+
+    def _drawn(self, places: Sequence[int], sampling: Sampling) -> list[Any]:
+        """How each place of a chunk is drawn, in vLLM's words."""
         from vllm import SamplingParams
         from vllm.sampling_params import StructuredOutputsParams
 
-        asked = [
-            [{"role": turn.role, "content": turn.content} for turn in prompt] for prompt in spoken(prompts, self.name)
-        ]
         held = StructuredOutputsParams(json=json.loads(sampling.schema)) if sampling.schema else None
-        drawn = [
+        return [
             SamplingParams(
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
@@ -52,12 +73,13 @@ class VLLM:
                 structured_outputs=held,
                 logit_bias=dict.fromkeys(self.silent, -100.0) or None,
             )
-            for place in range(len(asked))
+            for place in places
         ]
-        for index, found in enumerate(self.model.chat(asked, drawn, use_tqdm=False)):
-            said = found.outputs[0]
-            tokens = len(found.prompt_token_ids), len(said.token_ids)
-            yield index, Reply(said.text, None, said.finish_reason, *tokens)
+
+
+def _reply(output: Any) -> Reply:
+    said = output.outputs[0]
+    return Reply(said.text, None, said.finish_reason, len(output.prompt_token_ids), len(said.token_ids))
 
 
 def _silent(path: str) -> tuple[int, ...]:
