@@ -33,11 +33,16 @@ class Plan:
         teacher=False,
         longest=0,
         without=(),
+        retry_after="",
+        redirect="",
+        port=0,
     ):
         self.latency, self.at_once, self.refuse, self.faults = latency, at_once, refuse, faults or {}
         self.random, self.key, self.schema, self.poison = random.Random(seed), key, schema, poison
         self.room = asyncio.Semaphore(at_once)
         self.modern, self.teacher, self.longest, self.without = modern, teacher, longest, without
+        self.port = port
+        self.wait, self.redirect, self.keys = {"Retry-After": retry_after} if retry_after else {}, redirect, []
         self.looks, self.files, self.batches = looks, {}, {}
         self.came, self.answered, self.under_way, self.most, self.seen = 0, 0, 0, 0, []
 
@@ -51,6 +56,9 @@ class Plan:
 
 async def chat(request):
     plan = request.app["plan"]
+    plan.keys.append(request.headers.get("Authorization"))
+    if plan.redirect:
+        raise web.HTTPTemporaryRedirect(plan.redirect + request.path)
     body = await request.json()
     plan.came += 1
     if plan.key and request.headers.get("Authorization") != f"Bearer {plan.key}":
@@ -67,7 +75,7 @@ async def chat(request):
     if "tools" in body and plan.schema is None:
         return error(400, "tools are not supported")
     if plan.refuse and plan.under_way >= plan.at_once:
-        return error(429, "too many at once")
+        return error(429, "too many at once", plan.wait)
     plan.under_way += 1
     plan.most = max(plan.most, plan.under_way)
     try:
@@ -151,8 +159,24 @@ async def seen(request):
     return web.json_response(request.app["plan"].seen)
 
 
+async def keys(request):
+    return web.json_response(request.app["plan"].keys)
+
+
 async def embeddings(request):
-    return error(401, f"Incorrect API key provided: {request.headers.get('Authorization')}")
+    """Vectors of two numbers: how long a text is, and its first character."""
+    plan = request.app["plan"]
+    plan.keys.append(request.headers.get("Authorization"))
+    if plan.key and request.headers.get("Authorization") != f"Bearer {plan.key}":
+        return error(401, f"Incorrect API key provided: {request.headers.get('Authorization')}")
+    if plan.redirect:
+        raise web.HTTPTemporaryRedirect(plan.redirect + request.path)
+    if (fault := plan.fault()) is not None:
+        return error(int(fault), "broken", plan.wait)
+    texts = (await request.json())["input"]
+    plan.came += 1
+    rows = [{"index": n, "embedding": [len(text), ord(text[0])]} for n, text in enumerate(texts)]
+    return web.json_response({"data": rows[::-1], "usage": {"prompt_tokens": sum(map(len, texts))}})
 
 
 async def upload(request):
@@ -209,9 +233,10 @@ async def main():
     app.router.add_get("/v1/batches/{id}", look)
     app.router.add_get("/count", count)
     app.router.add_get("/seen", seen)
+    app.router.add_get("/keys", keys)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", app["plan"].port)
     await site.start()
     place = Path(sys.argv[1])
     place.with_suffix(".partial").write_text(str(site._server.sockets[0].getsockname()[1]))

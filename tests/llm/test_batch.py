@@ -94,7 +94,6 @@ def test_few_prompts_are_asked_at_once(tmp_path):
 
 
 def test_a_server_without_batches_is_said_so_and_keeps_the_key_to_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr(batch, "WAIT", 0.01)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-1234")
     with serving(tmp_path) as url, pytest.raises(ServerError, match="does not serve batches") as caught:
         dict(batched(url + "/other", tmp_path).replies(questions(9), Sampling()))

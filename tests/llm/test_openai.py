@@ -67,7 +67,7 @@ def test_with_a_third_of_the_calls_broken_no_row_is_lost_and_none_comes_twice(tm
     assert all("given up after" in reply.error for reply in failed)
     assert any(reply.truncated for _, reply in found)
     assert any(reply.attempts > 1 for _, reply in found)
-    lowest = min(allowed for _, allowed in llm.server.throttle.history)
+    lowest = min(allowed for _, allowed in llm.client.servers.each[0].throttle.history)
     assert lowest < 64
 
 
@@ -83,7 +83,7 @@ def test_the_concurrency_comes_down_to_what_the_server_bears(tmp_path):
         llm = OpenAI.open("m", url, Limits(concurrency=32))
         found = dict(llm.replies(questions(300), Sampling()))
     assert all(reply.text for reply in found.values())
-    assert llm.server.throttle.allowed < 32
+    assert llm.client.servers.each[0].throttle.allowed < 32
 
 
 def test_a_server_that_is_not_there_stops_the_run_with_a_sentence():
@@ -163,7 +163,7 @@ def test_structured_replies_by_what_the_server_can_do(tmp_path, schema, ways):
     with serving(tmp_path, schema=schema) as url:
         llm = OpenAI.open("m", url)
         found = dict(parse.structured(llm, questions(20), Verdict, Sampling()))
-    assert len(llm.server.ways) == ways
+    assert len(llm.dialect.ways) == ways
     assert all((found[index].error, found[index].asked) == (None, 1) for index in range(20))
     if ways > 1:
         assert [found[index].value.score for index in range(20)] == [len(f"question {n}") % 10 for n in range(20)]
@@ -177,7 +177,7 @@ def test_a_prompt_that_is_refused_by_itself_strikes_nothing_off(tmp_path):
         replies = dict(parse.structured(llm, prompts, Verdict, Sampling()))
     assert "maximum context length" in replies[5].error
     assert all(replies[index].value is not None for index in range(11) if index != 5)
-    assert llm.server.ways == ["json_schema", "tool", "plain"]
+    assert llm.dialect.ways == ["json_schema", "tool", "plain"]
 
 
 def test_a_setting_that_the_server_refuses_is_learnt_once_and_left_out(tmp_path, caplog):
@@ -186,7 +186,7 @@ def test_a_setting_that_the_server_refuses_is_learnt_once_and_left_out(tmp_path,
         replies = dict(llm.replies(questions(40), Sampling()))
         assert all(reply.text for reply in replies.values())
         assert asked_of(url, "count")["came"] <= 40 + 2 * 4
-    assert llm.server.left_out == {"temperature", "top_p"}
+    assert llm.dialect.left_out == {"temperature", "top_p"}
     assert [record.message for record in caplog.records] == [
         "the server does not take temperature: its own default is used",
         "the server does not take top_p: its own default is used",
@@ -199,7 +199,7 @@ def test_newer_models_have_another_name_for_the_longest_reply(tmp_path):
         found = dict(llm.replies(questions(40), Sampling()))
         assert all(reply.text for reply in found.values())
         assert asked_of(url, "count")["came"] <= 40 + 4  # learnt once, by the calls that were under way
-        assert llm.server.limit == "max_completion_tokens"
+        assert llm.dialect.limit == "max_completion_tokens"
 
 
 def test_what_is_no_chat_completion_is_said():

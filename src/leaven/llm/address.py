@@ -1,7 +1,9 @@
-"""Where an OpenAI-compatible server is, and its key: for chat and for embeddings alike."""
+"""Where OpenAI-compatible servers are, and their key: for chat and for embeddings alike."""
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from leaven.errors import UserError
@@ -33,12 +35,36 @@ def key() -> Key:
     return Key(os.environ.get("OPENAI_API_KEY", ""))
 
 
-def address(base_url: str | None = None) -> str:
-    """`base_url`, OPENAI_BASE_URL or OpenAI. Raises UserError for one that is no address, or carries a secret."""
-    url = (base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).rstrip("/")
+def addresses(base_url: str | Sequence[str] | None = None) -> tuple[str, ...]:
+    """`base_url`, OPENAI_BASE_URL or OpenAI; several servers of one model with commas, as a list, or in a file.
+
+    Raises UserError for one that is no address, or carries a secret.
+
+    >>> addresses("http://a:8000/v1,http://b:8000/v1/")
+    ('http://a:8000/v1', 'http://b:8000/v1')
+    """
+    named = [base_url] if isinstance(base_url, str) else list(base_url or ())
+    named = named or [os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL]
+    return tuple(dict.fromkeys(_address(part) for text in named for part in _parts(text)))
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The addresses in a text with commas, or in the lines of the file that it names."""
+    if "://" in text or not Path(text).is_file():
+        yield from (part.strip() for part in text.split(",") if part.strip())
+        return
+    lines = (line.partition("#")[0].strip() for line in Path(text).read_text(encoding="utf-8").splitlines())
+    yield from (line for line in lines if line)
+
+
+def _address(text: str) -> str:
+    url = text.rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UserError("the base URL is no http address", "For example: --base-url http://127.0.0.1:8000/v1")
+        raise UserError(
+            "the base URL is no http address",
+            "For example: --base-url http://127.0.0.1:8000/v1, or a file with an address on each line.",
+        )
     if parts.username or parts.password or parts.query:
         raise UserError(
             f"the base URL of {parts.hostname} carries a user name, a password or a query",

@@ -4,20 +4,19 @@ Requests go up as a file, and the replies come down as one, within a day. Which 
 into the store before anything else: a run that was killed while a batch is pending goes on waiting for that batch.
 """
 
-import asyncio
 import json
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
-import aiohttp
-
 from leaven.errors import UserError
-from leaven.llm.engines.openai import OpenAI, ServerError, request_body
+from leaven.llm.client import Request, ServerError
+from leaven.llm.engines.openai import OpenAI
 from leaven.llm.engines.openai import read_completion as completion
 from leaven.llm.protocol import Reply, Sampling, spoken
 from leaven.llm.store import Store, draws_of, key
@@ -29,7 +28,6 @@ FEW = 4
 """So many prompts are not worth a batch, and are asked at once: a budget's pilot among them."""
 MOST = 50_000
 """Requests in one batch (OpenAI's limit)."""
-TRIES, WAIT = 6, 2.0
 ENDED = ("completed", "failed", "expired", "cancelled")
 
 
@@ -74,30 +72,28 @@ class Batched:
 
     def _send(self, requests: Sequence[tuple[str, Prompt]], sampling: Sampling) -> str:
         """Upload the requests, and start the batch."""
-        way, state = self.server.way if sampling.schema else "plain", self.server.server
         lines = [
             {"custom_id": known, "method": "POST", "url": "/v1/chat/completions",
-             "body": request_body(self.server.model, prompt, sampling, way, state.limit, state.left_out)}
+             "body": self.server.body(prompt, sampling)}
             for known, prompt in requests
         ]  # fmt: skip
         content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode("utf-8", "replace")
-        form = {"purpose": "batch", "file": content}
-        file = self._called("POST", "/files", form=form)["id"]
+        file = self._called(Request("/files", form={"purpose": "batch", "file": content}))["id"]
         about = {"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
-        batch = str(self._called("POST", "/batches", json=about)["id"])
-        logger.info("batch %s: %d requests sent to %s", batch, len(requests), self.server.base_url)
+        batch = str(self._called(Request("/batches", about))["id"])
+        logger.info("batch %s: %d requests sent", batch, len(requests))
         return batch
 
     def _fetch(self, batch: str, wanted: set[str]) -> Iterator[tuple[str, Reply]]:
         """What came back of a batch, once it has ended; what did not is a failed reply."""
-        state = self._called("GET", f"/batches/{batch}")
+        state = self._called(Request(f"/batches/{batch}", method="GET"))
         while state.get("status") not in ENDED:
             counts = state.get("request_counts") or {}
             logger.info(
                 "batch %s %s: %s of %s done", batch, state.get("status"), counts.get("completed"), counts.get("total")
             )
             time.sleep(self.every)
-            state = self._called("GET", f"/batches/{batch}")
+            state = self._called(Request(f"/batches/{batch}", method="GET"))
         left = set(wanted)
         for name in ("output_file_id", "error_file_id"):
             for line in self._lines(state.get(name)):
@@ -111,7 +107,7 @@ class Batched:
     def _lines(self, file: str | None) -> Iterator[dict[str, Any]]:
         if not file:
             return
-        for line in str(self._called("GET", f"/files/{file}/content", text=True)).splitlines():
+        for line in str(self._called(Request(f"/files/{file}/content", method="GET"), str)).splitlines():
             try:
                 found = json.loads(line)
             except ValueError:
@@ -119,41 +115,19 @@ class Batched:
             if isinstance(found, dict):
                 yield found
 
-    def _called(self, method: str, path: str, text: bool = False, **what: Any) -> Any:
+    def _called(self, request: Request, read: Callable[[str], Any] = json.loads) -> Any:
         """The server's answer; what may pass is tried again."""
-        for tried in range(1, TRIES + 1):
-            status, said = asyncio.run(self._call(method, path, **what))
-            if status == 200:
-                try:
-                    return said if text else json.loads(said)
-                except ValueError:
-                    said = "the answer is no JSON"
-            elif 0 < status < 500 and status not in (408, 409, 425, 429):
-                break
-            time.sleep(WAIT * tried if tried < TRIES else 0)
+        try:
+            answer = self.server.client.request(request, partial(_read, read))
+            if answer.value is not None:
+                return answer.value[0]
+            fault = answer.fault
+        except ServerError as error:
+            fault = error.problem
         raise ServerError(
-            f"{self.server.base_url}{path.split('/batch_', maxsplit=1)[0]} does not serve batches ({status}): "
-            f"{self.server.key.hidden(said)[:200]}",
+            f"the server does not serve batches: {fault}",
             "Ask without --batch, or start the same command again later: what was sent is not sent twice.",
         )
-
-    async def _call(
-        self, method: str, path: str, form: dict[str, Any] | None = None, json: Any = None
-    ) -> tuple[int, str]:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=300)
-        data = None
-        if form:
-            data = aiohttp.FormData()
-            data.add_field("purpose", form["purpose"])
-            data.add_field("file", form["file"], filename="requests.jsonl", content_type="application/jsonl")
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout, headers=self.server.key.headers) as session,
-                session.request(method, self.server.base_url + path, data=data, json=json) as response,
-            ):
-                return response.status, await response.text(errors="replace")
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return 0, type(error).__name__
 
 
 def of(server: object, store: Store | None) -> Batched:
@@ -163,6 +137,13 @@ def of(server: object, store: Store | None) -> Batched:
     if store is None:
         raise UserError("--batch needs a store, which remembers what is pending", "Leave out --store off.")
     return Batched(server, store)
+
+
+def _read(read: Callable[[str], Any], text: str) -> tuple[Any] | str:
+    try:
+        return (read(text),)
+    except ValueError:
+        return "the answer is no JSON"
 
 
 def _reply(line: dict[str, Any]) -> Reply:

@@ -6,7 +6,7 @@ from typing import Any
 
 from leaven import extras
 from leaven.errors import UserError, nearest
-from leaven.llm.address import DEFAULT_URL, address, key
+from leaven.llm.address import DEFAULT_URL, addresses, key
 from leaven.llm.budget import Budgeted, Counted, Spend, price
 from leaven.llm.protocol import LLM
 from leaven.llm.settings import LLMSection
@@ -82,7 +82,7 @@ def check(config: LLMSection) -> None:
         names.path(model)
     else:
         open_llm(config.engine)
-    if engine == "openai" and address(config.base_url) == DEFAULT_URL and not key().value:
+    if engine == "openai" and DEFAULT_URL in addresses(config.base_url) and not key().value:
         raise UserError(
             "OPENAI_API_KEY is not set",
             "export OPENAI_API_KEY=…, or name another server that speaks Chat Completions: --base-url URL.",

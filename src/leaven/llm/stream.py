@@ -1,44 +1,46 @@
-"""Many calls at once, in a thread of their own, as one plain iterator of replies."""
+"""Many calls at once, in a thread of their own, as one plain iterator of answers."""
 
 import asyncio
 import queue
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import TypeVar
 
-from leaven.llm.protocol import Reply
-from leaven.llm.throttle import Throttle
-from leaven.rows.example import Prompt
+from leaven.llm.servers import Place, Servers
 
-Ask = Callable[[int, Prompt], Awaitable[tuple[int, Reply]]]
+Q = TypeVar("Q")
+R = TypeVar("R")
 
 
-async def gathered(ask: Ask, prompts: Iterable[Prompt], throttle: Throttle) -> AsyncIterator[tuple[int, Reply]]:
-    """Ask whenever the throttle has room, and yield what is ready meanwhile.
+async def gathered(
+    ask: Callable[[Place, Q], Awaitable[R]], questions: Iterable[Q], servers: Servers
+) -> AsyncIterator[tuple[int, R]]:
+    """Ask whenever a server has room, and yield what is ready meanwhile, with the number of its question.
 
     When a call raises, no more begin; those under way are paid for, so they are yielded before the error is raised.
     """
-    ready: asyncio.Queue[tuple[int, Reply] | None] = asyncio.Queue()
+    ready: asyncio.Queue[tuple[int, R] | None] = asyncio.Queue()
     tasks: set[asyncio.Task[None]] = set()
     errors: list[Exception] = []
 
-    async def one(index: int, prompt: Prompt) -> None:
+    async def one(place: Place, index: int, question: Q) -> None:
         try:
-            ready.put_nowait(await ask(index, prompt))
+            ready.put_nowait((index, await ask(place, question)))
         except Exception as error:
             errors.append(error)
 
     async def start() -> None:
-        waiting = enumerate(prompts)
+        waiting = enumerate(questions)
         try:
             while not errors:
-                await throttle.enter()
+                place = await servers.place()
                 if (asked := next(waiting, None)) is None or errors:
-                    throttle.leave()
+                    servers.leave(place)
                     break
-                task = asyncio.create_task(one(*asked))
+                task = asyncio.create_task(one(place, *asked))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
-        except Exception as error:  # of whoever makes the prompts
+        except Exception as error:  # of whoever makes the questions
             errors.append(error)
         while tasks:
             await asyncio.wait(set(tasks))
@@ -56,9 +58,9 @@ async def gathered(ask: Ask, prompts: Iterable[Prompt], throttle: Throttle) -> A
         await asyncio.gather(starter, *tasks, return_exceptions=True)
 
 
-def listen(source: AsyncIterator[tuple[int, Reply]]) -> Iterator[tuple[int, Reply]]:
+def listen(source: AsyncIterator[R]) -> Iterator[R]:
     """An asynchronous iterator as a plain one: it runs in a thread, which ends when the caller stops listening."""
-    ready: queue.SimpleQueue[tuple[int, Reply] | BaseException | None] = queue.SimpleQueue()
+    ready: queue.SimpleQueue[R | BaseException | None] = queue.SimpleQueue()
     loop = asyncio.new_event_loop()
 
     async def pump() -> None:

@@ -1,40 +1,77 @@
-"""How many calls are under way: as many as the server bears, found by additive increase, multiplicative decrease."""
+"""How many calls are under way at a server: as many as it bears, found by asking, and remembered.
 
-import asyncio
+A server refuses (429) for one of two reasons. Where it takes so many calls *at a time*, the call that is one too many
+says how many those are: the throttle stays there, and only seldom tries one more. Where it takes so many calls *a
+minute*, refusals come however few are under way: then nothing is sent until it says, and fewer at a time afterwards.
+"""
+
 import logging
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 logger = logging.getLogger(__name__)
 
 DECREASE = 0.8
 FIRST_GROWTH = 1 / 4
-"""Until a server refuses for the first time, so much is added in each round of answers: calls that start and end all
-together leave it idle between two rounds, a few that wait there do not."""
+"""Until a server refuses for the first time, so much is added with each answer: calls that start and end all together
+leave it idle between two rounds, a few that wait there do not."""
 GROWTH_AFTER_REFUSAL = 4
-"""Rounds of success that a server which refused has to show for one more call at a time."""
+"""Rounds of success that a server which refused for its rate has to show for one more call at a time."""
+PROBE_SECONDS, SELDOM_SECONDS = 1.0, 60.0
+"""The pause before one call more than its cap is tried at a server; it doubles with each that is refused."""
+BURST_SECONDS = 1.0
+"""Refusals that are no further apart are one event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a user may set; caps that are None are not there."""
+    """What a user may set, for each server; caps that are None are not there."""
 
     concurrency: int = 64
     """Calls under way at the start; fewer when the server refuses, and never more than four times as many."""
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
-    attempts: int = 4
+    attempts: int = 6
     """Calls for one prompt that may break (5xx, no connection, an answer that is no JSON); refusals don't count."""
     backoff_seconds: float = 0.5
-    """The wait after a first broken call; it doubles with each, up to sixteen times, and is jittered."""
+    """The wait after a first broken call; it doubles with each, up to thirty-two times, and is jittered."""
     connect_seconds: float = 10
     read_seconds: float = 600
     patience_seconds: float = 900
     """How long one prompt may be refused (429) before it is given up."""
-    dead_seconds: float = 30
+    dead_seconds: float = 60
     """How long a server that has answered may be out of reach before the run stops."""
+
+
+class Call(NamedTuple):
+    """A call that was sent: when, and how many were under way with it."""
+
+    began: float
+    under_way: int
+
+
+@dataclass(slots=True)
+class Minute:
+    """What was spent within the last minute."""
+
+    total: int = 0
+    parts: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def add(self, now: float, amount: int) -> None:
+        """So much more."""
+        self.total += amount
+        self.parts.append((now, amount))
+
+    def full(self, cap: int | None, now: float) -> float:
+        """Seconds until less than the cap was spent."""
+        while self.parts and self.parts[0][0] < now - 60:
+            self.total -= self.parts.popleft()[1]
+        if cap is None or self.total < cap:
+            return 0
+        return max(self.parts[0][0] + 60 - now, 0.01)
 
 
 @dataclass(slots=True)
@@ -42,81 +79,95 @@ class Throttle:
     """The state for one server and model. `history` is (seconds since the start, calls under way allowed)."""
 
     limits: Limits
+    clock: Callable[[], float] = time.monotonic
     allowed: float = 0
     under_way: int = 0
-    refused: bool = False
+    refusals: int = 0
+    cap: int | None = None
+    """Calls that it takes at a time, as its refusals say; None: nothing says so."""
     history: list[tuple[float, int]] = field(default_factory=list)
-    _began: float = field(default_factory=time.monotonic)
-    _slowed: float = -1e9
-    _closed_until: float = 0
-    _calls: deque[tuple[float, int]] = field(default_factory=deque)
-    _tokens: deque[tuple[float, int]] = field(default_factory=deque)
-    _freed: asyncio.Event = field(default_factory=asyncio.Event)
+    _began: float = 0
+    _borne: int = 0
+    _step: int = 1
+    _pause: float = PROBE_SECONDS
+    _probe_at: float = 0
+    _lowered: float = -1e9
+    _decreased: float = -1e9
+    _closed_until: float = -1e9
+    _calls: Minute = field(default_factory=Minute)
+    _tokens: Minute = field(default_factory=Minute)
 
     def __post_init__(self) -> None:
-        self.allowed = float(self.limits.concurrency)
-        self._note()
+        self._began = self.clock()
+        self._allow(self.limits.concurrency)
 
-    def begin(self) -> None:
-        """Start anew in the running event loop; what was learnt about the server stays."""
-        self.under_way, self._freed = 0, asyncio.Event()
-
-    async def enter(self) -> None:
-        """Wait until one more call may begin."""
-        while (wait := self._wait()) > 0:
-            self._freed.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._freed.wait(), wait)
-        self.under_way += 1
-        self._calls.append((time.monotonic(), 1))
-
-    def leave(self) -> None:
-        """A call has ended, well or not."""
-        self.under_way -= 1
-        self._freed.set()
-
-    def answered(self, tokens: int) -> None:
-        """The server bore it: after a round of answers more at a time, and one more once it has ever refused."""
-        self._tokens.append((time.monotonic(), tokens))
-        before = int(self.allowed)
-        growth = 1 / (self.allowed * GROWTH_AFTER_REFUSAL) if self.refused else FIRST_GROWTH
-        if self.under_way >= before - 1:  # only a limit that was reached has been tried
-            self.allowed = min(self.allowed + growth, 4 * self.limits.concurrency)
-        if int(self.allowed) != before:
-            self._note()
-
-    def slow_down(self, retry_after: float | None) -> None:
-        """The server refused (429): fewer calls at a time, once for each burst of refusals; no call before it says."""
-        now = time.monotonic()
-        if retry_after:
-            self._closed_until = max(self._closed_until, now + retry_after)
-        if now - self._slowed < 1:
-            return
-        self._slowed, self.refused = now, True
-        self.allowed = max(1.0, self.allowed * DECREASE)
-        self._note()
-
-    def _wait(self) -> float:
+    def wait(self) -> float:
         """Seconds until it is worth looking again; 0: a call may begin."""
-        now = time.monotonic()
+        now = self.clock()
         if self._closed_until > now:
             return self._closed_until - now
         if self.under_way >= int(self.allowed):
             return 1.0
         return max(
-            _full(self._calls, self.limits.requests_per_minute, now),
-            _full(self._tokens, self.limits.tokens_per_minute, now),
+            self._calls.full(self.limits.requests_per_minute, now),
+            self._tokens.full(self.limits.tokens_per_minute, now),
         )
 
-    def _note(self) -> None:
-        self.history.append((round(time.monotonic() - self._began, 3), int(self.allowed)))
-        logger.info("concurrency %d after %.1f s", *reversed(self.history[-1]))
+    def begin(self) -> Call:
+        """A call begins."""
+        self.under_way += 1
+        self._calls.add(self.clock(), 1)
+        return Call(self.clock(), self.under_way)
 
+    def end(self) -> None:
+        """It has ended, well or not."""
+        self.under_way -= 1
 
-def _full(spent: deque[tuple[float, int]], cap: int | None, now: float) -> float:
-    """Seconds until what was spent within the last minute is below the cap."""
-    while spent and spent[0][0] < now - 60:
-        spent.popleft()
-    if cap is None or sum(amount for _, amount in spent) < cap:
-        return 0
-    return max(spent[0][0] + 60 - now, 0.01)
+    def spent(self, tokens: int) -> None:
+        """What a call took of the tokens a minute."""
+        self._tokens.add(self.clock(), tokens)
+
+    def borne(self, call: Call) -> None:
+        """The server answered: more at a time, unless it has refused more."""
+        now = self.clock()
+        self._borne = max(self._borne, call.under_way)
+        if self.cap is None:
+            growth = FIRST_GROWTH if not self.refusals else 1 / (self.allowed * GROWTH_AFTER_REFUSAL)
+            if self.under_way >= int(self.allowed) - 1:  # only a limit that was reached has been tried
+                self._allow(self.allowed + growth)
+        elif call.under_way > self.cap:  # it bears more than it did: on, in steps that grow
+            self.cap, self._step, self._pause = call.under_way, 2 * self._step, max(PROBE_SECONDS, self._pause / 2)
+            self._allow(self.cap + self._step)
+        elif now >= self._probe_at:
+            self._allow(self.cap + self._step)
+
+    def refused(self, call: Call, retry_after: float | None) -> None:
+        """The server refused a call (429)."""
+        now, since = self.clock(), self.clock() - self._lowered
+        self.refusals += 1
+        if call.began <= self._lowered:  # it was sent before the refusal that came first
+            if self.cap is not None:
+                self._stay_at(min(self.cap, call.under_way - 1))
+        elif call.under_way > 1 and (call.under_way > self._borne or since > max(BURST_SECONDS, retry_after or 0)):
+            self._lowered, self._step = now, 1
+            self._pause = min(2 * self._pause, SELDOM_SECONDS)
+            self._probe_at = now + self._pause
+            self._stay_at(call.under_way - 1)
+        else:  # again so soon, and not with more at a time than it bore: it is the rate
+            self._closed_until = max(self._closed_until, now + (retry_after or 0))
+            self._lowered, self.cap = now, None
+            if now - self._decreased >= BURST_SECONDS:
+                self._decreased = now
+                self._allow(self.allowed * DECREASE)
+
+    def _stay_at(self, cap: int) -> None:
+        self.cap = max(1, cap)
+        self._borne = min(self._borne, self.cap)
+        self._allow(self.cap)
+
+    def _allow(self, calls: float) -> None:
+        before = int(self.allowed)
+        self.allowed = max(1.0, min(float(calls), 4.0 * self.limits.concurrency))
+        if int(self.allowed) != before:
+            self.history.append((round(self.clock() - self._began, 3), int(self.allowed)))
+            logger.info("concurrency %d after %.1f s", *reversed(self.history[-1]))
