@@ -1,5 +1,6 @@
 """Rows survive every format and kind of file; those that can't be used are named."""
 
+import json
 import gzip
 import io
 import os
@@ -39,11 +40,12 @@ def test_rows_come_back_as_they_went(tmp_path, kind, format, pairs):
 def test_conversations_keep_all_turns(tmp_path):
     turns = (Message("system", "s"), Message("user", "a"), Message("assistant", "b"), Message("user", "c"))
     data = Dataset.of([Example(turns, Origin("x"))])
-    for format in ("messages", "sharegpt"):
+    for format in ("messages", "sharegpt", "alpaca"):
         files.write(data, tmp_path / "rows.jsonl", format)
         assert files.read(tmp_path / "rows.jsonl").kept[0].messages == turns
+    called = Message("assistant", "", json.dumps({"tool_calls": [{"function": {"name": "f", "arguments": {}}}]}))
     with pytest.raises(UserError, match="alpaca can't hold"):
-        files.write(data, tmp_path / "rows.jsonl", "alpaca")
+        files.write(Dataset.of([Example((*turns, called), Origin("x"))]), tmp_path / "rows.jsonl", "alpaca")
 
 
 def test_rows_that_can_not_be_used_are_listed_with_line_and_reason(tmp_path):

@@ -61,13 +61,23 @@ def test_alpaca_input_is_joined_to_the_instruction_and_parted_again():
     row = {"instruction": "Add.", "input": "1\n\n2", "output": "3", "system": "s"}
     example = read(row)
     assert example.question == "Add.\n\n1\n\n2"
-    assert example.meta["system"] == "s"
+    assert example.messages[0] == Message("system", "s")
     assert render.rows(Dataset.of([example]), "alpaca") == [row]
+
+
+def test_alpaca_history_is_the_turns_before_and_comes_back():
+    row = {"instruction": "And 2?", "input": "", "output": "4", "history": [["1 + 1?", "2"], ["Sure?", "Yes."]]}
+    example = read(row)
+    assert [turn.content for turn in example.messages] == ["1 + 1?", "2", "Sure?", "Yes.", "And 2?", "4"]
+    assert render.rows(Dataset.of([example]), "alpaca") == [row]
+    with pytest.raises(formats.RowFault, match="no list of pairs"):
+        read({**row, "history": ["1 + 1?"]})
 
 
 def test_fields_of_turns_are_kept():
     example = read({"messages": [{**TURNS[0], "name": "Ann"}, TURNS[1]], "source": "web"})
-    assert example.meta == {"source": "web", "turn_fields": [{"name": "Ann"}, {}]}
+    assert example.meta == {"source": "web"}
+    assert [turn.further for turn in example.messages] == [{"name": "Ann"}, {}]
 
 
 def test_most_rows_decide_and_a_query_among_answers_is_a_query():

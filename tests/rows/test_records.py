@@ -77,7 +77,7 @@ DROPPED = {
     "not a text, answer": '{"prompt": "a", "completion": {"b": 1}}',
     "empty question": '{"prompt": " ", "completion": "b"}',
     "no question": '{"prompt": [], "completion": "b"}',
-    "wrong role": '{"prompt": [{"role": "tool", "content": "x"}], "completion": "b"}',
+    "wrong role": '{"prompt": [{"role": "narrator", "content": "x"}], "completion": "b"}',
     "not a turn": '{"prompt": ["x"], "completion": "b"}',
     "half a character": '{"prompt": "\\ud800", "completion": "b"}',
     "half a character, elsewhere": '{"prompt": "a", "note": "\\udfff"}',
@@ -177,7 +177,7 @@ def test_write_leaves_the_old_file_alone_where_it_fails(tmp_path):
     path = tmp_path / "rows.jsonl"
     files.write(Dataset.of([pair("a", "b", HERE)]), path)
     before = path.read_bytes()
-    talk = Example((Message("user", "a"), Message("assistant", "b"), Message("user", "c")), HERE)
+    talk = Example((Message("user", "a"), Message("assistant", "b"), Message("assistant", "c")), HERE)
     with pytest.raises(UserError, match="alpaca"):
         files.write(Dataset.of([talk]), path, "alpaca")
     assert path.read_bytes() == before
@@ -234,7 +234,7 @@ def test_format_that_was_written_is_detected(tmp_path, data, format):
 def test_example_that_a_format_cannot_hold_is_refused(tmp_path):
     cases = [
         (pair("q", "", HERE), "alpaca"),
-        (Example((Message("system", "s"), *user("q")), HERE), "alpaca"),
+        (Example((Message("developer", "s"), *user("q")), HERE), "alpaca"),
         (pair("q", "a", HERE, {"prompt": "x"}), "prompt-completion"),
         (pair("q", "a", HERE, {"messages": "x"}), "messages"),
         (pair("q", "a", HERE, {"input": "x"}), "alpaca"),

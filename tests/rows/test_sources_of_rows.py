@@ -15,7 +15,7 @@ DICTS = [{"prompt": "a", "completion": "b", "level": 3}, {"prompt": "c", "comple
 
 
 def turns(outcome):
-    return [[tuple(message) for message in row.messages] for row in outcome.kept]
+    return [[message[:2] for message in row.messages] for row in outcome.kept]
 
 
 def in_pandas(rows):

@@ -78,7 +78,8 @@ def _parameters(module: ModuleType) -> Iterator[inspect.Parameter]:
             yield _flag(flag, kind, kind(value), typer.Option(help=help))
         if need == "llm":
             yield from engine.parameters()
-    yield _flag("to", str, "messages", typer.Option(help="The format to write: messages, alpaca, sharegpt …"))
+    about = typer.Option(help="The format to write: same (every row as it came), messages, alpaca, sharegpt …")
+    yield _flag("to", str, "same", about)
     for name, annotation, default in (
         ("format", reading.Format, "auto"),
         ("columns", reading.Columns, ""),

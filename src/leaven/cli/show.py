@@ -94,8 +94,8 @@ def prompt(
         data = hallucination.task(token, "test").rows
     if row > len(data):
         raise UserError(f"--row is {row}, but only {len(data):,} rows are there", "The first row is 1.")
-    for role, text in _sent(name, data, row - 1, token):
-        print(f"[{role}]\n{text}")
+    for turn in _sent(name, data, row - 1, token):
+        print(f"[{turn.role}]\n{turn.text}")
 
 
 def _sent(name: str, data: "Dataset", place: int, token: str) -> "Prompt":

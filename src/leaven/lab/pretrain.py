@@ -89,7 +89,7 @@ def _some_rows(job: tuple[int, int]) -> list[tuple[str, ...]]:
     while len(rows) < count:
         turns = conversation.converse(rng)
         if not held_out(turns[-2].content):
-            rows.append(tuple(text for turn in turns for text in turn))
+            rows.append(tuple(text for turn in turns for text in turn.key))
     return rows
 
 

@@ -18,7 +18,7 @@ Part = Literal["all", "question", "answer"]
 def text(row: Example, part: Part = "all") -> str:
     """What is embedded of a row: instruction, input and output (the system text too), or one side alone."""
     if part == "all":
-        return "\n".join(message.content for message in row.messages)
+        return "\n".join(message.text for message in row.messages)
     return row.question if part == "question" else row.answer or ""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from leaven.llm.parse import with_schema
 from leaven.llm.protocol import Sampling
 from leaven.rows.example import Prompt
+from leaven.rows.turns import wire
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Form:
         }
         body: dict[str, Any] = {
             "model": model,
-            "messages": [{"role": message.role, "content": message.content} for message in told],
+            "messages": wire(told),
             **{name: value for name, value in settings.items() if name not in self.left_out},
         }
         if not sampling.schema or self.way == "plain":

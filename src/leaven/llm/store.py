@@ -172,7 +172,7 @@ class Store:
 
     def put(self, known: bytes, engine: str, prompt: Prompt, sampling: Sampling, reply: Reply) -> None:
         """Keep a reply, which nobody waits for or needs to fetch any more; one that is there already stays."""
-        asked = json.dumps([*(list(message) for message in prompt), asdict(replace(sampling, draws=()))])
+        asked = json.dumps([*(message.key for message in prompt), asdict(replace(sampling, draws=()))])
         with transaction(self.base):
             self.base.execute(
                 "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -7,6 +7,7 @@ from jinja2.exceptions import TemplateError
 
 from leaven.errors import UserError
 from leaven.rows.example import Message
+from leaven.rows.turns import openai
 
 QUESTION = "QUESTION-STANDS-HERE"
 
@@ -48,7 +49,7 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 
 
 def _apply(tokenizer: Any, messages: Sequence[Message], add_generation_prompt: bool) -> str:
-    turns = [{"role": message.role, "content": message.content} for message in messages]
+    turns = [{**openai(message), "content": message.content} for message in messages]
     text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=add_generation_prompt)
     return text
 

@@ -14,7 +14,7 @@ from leaven.rows.example import Example, Message, Origin
 from leaven.runs.folder import write
 
 FIELDS: dict[str, pl.DataType | type[pl.DataType]] = {
-    "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
+    "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String, "fields": pl.String})),
     "origin": pl.Struct(
         {
             "step": pl.String,
@@ -23,6 +23,7 @@ FIELDS: dict[str, pl.DataType | type[pl.DataType]] = {
             "model": pl.String,
             "prompt": pl.String,
             "seed": pl.Int64,
+            "text": pl.String,
         }
     ),
     "meta": pl.String,
@@ -98,7 +99,7 @@ class Dataset:
 def _to_row(example: Example) -> dict[str, Any]:
     origin = example.origin
     return {
-        "messages": [{"role": m.role, "content": m.content} for m in example.messages],
+        "messages": [{"role": m.role, "content": m.content, "fields": m.fields or None} for m in example.messages],
         "origin": {
             "step": origin.step,
             "place": origin.place,
@@ -106,6 +107,7 @@ def _to_row(example: Example) -> dict[str, Any]:
             "model": origin.model,
             "prompt": origin.prompt,
             "seed": origin.seed,
+            "text": origin.text,
         },
         "meta": json.dumps(dict(example.meta), ensure_ascii=False, default=str),
     }
@@ -113,5 +115,5 @@ def _to_row(example: Example) -> dict[str, Any]:
 
 def _from_row(row: dict[str, Any]) -> Example:
     origin = {**row["origin"], "parents": tuple(row["origin"]["parents"] or ())}
-    messages = tuple(Message(m["role"], m["content"]) for m in row["messages"])
+    messages = tuple(Message(m["role"], m["content"], m["fields"] or "") for m in row["messages"])
     return Example(messages, Origin(**origin), json.loads(row["meta"]))

@@ -11,10 +11,36 @@ TRUNCATED = "truncated"
 
 
 class Message(NamedTuple):
-    """One turn of a conversation; `role` is system, user or assistant."""
+    """One turn of a conversation; `role` is system, developer, user, assistant or tool.
+
+    `fields` is a JSON object, as text, of what the turn carries besides: tool calls, a name, its content where that
+    is no text (parts, or null beside a call); "" where there is nothing.
+    """
 
     role: str
     content: str
+    fields: str = ""
+
+    @property
+    def further(self) -> dict[str, Any]:
+        """The fields that it carries besides."""
+        return json.loads(self.fields) if self.fields else {}
+
+    @property
+    def text(self) -> str:
+        """What the turn says to a reader: its words, then its tool calls as JSON, a line for each."""
+        calls = [json.dumps(call.get("function", call), ensure_ascii=False) for call in self.calls]
+        return "\n".join([*([self.content] if self.content else []), *calls])
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        """Its tool calls, in the form of OpenAI."""
+        return self.further.get("tool_calls") or []
+
+    @property
+    def key(self) -> list[str]:
+        """What tells it from other turns: role, content, and its further fields where there are any."""
+        return [self.role, self.content, *([self.fields] if self.fields else [])]
 
 
 Prompt = tuple[Message, ...]
@@ -23,7 +49,10 @@ Prompt = tuple[Message, ...]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a row comes from: the step that made it, and all that the step needed to make it again."""
+    """Where a row comes from: the step that made it, and all that the step needed to make it again.
+
+    `text` is the row as it came, as JSON, with every blank of a JSON file; None for a row that was made.
+    """
 
     step: str
     place: str | None = None
@@ -31,6 +60,7 @@ class Origin:
     model: str | None = None
     prompt: str | None = None
     seed: int | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +74,7 @@ class Example:
     @property
     def id(self) -> str:
         """Twelve hexadecimal digits that depend on the messages alone."""
-        text = json.dumps([list(message) for message in self.messages], ensure_ascii=False)
+        text = json.dumps([message.key for message in self.messages], ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     @property
@@ -64,9 +94,16 @@ class Example:
 
     @property
     def answer(self) -> str | None:
-        """The final assistant turn, or None for a bare query."""
+        """The final assistant turn, tool calls as JSON; None for a bare query."""
         last = self.messages[-1] if self.messages else None
-        return last.content if last is not None and last.role == "assistant" else None
+        return last.text if last is not None and last.role == "assistant" else None
+
+    @property
+    def request(self) -> str:
+        """All that the answer answers: the question, or every turn before it under its role where more was said."""
+        if [(turn.role, turn.fields) for turn in self.prompt] == [("user", "")]:
+            return self.question
+        return "\n\n".join(f"{turn.role}: {turn.text}" for turn in self.prompt)
 
 
 class Drop(NamedTuple):

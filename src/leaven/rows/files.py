@@ -7,7 +7,6 @@ import gzip
 import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,12 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Message, Origin
 from leaven.rows.outcomes import Outcome
 from leaven.rows.records import Record
+from leaven.rows.turns import RowFault
 from leaven.runs import folder as runs
 
 KINDS = {"jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "csv": "csv", "tsv": "tsv", "parquet": "parquet"}
+SAME = "same"
+"""The format in which rows came."""
 UNREAD = "unread"
 """The step in the origin of a text that is no usable row."""
 LOOKED_AT = 100
@@ -60,7 +62,7 @@ def read(
     kept: list[Example] = []
     dropped: list[Drop] = []
     for record in found:
-        result = _example(record, layout, Origin(step, record.place))
+        result = _example(record, layout, step)
         kept.append(result) if isinstance(result, Example) else dropped.append(result)
     if not kept:
         raise _useless(name, layout, dropped, rows)
@@ -92,15 +94,16 @@ def raw(path: str | Path, format: str = "auto") -> tuple[str, list[Record]]:
 def write(dataset: Dataset, path: str | Path, format: str = "messages") -> None:
     """Write the rows, whole or not at all; every field that they came in with goes out again.
 
-    Raises UserError for a row that the format can't hold. In CSV and TSV, further fields come back as text.
+    The format `same` is that in which they came: of JSON, each row goes out byte for byte. Raises UserError for a row
+    that the format can't hold. In CSV and TSV, further fields come back as text.
     """
-    rows = render.rows(dataset, format)
-    if str(path) == "-":
-        sys.stdout.write(render.content(rows, "jsonl").decode())
+    piped = str(path) == "-"
+    kind, zipped = ("jsonl", False) if piped else _kind(Path(path))
+    content = render.as_read(dataset, kind) if format == SAME else render.content(render.rows(dataset, format), kind)
+    if piped:
+        sys.stdout.write(content.decode())
         sys.stdout.flush()
         return
-    kind, zipped = _kind(Path(path))
-    content = render.content(rows, kind)
     _put(gzip.compress(content, mtime=0) if zipped else content, Path(path))
 
 
@@ -121,17 +124,17 @@ def write_rejects(outcome: Outcome, path: str | Path) -> None:
     _put(render.content(rows, "jsonl"), Path(path))
 
 
-def _example(record: Record, layout: formats.Layout | None, origin: Origin) -> Example | Drop:
+def _example(record: Record, layout: formats.Layout | None, step: str) -> Example | Drop:
     reason, detail = record.fault, record.detail
     if record.row is not None and layout is not None:
         try:
-            return formats.example(record.row, layout, origin)
-        except formats.RowFault as fault:
+            return formats.example(record.row, layout, Origin(step, record.place, text=record.json))
+        except RowFault as fault:
             reason, detail = fault.reason, fault.detail
     text = record.original
     start = text.strip()[:SHOWN] + ("…" if len(text.strip()) > SHOWN else "")
-    said = ": ".join(part for part in (origin.place, detail, start) if part)
-    return Drop(Example((Message("user", text),), replace(origin, step=UNREAD)), reason, detail=said)
+    said = ": ".join(part for part in (record.place, detail, start) if part)
+    return Drop(Example((Message("user", text),), Origin(UNREAD, record.place)), reason, detail=said)
 
 
 def _records(source: Any, format: str) -> tuple[str, list[Record]]:

@@ -9,24 +9,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from leaven.errors import UserError, nearest
-from leaven.rows.example import Example, Message, Origin
+from leaven.rows.example import Example, Origin
+from leaven.rows.turns import RowFault, message
 
 Row = Mapping[str, Any]
 FORMATS = ("messages", "alpaca", "sharegpt", "prompt-completion")
-ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
-SPEAKERS = {"user": "human", "assistant": "gpt", "system": "system"}
-TURN_FIELDS = "turn_fields"
-"""The field of `meta` for what turns carry besides role and text, a mapping for each turn."""
 
 
 class Layout(NamedTuple):
-    """Which fields hold the prompt (or all turns), the answer, a text to be joined to the prompt, a system message."""
+    """Which fields hold the prompt (or all turns), the answer, a text to be joined to the prompt, a system message.
+
+    `history` holds the turns before the prompt, as pairs of a question and its answer.
+    """
 
     name: str
     prompt: str
     answer: str | None = None
     joined: str | None = None
     system: str | None = None
+    history: str | None = None
 
     @property
     def fields(self) -> str:
@@ -41,8 +42,8 @@ class Layout(NamedTuple):
 
 LAYOUTS = (
     Layout("messages", "messages"),
-    Layout("sharegpt", "conversations"),
-    Layout("alpaca", "instruction", "output", "input"),
+    Layout("sharegpt", "conversations", system="system"),
+    Layout("alpaca", "instruction", "output", "input", "system", "history"),
     Layout("prompt-completion", "prompt", "completion"),
     Layout("prompt-completion", "prompt", "response"),
     Layout("prompt-completion", "question", "answer"),
@@ -50,17 +51,9 @@ LAYOUTS = (
     Layout("prompt-completion", "instruction", "response", "input"),
 )
 QUERIES = (
-    Layout("alpaca", "instruction", None, "input"),
+    Layout("alpaca", "instruction", None, "input", "system", "history"),
     *(Layout("prompt-completion", field) for field in ("prompt", "question", "query")),
 )
-
-
-class RowFault(ValueError):
-    """A row that can't be used: the reason in few words, and what exactly."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason, self.detail = reason, detail
 
 
 def check(name: str) -> None:
@@ -116,17 +109,22 @@ def example(row: Row, layout: Layout, origin: Origin) -> Example:
     if layout.prompt not in row:
         raise RowFault("missing field", f"{layout.prompt!r}; it has {_listed(row)}")
     turns = _turns(row[layout.prompt], layout) if _holds_turns(row[layout.prompt], layout) else _asked(row, layout)
-    turns = (*_system(row, layout), *turns, *_answered(row, layout))
-    messages = tuple(_message(turn) for turn in turns)
-    if not any(message.role == "user" for message in messages):
+    turns = (*_history(row, layout), *turns, *_answered(row, layout))
+    used = [layout.prompt, layout.answer]
+    if system := _system(row, layout, turns):
+        used.append(layout.system)
+    if layout.history and row.get(layout.history):
+        used.append(layout.history)
+    messages = tuple(message(turn) for turn in (*system, *turns))
+    if not any(turn.role == "user" for turn in messages):
         raise RowFault("no question", "there is no user turn" if messages else f"{layout.prompt!r} is empty")
-    if not any(message.role == "user" and message.content.strip() for message in messages):
+    if not any(turn.role == "user" and (turn.content.strip() or turn.fields) for turn in messages):
         raise RowFault("empty question")
-    meta = {key: value for key, value in row.items() if key not in (layout.prompt, layout.answer, layout.system)}
-    if layout.joined and meta.get(layout.joined) in ("", None):
-        meta.pop(layout.joined, None)
-    besides = [{key: turn[key] for key in turn if key not in ("role", "content", "from", "value")} for turn in turns]
-    return Example(messages, origin, {**meta, TURN_FIELDS: besides} if any(besides) else meta)
+    meta = {key: value for key, value in row.items() if key not in used}
+    for field in (layout.joined, layout.system, layout.history):
+        if field and meta.get(field) in ("", None, []):
+            meta.pop(field, None)
+    return Example(messages, origin, meta)
 
 
 def _fits(layout: Layout, row: Row) -> bool:
@@ -192,9 +190,19 @@ def _turns(value: Any, layout: Layout) -> tuple[Row, ...]:
     return tuple(value)
 
 
-def _system(row: Row, layout: Layout) -> tuple[Row, ...]:
+def _system(row: Row, layout: Layout, turns: Sequence[Row]) -> tuple[Row, ...]:
+    """The system message of a field of its own; one among the turns stands above it."""
     text = row.get(layout.system) if layout.system else None
-    return ({"role": "system", "content": text},) if text else ()
+    told = bool(turns) and "system" in (turns[0].get("role"), turns[0].get("from"))
+    return ({"role": "system", "content": text},) if text and not told else ()
+
+
+def _history(row: Row, layout: Layout) -> tuple[Row, ...]:
+    pairs = (row.get(layout.history) if layout.history else None) or ()
+    if not isinstance(pairs, (list, tuple)) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise RowFault("no history", f"{layout.history!r} is no list of pairs")
+    said = zip(("user", "assistant") * len(pairs), (text for pair in pairs for text in pair), strict=True)
+    return tuple({"role": role, "content": text} for role, text in said)
 
 
 def _asked(row: Row, layout: Layout) -> tuple[Row, ...]:
@@ -214,12 +222,3 @@ def _answered(row: Row, layout: Layout) -> tuple[Row, ...]:
     if not isinstance(value, str):
         raise RowFault("not a text", f"{layout.answer!r} is {type(value).__name__}")
     return ({"role": "assistant", "content": value},)
-
-
-def _message(turn: Row) -> Message:
-    role, text = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
-    if not isinstance(role, str) or role not in ROLES:
-        raise RowFault("wrong role", f"{role!r}; known: {', '.join(ROLES)}")
-    if not isinstance(text, str):
-        raise RowFault("not a text", f"the {ROLES[role]} turn is {type(text).__name__}")
-    return Message(ROLES[role], text)

@@ -6,6 +6,7 @@ from typing import Any
 from leaven.errors import UserError
 from leaven.rows.example import Example, Message
 from leaven.rows.records import Record
+from leaven.rows.turns import openai
 
 
 def records(rows: Any) -> list[Record]:
@@ -41,7 +42,7 @@ def _each(rows: Any) -> Iterable[Any]:
 
 def _record(place: str, row: Any) -> Record:
     if isinstance(row, Example):
-        turns = [message._asdict() for message in row.messages]
+        turns = [openai(message) for message in row.messages]
         return Record(place, {**row.meta, "messages": turns})
     if isinstance(row, Mapping):
         return Record(place, {str(key): _plain(cell) for key, cell in row.items() if not _is_null(cell)})
@@ -53,7 +54,7 @@ def _record(place: str, row: Any) -> Record:
 
 
 def _turn(turn: Any) -> Any:
-    return turn._asdict() if isinstance(turn, Message) else turn
+    return openai(turn) if isinstance(turn, Message) else turn
 
 
 def _is_null(cell: Any) -> bool:

@@ -14,6 +14,7 @@ from leaven.rows.layouts import is_row
 from leaven.rows.writer import JSON_COLUMNS
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_BLANKS = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")
 _LARGEST_CELL = 2**31 - 1
 
 
@@ -25,6 +26,12 @@ class Record(NamedTuple):
     text: str | None = None
     fault: str = ""
     detail: str = ""
+    is_json: bool = True
+
+    @property
+    def json(self) -> str:
+        """The row as JSON: every byte as it came, where it came so."""
+        return self.original if self.is_json else json.dumps(self.row, ensure_ascii=False)
 
     @property
     def original(self) -> str:
@@ -68,7 +75,21 @@ def _json(text: str, kind: str, name: str, format: str) -> list[Record]:
         whole = _table(whole, name)
     elif not isinstance(whole, list):
         return list(_lines(text, name)) if text.strip().count("\n") == 0 else [_record(f"{name}:1", whole, None)]
-    return [_record(f"{name}:row {number}", value, None) for number, value in enumerate(whole, 1)]
+    sources = _elements(text) if text.lstrip().startswith("[") else [None] * len(whole)
+    pairs = zip(whole, sources, strict=True)
+    return [_record(f"{name}:row {number}", value, source) for number, (value, source) in enumerate(pairs, 1)]
+
+
+def _elements(text: str) -> list[str]:
+    """The text of each value in a list of JSON that was read already."""
+    decoder, place, found = json.JSONDecoder(), text.index("[") + 1, list[str]()
+    while True:
+        place = _BLANKS.match(text, place).end()  # type: ignore[union-attr]
+        if text[place] == "]":
+            return found
+        _, end = decoder.raw_decode(text, place)
+        found.append(text[place:end])
+        place = end
 
 
 def _lines(text: str, name: str) -> Iterator[Record]:
@@ -151,7 +172,8 @@ def _header(fields: list[str], name: str) -> list[str]:
 def _sheet_record(place: str, fields: list[str], cells: list[str], source: str) -> Record:
     if len(cells) > len(fields):
         return Record(place, None, source, "too many cells", f"{len(cells)} in a table of {len(fields)} fields")
-    return Record(place, {field: cell for field, cell in zip(fields, cells, strict=False) if cell != ""}, source)
+    row = {field: cell for field, cell in zip(fields, cells, strict=False) if cell != ""}
+    return Record(place, row, source, is_json=False)
 
 
 def _parquet(content: bytes, name: str) -> Iterator[Record]:

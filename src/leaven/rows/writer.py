@@ -10,8 +10,9 @@ import polars as pl
 
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Example, Message
-from leaven.rows.layouts import SPEAKERS, are_turns, check
+from leaven.rows.example import Example
+from leaven.rows.layouts import are_turns, check
+from leaven.rows.turns import openai, sharegpt
 
 Fields = dict[str, Any]
 JSON_COLUMNS = "leaven.json"
@@ -23,9 +24,9 @@ def rows(dataset: Dataset, name: str) -> list[Fields]:
     check(name)
     examples = list(dataset)
     if name == "messages":
-        return [_with_meta({"messages": _turns(row.messages)}, row) for row in examples]
+        return [_with_meta({"messages": [openai(turn) for turn in row.messages]}, row) for row in examples]
     if name == "sharegpt":
-        return [_with_meta({"conversations": _lines(row.messages)}, row) for row in examples]
+        return [_with_meta({"conversations": [sharegpt(turn) for turn in row.messages]}, row) for row in examples]
     if name == "alpaca":
         return [_alpaca(row) for row in examples]
     prompt, _, answer = ("prompt/completion" if name == "prompt-completion" else name).partition("/")
@@ -47,19 +48,35 @@ def content(rows: Sequence[Fields], kind: str) -> bytes:
             return "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows).encode()
 
 
-def _turns(messages: Sequence[Message]) -> list[Fields]:
-    return [{"role": message.role, "content": message.content} for message in messages]
+def as_read(dataset: Dataset, kind: str) -> bytes:
+    """The rows in the very text that they came in, as a file of this kind. Raises UserError for a row that was made."""
+    texts = []
+    for row in dataset:
+        if row.origin.text is None:
+            raise UserError(f"the row {_place(row)} was made, not read", "Name a format to write: --to messages.")
+        texts.append(row.origin.text)
+    match kind:
+        case "json":
+            return f"[\n  {f',{chr(10)}  '.join(texts)}\n]\n".encode()
+        case "jsonl":
+            return "".join(f"{_on_a_line(text)}\n" for text in texts).encode()
+        case _:
+            return content([json.loads(text) for text in texts], kind)
 
 
-def _lines(messages: Sequence[Message]) -> list[Fields]:
-    return [{"from": SPEAKERS.get(message.role, message.role), "value": message.content} for message in messages]
+def _on_a_line(text: str) -> str:
+    return text if "\n" not in text else json.dumps(json.loads(text), ensure_ascii=False)
 
 
 def _alpaca(row: Example) -> Fields:
-    """The question is split again where it was joined of `instruction` and `input`."""
-    if [message.role for message in row.messages] not in (["user"], ["user", "assistant"]) or row.answer == "":
+    """The question is split again where it was joined of `instruction` and `input`; turns before it are `history`."""
+    messages = row.messages[1:] if row.messages[0].role == "system" else row.messages
+    roles = [message.role for message in messages]
+    earlier = len(messages) - (2 if row.answer is not None else 1)
+    in_turn = roles == ["user", "assistant"] * (len(roles) // 2) + ["user"] * (len(roles) % 2)
+    if not in_turn or row.answer == "" or any(message.fields for message in row.messages):
         raise UserError(
-            f"the row {_place(row)} is not one question with one answer: alpaca can't hold it",
+            f"the row {_place(row)} is no questions with an answer each: alpaca can't hold it",
             "Write it as messages: --to messages.",
         )
     meta, joined = dict(row.meta), row.meta.get("input")
@@ -69,6 +86,11 @@ def _alpaca(row: Example) -> Fields:
         fields = {"instruction": instruction, "input": meta.pop("input")}
     if row.answer is not None:
         fields["output"] = row.answer
+    if len(messages) < len(row.messages):
+        fields["system"] = row.messages[0].content
+    if earlier:
+        said = [message.content for message in messages[:earlier]]
+        fields["history"] = [list(pair) for pair in zip(said[::2], said[1::2], strict=True)]
     return _with_meta(fields, row, meta)
 
 
@@ -76,15 +98,16 @@ def _is_plain(row: Example) -> bool:
     """Whether two texts say it all, and can't be taken for turns."""
     texts = [message.content for message in row.messages]
     single = [message.role for message in row.messages] in (["user"], ["user", "assistant"])
-    return single and row.answer != "" and not any(are_turns(text) for text in texts)
+    bare = not any(message.fields for message in row.messages)
+    return single and bare and row.answer != "" and not any(are_turns(text) for text in texts)
 
 
 def _pair(row: Example, prompt: str, answer: str, as_turns: bool) -> Fields:
     if row.answer is not None and not answer:
         raise UserError(f"the row {_place(row)} has an answer", f"Name a field for it: --to {prompt}/answer")
-    fields: Fields = {prompt: _turns(row.prompt) if as_turns else row.question}
+    fields: Fields = {prompt: [openai(turn) for turn in row.prompt] if as_turns else row.question}
     if row.answer is not None:
-        fields[answer] = _turns(row.messages[-1:]) if as_turns else row.answer
+        fields[answer] = [openai(row.messages[-1])] if as_turns else row.answer
     return _with_meta(fields, row)
 
 

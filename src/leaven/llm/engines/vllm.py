@@ -10,6 +10,7 @@ from leaven.errors import UserError
 from leaven.llm.protocol import Reply, Sampling, spoken
 from leaven.models import names
 from leaven.rows.example import Prompt
+from leaven.rows.turns import wire
 
 CHUNK = 2048
 """Prompts in one call. vLLM hands replies out when all of a call are done, so that a kill loses those of one chunk. It
@@ -45,7 +46,7 @@ class VLLM:
         waiting = enumerate(spoken(prompts, self.name))
         while chunk := list(islice(waiting, CHUNK)):
             places = [place for place, _ in chunk]
-            turns = [[{"role": turn.role, "content": turn.content} for turn in prompt] for _, prompt in chunk]
+            turns = [wire(prompt) for _, prompt in chunk]
             yield from zip(places, self._answers(turns, self._drawn(places, sampling)), strict=True)
 
     def _answers(self, turns: Sequence[Turns], drawn: Sequence[Any]) -> list[Reply]:
