@@ -1,8 +1,8 @@
 """Rows survive every format and kind of file; those that can't be used are named."""
 
-import json
 import gzip
 import io
+import json
 import os
 from pathlib import Path
 

@@ -45,7 +45,7 @@ def key(engine: str, prompt: Prompt, sampling: Sampling, draw: int) -> bytes:
     """Sixteen bytes that stand for a reply; greedy ones do not depend on the seed."""
     seed = sampling.seed if sampling.temperature > 0 else 0
     drawn = [sampling.temperature, sampling.top_p, sampling.max_new_tokens, sampling.schema, seed, draw]
-    about = [engine, [list(message) for message in prompt], *drawn]
+    about = [engine, [message.key for message in prompt], *drawn]
     return hashlib.sha256(json.dumps(about, ensure_ascii=False).encode("utf-8", "surrogatepass")).digest()[:16]
 
 
