@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from leaven.errors import UserError
+from leaven.lift import lengths
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop
 from leaven.rows.outcomes import Outcome
@@ -88,9 +89,15 @@ def score(selector: ModuleType, data: Dataset, config: Section, context: Context
 
 
 def choose(selector: ModuleType, data: Dataset, scores: Scores, config: Section, context: Context) -> Outcome:
-    """What the selector keeps of the rows by their scores; neither an engine nor a model is at hand for that."""
+    """What the selector keeps of the rows by their scores; neither an engine nor a model is at hand for that.
+
+    A note says where the answers kept are far longer or shorter than those dropped.
+    """
     outcome: Outcome = selector.choose(data, scores, config, replace(context, llm=None, model=""))
-    return replace(outcome, notes=(*scores.notes, *outcome.notes))
+    shift = lengths.warning(
+        [row.answer or "" for row in outcome.kept], [drop.example.answer or "" for drop in outcome.dropped]
+    )
+    return replace(outcome, notes=(*scores.notes, *outcome.notes, *((shift,) if shift else ())))
 
 
 def outcome(

@@ -93,6 +93,17 @@ def test_copies_of_an_outlier_all_stay(numbered, context, select):
     assert set(range(20)) <= set(kept)
 
 
+@pytest.mark.parametrize(("width", "farther"), [(16, 0), (32, 2)])
+def test_copies_at_the_border_are_said_and_do_not_empty_the_set(numbered, context, select, width, farther):
+    rows = random(100, width)
+    rows[10:40] = 5 + 5 * (rows[0] - 5)  # 30 copies of an outlier, and few rows lie farther out
+    outcome = select(variety, numbered(100), variety.Config(keep=0.2), context(rows))
+    copies = set(range(10, 10 + 20 - farther))
+    assert len(outcome.positions) == 20 and copies == set(outcome.positions) & set(range(10, 40))
+    assert any(f"{20 - farther} of 20 rows tie" in note and "minhash" in note for note in outcome.notes)
+    assert len(select(variety, numbered(100), variety.Config(), context(random(100, width))).notes) == 1
+
+
 def test_one_component_alone_has_no_variance(numbered, context, select):
     rows = np.outer(np.arange(9), np.ones(4)).astype(np.float32)
     with pytest.raises(UserError, match="--compat exact"):

@@ -46,9 +46,16 @@ def score(data: Dataset, config: Config, context: Context) -> Scores:
 
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
-    """The rows of the largest variance; ties with the row at the border are not kept (or `n` rows exactly)."""
-    kept = above(scores.array("variety"), config)
-    return outcome(data, kept, f"variety({config.compat})", "not varied enough", scores.columns)
+    """The rows of the largest variance; of those that tie with the row at the border, the first come."""
+    values, wanted = scores.array("variety"), config.of(len(data))
+    notes: tuple[str, ...] = ()
+    kept = above(values, config)
+    if len(kept) < wanted - 1:
+        # As published nothing that ties with the border stays: of 100 rows with 30 copies of an outlier, none at all.
+        notes = (f"variety: {wanted - len(kept):,} of {wanted:,} rows tie with others, the first come stay; "
+                 "are they copies? leaven curate minhash",)  # fmt: skip
+        kept = above(values, config.model_copy(update={"n": wanted}))
+    return outcome(data, kept, f"variety({config.compat})", "not varied enough", scores.columns, notes=notes)
 
 
 def variances(vectors: Vectors, found: Components, config: Config, advance: Advance | None = None) -> Numbers:
