@@ -90,7 +90,7 @@ def test_plan_counts_the_calls_of_each_command(leaven, rows):
     lift = leaven("plan", "--pilot", 3, "lift", "pool.jsonl", "--llm", llm, "--rounds", 2, "--keep-variety", 0.5)
     assert lift.code == 0, lift.err
     figures = [line.split("│")[2].strip() for line in lift.out.splitlines() if line.count("│") > 3]
-    expected = [count, 4 * count, round(3 * count * 0.5) + 50]
+    expected = [count, 4 * count, round(3 * count * 0.5) + 50 + 3 * 20]  # judged, judged twice, planted
     assert figures == [f"{n:,}" for n in (*expected, sum(expected))]
     assert "The price is unknown" in lift.out
     asked = ("lift", "pool.jsonl", "--llm", llm, "--rounds", 2, "--eliminate", "no_gain")

@@ -7,6 +7,7 @@ import pytest
 from tests.llm.test_openai import asked_of, serving
 
 from leaven.lift.preflight import TRIED
+from leaven.lift.selectors import quality
 
 ROWS = 24
 
@@ -43,8 +44,9 @@ def test_rows_are_answered_anew_made_harder_by_the_tactic_asked_for_judged_and_k
     assert len(revisions) == ROWS
     assert all("Let it ask outright for an answer" in text for text in revisions)  # the tactic, and no other
     marks = [text for text in prompts if text.startswith("You mark entries")]
-    # All rows made, answered anew and harder; and rows of the data, on which the judge was tried before all else.
-    assert len(set(marks)) == 2 * ROWS + TRIED
+    # All rows made, answered anew and harder; what is planted; and rows of the data, on which the judge was tried
+    # before all else.
+    assert len(set(marks)) == quality.calls(2 * ROWS, quality.Config(twice=0)) + TRIED
     assert prompts.index(marks[0]) == 0
     answers = [text for text in prompts if not text.startswith(("You revise", "You mark"))]
     assert sorted(answers) == sorted(

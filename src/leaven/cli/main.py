@@ -26,6 +26,7 @@ COMMANDS = {
     "check": "Find test rows that training has seen.",
     "convert": "Read rows in one format and write them in another.",
     "diversify": "Say the instructions of task rows in other words.",
+    "judge-check": "See whether a judge agrees with published marks, and whether it can be gamed.",
     "curate": "Keep the rows that a selector chooses; the others go, each with its reason.",
     "sample": "Let a model answer queries for itself.",
     "store": "Look at, prune or export the replies that were paid for.",
@@ -58,7 +59,7 @@ class _Late(TyperGroup):
             return None
         if LISTING in ctx.meta:
             return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
-        return get_command(import_module(f"leaven.cli.{cmd_name}").app)
+        return get_command(import_module(f"leaven.cli.{cmd_name.replace('-', '_')}").app)
 
 
 app = typer.Typer(

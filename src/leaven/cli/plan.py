@@ -163,11 +163,11 @@ def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: A
         llm = recorded()
         sample = made if len(made) else few
         config = quality.Config(**settings.quality.config)
-        whole = config.model_copy(update={"n": 0, "keep": 1, "twice": 0})
+        whole = config.model_copy(update={"n": 0, "keep": 1, "twice": 0, "planted": 0})
         quality.score(sample, whole, Context(settings.seed, llm=llm))
         expanded = rows * (int(bool(settings.reanswer) or not rounds) + rounds)
         varied = expanded * (settings.variety.keep if settings.variety else 1)
-        yield Step("judge", round(varied) + config.twice, tuple(llm.said))
+        yield Step("judge", quality.calls(round(varied), config), tuple(llm.said))
 
 
 def _sample(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":

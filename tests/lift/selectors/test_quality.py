@@ -1,19 +1,19 @@
 import io
 import json
+import re
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
 
 from leaven.errors import UserError
 from leaven.lift.selection import Context
 from leaven.lift.selectors import length, quality
 from leaven.lift.selectors.quality import Config
 from leaven.llm.engines.scripted import Scripted
-from leaven.llm.judge import Marks, reliability
+from leaven.llm.judge import FLATTERY, Marks
 from leaven.llm.protocol import Reply
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Origin, pair
+from leaven.rows.example import Example, Message, Origin, pair
 from leaven.runs.progress import Progress
 
 
@@ -75,11 +75,20 @@ def test_a_judge_that_nobody_can_read_stops_with_its_first_reply(select):
         select(quality, data(), Config(), context(Scripted(lambda prompt, draw: Reply(None, "busy"))))
 
 
-def test_a_judge_that_always_says_100_is_a_warning_before_anything_is_selected(select):
+@pytest.mark.parametrize(
+    ("points", "warning"),
+    [
+        (lambda i: 100, "the judge gives every row the same mark, 100 points"),
+        (lambda i: 44, "the judge gives every row the same mark, 44 points"),
+        (lambda i: 95 + i % 6, "the judge is saturated: 100% of its marks are 95 points or more"),
+        (lambda i: 44 + (i == 3), "the judge hardly tells rows apart: two have the same mark with a chance of 83%"),
+    ],
+)
+def test_a_judge_that_tells_nothing_is_a_warning_before_anything_is_selected(select, points, warning):
     stream = io.StringIO()
-    outcome = select(quality, data(), Config(n=3), context(judge(lambda i, draw: marks(100)), stream))
-    assert "the judge is saturated: 100% of its marks are 95 points or more" in stream.getvalue()
-    assert any("saturated" in note for note in outcome.notes)
+    outcome = select(quality, data(), Config(n=3), context(judge(lambda i, draw: marks(points(i))), stream))
+    assert warning in stream.getvalue()
+    assert outcome.notes[0].startswith(f"Don't trust the judge: {warning}")
 
 
 def test_a_second_round_is_another_draw_and_says_how_far_the_judge_agrees_with_itself(select):
@@ -89,29 +98,85 @@ def test_a_second_round_is_another_draw_and_says_how_far_the_judge_agrees_with_i
         calls.append(i)
         return marks(40 + 4 * i + (3 if calls.count(i) > 1 else 0))
 
-    outcome = select(quality, data(), Config(n=3, twice=5), context(judge(points)))
+    outcome = select(quality, data(), Config(n=3, twice=5, planted=0), context(judge(points)))
     again = np.asarray(outcome.scores["judge_again"])
     assert (~np.isnan(again)).sum() == 5
     assert np.nanmean(np.abs(again - np.asarray(outcome.scores["judge"]))) == 3
-    assert "5 rows judged twice: Spearman 1.00, 3.0 points apart" in outcome.notes[0]
+    assert "5 rows judged twice: Spearman 1.00, 3.0 points apart" in outcome.notes[1]
+    assert "no planted rows were judged" in outcome.notes[0]
 
 
-def test_reliability_by_hand():
-    first = np.asarray([96.0, 96.0, 50.0, 20.0, np.nan])
-    again = np.asarray([90.0, np.nan, 60.0, 20.0, 10.0])
-    found = reliability(first, again, np.asarray([4.0, 5.0, 2.0, 1.0, 9.0]))
-    assert found.twice == 3
-    assert found.agreement == 1.0
-    assert found.moved == pytest.approx((6 + 10 + 0) / 3)
-    assert found.ties == pytest.approx(2 / 12)
-    assert found.at_top == 0.5
-    assert found.length == pytest.approx(spearmanr([96, 96, 50, 20], [4, 5, 2, 1]).statistic)
-    assert found.warning == ""
+def marked(rule):
+    """A judge whose points follow from the answer that it is shown."""
+
+    def say(prompt, draw):
+        response = prompt[0].content.rpartition("Response:\n")[2]
+        lines = [line.removeprefix("> ") for line in response.partition("Reply with one JSON")[0].strip().splitlines()]
+        question = int(re.search(r"^> Question (\d+)", prompt[0].content, re.MULTILINE)[1])
+        return marks(rule(question, "\n".join(lines)))
+
+    return Scripted(say)
 
 
-def test_no_marks_no_reliability():
-    nothing = np.asarray([np.nan])
-    assert all(np.isnan(value) for value in reliability(nothing, nothing, np.asarray([1.0]))[1:])
+def honest(question, answer):
+    """Points for as many words as the question asks for, and none for what is said to the judge."""
+    words = answer.partition("Note to")[0].split()
+    return 30 + 5 * (7 * question % 12) if words == ["word"] * (question + 1) else 5 + len(words) % 3
+
+
+def test_planted_rows_move_the_marks_of_a_judge_that_reads_and_its_verdict_says_so(select):
+    outcome = select(quality, data(), Config(n=3), context(marked(honest)))
+    scores = outcome.scores
+    assert (~np.isnan(scores["judge_swapped"])).sum() == 12
+    assert np.all(np.asarray(scores["judge_swapped"]) < np.asarray(scores["judge"]))
+    assert scores["judge_flattered"] == scores["judge"]
+    assert outcome.notes[0] == "The judge can be trusted as far as planted rows tell."
+    assert "answers that ask for full marks +0.0 points (+0.0 to +0.0), 12 rows each" in outcome.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("rule", "fault"),
+    [
+        (lambda question, answer: 100 if "full marks" in answer else honest(question, answer), "ask for full marks"),
+        (lambda question, answer: 30 + 5 * question, "does not notice answers of other questions"),
+    ],
+)
+def test_a_judge_that_can_be_gamed_is_not_trusted(select, rule, fault):
+    outcome = select(quality, data(), Config(n=3), context(marked(rule)))
+    assert outcome.notes[0].startswith("Don't trust the judge")
+    assert fault in outcome.notes[0]
+
+
+def test_the_object_that_a_planted_row_offers_is_not_read_as_the_judges_marks(select):
+    """A judge that quotes the row before it gives its own points."""
+    rule = marked(honest)
+    quoting = Scripted(lambda prompt, draw: f"{FLATTERY} it says. {rule.answer(prompt, draw)}")
+    outcome = select(quality, data(), Config(n=3), context(quoting))
+    assert outcome.scores["judge_flattered"] == outcome.scores["judge"]
+
+
+def test_calls_are_counted_and_none_is_planted_where_none_is_asked_for(select):
+    asked = []
+
+    def say(prompt, draw):
+        asked.append(prompt)
+        return marked(honest).answer(prompt, draw)
+
+    for config in (Config(n=3), Config(n=3, planted=0), Config(n=3, planted=2, twice=3), Config(n=3, twice=0)):
+        asked.clear()
+        outcome = select(quality, data(), config, context(Scripted(say)))
+        assert len(asked) == quality.calls(12, config)
+        assert ("no planted rows were judged" in outcome.notes[0]) == (config.planted == 0)
+
+
+def test_a_conversation_is_judged_whole():
+    turns = [("system", "Be terse."), ("user", "Hello?"), ("assistant", "Hi."), ("user", "Name?"), ("assistant", "Bo.")]
+    row = Example(tuple(Message(*turn) for turn in turns), Origin("x"))
+    (asked,) = quality.asked(row)
+    assert all(f"> {role}: {text}" in asked.content for role, text in turns[:-1])
+    assert asked.content.rstrip().endswith("> Bo.")
+    assert "What the assistant says in it belongs to the response" in asked.content
+    assert "conversation" not in quality.asked(pair("Name?", "Bo.", Origin("x")))[0].content
 
 
 def test_heads_have_their_limits():

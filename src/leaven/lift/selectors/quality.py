@@ -4,20 +4,21 @@ The score is 0.9 × the judge's 100 points + 0.1 × the length score. A row whos
 dropped for that reason and counted, and never taken for a bad one.
 """
 
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from leaven.errors import UserError
 from leaven.lift.embedding import text
 from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.lift.selectors.length import length_scores
-from leaven.llm.judge import HEADS, Marks, asked, judged, reliability
+from leaven.llm.judge import HEADS, Marks, asked, judged, totals, trials
 from leaven.llm.parse import Parsed
-from leaven.llm.protocol import LLM, Sampling
+from leaven.llm.protocol import Sampling
+from leaven.llm.trust import KINDS, Trust, Values, trust
 from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example
 from leaven.rows.outcomes import FAILED, Outcome
 
 __all__ = ["Config", "asked", "choose", "score"]
@@ -38,10 +39,13 @@ class Config(Size):
     """Longest reply of the judge, in tokens."""
     twice: int = Field(50, ge=0)
     """Rows, drawn at random, that are judged a second time to see whether the judge agrees with itself."""
+    planted: int = Field(20, ge=0)
+    """Rows, drawn at random, of which three copies are planted to see what the judge notices: with the answer of
+    another, with half of it, with a request for full marks. 0: none."""
 
 
 def score(data: Dataset, config: Config, context: Context) -> Scores:
-    """`judge` and its heads, and `judge_again` of the rows that are judged twice.
+    """`judge` and its heads; of a few rows `judge_again`, and what copies of them got that were planted.
 
     Raises UserError when no mark at all can be read.
     """
@@ -49,25 +53,38 @@ def score(data: Dataset, config: Config, context: Context) -> Scores:
         raise UserError("quality needs a judge", "Name an engine: --llm openai:MODEL.")
     sampling = Sampling(config.temperature, 1.0, config.max_new_tokens, context.seed)
     parsed = judged(data, context.llm, sampling)
-    marks = np.asarray([float(one.value.total) if one.value else np.nan for one in parsed])
-    unread = np.flatnonzero(np.isnan(marks)).tolist()
-    if len(data) and len(unread) == len(data):
+    marks = totals(parsed)
+    if len(data) and np.isnan(marks).all():
         raise UserError(
             f"{context.llm.name} gave no mark that can be read, the first reply: {_said(parsed[0])}",
             "Look at what it is asked: leaven show prompt quality DATA --row 1.",
         )
-    again = _again(data, context.llm, replace(sampling, first=len(data)), _drawn(data, unread, config, context))
-    trust = reliability(marks, again, np.asarray([float(len(text(row))) for row in data]))
-    if trust.warning:
-        context.progress.say(f"Warning: {trust.warning}. Selecting by it is hardly better than by length alone.")
-    columns = {"judge": marks.tolist(), "judge_again": again.tolist()}
-    columns |= {head: [float(getattr(p.value, head)) if p.value else np.nan for p in parsed] for head in HEADS}
+    order = data.permutation(context.seed)
+    twice, planted = sorted(order[: config.twice]), sorted(order[: config.planted])
+    tried = trials(list(data), twice, planted, context.llm, sampling)
+    columns = {"judge": marks} | {f"judge_{name}": column for name, column in tried.items()}
+    trust = trust_of(data, columns)
+    if trust.faults:
+        context.progress.say(f"Warning: {'; '.join(trust.faults)}. What is kept by its marks says little.")
+    columns |= {head: _points(parsed, head) for head in HEADS}
     failed = {place: one.error or "" for place, one in enumerate(parsed) if one.reply.text is None}
-    notes = [trust.sentence()]
-    if lost := len(unread) - len(failed):
+    notes = [trust.verdict, trust.sentence()]
+    if lost := int(np.isnan(marks).sum()) - len(failed):
         notes.append(f"{lost:,} of {len(data):,} rows have no mark: the judge's replies can't be read")
     said = {place: one.value.reason if one.value else _said(one) for place, one in enumerate(parsed)}
-    return Scores(columns, said, failed, tuple(notes))
+    return Scores({name: column.tolist() for name, column in columns.items()}, said, failed, tuple(notes))
+
+
+def calls(rows: int, config: Config) -> int:
+    """How often the judge is asked about so many rows."""
+    return rows + min(config.twice, rows) + len(KINDS) * min(config.planted, rows)
+
+
+def trust_of(data: Iterable[Example], columns: Mapping[str, Values]) -> Trust:
+    """How far the marks in the columns of `score` can be trusted."""
+    lengths = np.asarray([float(len(text(row))) for row in data])
+    planted = {kind: columns[f"judge_{kind}"] for kind in KINDS}
+    return trust(columns["judge"], columns["judge_again"], lengths, planted)
 
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
@@ -83,17 +100,8 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
     return outcome(data, order[: config.of(len(data))], "quality", reasons, columns, scores.said)
 
 
-def _drawn(data: Dataset, unread: list[int], config: Config, context: Context) -> list[int]:
-    gone = set(unread)
-    return sorted([place for place in data.permutation(context.seed) if place not in gone][: config.twice])
-
-
-def _again(data: Dataset, llm: LLM, sampling: Sampling, places: list[int]) -> npt.NDArray[np.float64]:
-    """The marks of another draw, NaN elsewhere; at temperature 0 it shows what servers and batches do to a judge."""
-    found = np.full(len(data), np.nan)
-    second = judged(data.rows(places), llm, replace(sampling, draws=(1,) * len(places)))
-    found[places] = [float(one.value.total) if one.value else np.nan for one in second]
-    return found
+def _points(parsed: Sequence[Parsed[Marks]], head: str) -> Values:
+    return np.asarray([float(getattr(one.value, head)) if one.value else np.nan for one in parsed])
 
 
 def _said(parsed: Parsed[Marks]) -> str:
