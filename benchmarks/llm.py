@@ -1,11 +1,19 @@
-"""The LLM layer beside its ideal: requests a second at 200 ms latency, 64 at a time; and stored replies read back."""
+"""The LLM layer beside its ideal: requests a second at 200 ms latency, 64 at a time; and stored replies read back.
+
+The servers are processes of their own: one that lets more calls wait, one that refuses them (429, Retry-After .2), and
+two behind one model. The ideal is what they can answer; on a busy machine the client's own work shows.
+"""
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from leaven.llm.engines.openai import OpenAI
 from leaven.llm.engines.scripted import Scripted
@@ -15,30 +23,51 @@ from leaven.rows.example import user
 
 SERVER = Path(__file__).parent.parent / "tests" / "llm" / "server.py"
 REQUESTS, LATENCY, AT_ONCE, STORED, ROUNDS = 2000, 0.2, 64, 20_000, 3
+PLAN = {"latency": LATENCY, "at_once": AT_ONCE}
+HARD = {**PLAN, "refuse": True, "retry_after": "0.2"}
 
 
 def main() -> None:
+    ideal = AT_ONCE / LATENCY
+    print(f"chat requests, {REQUESTS:,} at {LATENCY * 1000:.0f} ms, {AT_ONCE} at a time; ideal {ideal:,.0f}/s a server")
     with tempfile.TemporaryDirectory() as folder:
-        rate = requests(Path(folder))
-        ideal = AT_ONCE / LATENCY
-        print(f"chat requests, {REQUESTS:,} at {LATENCY * 1000:.0f} ms, {AT_ONCE} at a time: {rate:,.0f}/s · "
-              f"ideal {ideal:,.0f}/s · share {rate / ideal:.3f}")  # fmt: skip
+        for what, plans in (
+            ("a server that lets more wait", [PLAN]),
+            ("a server that refuses more", [HARD]),
+            ("two servers, each lets more wait", [PLAN, PLAN]),
+            ("two servers, each refuses more", [HARD, HARD]),
+        ):
+            shares = [requests(Path(folder), plans) / ideal for _ in range(ROUNDS)]
+            print(f"{what}: {' '.join(f'{share:.3f}' for share in shares)} of one server's ideal")
         first, *again = readings(Path(folder))
         print(f"store, {STORED:,} replies: written {first:,.0f}/s · read back "
               f"{' '.join(f'{rate:,.0f}' for rate in again)}/s")  # fmt: skip
 
 
-def requests(folder: Path) -> float:
-    """Answered requests a second, of a server in a process of its own."""
-    place = folder / "port"
-    plan = json.dumps({"latency": LATENCY, "at_once": AT_ONCE})
-    server = subprocess.Popen([sys.executable, str(SERVER), str(place), plan])
+def requests(folder: Path, plans: list[dict[str, Any]]) -> float:
+    """Answered requests a second, of servers in processes of their own."""
+    with ExitStack() as stack:
+        urls = [stack.enter_context(serving(folder, plan)) for plan in plans]
+        llm = OpenAI.open("m", urls)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+        rate = answered(llm, REQUESTS)
+        spent = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
+        print(f"  {rate:,.0f}/s, {spent:.2f} s of this process; {' '.join(llm.sentences())}", file=sys.stderr)
+        return rate
+
+
+@contextmanager
+def serving(folder: Path, plan: dict[str, Any]) -> Iterator[str]:
+    """The address of a server that is there while the block runs."""
+    place = folder / f"port-{time.monotonic_ns()}"
+    server = subprocess.Popen([sys.executable, str(SERVER), str(place), json.dumps(plan)])
     try:
         while not place.exists():
             time.sleep(0.05)
-        return answered(OpenAI.open("m", f"http://127.0.0.1:{place.read_text()}/v1"), REQUESTS)
+        yield f"http://127.0.0.1:{place.read_text()}/v1"
     finally:
         server.kill()
+        server.wait()
 
 
 def readings(folder: Path) -> list[float]:

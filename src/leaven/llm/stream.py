@@ -30,14 +30,13 @@ async def gathered(
             errors.append(error)
 
     async def start() -> None:
-        waiting = enumerate(questions)
         try:
-            while not errors:
+            for number, question in enumerate(questions):
                 place = await servers.place()
-                if (asked := next(waiting, None)) is None or errors:
+                if errors:
                     servers.leave(place)
                     break
-                task = asyncio.create_task(one(place, *asked))
+                task = asyncio.create_task(one(place, number, question))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
         except Exception as error:  # of whoever makes the questions

@@ -8,7 +8,6 @@ minute*, refusals come however few are under way: then nothing is sent until it 
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,8 +19,10 @@ FIRST_GROWTH = 1 / 4
 leave it idle between two rounds, a few that wait there do not."""
 GROWTH_AFTER_REFUSAL = 4
 """Rounds of success that a server which refused for its rate has to show for one more call at a time."""
-PROBE_SECONDS, SELDOM_SECONDS = 1.0, 60.0
+PROBE_SECONDS, SELDOM_SECONDS = 1.0, 10.0
 """The pause before one call more than its cap is tried at a server; it doubles with each that is refused."""
+FORGET, CHANCE = 1 / 32, 0.1
+"""A server that refuses fewer than a tenth of the calls, whose share forgets at this rate, does so by chance."""
 BURST_SECONDS = 1.0
 """Refusals that are no further apart are one event."""
 
@@ -79,7 +80,6 @@ class Throttle:
     """The state for one server and model. `history` is (seconds since the start, calls under way allowed)."""
 
     limits: Limits
-    clock: Callable[[], float] = time.monotonic
     allowed: float = 0
     under_way: int = 0
     refusals: int = 0
@@ -87,7 +87,12 @@ class Throttle:
     """Calls that it takes at a time, as its refusals say; None: nothing says so."""
     history: list[tuple[float, int]] = field(default_factory=list)
     _began: float = 0
-    _borne: int = 0
+    _peak: int = 0
+    """The most under way since it was last lowered."""
+    _known: float = 0
+    """So many at a time were borne, or hoped for: up to there the way back is quick."""
+    _share: float = 0
+    """Refusals among the last calls, the older ones counting less."""
     _step: int = 1
     _pause: float = PROBE_SECONDS
     _probe_at: float = 0
@@ -98,12 +103,12 @@ class Throttle:
     _tokens: Minute = field(default_factory=Minute)
 
     def __post_init__(self) -> None:
-        self._began = self.clock()
+        self._began, self._known = time.monotonic(), self.limits.concurrency
         self._allow(self.limits.concurrency)
 
     def wait(self) -> float:
         """Seconds until it is worth looking again; 0: a call may begin."""
-        now = self.clock()
+        now = time.monotonic()
         if self._closed_until > now:
             return self._closed_until - now
         if self.under_way >= int(self.allowed):
@@ -116,8 +121,9 @@ class Throttle:
     def begin(self) -> Call:
         """A call begins."""
         self.under_way += 1
-        self._calls.add(self.clock(), 1)
-        return Call(self.clock(), self.under_way)
+        self._peak = max(self._peak, self.under_way)
+        self._calls.add(time.monotonic(), 1)
+        return Call(time.monotonic(), self.under_way)
 
     def end(self) -> None:
         """It has ended, well or not."""
@@ -125,49 +131,53 @@ class Throttle:
 
     def spent(self, tokens: int) -> None:
         """What a call took of the tokens a minute."""
-        self._tokens.add(self.clock(), tokens)
+        self._tokens.add(time.monotonic(), tokens)
 
     def borne(self, call: Call) -> None:
         """The server answered: more at a time, unless it has refused more."""
-        now = self.clock()
-        self._borne = max(self._borne, call.under_way)
+        now = time.monotonic()
+        self._share -= self._share * FORGET
         if self.cap is None:
             growth = FIRST_GROWTH if not self.refusals else 1 / (self.allowed * GROWTH_AFTER_REFUSAL)
-            if self.under_way >= int(self.allowed) - 1:  # only a limit that was reached has been tried
+            if self.allowed < self._peak * (1 + FIRST_GROWTH) + 1:  # only a limit that was reached has been tried
                 self._allow(self.allowed + growth)
-        elif call.under_way > self.cap:  # it bears more than it did: on, in steps that grow
-            self.cap, self._step, self._pause = call.under_way, 2 * self._step, max(PROBE_SECONDS, self._pause / 2)
+        elif call.under_way > self.cap and call.began > self._lowered:  # it bears one more: on, and faster where it did
+            self.cap, self._pause = call.under_way, max(PROBE_SECONDS, self._pause / 2)
+            self._step = min(2 * self._step, max(1, int(self._known) - self.cap))
             self._allow(self.cap + self._step)
         elif now >= self._probe_at:
             self._allow(self.cap + self._step)
 
     def refused(self, call: Call, retry_after: float | None) -> None:
         """The server refused a call (429)."""
-        now, since = self.clock(), self.clock() - self._lowered
+        now, soon = time.monotonic(), max(BURST_SECONDS, retry_after or 0)
+        first, probing = self.refusals == 0, self.cap is not None and self._peak > self.cap
         self.refusals += 1
-        if call.began <= self._lowered:  # it was sent before the refusal that came first
+        self._share += (1 - self._share) * FORGET
+        if call.began <= self._lowered:  # it was under way when another was refused: both were too many
             if self.cap is not None:
-                self._stay_at(min(self.cap, call.under_way - 1))
-        elif call.under_way > 1 and (call.under_way > self._borne or since > max(BURST_SECONDS, retry_after or 0)):
-            self._lowered, self._step = now, 1
-            self._pause = min(2 * self._pause, SELDOM_SECONDS)
-            self._probe_at = now + self._pause
-            self._stay_at(call.under_way - 1)
-        else:  # again so soon, and not with more at a time than it bore: it is the rate
+                self._stay_at(self.cap - 1)
+        elif not first and not probing and self._share < CHANCE:
+            return
+        elif first or probing or now - self._lowered > soon:
+            self._step, self._pause = 1, min(2 * self._pause, SELDOM_SECONDS)
+            self._lowered, self._probe_at = now, now + self._pause
+            self._stay_at(self._peak - 1)
+        else:  # so soon again, and not with more at a time: it is the rate
             self._closed_until = max(self._closed_until, now + (retry_after or 0))
             self._lowered, self.cap = now, None
             if now - self._decreased >= BURST_SECONDS:
                 self._decreased = now
                 self._allow(self.allowed * DECREASE)
+                self._known = self.allowed
 
     def _stay_at(self, cap: int) -> None:
-        self.cap = max(1, cap)
-        self._borne = min(self._borne, self.cap)
+        self.cap, self._peak = max(1, cap), self.under_way
         self._allow(self.cap)
 
     def _allow(self, calls: float) -> None:
         before = int(self.allowed)
         self.allowed = max(1.0, min(float(calls), 4.0 * self.limits.concurrency))
         if int(self.allowed) != before:
-            self.history.append((round(self.clock() - self._began, 3), int(self.allowed)))
+            self.history.append((round(time.monotonic() - self._began, 3), int(self.allowed)))
             logger.info("concurrency %d after %.1f s", *reversed(self.history[-1]))
