@@ -2,7 +2,7 @@
 
     python server.py PORT_FILE '{"latency": 0.2, "at_once": 64, "faults": {"500": 0.1}, "seed": 0}'
 
-Files and batches are served too; a batch ends when it has been looked at `looks` times.
+Files and batches are served too (batches.py).
 GET /count says how many requests came and how many were answered; GET /seen lists the prompts that were answered.
 """
 
@@ -14,6 +14,7 @@ import re
 import sys
 from pathlib import Path
 
+import batches
 from aiohttp import web
 
 
@@ -36,6 +37,9 @@ class Plan:
         retry_after="",
         redirect="",
         port=0,
+        unheard=0,
+        enqueued=0,
+        file_bytes=0,
     ):
         self.latency, self.at_once, self.refuse, self.faults = latency, at_once, refuse, faults or {}
         self.random, self.key, self.schema, self.poison = random.Random(seed), key, schema, poison
@@ -44,6 +48,7 @@ class Plan:
         self.port = port
         self.wait, self.redirect, self.keys = {"Retry-After": retry_after} if retry_after else {}, redirect, []
         self.looks, self.files, self.batches = looks, {}, {}
+        self.unheard, self.enqueued, self.file_bytes = unheard, enqueued, file_bytes
         self.came, self.answered, self.under_way, self.most, self.seen = 0, 0, 0, 0, []
 
     def fault(self):
@@ -63,17 +68,8 @@ async def chat(request):
     plan.came += 1
     if plan.key and request.headers.get("Authorization") != f"Bearer {plan.key}":
         return error(401, f"Incorrect API key provided: {request.headers.get('Authorization')}")
-    if plan.modern and "max_tokens" in body:
-        return error(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")
-    if plan.longest and len(body["messages"][-1]["content"]) > plan.longest:
-        return error(400, "This model's maximum context length is 8192 tokens.")
-    for name in plan.without:
-        if name in body:
-            return error(400, f"Unsupported value: '{name}' does not support 0.7 with this model.")
-    if "response_format" in body and not plan.schema:
-        return error(400, "response_format is not supported")
-    if "tools" in body and plan.schema is None:
-        return error(400, "tools are not supported")
+    if refused := refusal(plan, body):
+        return error(400, refused)
     if plan.refuse and plan.under_way >= plan.at_once:
         return error(429, "too many at once", plan.wait)
     plan.under_way += 1
@@ -84,6 +80,22 @@ async def chat(request):
             return await answer(request, plan, body)
     finally:
         plan.under_way -= 1
+
+
+def refusal(plan, body):
+    """Why the model does not take a request, alone or in a batch."""
+    if plan.modern and "max_tokens" in body:
+        return "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+    if plan.longest and len(body["messages"][-1]["content"]) > plan.longest:
+        return "This model's maximum context length is 8192 tokens."
+    for name in plan.without:
+        if name in body:
+            return f"Unsupported value: '{name}' does not support 0.7 with this model."
+    if "response_format" in body and not plan.schema:
+        return "response_format is not supported"
+    if "tools" in body and plan.schema is None:
+        return "tools are not supported"
+    return ""
 
 
 async def answer(request, plan, body):
@@ -179,58 +191,12 @@ async def embeddings(request):
     return web.json_response({"data": rows[::-1], "usage": {"prompt_tokens": sum(map(len, texts))}})
 
 
-async def upload(request):
-    plan, form = request.app["plan"], await request.post()
-    name = f"file-{len(plan.files)}"
-    plan.files[name] = form["file"].file.read().decode()
-    return web.json_response({"id": name, "purpose": form["purpose"]})
-
-
-async def download(request):
-    return web.Response(text=request.app["plan"].files[request.match_info["id"]])
-
-
-async def start(request):
-    plan, body = request.app["plan"], await request.json()
-    name = f"batch_{len(plan.batches)}"
-    plan.batches[name] = {"id": name, "status": "in_progress", "input_file_id": body["input_file_id"], "looks": 0}
-    return web.json_response(plan.batches[name])
-
-
-async def look(request):
-    plan = request.app["plan"]
-    batch = plan.batches[request.match_info["id"]]
-    batch["looks"] += 1
-    if batch["looks"] >= plan.looks and batch["status"] == "in_progress":
-        lines = [json.loads(line) for line in plan.files[batch["input_file_id"]].splitlines()]
-        results, errors = [], []
-        for line in reversed(lines):
-            asked, fault = line["body"]["messages"][-1]["content"], plan.fault()
-            plan.came += 1
-            if plan.poison and plan.poison in asked:
-                body = {"error": {"message": "poison"}}
-                errors.append({"custom_id": line["custom_id"], "response": {"status_code": 400, "body": body}})
-            elif fault != "lost":
-                plan.answered += 1
-                plan.seen.append(asked)
-                body = json.loads(completion(line["body"], asked, fault))
-                results.append({"custom_id": line["custom_id"], "response": {"status_code": 200, "body": body}})
-        for name, found in (("output", results), ("error", errors)):
-            plan.files[f"{batch['id']}-{name}"] = "".join(json.dumps(line) + "\n" for line in found)
-            batch[f"{name}_file_id"] = f"{batch['id']}-{name}"
-        batch["status"] = "completed"
-    return web.json_response(batch)
-
-
 async def main():
     app = web.Application(client_max_size=2**26)
     app["plan"] = Plan(**json.loads(sys.argv[2]))
     app.router.add_post("/v1/chat/completions", chat)
     app.router.add_post("/v1/embeddings", embeddings)
-    app.router.add_post("/v1/files", upload)
-    app.router.add_get("/v1/files/{id}/content", download)
-    app.router.add_post("/v1/batches", start)
-    app.router.add_get("/v1/batches/{id}", look)
+    batches.add_routes(app, completion, refusal)
     app.router.add_get("/count", count)
     app.router.add_get("/seen", seen)
     app.router.add_get("/keys", keys)

@@ -118,7 +118,7 @@ class Client:
                 place.server.answered()
                 place.server.throttle.refused(place.call, retry_after)
                 refused_since = refused_since or time.monotonic()
-                given_up = time.monotonic() - refused_since > limits.patience_seconds
+                given_up = attempts == 1 or time.monotonic() - refused_since > limits.patience_seconds
                 wait = (retry_after or limits.backoff_seconds) * random.uniform(1, 1.5)
             elif status in (0, 200) or status >= 500 or status in PASSING:
                 place.server.broke(fault, status, first=calls == 1)
@@ -135,7 +135,10 @@ class Client:
             place = await self.servers.place()
 
     def request(self, request: Request, read: Callable[[str], T | str], attempts: int | None = None) -> Answer[T]:
-        """One request by itself; `attempts` are the calls that may break. Raises ServerError as `ask` does."""
+        """One request by itself; `attempts` are the calls that may break, and 1 means one call, whatever comes.
+
+        Raises ServerError as `ask` does.
+        """
 
         async def alone() -> Answer[T]:
             async with self.session() as session:

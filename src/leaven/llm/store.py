@@ -113,31 +113,23 @@ class Stored(Around):
         # Engines draw by place: what is left of a row of prompts must not begin with the draws of its beginning.
         drawn = tuple(sampling.draws[place] for place in mine)
         sampling = replace(sampling, first=sampling.first + min(mine, default=0), draws=drawn)
-        full: sqlite3.Error | None = None
-        unkept = dict[int, Reply]()
-        wanted = (asked[place] for place in takewhile(lambda _: full is None, mine))
+        unkept, failures = dict[int, Reply](), self.store.failures
+        failures.clear()
+        wanted = (asked[place] for place in takewhile(lambda _: not failures, mine))
         try:
             for number, reply in self.engine.replies(wanted, sampling):
                 place = mine[number]
                 if reply.text is None:
                     claims.release(keys[place])
-                elif full := full or self._put(keys[place], asked[place], sampling, reply):
+                elif failures or not self.store.put(keys[place], self.name, asked[place], sampling, reply):
                     unkept[place] = reply
                 yield place, reply
         except UserError:  # the budget may be used up as well
-            if not full:
+            if not failures:
                 raise
-        if full:
-            again = (self._put(keys[place], asked[place], sampling, reply) for place, reply in unkept.items())
-            raise self.store.unwritable(full, sum(error is not None for error in again)) from full
-
-    def _put(self, known: bytes, prompt: Prompt, sampling: Sampling, reply: Reply) -> sqlite3.Error | None:
-        """Keep a reply, or say why it can't be kept."""
-        try:
-            self.store.put(known, self.name, prompt, sampling, reply)
-        except sqlite3.Error as error:
-            return error
-        return None
+        if failures:
+            again = [self.store.put(keys[place], self.name, asked[place], sampling, unkept[place]) for place in unkept]
+            raise self.store.unwritable(failures[0], again.count(False)) from failures[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +138,8 @@ class Store:
 
     path: Path
     base: sqlite3.Connection = field(repr=False)
+    failures: list[sqlite3.Error] = field(default_factory=list, repr=False)
+    """Why replies of this call could not be kept; the first one ends the asking."""
 
     @classmethod
     def open(cls, path: Path | None = None) -> "Store":
@@ -170,17 +164,22 @@ class Store:
         )
         return {row[0]: Reply(row[1], None, row[2], row[3], row[4], cached=True, attempts=0) for row in rows}
 
-    def put(self, known: bytes, engine: str, prompt: Prompt, sampling: Sampling, reply: Reply) -> None:
-        """Keep a reply, which nobody waits for or needs to fetch any more; one that is there already stays."""
+    def put(self, known: bytes, engine: str, prompt: Prompt, sampling: Sampling, reply: Reply) -> bool:
+        """Keep a reply, which then waits in no batch and is claimed by nobody; one that is there already stays.
+
+        Returns False where that fails, and says why in `failures`.
+        """
         asked = json.dumps([*(message.key for message in prompt), asdict(replace(sampling, draws=()))])
-        with transaction(self.base):
-            self.base.execute(
-                "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (known, engine, asked, reply.text, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens,
-                 time.time()),
-            )  # fmt: skip
-            self.base.execute("DELETE FROM claims WHERE key = ?", (known,))
-            self.base.execute("DELETE FROM batches WHERE key = ?", (known.hex(),))
+        row = (known, engine, asked, reply.text, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens)
+        try:
+            with transaction(self.base):
+                self.base.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, time.time()))
+                self.base.execute("DELETE FROM claims WHERE key = ?", (known,))
+                self.base.execute("DELETE FROM batches WHERE key = ?", (known.hex(),))
+        except sqlite3.Error as error:
+            self.failures.append(error)
+            return False
+        return True
 
     def batches(self, engine: str) -> dict[str, str]:
         """The pending batch of each key (in hexadecimal digits) that waits in one."""
