@@ -1,6 +1,7 @@
 """Make what the documents take from the code: the tree and the files.
 
-When asked, also the base's quality (--quality), and what a real model reproduces of the paper (--reproduced FOLDER).
+When asked, also the base's quality (--quality), what a real model reproduces of the paper (--reproduced FOLDER), and
+whether LIFT works (--lift-works FOLDER).
 """
 
 import ast
@@ -14,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "leaven"
 README, MAP, REAL = ROOT / "README.md", ROOT / "docs" / "architecture.md", ROOT / "docs" / "real.md"
+LIFT = ROOT / "docs" / "lift-works.md"
 
 
 def tree() -> str:
@@ -64,7 +66,10 @@ def reproduced(folder: Path) -> str:
 
 
 def main() -> None:
-    """Write the README and the map of files anew, and with `--reproduced FOLDER` what a real model reproduces."""
+    """Write the README and the map of files anew, and with a folder what was measured in it."""
+    if "--lift-works" in sys.argv:
+        table = (Path(sys.argv[sys.argv.index("--lift-works") + 1]) / "results.md").read_text(encoding="utf-8").strip()
+        LIFT.write_text(put(LIFT.read_text(encoding="utf-8"), "figures", table), encoding="utf-8")
     if "--reproduced" in sys.argv:
         folder = Path(sys.argv[sys.argv.index("--reproduced") + 1])
         REAL.write_text(put(REAL.read_text(encoding="utf-8"), "reproduced", reproduced(folder)), encoding="utf-8")

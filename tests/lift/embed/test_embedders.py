@@ -1,8 +1,6 @@
 """Embedders, and the store that never embeds a text twice."""
 
 import io
-import json
-import urllib.error
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,7 @@ import pytest
 from leaven.errors import UserError
 from leaven.lift import embedding
 from leaven.lift import vector_store as store
-from leaven.lift.embed import lsa, openai
+from leaven.lift.embed import lsa
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
 from leaven.runs.progress import Progress
@@ -94,36 +92,6 @@ def test_brought_embeddings_have_as_many_rows_as_the_data(tmp_path):
     with pytest.raises(UserError, match="holds 3 rows, but the data 1"):
         source(rows("a"))
     assert source(rows("a", "b", "c")).rows == 3
-
-
-class _Server:
-    """Answers one call after the other from a list: a status, or the vectors."""
-
-    def __init__(self, *answers):
-        self.answers, self.bodies = list(answers), []
-
-    def __call__(self, request, timeout):
-        self.bodies.append(json.loads(request.data))
-        answer = self.answers.pop(0)
-        if isinstance(answer, int):
-            raise urllib.error.HTTPError(request.full_url, answer, "no", {}, io.BytesIO(b"why"))
-        data = [{"index": i, "embedding": v} for i, v in enumerate(answer)]
-        return io.BytesIO(json.dumps({"data": data[::-1]}).encode())
-
-
-def test_the_endpoint_is_asked_again_while_it_is_busy(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "x")
-    monkeypatch.setattr(openai, "WAIT", 0)
-    server = _Server(429, 503, [[1.0, 2.0], [3.0, 4.0]])
-    monkeypatch.setattr(openai.urllib.request, "urlopen", server)
-    assert openai.load("m")(["a", ""]).tolist() == [[1, 2], [3, 4]]
-    assert server.bodies[-1]["input"] == ["a", " "]
-    monkeypatch.setattr(openai.urllib.request, "urlopen", _Server(401))
-    with pytest.raises(UserError, match="401"):
-        openai.load("m")(["a"])
-    monkeypatch.setattr(openai.urllib.request, "urlopen", _Server([[1.0]]))
-    with pytest.raises(UserError, match="1 embeddings for 2"):
-        openai.load("m")(["a", "b"])
 
 
 def test_a_real_model_of_sentence_transformers(tmp_path, monkeypatch):
