@@ -1,5 +1,6 @@
 """`leaven export`: a folder for TRL, axolotl, LLaMA-Factory and the hub."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,8 @@ def export(
         f"TRL: trl sft --dataset_name {folder} …   axolotl: the part of {folder}/axolotl.yaml   "
         f"LLaMA-Factory: dataset_dir: {folder}, dataset: {name or folder.resolve().name}"
     )
+    for note in exports.notes(read.kept):
+        print(f"{note}.", file=sys.stderr)
     if push_to_hub:
         print(f"Uploaded: {exports.push(paths, push_to_hub, private=not public)}")
     reading.say_left_out(read)

@@ -1,6 +1,8 @@
 """A folder that trainers and the hub take as it is: rows, and what TRL, axolotl and LLaMA-Factory need to read them.
 
 - `train.jsonl`, `train.parquet`: the column `messages` alone, since further columns of mixed types stop their loaders;
+  where rows have tools, parts or names in their turns, `train.jsonl` alone, with the column `tools`, for `datasets`
+  reads calls whose arguments differ from it, and `sharegpt.jsonl`, which is how LLaMA-Factory reads tools;
 - `README.md`: the dataset card; its head tells `datasets.load_dataset(FOLDER)`, and so TRL, which file is the data;
 - `dataset_info.json`: LLaMA-Factory's, for `dataset_dir: FOLDER`;
 - `axolotl.yaml`: the `datasets` part of an axolotl configuration.
@@ -16,11 +18,12 @@ from typing import Any
 import yaml
 
 from leaven.errors import UserError
-from leaven.rows import files
+from leaven.rows import files, llamafactory
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Origin
+from leaven.rows.turns import openai
 
-FILES = ("README.md", "axolotl.yaml", "dataset_info.json", "train.jsonl", "train.parquet")
+FILES = ("README.md", "axolotl.yaml", "dataset_info.json", llamafactory.FILE, "train.jsonl", "train.parquet")
 """All that an export may write."""
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 TAGS = {
@@ -57,15 +60,32 @@ def export(rows: Dataset, folder: Path, name: str, about: str = "") -> list[Path
 
 
 def _fill(made: Path, rows: Dataset, folder: Path, name: str, about: str) -> None:
-    plain = Dataset.of(Example(row.messages, Origin("export")) for row in rows)
-    for suffix in ("jsonl", "parquet"):
-        files.write(plain, made / f"train.{suffix}")
-    info = {
-        name: {"file_name": "train.jsonl", "formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": TAGS}
-    }
-    _write(made / "dataset_info.json", json.dumps(info, indent=2) + "\n")
+    examples = list(rows)
+    _write(made / "train.jsonl", "".join(f"{_line(row)}\n" for row in examples))
+    if all(map(_is_plain, examples)):
+        files.write(Dataset.of(Example(row.messages, Origin("export")) for row in examples), made / "train.parquet")
+        info = {"file_name": "train.jsonl", "formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": TAGS}
+    else:
+        lines = llamafactory.lines(examples)
+        _write(made / llamafactory.FILE, "".join(f"{line}\n" for line in lines))
+        info = llamafactory.info(lines)
+    _write(made / "dataset_info.json", json.dumps({name: info}, indent=2) + "\n")
     _write(made / "axolotl.yaml", yaml.safe_dump(_axolotl(folder), sort_keys=False))
     _write(made / "README.md", card(rows, name, about))
+
+
+def _is_plain(row: Example) -> bool:
+    """Whether role and text say all that there is."""
+    return not row.meta.get("tools") and not any(turn.fields or turn.role not in TAGS.values() for turn in row.messages)
+
+
+def _line(row: Example) -> str:
+    """The row in Hugging Face's form, byte for byte as it came where it came so."""
+    fields = {"messages": [openai(turn) for turn in row.messages]}
+    fields |= {"tools": row.meta["tools"]} if row.meta.get("tools") else {}
+    text = row.origin.text or ""
+    own = text and "\n" not in text and json.loads(text) == fields
+    return text if own else json.dumps(fields, ensure_ascii=False)
 
 
 def _check_own(folder: Path, made: Path) -> None:
@@ -81,13 +101,19 @@ def _check_own(folder: Path, made: Path) -> None:
 
 def card(rows: Dataset, name: str, about: str = "") -> str:
     """The dataset card: what loaders read at its head, then where the rows come from and how long they are."""
+    plain = all(map(_is_plain, rows))
     size = next((label for limit, label in SIZES if len(rows) < limit), "n>1M")
     head = {
         "pretty_name": name,
         "task_categories": ["text-generation"],
         "size_categories": [size],
         "tags": ["leaven", "instruction-tuning", "sft"],
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "train.parquet"}]}],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": "train", "path": "train.parquet" if plain else "train.jsonl"}],
+            }
+        ],
     }
     makers = Counter(f"{row.origin.step}{f' ({row.origin.model})' if row.origin.model else ''}" for row in rows)
     lengths = sorted(len(row.answer or "") for row in rows)
@@ -96,6 +122,7 @@ def card(rows: Dataset, name: str, about: str = "") -> str:
         f"# {name}",
         *([about] if about else []),
         f"{len(rows):,} conversations for supervised fine-tuning, in the column `messages` (`role`, `content`).",
+        *(f"{note}." for note in notes(rows)),
         "\n".join(
             ["| made by | rows |", "| --- | ---: |", *(f"| {step} | {n:,} |" for step, n in makers.most_common())]
         ),
@@ -105,6 +132,12 @@ def card(rows: Dataset, name: str, about: str = "") -> str:
         "of the models that wrote: state it here before you publish.",
     ]
     return f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n" + "\n\n".join(lines) + "\n"
+
+
+def notes(rows: Dataset) -> list[str]:
+    """What a trainer can't read of the rows, a sentence for each reason."""
+    examples = list(rows)
+    return [] if all(map(_is_plain, examples)) else llamafactory.notes(examples)
 
 
 def push(paths: Sequence[Path], repo: str, private: bool = True) -> str:
