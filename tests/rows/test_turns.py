@@ -107,6 +107,6 @@ def test_a_reader_sees_calls_and_earlier_turns():
     said = [{"role": "user", "content": "When?"}, {"role": "assistant", "tool_calls": [CALL]}]
     row = Example(tuple(map(turns.message, [*said, {"role": "tool", "content": "12:00"}])), Origin("x"))
     called = json.dumps(CALL["function"])
-    assert row.request == f"user: When?\n\nassistant: {called}\n\ntool: 12:00"
+    assert row.request == f"user: When?\nassistant: {called}\ntool: 12:00"
     assert Example(row.messages[:2], Origin("x")).answer == called
     assert Example(row.messages[:1], Origin("x")).request == "When?"

@@ -42,9 +42,9 @@ class Marks(BaseModel):
 def asked(row: Example) -> Prompt:
     """What the judge is asked of a row; of a conversation it sees every turn, with its tool calls."""
     whole = len(row.prompt) > 1
-    question = "\n".join(f"{turn.role}: {turn.text}" for turn in row.prompt) if whole else row.question
-    answer = row.messages[-1].text if row.answer is not None else ""
-    return user(render("judge", question=question, answer=answer, conversation=whole, examples=_examples()))
+    return user(
+        render("judge", question=row.request, answer=row.answer or "", conversation=whole, examples=_examples())
+    )
 
 
 def judged(rows: Iterable[Example], llm: LLM, sampling: Sampling) -> list[Parsed[Marks]]:

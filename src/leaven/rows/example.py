@@ -38,6 +38,12 @@ class Message(NamedTuple):
         return self.further.get("tool_calls") or []
 
     @property
+    def is_text(self) -> bool:
+        """Whether its content is words alone, and no picture or the like."""
+        parts = self.further.get("content") or ()
+        return all(isinstance(part, str) or part.get("type") == "text" for part in parts)
+
+    @property
     def key(self) -> list[str]:
         """What tells it from other turns: role, content, and its further fields where there are any."""
         return [self.role, self.content, *([self.fields] if self.fields else [])]
@@ -101,9 +107,13 @@ class Example:
     @property
     def request(self) -> str:
         """All that the answer answers: the question, or every turn before it under its role where more was said."""
-        if [(turn.role, turn.fields) for turn in self.prompt] == [("user", "")]:
-            return self.question
-        return "\n\n".join(f"{turn.role}: {turn.text}" for turn in self.prompt)
+        return "\n".join(f"{turn.role}: {turn.text}" for turn in self.prompt) if len(self.prompt) > 1 else self.question
+
+    @property
+    def uses_tools(self) -> bool:
+        """Whether tools are offered or called in it, so that a text need not be what answers."""
+        offered = self.meta.get("tools") not in (None, "", "[]", [])
+        return offered or any(turn.role == "tool" or turn.calls for turn in self.messages)
 
 
 class Drop(NamedTuple):

@@ -86,8 +86,7 @@ def _turns(row: Example) -> list[Turn]:
 
 def _fault(row: Example) -> str:
     """Why LLaMA-Factory would not read the row, or not all of it; "" where it does."""
-    parts = [part for turn in row.messages for part in turn.further.get("content") or () if isinstance(part, dict)]
-    if any(part.get("type") != "text" for part in parts):
+    if not all(turn.is_text for turn in row.messages):
         return "they hold what is no text"
     roles = [turn["from"] for turn in _turns(row)]
     roles = roles[1:] if roles[0] == "system" else roles

@@ -49,3 +49,24 @@ def test_earlier_turns_are_asked_along():
     data = Dataset.of([Example((*turns, Message("assistant", "old")), Origin("read"))])
     make(data, Scripted(lambda prompt, draw: seen.append(prompt) or "x"), Config(), 0)
     assert seen == [turns]
+
+
+def test_a_conversation_is_answered_after_all_that_was_said_and_a_call_is_no_text():
+    call = '{"tool_calls": [{"function": {"name": "clock", "arguments": {}}}]}'
+    turns = (
+        Message("user", "When?"),
+        Message("assistant", "", call),
+        Message("tool", "12:00"),
+        Message("assistant", "Noon."),
+    )
+    data = Dataset.of([Example(turns, Origin("read")), Example(turns[:2], Origin("read"))])
+    seen = []
+
+    def say(prompt, draw):
+        seen.append(prompt)
+        return "At twelve."
+
+    outcome = make(data, Scripted(say), Config(), 0)
+    assert seen == [turns[:3]]
+    assert [row.messages for row in outcome.kept] == [(*turns[:3], Message("assistant", "At twelve."))]
+    assert [drop.reason for drop in outcome.dropped] == ["its answer is a tool call"]

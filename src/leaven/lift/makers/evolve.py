@@ -1,7 +1,8 @@
 """Rewrite each task into a harder one, in rounds, and answer it (the expansion of LIFT, arXiv 2312.11508).
 
 Each round is two calls a row: a rewriting, and the answer to it. What failed is a drop with its reason and its parent,
-so that nothing shifts. WizardLM's elimination rules (2304.12244) are there for who asks for them; LIFT has none.
+so that nothing shifts. Of a conversation the last request is rewritten, and all before it is shown and kept.
+WizardLM's elimination rules (2304.12244) are there for who asks for them; LIFT has none.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, Field
 
-from leaven.errors import nearest
+from leaven.errors import UserError, nearest
 from leaven.llm.parse import Parsed, structured
 from leaven.llm.prompts.render import FOLDER, render, source
 from leaven.llm.protocol import LLM, Reply, Sampling
@@ -86,6 +87,8 @@ class Config(Section):
     tactics: tuple[Tactic, ...] = ()
     """Names of tactics (leaven ls tactics); none: those of the row's kind, code or language, one drawn for each row;
     paper: all tactics of the kind at once, as published."""
+    fields: tuple[str, ...] = ()
+    """Fields of its parent that a made row keeps; the others speak of the parent, as its label or final answer do."""
     eliminate: tuple[Rule, ...] = ()
     """Rules by which made rows are dropped: no_gain (one more call a row), refusal, copied, unanswerable."""
     temperature: float = Field(0.5, ge=0)
@@ -107,8 +110,11 @@ class Task:
 
 def make(data: Dataset, llm: LLM, config: Config, seed: int) -> Outcome:
     """`rounds` new rows for each row that has a question; one that could not be made is a drop with the reason."""
-    latest = [row for row in data if row.question.strip()]
-    kept, dropped = list[Example](), list[Drop]()
+    _check_fields(data, config)
+    asking = [row for row in data if row.question.strip()]
+    latest = [row for row in asking if not _unfit(row)]
+    kept = list[Example]()
+    dropped = [Drop(_new(row, row.prompt, {}, llm, seed), _unfit(row)) for row in asking if _unfit(row)]
     for number in range(1, config.rounds + 1):
         tasks = [_task(row, config, number, seed) for row in latest]
         made = _round(tasks, llm, config, number, seed)
@@ -140,7 +146,29 @@ def _task(row: Example, config: Config, number: int, seed: int) -> Task:
         weights = [float(everything[name].get("weight", 1)) for name in choice]
         names = (random.Random(f"evolve/{seed}/{number}/{row.id}").choices(choice, weights)[0],)
     says = [everything[name]["says"] for name in names]
-    return Task(row, names, user(render("evolve", question=row.question, tactics=says)))
+    whole = len(row.prompt) > 1
+    return Task(row, names, user(render("evolve", question=row.request, conversation=whole, tactics=says)))
+
+
+def _check_fields(data: Dataset, config: Config) -> None:
+    """Raises UserError for a field to be kept that no row has."""
+    there = sorted({name for row in data for name in row.meta})
+    for name in config.fields:
+        if name not in there and len(data):
+            raise UserError(f"evolve.fields: no row has the field {name!r}", nearest(name, there))
+
+
+def _unfit(row: Example) -> str:
+    """Why a row can't be made harder by words alone; "" where it can."""
+    if row.uses_tools:
+        return "it uses tools, which a rewriting would have to call"
+    return "" if all(turn.is_text for turn in row.prompt) else "it holds what is no text"
+
+
+def _new(row: Example, messages: Prompt, meta: Mapping[str, Any], llm: LLM, seed: int) -> Example:
+    """A row that was made of this one: nothing but its place is passed on."""
+    template = hashlib.sha256(source("evolve").encode()).hexdigest()[:12]
+    return Example(messages, Origin("evolve", row.origin.place, (row.id,), llm.name, template, seed), meta)
 
 
 def _round(tasks: Sequence[Task], llm: LLM, config: Config, number: int, seed: int) -> list[Example | Drop]:
@@ -149,30 +177,26 @@ def _round(tasks: Sequence[Task], llm: LLM, config: Config, number: int, seed: i
     drawn = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed, (number - 1) * len(tasks))
     draws = (number - 1,) * len(tasks)
     rewritten = dict(structured(llm, [task.prompt for task in tasks], Rewritten, replace(drawn, draws=draws)))
-    made = [_harder(task, rewritten[place], llm, number, seed) for place, task in enumerate(tasks)]
+    made = [_harder(task, rewritten[place], llm, config, number, seed) for place, task in enumerate(tasks)]
     made = _sifted(tasks, made, llm, config, drawn)
     new = [row for row in made if isinstance(row, Example)]
     replies = iter(all_of(llm, [row.messages for row in new], drawn))
     return [_answered(row, next(replies), config) if isinstance(row, Example) else row for row in made]
 
 
-def _harder(task: Task, parsed: Parsed[Rewritten], llm: LLM, number: int, seed: int) -> Example | Drop:
+def _harder(task: Task, parsed: Parsed[Rewritten], llm: LLM, config: Config, number: int, seed: int) -> Example | Drop:
     row = task.row
-    template = hashlib.sha256(source("evolve").encode()).hexdigest()[:12]
-    origin = Origin("evolve", row.origin.place, (row.id,), llm.name, template, seed)
-    meta: Mapping[str, Any] = {
-        **{name: value for name, value in row.meta.items() if name != "input"},
-        "round": number,
-        "strategy": "+".join(task.names),
-    }
+    named = {name: row.meta[name] for name in config.fields if name in row.meta}
+    meta = {**named, "round": number, "strategy": "+".join(task.names)}
     if parsed.value is None:
         reason = "the model failed" if parsed.reply.text is None else "the rewriting can't be read"
         said = f"{parsed.error}: {(parsed.reply.text or '')[:200]}" if parsed.reply.text else parsed.error or ""
-        return Drop(replace(row, messages=row.prompt, origin=origin, meta=meta), reason, detail=said)
+        return Drop(_new(row, row.prompt, meta, llm, seed), reason, detail=said)
     instruction, given = parsed.value.instruction.strip(), parsed.value.input.strip()
     question = f"{instruction}\n\n{given}" if given else instruction
-    messages = (*row.prompt[:-1], Message("user", question))
-    new = Example(messages, origin, {**meta, "input": given} if given else meta)
+    last = max(place for place, turn in enumerate(row.messages) if turn.role == "user")
+    messages = (*row.messages[:last], Message("user", question))
+    new = _new(row, messages, {**meta, "input": given} if given else meta, llm, seed)
     return new if instruction else Drop(new, "the rewriting is empty")
 
 
@@ -185,7 +209,7 @@ def _sifted(
             made[place] = Drop(row, reason)
     if "no_gain" in config.eliminate:
         left = [place for place, row in enumerate(made) if isinstance(row, Example)]
-        prompts = [user(render("harder", first=tasks[p].row.question, second=_question(made[p]))) for p in left]
+        prompts = [user(render("harder", first=tasks[p].row.request, second=_request(made[p]))) for p in left]
         for number, verdict in structured(llm, prompts, Gain, replace(drawn, temperature=0.0)):
             row = made[left[number]]
             if isinstance(row, Example) and verdict.value is not None and not verdict.value.more:
@@ -212,5 +236,5 @@ def _answered(row: Example, reply: Reply, config: Config) -> Example | Drop:
     return answered(row, text)
 
 
-def _question(row: Example | Drop) -> str:
-    return (row if isinstance(row, Example) else row.example).question
+def _request(row: Example | Drop) -> str:
+    return (row if isinstance(row, Example) else row.example).request

@@ -25,20 +25,27 @@ class Config(Section):
 
 def make(data: Dataset, llm: LLM, config: Config, seed: int) -> Outcome:
     """Every question with an answer of the engine, or a drop with the reason: as many as rows came in."""
-    asked = [row for row in data if row.question.strip()]
+    asked = [row for row in data if not _unfit(row)]
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed)
     replies = iter(all_of(llm, [row.prompt for row in asked], sampling))
-    made = [_answered(row, next(replies) if row.question.strip() else None, llm, seed) for row in data]
+    made = [_answered(row, next(replies) if not _unfit(row) else None, llm, seed) for row in data]
     kept = [row for row in made if isinstance(row, Example)]
     dropped = tuple(row for row in made if isinstance(row, Drop))
     return Outcome(Dataset.of(kept, (*data.made_by, f"reanswer({llm.name}, seed={seed})")), dropped)
+
+
+def _unfit(row: Example) -> str:
+    """Why no text can be its answer; "" where one can."""
+    if row.answer is not None and row.messages[-1].calls:
+        return "its answer is a tool call"
+    return "" if row.question.strip() else "no question"
 
 
 def _answered(row: Example, reply: Reply | None, llm: LLM, seed: int) -> Example | Drop:
     origin = Origin("reanswer", row.origin.place, (row.id,), llm.name, "plain", seed)
     bare = replace(row, messages=row.prompt, origin=origin, meta={**row.meta, "round": 0})
     if reply is None:
-        return Drop(bare, "no question")
+        return Drop(bare, _unfit(row))
     if reason := fault(reply):
         return Drop(bare, reason, detail=reply.error or (reply.text or "")[:200])
     return answered(bare, (reply.text or "").strip())
