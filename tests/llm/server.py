@@ -3,7 +3,8 @@
     python server.py PORT_FILE '{"latency": 0.2, "at_once": 64, "faults": {"500": 0.1}, "seed": 0}'
 
 Files and batches are served too (batches.py).
-GET /count says how many requests came and how many were answered; GET /seen lists the prompts that were answered.
+GET /count says how many requests came and how many were answered; GET /seen lists the prompts that were answered, and
+GET /faults how often each fault was thrown.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import os
 import random
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import batches
@@ -48,6 +50,7 @@ class Plan:
         self.port = port
         self.wait, self.redirect, self.keys = {"Retry-After": retry_after} if retry_after else {}, redirect, []
         self.looks, self.files, self.batches = looks, {}, {}
+        self.thrown = Counter()
         self.unheard, self.enqueued, self.file_bytes = unheard, enqueued, file_bytes
         self.came, self.answered, self.under_way, self.most, self.seen = 0, 0, 0, 0, []
 
@@ -55,6 +58,7 @@ class Plan:
         draw = self.random.random()
         for name, share in self.faults.items():
             if (draw := draw - share) < 0:
+                self.thrown[name] += 1
                 return name
         return None
 
@@ -171,6 +175,10 @@ async def seen(request):
     return web.json_response(request.app["plan"].seen)
 
 
+async def faults(request):
+    return web.json_response(request.app["plan"].thrown)
+
+
 async def keys(request):
     return web.json_response(request.app["plan"].keys)
 
@@ -199,6 +207,7 @@ async def main():
     batches.add_routes(app, completion, refusal)
     app.router.add_get("/count", count)
     app.router.add_get("/seen", seen)
+    app.router.add_get("/faults", faults)
     app.router.add_get("/keys", keys)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

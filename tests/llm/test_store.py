@@ -1,10 +1,5 @@
 """Replies survive kill -9, several processes and other orders of rows, and are paid for once."""
 
-import os
-import random
-import re
-import resource
-import signal
 import subprocess
 import sys
 import time
@@ -149,37 +144,6 @@ def test_two_processes_with_the_same_prompts_pay_once(tmp_path):
         both = [client(url, tmp_path / "s.db", 500) for _ in range(2)]
         assert [process.wait(60) for process in both] == [0, 0]
         assert asked_of(url, "count")["answered"] == 500
-
-
-@pytest.mark.parametrize(("rows", "kills"), [(300, 3), pytest.param(1000, 20, marks=pytest.mark.slow)])
-def test_kill_minus_nine_loses_no_more_than_what_was_in_flight(tmp_path, rows, kills):
-    rng, at_once = random.Random(0), 16
-    with serving(tmp_path, latency=0.1, at_once=at_once) as url:
-        for _ in range(kills):
-            process = client(url, tmp_path / "s.db", rows)
-            time.sleep(0.7 + rng.uniform(0, rows / 160 * 2 / kills))
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-        assert client(url, tmp_path / "s.db", rows).wait(120) == 0
-        answered = asked_of(url, "count")["answered"]
-        seen = asked_of(url, "seen")
-    assert sorted(set(seen)) == sorted(f"question {number}" for number in range(rows))
-    assert rows <= answered <= rows + kills * 64  # the most that a client has in flight: four times its concurrency
-    assert len(list(Store.open(tmp_path / "s.db").export())) == rows
-
-
-def test_a_full_disk_stops_the_asking_and_says_what_could_not_be_kept(tmp_path):
-    """The file may have so many bytes and no more; later, on a disk with room, the same command asks for the rest."""
-    room = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))  # noqa: E731
-    with serving(tmp_path, latency=0.05, at_once=16) as url:
-        line = [sys.executable, "-c", CLIENT, url, str(tmp_path / "s.db"), "500"]
-        full = subprocess.run(line, preexec_fn=room, capture_output=True, text=True, timeout=60, check=False)
-        assert full.returncode == 1 and f"UserError: the store {tmp_path / 's.db'} can't be written: " in full.stderr
-        answered, stored = asked_of(url, "count")["answered"], len(list(Store.open(tmp_path / "s.db").export()))
-        lost = int(re.search(r"(\d+) replies that were answered could not be kept", full.stderr)[1])
-        assert 0 < stored < 400 and answered == stored + lost <= stored + 64
-        assert client(url, tmp_path / "s.db", 500).wait(60) == 0
-        assert asked_of(url, "count")["answered"] == 500 + lost
 
 
 def test_a_disk_that_is_full_from_the_start_is_said_before_anything_is_asked(tmp_path):

@@ -125,14 +125,18 @@ def _logged(path: Path | None) -> Iterator[logging.Logger]:
         yield logger
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    file, said = logging.FileHandler(path, encoding="utf-8"), logging.StreamHandler()
+    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    said.setLevel(logging.WARNING)  # logging itself says warnings on standard error, but only where nobody handles them
+    handlers: list[logging.Handler] = [file] if logging.getLogger().handlers else [file, said]
     level = logger.level
-    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    for handler in handlers:
+        logger.addHandler(handler)
     try:
         yield logger
     finally:
         logger.setLevel(level)
-        logger.removeHandler(handler)
-        handler.close()
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
