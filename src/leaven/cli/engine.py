@@ -12,39 +12,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from leaven.cli import flags as adding
+from leaven.llm.settings import LLMSection
 
 if TYPE_CHECKING:
-    from leaven.llm.budget import Counted
+    from leaven.llm.budget import Counted, Spend
+    from leaven.llm.protocol import LLM
 
 Engine = Annotated[str, typer.Option(help="The engine: openai:MODEL, hf:MODEL_OR_DIR, vllm:MODEL or scripted:FILE.")]
-BaseUrl = Annotated[str | None, typer.Option(help="A server that speaks Chat Completions (else OPENAI_BASE_URL).")]
-StoreFile = Annotated[str, typer.Option("--store", help="Where replies are kept (default: your cache); off: nowhere.")]
-Concurrency = Annotated[int, typer.Option(min=1, help="Calls under way at the start; the throttle adapts it.")]
-Batch = Annotated[bool, typer.Option("--batch", help="Ask by the server's batch endpoint: cheaper, within a day.")]
-MaxCost = Annotated[float | None, typer.Option(min=0, help="Stop at so many dollars, to be continued.")]
-MaxTokens = Annotated[int | None, typer.Option(min=1, help="Stop at so many tokens, to be continued.")]
-MaxRequests = Annotated[int | None, typer.Option(min=1, help="Stop at so many calls, to be continued.")]
-Prices = Annotated[str | None, typer.Option(help="A table of prices of your own (YAML).")]
-
-FLAGS: dict[str, tuple[Any, Any]] = {
-    "base_url": (BaseUrl, None),
-    "store": (StoreFile, ""),
-    "concurrency": (Concurrency, 64),
-    "batch": (Batch, False),
-    "max_cost": (MaxCost, None),
-    "max_tokens": (MaxTokens, None),
-    "max_requests": (MaxRequests, None),
-    "prices": (Prices, None),
-}
-"""The flags of every command that opens an engine: annotation and default."""
+PANEL = "Engine"
 
 
 def parameters() -> list[inspect.Parameter]:
-    """The engine's flags as parameters of a command's function."""
-    return [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in FLAGS.items()
-    ]
+    """The flags of every command that opens an engine, made from the fields of the `llm` section."""
+    return adding.of(LLMSection, PANEL, without=("engine",))
+
+
+FLAGS = tuple(flag.name for flag in parameters())
+"""Their names."""
 
 
 def with_flags(command: Callable[..., None]) -> Callable[..., None]:
@@ -52,9 +36,9 @@ def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     return adding.added(parameters())(command)
 
 
-def flags(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Of all that a command was told, what is about its engine."""
-    return {name: given[name] for name in FLAGS}
+def flags(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Of all that a command was told, what was said about its engine."""
+    return adding.said({name: told[name] for name in FLAGS})
 
 
 @dataclass
@@ -70,16 +54,23 @@ class Rows:
 
 @contextmanager
 def opened(
-    engine: str, what: str, total: int = 0, log: Path | None = None, rows: Rows | None = None, **options: Any
+    engine: str,
+    what: str,
+    total: int = 0,
+    log: Path | None = None,
+    rows: Rows | None = None,
+    bare: "dict[str, LLM] | None" = None,
+    **options: Any,
 ) -> Iterator["Counted"]:
     """The engine with its store and budget, and the progress of `what`; at its end, however it comes, what was spent.
 
     `options` are fields of the recipe's `llm` section; `log` is a file for what the engine reports (concurrency, …).
-    Progress is counted in `rows` where they are given, else in replies.
+    Progress is counted in `rows` where they are given, else in replies. Servers stay in `bare`, so that what is learnt
+    about them is learnt once.
     """
+    from leaven.cli.work import checked
     from leaven.llm.budget import Spend
-    from leaven.llm.open import open_with_budget
-    from leaven.llm.settings import LLMSection
+    from leaven.llm.open import open_bare, open_with_budget
     from leaven.runs.progress import stderr
 
     with stderr().track(what, total, "rows" if rows else "replies") as advance, _logged(log) as logger:
@@ -87,13 +78,30 @@ def opened(
         def on_reply(spend: Spend) -> None:
             advance(rows.made if rows else spend.ended, total, spend.note(), spend.tokens)
 
-        llm, spend = open_with_budget(LLMSection.model_validate({"engine": engine, **options}), on_reply)
+        section = checked(LLMSection, {"engine": engine, **options})
+        server = (bare or {}).get(engine) or open_bare(section)
+        if bare is not None and engine.startswith("openai:"):
+            bare[engine] = server
+        llm, spend = open_with_budget(section, on_reply, server)
         try:
             yield llm
         finally:
-            logger.info(spend.sentence())
+            for sentence in (ended := _sentences(spend, server)):
+                logger.info(sentence)
     if spend.ended:
-        print(spend.sentence(), file=sys.stderr)
+        print("\n".join(ended), file=sys.stderr)
+
+
+def _sentences(spend: "Spend", engine: "LLM") -> list[str]:
+    """What was spent; and of servers, what each was asked and what it did not take. They are counted anew."""
+    if not engine.name.startswith("openai:"):
+        return [spend.sentence()]
+    from leaven.llm.engines.openai import OpenAI
+
+    assert isinstance(engine, OpenAI)
+    sentences = [spend.sentence(), *engine.sentences()]
+    engine.count_anew()
+    return sentences
 
 
 def opener(log: Path, given: Mapping[str, Any]) -> Callable[[str, str], AbstractContextManager["Counted"]]:
@@ -101,14 +109,15 @@ def opener(log: Path, given: Mapping[str, Any]) -> Callable[[str, str], Abstract
     from leaven.llm.budget import BudgetReached
 
     spent = {"max_requests": 0.0, "max_tokens": 0.0, "max_cost": 0.0}
+    bare: dict[str, LLM] = {}
 
     @contextmanager
     def open_next(spec: str, what: str) -> Iterator["Counted"]:
-        left = {name: given[name] - used for name, used in spent.items() if given[name] is not None}
+        left = {name: given[name] - used for name, used in spent.items() if name in given}
         for name, amount in left.items():
             if amount <= 0:
                 raise BudgetReached(f"the budget is used up before {what}: --{name.replace('_', '-')} {given[name]:g}")
-        with opened(spec, what, log=log, **{**given, **left}) as llm:
+        with opened(spec, what, log=log, bare=bare, **{**given, **left}) as llm:
             try:
                 yield llm
             finally:

@@ -70,7 +70,7 @@ def lift(
     settings = settings_of(context.params)
     spend = engine.flags(context.params)
     # In a lift replies of engines in process are kept too: killed and started again, it goes on where it was.
-    spend["store"] = spend["store"] or ("" if settings.llm.startswith("openai:") else f"{out}/replies.db")
+    spend["store"] = spend.get("store") or ("" if settings.llm.startswith("openai:") else f"{out}/replies.db")
     opened = engine.opener(Path(out) / "llm.log", spend)
     try:
         checks = () if source else (partial(preflight.engines, settings, spend),)

@@ -1,5 +1,6 @@
 """What a run may spend, and what it has spent: calls, tokens and money, by prices that carry a date or are unknown."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -63,6 +64,9 @@ class Spend:
     max_requests: int | None = None
     requests: int = 0
     failed: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    """How often calls failed, by the reason."""
+    truncated: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     saved: int = 0
@@ -84,6 +88,9 @@ class Spend:
         self.under_way -= 1
         self.requests += reply.attempts
         self.failed += reply.text is None
+        self.truncated += reply.truncated
+        if reply.error is not None:
+            self.faults[reply.error.partition(":")[0]] += 1
         self.prompt_tokens += reply.prompt_tokens
         self.completion_tokens += reply.completion_tokens
 
@@ -92,6 +99,7 @@ class Spend:
         return {
             "calls": self.requests,
             "failed": self.failed,
+            "truncated": self.truncated,
             "saved": self.saved,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
@@ -118,10 +126,13 @@ class Spend:
     def sentence(self) -> str:
         """What the end of a run says."""
         money = f"${self.cost:,.4f} by prices of {self.price.date}" if self.price else "cost unknown"
-        failed = f" ({self.failed:,} failed)" if self.failed else ""
+        faults = ", ".join(f"{fault} {count:,}" for fault, count in self.faults.most_common(4))
+        parts = [f"{self.failed:,} failed: {faults}"] if self.failed else []
+        parts += [f"{self.truncated:,} truncated at the token limit"] if self.truncated else []
+        went = f" ({'; '.join(parts)})" if parts else ""
         saved = f"; the store saved {self.saved:,} calls" if self.saved else ""
         return (
-            f"Spent {self.requests:,} calls{failed}, {self.prompt_tokens:,} tokens in, "
+            f"Spent {self.requests:,} calls{went}, {self.prompt_tokens:,} tokens in, "
             f"{self.completion_tokens:,} out, {money}{saved}."
         )
 

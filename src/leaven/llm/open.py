@@ -42,11 +42,14 @@ def open_llm(spec: str, **options: Any) -> LLM:
     return HF.load(place, **options)
 
 
-def open_with_budget(config: LLMSection, on_reply: Callable[[Spend], None] | None = None) -> tuple[Counted, Spend]:
+def open_with_budget(
+    config: LLMSection, on_reply: Callable[[Spend], None] | None = None, engine: LLM | None = None
+) -> tuple[Counted, Spend]:
     """The engine of a recipe's `llm` section: counted(stored(budgeted(engine))), and what it spends.
 
-    Engines in process cost nothing, and a folder's model may change under its name: they are stored only in a file
-    that is named. Raises UserError for a limit on the cost of a model without a price.
+    `engine` is the bare one, where it is open already. Engines in process cost nothing, and a folder's model may change
+    under its name: they are stored only in a file that is named. Raises UserError for a limit on the cost of a model
+    without a price.
     """
     spend = Spend(
         price(config.engine.partition(":")[2], Path(config.prices) if config.prices else None),
@@ -61,7 +64,7 @@ def open_with_budget(config: LLMSection, on_reply: Callable[[Spend], None] | Non
     store = None
     if config.store != "off" and (config.store or config.engine.startswith("openai:")):
         store = Store.open(Path(config.store).expanduser() if config.store else None)
-    engine = open_llm(config.engine, **_options(config))
+    engine = engine or open_bare(config)
     if config.batch:
         from leaven.llm import batch
 
@@ -89,14 +92,16 @@ def check(config: LLMSection) -> None:
         )
 
 
-def _options(config: LLMSection) -> dict[str, Any]:
+def open_bare(config: LLMSection) -> LLM:
+    """The engine of a recipe's `llm` section by itself. Raises UserError."""
     if not config.engine.startswith("openai:"):
-        return {}
+        return open_llm(config.engine)
     from leaven.llm.throttle import Limits
 
     limits = Limits(
         concurrency=config.concurrency,
         requests_per_minute=config.requests_per_minute,
         tokens_per_minute=config.tokens_per_minute,
+        attempts=config.attempts,
     )
-    return {"base_url": config.base_url, "limits": limits}
+    return open_llm(config.engine, base_url=config.base_url, limits=limits)

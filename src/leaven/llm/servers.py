@@ -76,11 +76,15 @@ class Server:
         self._try_at = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
+    def count_anew(self) -> None:
+        """Forget what was asked of it, and nothing else."""
+        self.requests = self.connections = self.broken = self.outages = self.throttle.turned_away = 0
+
     def sentence(self) -> str:
         """What was asked of it, and how it went."""
         parts = [f"{self.requests:,} requests over {self.connections:,} connections"]
-        if self.throttle.refusals:
-            parts.append(f"{self.throttle.refusals:,} refused for the time being (429)")
+        if self.throttle.turned_away:
+            parts.append(f"{self.throttle.turned_away:,} refused for the time being (429)")
         if self.broken:
             parts.append(f"{self.broken:,} broken")
         if self.outages:

@@ -82,13 +82,14 @@ class Throttle:
     limits: Limits
     allowed: float = 0
     under_way: int = 0
-    refusals: int = 0
+    turned_away: int = 0
     cap: int | None = None
     """Calls that it takes at a time, as its refusals say; None: nothing says so."""
     history: list[tuple[float, int]] = field(default_factory=list)
     _began: float = 0
     _peak: int = 0
     """The most under way since it was last lowered."""
+    _refused: bool = False
     _known: float = 0
     """So many at a time were borne, or hoped for: up to there the way back is quick."""
     _share: float = 0
@@ -138,7 +139,7 @@ class Throttle:
         now = time.monotonic()
         self._share -= self._share * FORGET
         if self.cap is None:
-            growth = FIRST_GROWTH if not self.refusals else 1 / (self.allowed * GROWTH_AFTER_REFUSAL)
+            growth = FIRST_GROWTH if not self._refused else 1 / (self.allowed * GROWTH_AFTER_REFUSAL)
             if self.allowed < self._peak * (1 + FIRST_GROWTH) + 1:  # only a limit that was reached has been tried
                 self._allow(self.allowed + growth)
         elif call.under_way > self.cap and call.began > self._lowered:  # it bears one more: on, and faster where it did
@@ -151,8 +152,9 @@ class Throttle:
     def refused(self, call: Call, retry_after: float | None) -> None:
         """The server refused a call (429)."""
         now, soon = time.monotonic(), max(BURST_SECONDS, retry_after or 0)
-        first, probing = self.refusals == 0, self.cap is not None and self._peak > self.cap
-        self.refusals += 1
+        first, probing = not self._refused, self.cap is not None and self._peak > self.cap
+        self.turned_away += 1
+        self._refused = True
         self._share += (1 - self._share) * FORGET
         if call.began <= self._lowered:  # it was under way when another was refused: both were too many
             if self.cap is not None:

@@ -56,6 +56,11 @@ class OpenAI:
         """What the end of a run says: what each server was asked, and what it did not take."""
         return [*self.client.servers.sentences(), *self.dialect.sentences()]
 
+    def count_anew(self) -> None:
+        """Count requests from here on; what was learnt stays."""
+        for server in self.client.servers.each:
+            server.count_anew()
+
     async def _answered(self, prompts: Iterable[Prompt], sampling: Sampling) -> AsyncIterator[tuple[int, Reply]]:
         async with self.client.session() as session:
             async for found in gathered(partial(self._reply, session, sampling), prompts, self.client.servers):
