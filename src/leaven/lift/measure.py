@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from leaven.lift import diversity
+from leaven.lift import diversity, verdict
 from leaven.lift import stages as rows
 from leaven.lift import vectors as table
 from leaven.lift.components import components, coordinates
@@ -42,8 +42,12 @@ def summary(
     rng = np.random.default_rng(settings.seed)
     reference = unit[rng.permutation(len(unit))[:REFERENCE]]
     size = min(SAMPLE, len(kept))
+    costs = _cost(folder)
+    opening = verdict.verdict(pool, frame, costs, folder)
+    headline = f"{len(kept):,} of {frame.height:,} rows are kept"
     return {
-        "headline": f"{len(kept):,} of {frame.height:,} rows are kept",
+        "headline": ", ".join(filter(None, (headline, opening["but"]))),
+        "verdict": opening,
         "sets": [
             {"set": name, **_figures(unit[members], sizes[members], size, reference, rng)}
             for name, members in sets.items()
@@ -51,11 +55,14 @@ def summary(
         "stages": _verdicts(frame),
         "notes": rows.notes(folder),
         "sources": _sources(frame),
-        "cost": _cost(folder),
+        "cost": costs,
         "map": _map(unit, chosen, rng, folder),
         "scores": list(_scores(frame)),
         "variety": settings.variety.compat if settings.variety and settings.variety.keep < 1 else "",
-        "lengths": {name: _histogram(sizes[sets[name]], sizes) for name in ("before selection", "kept")},
+        "lengths": {
+            "kept": _histogram(sizes[chosen], sizes),
+            "dropped": _histogram(np.delete(sizes, chosen), sizes),
+        },
     }
 
 

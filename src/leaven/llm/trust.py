@@ -63,8 +63,8 @@ class Trust:
         """Why nothing should be selected by these marks."""
         faults = []
         if self.only is not None:
-            faults.append(f"the judge gives every row the same mark, {self.only:g} points")
-        elif self.at_top > SATURATED:
+            return [f"the judge gives every row the same mark, {self.only:g} points"]
+        if self.at_top > SATURATED:
             faults.append(f"the judge is saturated: {self.at_top:.0%} of its marks are {TOP} points or more")
         elif self.ties > TIED:
             faults.append(f"the judge hardly tells rows apart: two have the same mark with a chance of {self.ties:.0%}")
@@ -115,7 +115,10 @@ class Trust:
 
     def figures(self) -> dict[str, Any]:
         """Everything for a summary: figures and verdict."""
-        return {**asdict(self), "verdict": self.verdict, "faults": self.faults, "sentence": self.sentence()}
+        trusted = None if self.doubts and not self.faults else not self.faults
+        figures = {**asdict(self), "planted": {name: shift._asdict() for name, shift in self.planted.items()}}
+        words = {"verdict": self.verdict, "faults": self.faults, "sentence": self.sentence()}
+        return {**_finite(figures), **words, "trusted": trusted}
 
     def _told(self, name: str) -> Shift | None:
         """The shift of a planted change, where rows enough tell it."""
@@ -156,6 +159,13 @@ def _shift(differences: Values) -> Shift:
     half = float(stats.t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
     mean = float(known.mean())
     return Shift(len(known), mean, mean - half, mean + half)
+
+
+def _finite(value: Any) -> Any:
+    """The same for JSON, which has no NaN."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 def _known(correlation: float) -> str:

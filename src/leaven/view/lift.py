@@ -10,10 +10,13 @@ import polars as pl
 from markupsafe import Markup
 
 from leaven.errors import UserError
+from leaven.llm.trust import KINDS
 from leaven.view import charts
 from leaven.view.page import script, templates
 
 SAMPLES = 6
+VERDICTS = alt.Scale(domain=["dropped", "kept"], range=[charts.INTERVAL, charts.SEED])
+"""The colours of rows that are kept and dropped."""
 COLUMNS = (
     ("rows", "rows", "{:,}"),
     ("nearest_cosine", "cosine to the nearest row", "{:.3f}"),
@@ -42,7 +45,9 @@ def text(folder: Path) -> str:
     widths = [max(len(line[column]) for line in [head, *lines]) for column in range(len(head))]
     shown = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [head, *lines])
     dropped = "; ".join(f"{one['rows']:,} {one['stage']}: {one['reason']}" for one in summary["stages"])
-    return "\n".join([f"{summary['headline']}. Dropped: {dropped or 'none'}.", *(line.rstrip() for line in shown)])
+    opening = [" ".join(filter(None, (one["asks"], one["says"], one["detail"]))) for one in summary["verdict"]["lines"]]
+    head = [f"{summary['headline']}.", *opening, f"Dropped: {dropped or 'none'}."]
+    return "\n".join([*head, *(line.rstrip() for line in shown)])
 
 
 def cells(one: dict[str, Any]) -> list[str]:
@@ -56,6 +61,7 @@ def write(folder: Path) -> Path:
     drawn = {}
     (folder / "charts").mkdir(exist_ok=True)
     for name, chart in {
+        "marks": marks(summary),
         "map": data_map(summary),
         "redundancy": redundancy(summary),
         "lengths": lengths(summary),
@@ -73,6 +79,9 @@ def write(folder: Path) -> Path:
             charts=drawn,
             bundle=charts.bundle() if drawn else "",
             samples=_samples(folder),
+            kinds=KINDS,
+            told={one[name] for one in summary["verdict"]["judges"] for name in ("verdict", "sentence")},
+            signed=lambda points: "–" if points is None else f"{points:+.1f}".replace("-", "−"),
             recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
         )
     )
@@ -98,7 +107,7 @@ def data_map(summary: dict[str, Any]) -> alt.TopLevelMixin | None:
                 color=alt.Color(
                     "verdict:N",
                     title=None,
-                    scale=alt.Scale(domain=["dropped", "kept"], range=[charts.INTERVAL, charts.SEED]),
+                    scale=VERDICTS,
                 ),
             )
             .properties(title=title, width=400, height=340)
@@ -124,8 +133,27 @@ def redundancy(summary: dict[str, Any]) -> alt.TopLevelMixin | None:
     )
 
 
+def marks(summary: dict[str, Any]) -> alt.TopLevelMixin | None:
+    """How many rows got how many points from the judge, those that are kept above those that are not."""
+    judges = [one for one in summary["verdict"]["judges"] if one["histogram"]]
+    panels = [
+        alt.Chart(pl.DataFrame([{**one, "end": one["points"] + judge["bin"]} for one in judge["histogram"]]))
+        .mark_bar()
+        .encode(
+            x=alt.X("points:Q", bin="binned", scale=alt.Scale(domain=[0, 100]), title=f"points ({judge['stage']})"),
+            x2="end:Q",
+            y=alt.Y("rows:Q", title="rows"),
+            color=alt.Color("verdict:N", title=None, scale=VERDICTS, legend=alt.Legend(orient="top")),
+            tooltip=["points", "verdict", "rows"],
+        )
+        .properties(width=560, height=200)
+        for judge in judges
+    ]
+    return alt.vconcat(*panels) if panels else None
+
+
 def lengths(summary: dict[str, Any]) -> alt.TopLevelMixin | None:
-    """The lengths of the answers before selection and after, each as shares of its set."""
+    """The lengths of the answers that are kept and dropped, each as shares of its set."""
     rows = [{"set": name, **one} for name, bins in summary["lengths"].items() for one in bins]
     if not rows:
         return None
@@ -135,7 +163,7 @@ def lengths(summary: dict[str, Any]) -> alt.TopLevelMixin | None:
         .encode(
             x=alt.X("characters:Q", scale=alt.Scale(type="symlog"), title="characters of the answer"),
             y=alt.Y("share:Q", axis=alt.Axis(format="%"), title="share of the set"),
-            color=alt.Color("set:N", title=None),
+            color=alt.Color("set:N", title=None, scale=VERDICTS, legend=alt.Legend(orient="top")),
         )
         .properties(width=560, height=220)
     )

@@ -1,0 +1,167 @@
+"""What the report of a lift opens with: can its judge be trusted, did expansion pay, what does a kept row cost.
+
+From the audit, what the selectors measured, and the log of calls; no engine is asked.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from leaven.lift.selectors import quality
+from leaven.llm.judge import FULL
+from leaven.llm.trust import KINDS, Values
+from leaven.rows.dataset import Dataset
+
+BIN = 5
+"""Points of a bar of the histogram of marks."""
+SHOWN = 4
+"""Rewritings that are shown beside what they were made of."""
+REPLACED = "answered anew"
+"""The reason of originals whose new answer is there; they were never judged beside it."""
+Line = dict[str, Any]
+
+
+def verdict(pool: Dataset, frame: pl.DataFrame, costs: Sequence[Line], folder: Path) -> dict[str, Any]:
+    """`lines` to begin with, the headline's warning (`but`), judges, tactics, and rewritings to look at."""
+    judges = [_judge(path, pool, frame) for path in sorted((folder / "scores").glob("*.parquet")) if _judged(path)]
+    faults = [fault for one in judges for fault in one["faults"]]
+    tactics = _tactics(frame, costs, [one["stage"] for one in judges])
+    return {
+        "but": f"but {faults[0]}" if faults else "",
+        "lines": [*_trust(judges), _expansion(frame, bool(faults)), _money(frame, costs)],
+        "judges": judges,
+        "tactics": tactics,
+        "rewritings": _rewritings(frame),
+    }
+
+
+def _judged(path: Path) -> bool:
+    return {"judge", "judge_again", *(f"judge_{kind}" for kind in KINDS)} <= set(pl.read_parquet_schema(path))
+
+
+def _judge(path: Path, pool: Dataset, frame: pl.DataFrame) -> Line:
+    """A judge's trust and the histogram of its marks, over rows that are kept in the end and those that are not."""
+    scores = pl.read_parquet(path)
+    names = ("judge", "judge_again", *(f"judge_{kind}" for kind in KINDS))
+    columns = {name: scores[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in names}
+    trust = quality.trust_of(pool.rows(scores["row"].to_list()), columns)
+    marks = scores.select("row", "judge").filter(pl.col("judge").is_not_nan()).join(frame, on="row")
+    points = ((pl.col("judge") // BIN) * BIN).clip(0, FULL - BIN).cast(pl.Int64)
+    counts = marks.group_by(points.alias("points"), "verdict").len("rows").sort("points", "verdict")
+    return {"stage": path.stem, **trust.figures(), "bin": BIN, "histogram": counts.to_dicts()}
+
+
+def _trust(judges: Sequence[Line]) -> list[Line]:
+    if not judges:
+        return [_line("Can the judge be trusted?", "No judge was asked.")]
+    return [
+        _line("Can the judge be trusted?", one["verdict"], one["trusted"], one["sentence"].removeprefix("Judge: "))
+        for one in judges
+    ]
+
+
+def _line(asks: str, says: str, good: bool | None = None, detail: str = "") -> Line:
+    """A question and its answer; `good` is None where it is neither good nor bad."""
+    return {"asks": asks, "says": says, "good": good, "detail": detail}
+
+
+def _expansion(frame: pl.DataFrame, mistrusted: bool) -> Line:
+    """Whether rows that were made harder are kept more often than the others."""
+    asks = "Did expansion pay?"
+    if not frame["parent"].is_not_null().any():
+        return _line(asks, "Nothing was made: rows were only selected.")
+    whole = frame.filter(pl.col("answer").is_not_null() & (pl.col("reason") != REPLACED))
+    harder = pl.col("strategy").is_not_null()
+    made, others = _kept(whole.filter(harder)), _kept(whole.filter(~harder))
+    if not len(made) or not len(others):
+        count = f"{made.sum() + others.sum():.0f} of {len(whole):,} rows are kept"
+        return _line(asks, f"It can't be told: new rows did not stand beside old ones. {count}.")
+    gain = float(made.mean() - others.mean())
+    half = 1.96 * float(np.sqrt(sum(part.var() / len(part) for part in (made, others))))
+    told = (
+        f"{made.mean():.0%} of {len(made):,} rows made harder are kept, {others.mean():.0%} of {len(others):,} others "
+        f"({_points(gain)} points, {_points(gain - half)} to {_points(gain + half)})."
+    )
+    if mistrusted:
+        return _line(asks, "It can't be told, as the judge can't be trusted.", None, told)
+    if abs(gain) <= half:
+        return _line(asks, "It can't be told from so many rows.", None, told)
+    return _line(asks, "Yes: what was made harder is kept more often." if gain > 0 else
+                 "No: what was made harder is kept less often.", gain > 0, told)  # fmt: skip
+
+
+def _kept(rows: pl.DataFrame) -> Values:
+    """1 for a row that is kept, 0 for another."""
+    return (rows["verdict"] == "kept").cast(pl.Float64).to_numpy()
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.0f}".replace("-", "−")
+
+
+def _money(frame: pl.DataFrame, costs: Sequence[Line]) -> Line:
+    """What all calls of this run cost, over the rows that are kept."""
+    asks, kept = "What does a kept row cost?", int((frame["verdict"] == "kept").sum())
+    if not costs:
+        return _line(asks, "Nothing: no engine was asked.")
+    spent, calls = _amount(costs), sum(one["calls"] for one in costs)
+    whole = f"${spent['dollars']:,.2f}" if spent["unit"] == "dollars" else f"{spent['tokens']:,} tokens, price unknown"
+    saved = sum(one["saved"] or 0 for one in costs)
+    stored = f"; {saved:,} more were in the store" if saved else ""
+    each = _each(spent, kept) if kept else "No row is kept"
+    return _line(asks, f"{each}.", None, f"{whole}, {kept:,} kept rows, {calls:,} calls{stored}.")
+
+
+def _tactics(frame: pl.DataFrame, costs: Sequence[Line], judges: Sequence[str]) -> list[Line]:
+    """For each way in which rows came: how many, how many are kept, their mean mark, what a kept one costs.
+
+    A maker's cost is shared out over the rows that it was asked for, and the judge's over those that it marked.
+    """
+    marks = [f"{name}_judge" for name in judges if f"{name}_judge" in frame.columns]
+    mark = pl.mean_horizontal(marks) if marks else pl.lit(None, pl.Float64)
+    groups = frame.with_columns(mark=mark, judged=mark.is_not_null()).group_by("step", "strategy", maintain_order=True)
+    lines = groups.agg(
+        pl.len().alias("rows"),
+        (pl.col("verdict") == "kept").sum().alias("kept"),
+        pl.col("mark").mean(),
+        pl.col("judged").sum(),
+    ).to_dicts()
+    steps, judged = {line["step"]: 0 for line in lines}, sum(line["judged"] for line in lines)
+    for line in lines:
+        steps[line["step"]] += line["rows"]
+    for line in lines:
+        shares = [(cost, line["rows"] / steps[line["step"]]) for cost in costs if cost["stage"] == line["step"]]
+        shares += [(cost, line["judged"] / judged) for cost in costs if judged and cost["stage"] in judges]
+        spent = _amount([_scaled(cost, share) for cost, share in shares])
+        line["each"] = _each(spent, line["kept"]) if shares and line["kept"] else "–"
+    return lines
+
+
+def _amount(costs: Sequence[Line]) -> Line:
+    """Dollars where every price is known, else tokens."""
+    known = all(one["cost"] is not None for one in costs)
+    tokens = round(sum((one["prompt_tokens"] or 0) + (one["completion_tokens"] or 0) for one in costs))
+    dollars = sum(one["cost"] for one in costs) if known else None
+    return {"unit": "dollars" if known else "tokens", "dollars": dollars, "tokens": tokens}
+
+
+def _scaled(cost: Line, share: float) -> Line:
+    figures = ("prompt_tokens", "completion_tokens", "cost")
+    return {name: None if cost[name] is None else cost[name] * share for name in figures}
+
+
+def _each(spent: Mapping[str, Any], rows: int) -> str:
+    return f"${spent['dollars'] / rows:,.4f}" if spent["unit"] == "dollars" else f"{spent['tokens'] / rows:,.0f} tokens"
+
+
+def _rewritings(frame: pl.DataFrame) -> list[Line]:
+    """Rows that were made harder beside their parents: the first kept one of each tactic, then dropped ones."""
+    made = frame.filter(pl.col("strategy").is_not_null() & pl.col("answer").is_not_null())
+    first = pl.concat([made.filter(pl.col("verdict") == side) for side in ("kept", "dropped")])
+    chosen = first.unique("strategy", keep="first", maintain_order=True).head(SHOWN)
+    before = frame.select(parent="row", old_question="question", old_answer="answer")
+    columns = ("row", "strategy", "verdict", "stage", "reason", "old_question", "question", "old_answer", "answer")
+    return chosen.join(before, on="parent", how="inner", maintain_order="left").select(columns).to_dicts()
