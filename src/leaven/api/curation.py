@@ -47,7 +47,7 @@ class Lifted:
         return audit.read(self.folder).filter(pl.col("verdict") == "dropped")
 
     def why(self, row: str | int) -> str:
-        """The story of a row, by its number in the audit, its place ("rows[3]") or the beginning of its id."""
+        """The story of a row, by its number, its place ("rows[3]"), the beginning of its id, or its words."""
         return "\n".join(audit.why(audit.read(self.folder), str(row)))
 
 

@@ -11,14 +11,15 @@ import numpy as np
 import polars as pl
 
 from leaven.errors import UserError
-from leaven.lift import measure
+from leaven.lift import measure, provenance
 from leaven.lift.neighbours import nearest
 from leaven.lift.settings import Settings
 from leaven.lift.vectors import Vectors
-from leaven.rows import files
 from leaven.rows.dataset import Dataset
 from leaven.runs import folder as runs
 
+SHOWN = 8
+"""How many rows of one name are told of."""
 STAGES = ("read", "expand", "guard", "variety", "dedup", "quality")
 PAST = {"read": "could be read", "expand": "was made whole", "guard": "gives no benchmark away",
         "variety": "varied enough", "dedup": "unlike the rows before it", "quality": "good enough"}  # fmt: skip
@@ -39,7 +40,7 @@ def write(settings: Settings, pool: Dataset, embedded: list[int], vectors: Vecto
     runs.write(folder / "audit.parquet", frame.write_parquet)
     chosen = pool.rows(kept, "lift")
     chosen.save(folder / "kept.parquet")
-    files.write(chosen, folder / "kept.jsonl")
+    provenance.write(chosen, frame, folder / "kept.jsonl")
     runs.write_json(folder / "summary.json", measure.summary(settings, pool, frame, unit, embedded, kept, folder))
 
 
@@ -72,7 +73,9 @@ def _with_stage(frame: pl.DataFrame, name: str, stage: pl.DataFrame) -> pl.DataF
         table = table.with_columns(best.rank("ordinal", descending=True).cast(pl.Int64).alias(f"{name}_rank"))
     joined = frame.join(table, on="row", how="left", maintain_order="left")
     dropped = pl.col("_kept").is_not_null() & ~pl.col("_kept")
+    said = pl.when(pl.col("_kept") & (pl.col("_detail") != "")).then("_detail").alias(f"{name}{provenance.SAID}")
     return joined.with_columns(
+        *([said] if (stage["kept"] & (stage["detail"] != "")).any() else []),
         stage=pl.when(dropped).then(pl.lit(name)).otherwise("stage"),
         reason=pl.when(dropped).then("_reason").otherwise("reason"),
         detail=pl.when(dropped).then("_detail").otherwise("detail"),
@@ -103,25 +106,39 @@ def read(folder: Path) -> pl.DataFrame:
 
 
 def why(frame: pl.DataFrame, row: str) -> Iterator[str]:
-    """The story of a row, line by line; it is named by its number, its place or the beginning of its id.
+    """The story of a row, line by line; it is named by its number, its place, the beginning of its id, or its words.
 
-    Raises UserError where no row, or more than one, is named so.
+    Raises UserError where no row is named so, or more than a few are.
     """
-    found = frame.filter(
-        (pl.col("row").cast(pl.String) == row) | (pl.col("place") == row) | pl.col("id").str.starts_with(row)
-    )
-    if row.isdigit() and found.filter(pl.col("row") == int(row)).height:
-        found = found.filter(pl.col("row") == int(row))
+    found = _named(frame, row)
     if not found.height:
-        raise UserError(
-            f"no row is called {row!r}", f"Rows have numbers from 0 to {frame.height - 1:,}, places and ids."
-        )
-    if found.height > 8:
-        raise UserError(f"{found.height:,} rows are called {row!r}", "Give the number of one, or more of its id.")
+        ways = f"Rows have numbers from 0 to {frame.height - 1:,}, places (data.jsonl:7), ids, and words in them."
+        raise UserError(f"no row is called {row!r}, and none says it", ways)
+    if found.height > SHOWN:
+        numbers = ", ".join(map(str, found["row"].head(SHOWN)))
+        hint = f"Give the number of one ({numbers} …), or more of its id or words."
+        raise UserError(f"{found.height:,} rows are called {row!r}, or say it", hint)
     for one in found.iter_rows(named=True):
         yield from _story(one)
         for child in frame.filter(pl.col("parent") == one["row"]).iter_rows(named=True):
             yield f"  became row {child['row']} by {child['step']}, {_verdict(child)}"
+
+
+def _named(frame: pl.DataFrame, row: str) -> pl.DataFrame:
+    """The rows of this number, else of this place or id, else those whose question or answer holds these words."""
+    ways = (
+        pl.col("row").cast(pl.String) == row,
+        (pl.col("place") == row) | pl.col("id").str.starts_with(row),
+        pl.any_horizontal(_words("question", row), _words("answer", row)),
+    )
+    found = (frame.filter(way) for way in ways)
+    return next((rows for rows in found if rows.height), frame.clear())
+
+
+def _words(column: str, text: str) -> pl.Expr:
+    """Whether the text stands in the column, whatever the case and the blanks."""
+    plain = pl.col(column).str.to_lowercase().str.replace_all(r"\s+", " ")
+    return plain.str.contains(" ".join(text.lower().split()), literal=True)
 
 
 def _story(row: Mapping[str, Any]) -> Iterator[str]:
@@ -135,11 +152,14 @@ def _story(row: Mapping[str, Any]) -> Iterator[str]:
     )
     for name in STAGES:
         values = {key: value for key, value in row.items() if key == name or key.startswith(f"{name}_")}
+        values.pop(f"{name}{provenance.SAID}", None)
         said = ", ".join(
             f"{key.removeprefix(name + '_')} {_shown(value)}" for key, value in values.items() if value is not None
         )
         if said:
             yield f"  {name}: {said}" + (f" ({PAST[name]})" if row["stage"] != name else "")
+    for name, text in provenance.reasons(row).items():
+        yield f"  {name} said: {text}"
     if row["nearest_kept"] is not None:
         yield f"  nearest kept row: {row['nearest_kept']} (cosine {row['nearest_cosine']:.3f})"
     yield f"  question: {_short(row['question'])}"

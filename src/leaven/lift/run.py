@@ -129,7 +129,7 @@ def _varied(
         scores = selection.score(variety, data, config, whole)
         outcome = selection.choose(variety, data, scores, config, whole)
         rows.note(folder, "variety", outcome.notes, context.progress)
-        return rows.of_outcome("variety", alive, outcome)
+        return rows.of_outcome("variety", alive, outcome, scores.said)
 
     return rows.stage(folder, "variety", make)
 
@@ -156,9 +156,10 @@ def _selected(
                 found = selection.score(module, data, config, replace(context, llm=judge))
             rows.note(folder, stage, found.notes, context.progress)
             scoring.write(path, alive, found)
-        outcome = selection.choose(module, data, scoring.read(path, alive), config, context)
+        scores = scoring.read(path, alive)
+        outcome = selection.choose(module, data, scores, config, context)
         rows.note(folder, stage, outcome.notes, context.progress)
-        return rows.of_outcome(name, alive, outcome)
+        return rows.of_outcome(name, alive, outcome, scores.said)
 
     return rows.stage(folder, stage, make)
 

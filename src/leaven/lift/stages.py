@@ -62,8 +62,8 @@ def verdicts(
     return frame.with_columns(columns).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def of_outcome(name: str, numbers: Sequence[int], outcome: Outcome) -> pl.DataFrame:
-    """The table of a selector's outcome on the rows with these numbers."""
+def of_outcome(name: str, numbers: Sequence[int], outcome: Outcome, said: Mapping[int, str]) -> pl.DataFrame:
+    """The table of a selector's outcome on the rows with these numbers; `said` is the detail of those that stay."""
     stay = set(outcome.positions)
     if len(stay) != len(outcome.kept) or len(stay) + len(outcome.dropped) != len(numbers):
         raise UserError(
@@ -74,5 +74,6 @@ def of_outcome(name: str, numbers: Sequence[int], outcome: Outcome) -> pl.DataFr
     gone = [number for place, number in enumerate(numbers) if place not in stay]
     drops = dict(zip(gone, outcome.dropped, strict=True))
     reasons = {number: drop.reason for number, drop in drops.items()}
-    details = {number: drop.detail for number, drop in drops.items()}
+    details = {numbers[place]: text for place, text in said.items()}
+    details |= {number: drop.detail for number, drop in drops.items()}
     return verdicts(numbers, reasons, details, outcome.scores)

@@ -1,0 +1,41 @@
+"""Where a kept row comes from and what was measured of it: the field `leaven` of each row in `kept.jsonl`."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from leaven.rows import files
+from leaven.rows.dataset import Dataset
+
+FIELD = "leaven"
+SAID = "_said"
+"""Behind the name of a stage: the column of the audit that holds what was said of a row that it kept."""
+
+
+def write(chosen: Dataset, frame: pl.DataFrame, path: Path) -> None:
+    """Write the kept rows, each with its line of the audit: `leaven why` takes its number and its id.
+
+    {"messages": […], "leaven": {"row": 17, "id": "a68be1e11fdc", "place": "data.jsonl:7", "made_by": "evolve",
+    "parents": ["0c5d6aa1e7f2"], "parent": 3, "marks": {"quality": 88.2}, "reason": {"quality": "Clear, and right."}}}
+    """
+    lines = frame.filter(pl.col("verdict") == "kept").iter_rows(named=True)
+    whole = (
+        replace(row, meta={**row.meta, FIELD: _of(row.origin.parents, line)})
+        for row, line in zip(chosen, lines, strict=True)
+    )
+    files.write(Dataset.of(whole), path)
+
+
+def reasons(line: Mapping[str, Any]) -> dict[str, str]:
+    """What the stages that kept a row said of it, as a judge does, by the name of the stage."""
+    return {name.removesuffix(SAID): text for name, text in line.items() if name.endswith(SAID) and text}
+
+
+def _of(parents: tuple[str, ...], line: Mapping[str, Any]) -> dict[str, Any]:
+    marks = {name: value for name, value in line.items() if isinstance(value, float) and name != "nearest_cosine"}
+    about = {name: line[name] for name in ("row", "id", "place")}
+    return {**about, "made_by": line["step"], "parents": list(parents), "parent": line["parent"], "marks": marks,
+            "reason": reasons(line)}  # fmt: skip
