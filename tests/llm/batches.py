@@ -4,6 +4,7 @@ After `unheard` of its first batches it answers 500, though it began them. Batch
 fail for want of room, as OpenAI's do; a file of more than `file_bytes` bytes is refused.
 """
 
+import asyncio
 import json
 
 from aiohttp import web
@@ -45,6 +46,7 @@ async def start(request):
         message = FULL.format(limit=plan.enqueued)
         batch |= {"status": "failed", "errors": {"data": [{"code": "token_limit_exceeded", "message": message}]}}
     plan.batches[name] = batch
+    await asyncio.sleep(plan.latency)  # who is killed meanwhile does not know that it was begun
     if len(plan.batches) <= plan.unheard:
         return web.json_response({"error": {"message": "broken"}}, status=500)
     return web.json_response(batch)

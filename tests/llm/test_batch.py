@@ -1,6 +1,7 @@
 """The batch endpoint: one row for one row, also when the client is killed while the batch is pending."""
 
 import json
+import random
 import sqlite3
 import subprocess
 import sys
@@ -78,6 +79,40 @@ def test_killed_while_the_batch_is_pending_it_waits_for_the_same_batch(tmp_path)
         assert done.stdout.strip() == "20"
         assert asked_of(url, "count") == {"came": 20, "answered": 20, "most": 1, "batches": 1}
         assert Store.open(tmp_path / "r.db").batches(f"openai:m@{url}") == {}
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_no_prompt_goes_into_two_batches(tmp_path):
+    """Eight batches of five, each begun for a fifth of a second before the client hears of it."""
+    rng, client = random.Random(1), CLIENT.replace("store = ", "batch_queue.MOST = 5\nstore = ", 1)
+    with serving(tmp_path, latency=0.2, looks=4) as url:
+        command = [sys.executable, "-c", "from leaven.llm import batch_queue\n" + client.replace("20", "40"), url]
+        store = Store.open(tmp_path / "r.db")
+        for _ in range(8):
+            process = subprocess.Popen([*command, str(tmp_path / "r.db"), "0.2"], stdout=subprocess.DEVNULL)
+            before = store.batches(f"openai:m@{url}")
+            while process.poll() is None and store.batches(f"openai:m@{url}") == before:
+                time.sleep(0.01)  # until it writes down what it is about to begin
+            time.sleep(rng.uniform(0, 0.3))
+            process.kill()
+            process.wait()
+        subprocess.run([*command, str(tmp_path / "r.db"), "0.01"], timeout=120, check=True)
+        endpoint = batch_endpoint.Endpoint.of(OpenAI.open("m", url).client)
+        sent = [
+            line["custom_id"]
+            for number in range(asked_of(url, "count")["batches"])
+            for line in endpoint.lines(endpoint.state(f"batch_{number}")["input_file_id"])
+        ]
+    assert len(sent) == len(set(sent)) >= 40 - 16  # each process may have asked one at once
+    assert len(list(Store.open(tmp_path / "r.db").export())) == 40
+
+
+def test_of_several_servers_the_first_has_all_batches(tmp_path):
+    with serving(tmp_path) as first, serving(tmp_path) as second:
+        store = Store.open(tmp_path / "r.db")
+        engine = Stored(Batched(OpenAI.open("m", [first, second]), store, 0.01), store)
+        assert len(dict(engine.replies(questions(30), Sampling()))) == 30
+        assert (asked_of(first, "count")["batches"], asked_of(second, "count")["batches"]) == (1, 0)
 
 
 def test_rows_that_come_later_go_into_a_batch_of_their_own(tmp_path):

@@ -11,10 +11,11 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 from socket import gethostname
@@ -80,13 +81,13 @@ class Claims:
         with suppress(sqlite3.Error):
             self.base.execute("DELETE FROM claims WHERE key = ? AND owner = ?", (key, self.owner))
 
-    def wait(self, replies: int) -> None:
-        """Let the others work for a moment; that so many replies are waited for is said, and said again."""
+    def wait(self, waiting: Mapping[int, bytes]) -> None:
+        """Let the others work for a moment; who is waited for is said, and said again."""
         if time.monotonic() - self._said >= SAY:
             self._said = time.monotonic()
             logger.warning(
                 "waiting for %s replies that %s asks for; they are asked here once it gives no sign of life for %.0f s",
-                f"{replies:,}", self._others(), SILENCE,
+                f"{len(waiting):,}", self._askers(waiting.values()), SILENCE,
             )  # fmt: skip
         time.sleep(LOOK)
 
@@ -105,9 +106,15 @@ class Claims:
                 gone.append(owner)
         return gone
 
-    def _others(self) -> str:
-        places = self.base.execute("SELECT process, host FROM owners WHERE owner <> ?", (self.owner,)).fetchall()
-        names = [f"process {process} on {place.partition('/')[0]}" for process, place in places]
+    def _askers(self, keys: Iterable[bytes]) -> str:
+        few = list(islice(keys, 500))
+        marks = ",".join("?" * len(few))
+        rows = self.base.execute(
+            "SELECT DISTINCT process, host FROM owners JOIN claims USING (owner) "
+            f"WHERE owner <> ? AND key IN ({marks}) ORDER BY process",
+            [self.owner, *few],
+        )
+        names = [f"process {process} on {place.partition('/')[0]}" for process, place in rows]
         return ", ".join(names[:3]) or "another process"
 
     def _beat(self) -> None:

@@ -88,7 +88,7 @@ class Stored(Around):
                         del waiting[place]
                         yield place, reply
                     if waiting and not mine:
-                        claims.wait(len(waiting))
+                        claims.wait(waiting)
         except sqlite3.Error as error:
             raise self.store.unwritable(error) from error
 
