@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from tests.llm.test_openai import serving
 
+from leaven.llm.store import Store
 from leaven.rows import files
 
 
@@ -105,3 +107,16 @@ def test_plan_counts_the_calls_of_each_command(leaven, rows):
     assert leaven("plan", "sample").code == 2
     assert leaven("plan", "sample", "pool.jsonl", "--llm", llm, "--temprature", 1).code == 2
     assert "cells" in leaven("plan", "lab-defaults").out
+
+
+def test_how_the_engine_is_asked_for_phrasings_can_be_told(leaven, tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"question": "Name three birds.", "answer": "a"}\n' * 2)
+    with serving(tmp_path) as url:
+        words = ("--temperature", 0.3, "--top-p", 0.5, "--max-new-tokens", 77, "--store", "r.db", "--mode", "per_row")
+        done = leaven(
+            "diversify", "t.jsonl", "--token", "", "--llm", "openai:m", "--base-url", url, *words, "-o", "o.jsonl"
+        )
+    assert done.code == 0, done.err
+    asked = list(Store.open(tmp_path / "r.db").export())
+    assert asked and all((one["sampling"]["temperature"], one["sampling"]["top_p"]) == (0.3, 0.5) for one in asked)
+    assert {one["sampling"]["max_new_tokens"] for one in asked} == {77}

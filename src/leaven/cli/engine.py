@@ -93,7 +93,7 @@ def opened(
 
 
 def _sentences(spend: "Spend", engine: "LLM") -> list[str]:
-    """What was spent; and of servers, what each was asked and what it did not take. They are counted anew."""
+    """What was spent, and what each server was asked; the next piece of work is counted anew."""
     if not engine.name.startswith("openai:"):
         return [spend.sentence()]
     from leaven.llm.engines.openai import OpenAI

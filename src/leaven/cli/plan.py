@@ -184,14 +184,14 @@ def _sample(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded:
 
 def _diversify(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
     """A dry run counts the calls; the pilot asks about the instructions of a few rows."""
+    from leaven.cli.flags import given
     from leaven.cli.work import checked
     from leaven.delia.makers import diversify
     from leaven.llm.engines.scripted import Scripted
     from leaven.llm.pilot import Recorded, Step
 
     asked = Recorded(Scripted(lambda prompt, draw: "[]"))
-    names = ("count", "mode", "near", "position", "temperature")
-    config = checked(diversify.DiversifyConfig, {name: flags[name] for name in names})
+    config = checked(diversify.DiversifyConfig, {**given(diversify.DiversifyConfig, flags), "check": False})
     diversify.make(data, asked, config, flags["token"], flags["seed"])
     llm = recorded()
     diversify.make(few, llm, config, flags["token"], flags["seed"])

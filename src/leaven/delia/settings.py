@@ -33,6 +33,8 @@ class DiversifyConfig(Section):
     """Whether notes say how varied the instructions were before, and are now."""
     temperature: float = Field(1.0, ge=0)
     """Sampling temperature of the engine."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus of the engine's sampling."""
     max_new_tokens: int = Field(2048, ge=1)
     """Longest reply of the engine, in tokens."""
 

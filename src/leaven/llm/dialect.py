@@ -102,9 +102,3 @@ class Dialect:
         if form.limit != self.limit:
             logger.info("the server calls the longest reply %s", form.limit)
             self.limit = form.limit
-
-    def sentences(self) -> list[str]:
-        """What the end of a run says of it."""
-        if not self.left_out:
-            return []
-        return [f"The server does not take {', '.join(sorted(self.left_out))}: its own defaults were used."]

@@ -17,6 +17,8 @@ from leaven.study.recipe import Recipe
 from leaven.task.settings import EvaluateSection
 from leaven.task.task import Task
 
+LATER = (("evaluate", "judge_temperature", 0.0), ("evaluate", "judge_max_new_tokens", 512), ("diversify", "top_p", 1.0))
+"""Settings that studies of before did not have, and what they did: where that is said, it is the same study."""
 PACKAGES = ("torch", "transformers", "peft", "numpy", "polars")
 
 
@@ -52,6 +54,9 @@ def identity(recipe: Recipe, task: Task, dtype: str) -> dict[str, Any]:
         method.label: {"name": method.name, "sizes": method.sizes, **method.part(), **method.config}
         for method in recipe.methods
     }
+    for section, name, default in LATER:
+        if settings.get(section, {}).get(name) == default:
+            del settings[section][name]
     settings["evaluate"]["benchmark_data"] = copies_of(recipe.evaluate)
     return {
         "settings": content.named(settings),

@@ -132,12 +132,13 @@ def _judge(recipe: Recipe) -> Judge | None:
     """Marks of answers by the engine that the recipe names as a judge, as fractions; NaN where it could not tell."""
     if not recipe.evaluate.judge:
         return None
-    config = recipe.llm.model_copy(update={"engine": recipe.evaluate.judge})
+    config, asks = recipe.llm.model_copy(update={"engine": recipe.evaluate.judge}), recipe.evaluate
     llm, _ = open_with_budget(config)
+    sampling = Sampling(asks.judge_temperature, max_new_tokens=asks.judge_max_new_tokens)
 
     def judge(pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
         rows = [Example((*prompt, Message("assistant", answer)), Origin("judge")) for prompt, answer in pairs]
-        marks = judged(Dataset.of(rows), llm, Sampling(temperature=0.0, max_new_tokens=512))
+        marks = judged(Dataset.of(rows), llm, sampling)
         return [mark.value.total / 100 if mark.value is not None else math.nan for mark in marks]
 
     return judge

@@ -50,6 +50,10 @@ class EvaluateSection(Section):
     """Tests that are made on request: robustness (asked otherwise), soft_prompt, or a metric of yours with `rows`."""
     judge: str = ""
     """Engine that marks answers of plain text, such as openai:MODEL; empty: none."""
+    judge_temperature: float = Field(0.0, ge=0)
+    """Sampling temperature of the judge."""
+    judge_max_new_tokens: int = Field(512, ge=1)
+    """Longest reply of the judge, in tokens."""
     benchmarks: tuple[str, ...] = ()
     """Public benchmarks of what the model knows beside the task, before and after: mmlu, arc_easy, truthfulqa, ifeval,
     gsm8k, bbh, or another task of lm-evaluation-harness."""

@@ -44,7 +44,7 @@ class Offer:
 def offers(asked: Sequence[Asked], llm: LLM, config: DiversifyConfig, token: str, seed: int) -> list[Offer]:
     """The offer for each instruction; phrasings that can't be used are in `rejected`, with the reason."""
     prompts = [asked_about(one.unit, config, token) for one in asked]
-    sampling = Sampling(config.temperature, 1.0, config.max_new_tokens, seed)
+    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed)
     replies = dict(thinking.replies(llm, [user(text) for text in prompts], sampling))
     made = []
     for place, (one, text) in enumerate(zip(asked, prompts, strict=True)):

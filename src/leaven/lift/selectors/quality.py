@@ -35,6 +35,8 @@ class Config(Size):
     """The percentile of the lengths from which the length score is 100."""
     temperature: float = Field(0.0, ge=0)
     """Sampling temperature of the judge (the published code's is 0.5)."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus of the judge's sampling."""
     max_new_tokens: int = Field(512, ge=1)
     """Longest reply of the judge, in tokens."""
     twice: int = Field(50, ge=0)
@@ -51,7 +53,7 @@ def score(data: Dataset, config: Config, context: Context) -> Scores:
     """
     if context.llm is None:
         raise UserError("quality needs a judge", "Name an engine: --llm openai:MODEL.")
-    sampling = Sampling(config.temperature, 1.0, config.max_new_tokens, context.seed)
+    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, context.seed)
     parsed = judged(data, context.llm, sampling)
     marks = totals(parsed)
     if len(data) and np.isnan(marks).all():

@@ -53,8 +53,8 @@ class OpenAI:
         yield from listen(self._answered(spoken(prompts, self.name), sampling))
 
     def sentences(self) -> list[str]:
-        """What the end of a run says: what each server was asked, and what it did not take."""
-        return [*self.client.servers.sentences(), *self.dialect.sentences()]
+        """What the end of a run says: what each server was asked, and how it went."""
+        return self.client.servers.sentences()
 
     def count_anew(self) -> None:
         """Count requests from here on; what was learnt stays."""
