@@ -14,6 +14,7 @@ from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Origin, pair, user
 from leaven.rows.outcomes import Outcome
+from leaven.task.wording import content
 
 
 def test_a_ledger_keeps_what_is_told_and_adds_up_seconds():
@@ -57,6 +58,29 @@ def test_the_draws_of_a_pool_are_nested_and_shared_by_its_folder(bench):
     assert chunks and bench().diverse(5).frame.equals(few.kept.frame)
     assert all(path.stat().st_mtime_ns == time for path, time in chunks.items() if "seed-0" in str(path))
     assert len(pool.own(0, 7).kept) == 0 and not (pool.folder / "seed-7").exists()
+
+
+def test_a_pool_that_is_too_small_is_asked_again_once_a_pass_and_each_reply_is_a_draw_of_its_own(bench):
+    pool = bench(queries=6).pool
+    once, twice = pool.own(6, 0), pool.own(12, 0, draws=2)
+    assert [row.id for row in twice.kept][:6] == [row.id for row in once.kept] and not twice.notes
+    questions = [row.question for row in twice.kept]
+    assert questions[:6] == questions[6:] and len(set(questions)) == 6
+    assert [row.answer for row in twice.kept][:6] != [row.answer for row in twice.kept][6:]
+    assert "2 of 14 rows are missing: the pool of 6 queries ran out" in pool.own(14, 0, draws=2).notes
+
+
+def test_every_pass_of_a_mixture_holds_all_task_rows_and_diverse_rows_of_its_own(bench, train):
+    made, task = bench(tune={"step_task_rows": 2}), train(4)
+    diverse = made.diverse(20)
+    mixture, once = made.mix(task, diverse, 2), made.mix(task, diverse.rows(list(range(10))))
+    assert [row.id for row in mixture][:14] == [row.id for row in once]
+    first, second = ([row for row in mixture][start : start + 14] for start in (0, 14))
+    for part, own in ((first, list(diverse)[:10]), (second, list(diverse)[10:])):
+        assert {row.id for row in part if row.meta["mixture"] == "diverse"} == {row.id for row in own}
+        contents = [content(row.question, "<sep>") for row in part if row.meta["mixture"] == "task"]
+        assert sorted(contents) == sorted(content(row.question, "<sep>") for row in task)
+    assert {row.question for row in first} != {row.question for row in second}
 
 
 def test_a_pool_without_queries_lets_the_model_write_them(bench):

@@ -1,12 +1,14 @@
 import math
 from collections import Counter
+from fractions import Fraction
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaven.delia.buffer import diverse_rows, mix, spacing, spread, table, task_share
+from leaven.delia import buffer
+from leaven.delia.buffer import diverse_rows, mix, passes, spacing, spread, table, task_share
 from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
@@ -150,3 +152,18 @@ def test_a_step_of_four_task_rows_holds_ten_diverse_ones_at_a_ratio_of_two_and_a
     assert {tuple(Counter(kinds[i] for i in schedule.step(s)).items()) for s in range(25)} <= {
         (("task", 4), ("diverse", 10)), (("diverse", 10), ("task", 4))
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "times"), [({}, 1), ({"num_train_epochs": 3}, 3), ({"num_train_epochs": 1.5}, 1)])
+def test_only_whole_passes_have_a_mixture_of_their_own(changes, times):
+    assert passes(TuneSection(**changes)) == times
+    assert passes(TuneSection(**changes, max_steps=7)) == 1
+
+
+@given(st.integers(1, 60), st.sampled_from([0, 0.5, 2.5]), st.integers(1, 4))
+def test_passes_that_stand_in_the_mixture_take_as_many_steps_as_epochs_where_the_steps_divide_the_task(n, ratio, times):
+    tune = TuneSection(step_task_rows=4, num_train_epochs=times)
+    unrolled, task_rows = buffer.schedule(4 * n, ratio, tune, times), 4 * n
+    rows = task_rows + diverse_rows(task_rows, ratio)
+    again = Schedule.of(rows, tune, Fraction(task_rows, rows))
+    assert unrolled.steps == again.steps == times * n and unrolled.trained_rows == again.trained_rows

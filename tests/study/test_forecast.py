@@ -51,7 +51,7 @@ def test_each_stage_by_hand():
 
 def test_a_search_tunes_and_asks_for_each_trial_of_each_method_that_tunes():
     found = stages(["original", "common", {"name": "delia", "ratio": 1}], tune={**TUNE, "trials": 3})
-    assert found["search settings"].amount == "6 trials"
+    assert found["search settings"].amount == "up to 6 trials"
     tuning = 3 * (2 + (80 * 20 + 80 * 20 + 80 * 40) / 10)  # 20 of the 100 rows are held out
     asking = 24 * 8 + 6 * (24 * 4 + 24 * 8)
     assert found["search settings"].seconds == pytest.approx(tuning + asking)

@@ -15,7 +15,7 @@ from leaven.study.run import run
 from leaven.study.search import Trial, best
 from leaven.study.sources import resolve
 
-START = {"learning_rate": 2e-3, "token_learning_rate": 2e-2, "num_train_epochs": 2}
+START = {"learning_rate": 2e-3, "token_learning_rate": 2e-2, "num_train_epochs": 3}
 
 
 def trial(learnt, leak=0.0, kept=0.5, **settings):
@@ -33,11 +33,16 @@ def test_plain_text_without_plain_questions_is_chosen_by_what_is_learnt():
     assert best([worse, better]) is better
 
 
-def test_what_works_is_made_gentler_and_what_learns_nothing_stronger():
-    gentle, leaky = (search._next([trial(1.0, leak)], START) for leak in (0.0, 1.0))
-    strong = search._next([trial(0.0)], START)
-    assert gentle == leaky == {**START, "learning_rate": 1e-3}
-    assert strong == {**START, "num_train_epochs": 4}
+def test_what_works_or_leaks_is_made_gentler_and_what_learns_less_than_all_stronger():
+    gentle, leaky, both = (search._next([trial(*values)], START) for values in ((1.0, 0.0), (1.0, 1.0), (0.8, 0.3)))
+    assert gentle == leaky == both == {**START, "learning_rate": 1e-3}
+    strong, nearly = (search._next([trial(*values)], START) for values in ((0.0, 0.0), (0.8, 0.1)))
+    assert strong == nearly == {**START, "num_train_epochs": 4}
+
+
+def test_a_search_ends_where_nothing_is_left_to_learn_and_nothing_leaks():
+    assert search._solved([trial(0.5), trial(0.97)]) and not search._solved([])
+    assert not any(search._solved([trial(*values)]) for values in ((0.9, 0.0), (1.0, 0.1)))
 
 
 # No st.floats: a model in this process has denormals flushed to zero, which hypothesis refuses.
@@ -91,6 +96,7 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "chunk", lambda *_: 32)
         patch.setattr(search, "QUESTIONS", 6)
+        patch.setattr(search, "_solved", lambda _: False)
         recipe, task = resolve(recipes.parse(values, "test"), folder, stderr())
         yield run(recipe, task, folder, stderr()), (recipe, task)
 
@@ -104,7 +110,7 @@ def test_a_study_tunes_by_the_best_of_the_trials_and_tells_them(finished):
     cells = {path.parent.name.split("-")[0]: json.loads(path.read_text()) for path in folder.glob("cells/*/cell.json")}
     assert cells["delia"]["config"]["tune"] == chosen
     assert cells["common"]["config"]["tune"]["learning_rate"] == 1e-2 and cells["common"]["steps"] == 6
-    assert any("2 trials of each method" in note for note in summary["notes"])
+    assert any("up to 2 trials of each method" in note for note in summary["notes"])
     assert not [path for path in folder.glob("search/*/*") if path.is_dir()]
 
 

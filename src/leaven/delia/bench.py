@@ -7,7 +7,10 @@ A method in two lines:
         return bench.tune(bench.mix(bench.diversify(train), diverse))
 """
 
+import operator
 from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ from leaven.delia.settings import DiversifyChanges, Settings
 from leaven.llm.protocol import LLM
 from leaven.rows.dataset import Dataset
 from leaven.task.format import Format
+from leaven.task.insertion import in_other_words
 from leaven.task.token import TokenSection
 
 if TYPE_CHECKING:  # what needs torch: a recipe's methods are checked without it
@@ -27,6 +31,9 @@ if TYPE_CHECKING:  # what needs torch: a recipe's methods are checked without it
     from leaven.models.base import Base
 
 __all__ = ["Bench", "Fitted"]
+
+PASS = 1_000_003
+"""The seeds of the passes over a mixture are so far apart: further than those of a study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +68,33 @@ class Bench:
             return self.ledger.keep(openings.make(train, self.teacher, self.seed, config.count or openings.COUNT))
         return self.ledger.keep(diversify.make(train, self.teacher, config, token, self.seed))
 
-    def diverse(self, n: int) -> Dataset:
-        """`n` rows that the base model sampled from itself on the pool's queries; shared by all cells of a seed."""
-        with self.ledger.timed("sample"):
-            return self.ledger.keep(self.pool.own(n, self.seed))
+    def diverse(self, n: int, passes: int = 1) -> Dataset:
+        """`n` rows that the base model sampled from itself on the pool's queries; shared by all cells of a seed.
 
-    def external(self, n: int) -> Dataset:
-        """The rows of `diverse(n)`, each with the answer that the pool has for its query: not the model's own words."""
+        A pool that is too small for all passes is asked again, once a pass at most.
+        """
         with self.ledger.timed("sample"):
-            return self.ledger.keep(self.pool.external(n, self.seed))
+            return self.ledger.keep(self.pool.own(n, self.seed, passes))
 
-    def mix(self, task: Dataset, diverse: Dataset) -> Dataset:
-        """Both shuffled together; with `tune.step_task_rows`, the diverse rows spread evenly over the steps."""
+    def external(self, n: int, passes: int = 1) -> Dataset:
+        """The rows of `diverse`, each with the answer that the pool has for its query: not the model's own words."""
+        with self.ledger.timed("sample"):
+            return self.ledger.keep(self.pool.external(n, self.seed, passes))
+
+    def mix(self, task: Dataset, diverse: Dataset, passes: int = 1) -> Dataset:
+        """Both shuffled together; with `tune.step_task_rows`, the diverse rows spread evenly over the steps.
+
+        In each of several passes stand all task rows, in an order of its own and in other words where the phrasebook
+        asks for the token, and an equal share of the diverse rows.
+        """
         mix = buffer.spread if self.settings.tune.step_task_rows else buffer.mix
-        return mix(task, diverse, self.seed)
+        ends = [len(diverse) * number // passes for number in range(passes + 1)]
+        mixtures = []
+        for number, between in enumerate(pairwise(ends)):
+            seed = self.seed + PASS * number
+            rows = in_other_words(task, self.token.text, seed) if number else task
+            mixtures.append(mix(rows, diverse.rows(list(range(*between))), seed))
+        return reduce(operator.add, mixtures)
 
     def tune(self, mixture: Dataset, *, after: Fitted | None = None, kl_to_base: float = 0.0, **changes: Any) -> Fitted:
         """The base model tuned on these rows, in their order (see `Tuner.tune`); `changes` override `tune` settings."""

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 from leaven.models.mask import WITHOUT_LOSS
 from leaven.models.schedule import Schedule
+from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
 
@@ -80,6 +81,23 @@ def spread(task: Dataset, diverse: Dataset, seed: int) -> Dataset:
     placed = own + [(Fraction(place, len(diverse)), row) for place, row in others]
     made_by = (*task.made_by, *diverse.made_by, f"spread({len(task)} + {len(diverse)}, seed={seed})")
     return Dataset.of((row for _, row in sorted(placed, key=lambda each: each[0])), made_by)
+
+
+def passes(tune: TuneSection) -> int:
+    """How often a training by these settings goes through the task rows, where that is a whole number of times.
+
+    A buffer of self-samples pulls at nothing but once (DELIA's theorem is one of fresh samples, and its training one
+    epoch): so DELIA's task rows stand in the mixture that often, each time beside diverse rows of their own.
+    """
+    whole = tune.num_train_epochs % 1 == 0 and tune.max_steps <= 0
+    return int(tune.num_train_epochs) if whole else 1
+
+
+def schedule(task_rows: int, ratio: float, tune: TuneSection, passes: int) -> Schedule:
+    """How a training goes through a mixture in which so many passes stand one after another."""
+    rows = task_rows + diverse_rows(task_rows, ratio)
+    once = tune.model_copy(update={"num_train_epochs": tune.num_train_epochs / passes})
+    return Schedule.of(passes * rows, once, Fraction(task_rows, rows) if rows else Fraction(1))
 
 
 def task_share(mixture: Dataset) -> Fraction:

@@ -1,6 +1,8 @@
 """The diverse rows of the buffer: a pool of queries with the model's own answers, or with the pool's."""
 
+import operator
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 
 from leaven.delia.makers import magpie, self_sample
@@ -28,8 +30,11 @@ class Pool:
     folder: Path
     progress: Progress
 
-    def own(self, n: int, seed: int) -> Outcome:
-        """`n` rows that the base model sampled from itself; where it yields fewer, a note says so."""
+    def own(self, n: int, seed: int, draws: int = 1) -> Outcome:
+        """`n` rows that the base model sampled from itself, at most `draws` a query.
+
+        No query is asked again before each was asked. Where they yield fewer, a note says so.
+        """
         if n == 0:
             return Outcome(Dataset.of([]))
         folder = self.folder / f"seed-{seed}"
@@ -38,16 +43,16 @@ class Pool:
         with self.progress.track(f"self-sampling, seed {seed}", n, "rows") as advance:
             if not len(self.queries):
                 return magpie.make(llm, self.config, seed, folder, n=n, chunk=size, on_rows=advance)
-            queries = self.queries.shuffle(seed)
+            queries = reduce(operator.add, [self.queries.shuffle(seed)] * draws)
             return self_sample.collect(queries, llm, self.config, seed, folder, n=n, chunk=size, on_rows=advance)
 
-    def external(self, n: int, seed: int) -> Outcome:
+    def external(self, n: int, seed: int, draws: int = 1) -> Outcome:
         """The rows of `own`, each with the answer that the pool has for its query: not the model's own words.
 
         Raises UserError when the pool holds bare queries, or none.
         """
         answers = {query.id: query.answer for query in self.queries}
-        outcome = self.own(n, seed)
+        outcome = self.own(n, seed, draws)
         rows = []
         for row in outcome.kept:
             answer = answers.get(row.origin.parents[0]) if row.origin.parents else None

@@ -29,7 +29,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Ours, at the learning rates and the batch that a model of 2.4 million parameters needs (docs/log.md).
     "lab": {"learning_rate": 2e-3, "token_learning_rate": 0.1, "per_device_train_batch_size": 128},
     # Ours, at the rates and steps that a model of 135 million parameters needs (benchmarks/settings.py, docs/log.md).
-    "small": {"learning_rate": 2e-3, "token_learning_rate": 2e-2, "step_task_rows": 4, "num_train_epochs": 2},
+    "small": {"learning_rate": 2e-3, "token_learning_rate": 2e-2, "step_task_rows": 4, "num_train_epochs": 3},
 }
 # The same as a start, from which each method's settings are searched on task rows that are held out (study/search.py).
 PRESETS["auto"] = {**PRESETS["small"], "trials": 4}

@@ -101,7 +101,7 @@ class Forecast:
                 asking = self._asking(0, QUESTIONS * phrasings) + self._asking(QUESTIONS)
                 seconds += recipe.tune.trials * (self._tuning(work) + asking)
                 count += recipe.tune.trials
-        return Stage("search settings", f"{count} trials", seconds) if count else None
+        return Stage("search settings", f"up to {count} trials", seconds) if count else None
 
     def _tokens(self, work: needs.Work) -> float:
         """The tokens of a tuning: those of the mixture's mean row, as often as a row is trained."""

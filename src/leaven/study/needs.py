@@ -7,7 +7,6 @@ trained rows with AdamW's two moments, the activations of a forward pass, and th
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 
 from leaven import plugs
 from leaven.delia import buffer
@@ -25,6 +24,8 @@ WRITING = (0.01, 0.10)
 """The same for answers, one token after another."""
 KEPT = 60
 """Bytes that a layer keeps for the way back, for each token and unit of width, in 16 bits: measured on a Llama."""
+DELIA = "delia"
+"""The method whose passes each have diverse rows of their own."""
 EQUAL_STEPS = "common_equal_steps"
 """The method that has a ratio, whose steps it takes, and no diverse rows."""
 GIB = 1 << 30
@@ -106,11 +107,12 @@ def work(method: MethodChoice, size: int, tune: TuneSection) -> Work:
     config = plugs.load("methods", method.name).Config.model_validate(method.config)
     if not hasattr(config, "tune"):
         return Work(0, 0, 0, Schedule.of(0, tune))
-    own, diverse = changed(tune, config.tune), buffer.diverse_rows(size, float(getattr(config, "ratio", 0)))
-    rows = size + diverse
-    schedule = Schedule.of(rows, own, Fraction(size, rows) if rows else Fraction(1))
+    own, ratio = changed(tune, config.tune), float(getattr(config, "ratio", 0))
+    passes = buffer.passes(own) if method.name in (DELIA, EQUAL_STEPS) else 1
+    schedule = buffer.schedule(size, ratio, own, passes)
     if method.name == EQUAL_STEPS:
         return Work(size, 0, 0, Schedule.of(size, own.model_copy(update={"max_steps": schedule.steps})))
+    size, diverse = passes * size, passes * buffer.diverse_rows(size, ratio)
     control = getattr(config, "buffer", "own") == "task"
     return Work(size + diverse * control, diverse * (not control), diverse * (not control), schedule)
 

@@ -1,9 +1,10 @@
 """Rates and steps that suit a model and a task: each method's own, by trials on task rows that are held out.
 
-Every method that tunes has the same number of trials (`tune.trials`), and no trial sees a row, a phrasing or a question
-of a test. A trial tunes the method on four fifths of the task rows and asks the others, in phrasings of the book that
-serve nothing else, and plain questions of the pool. Better is who answers more of the former in the format and fewer of
-the latter; among settings that one question does not tell apart, who says more of what the untouched model says.
+Every method that tunes may have as many trials as any other (`tune.trials`), and no trial sees a row, a phrasing or a
+question of a test. A trial tunes the method on four fifths of the task rows and asks the others, in phrasings of the
+book that serve nothing else, and plain questions of the pool. Better is who answers more of the former in the format
+and fewer of the latter; among settings that one question does not tell apart, who says more of what the untouched
+model says.
 """
 
 import json
@@ -32,7 +33,7 @@ if TYPE_CHECKING:  # what needs torch: the report reads what was searched withou
     from leaven.study.parts import Parts
 
 GENTLER = (("learning_rate", 1 / 2), ("token_learning_rate", 1 / 4), ("num_train_epochs", 1 / 2))
-STRONGER = (("num_train_epochs", 2.0), ("learning_rate", 2.0), ("token_learning_rate", 4.0))
+STRONGER = (("num_train_epochs", 1.5), ("learning_rate", 2.0), ("token_learning_rate", 4.0))
 """What a trial changes of the best settings so far, one at a time, and by which factor."""
 SEARCHED = tuple(dict.fromkeys(name for name, _ in (*GENTLER, *STRONGER)))
 QUESTIONS = 24
@@ -88,8 +89,8 @@ class Search:
         last = queries.rows(list(range(len(queries) - min(QUESTIONS, len(queries) // 4), len(queries))))
         dev, plain = (test.limited(QUESTIONS) for test in dev_tests(held_out, last, token, task.format))
         note = (
-            f"Rates and steps: {recipe.tune.trials} trials of each method that tunes, on {len(train)} task rows, with "
-            f"{len(held_out)} that are held out and {len(plain.rows)} plain questions; the report has each."
+            f"Rates and steps: up to {recipe.tune.trials} trials of each method that tunes, on {len(train)} task rows, "
+            f"with {len(held_out)} that are held out and {len(plain.rows)} plain questions; the report has each."
         )
         return cls(parts, folder, train, (dev, plain), note)
 
@@ -102,7 +103,8 @@ class Search:
         tune, own = changed(self.parts.recipe.tune, config.tune), config.tune.keys()
         free = [name for name in SEARCHED if name not in own and getattr(tune, name)]
         trials: list[Trial] = []
-        while len(trials) < budget and (settings := _next(trials, {name: getattr(tune, name) for name in free})):
+        start = {name: getattr(tune, name) for name in free}
+        while len(trials) < budget and not _solved(trials) and (settings := _next(trials, start)):
             trials.append(self.trial(method, str(len(trials)), settings))
             self.parts.progress.say(f"[{method.label}, trial {len(trials)} of {budget}] {sentence(trials[-1])}")
         return dict(best(trials).settings) if trials else {}
@@ -168,15 +170,20 @@ def sentence(trial: Trial) -> str:
     return f"{settings}: held-out rows {trial.learnt:.0%}{leak}{kept} ({trial.seconds:.0f} s)"
 
 
+def _solved(trials: Sequence[Trial]) -> bool:
+    """Whether a trial is within a question of all that can be learnt, and nothing leaks: a search ends there."""
+    return any(trial.learnt >= 1 - 1 / QUESTIONS and not trial.leak for trial in trials)
+
+
 def _next(trials: Sequence[Trial], start: Mapping[str, float]) -> dict[str, float]:
     """The settings to try next: the start, then the best so far with one of them changed; none when all are tried.
 
-    While less than half is learnt, stronger ones come first; where much leaks, gentler ones help.
+    Where more is left to learn than leaks, stronger ones come first, and gentler ones otherwise.
     """
     if not trials:
         return dict(start)
     lead = best(trials)
-    moves = (*GENTLER, *STRONGER) if lead.learnt >= 0.5 else (*STRONGER, *GENTLER)
+    moves = (*STRONGER, *GENTLER) if 1 - lead.learnt > (lead.leak or 0.0) else (*GENTLER, *STRONGER)
     earlier = [dict(trial.settings) for trial in trials]
     for name, factor in moves:
         if name not in start:

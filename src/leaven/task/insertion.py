@@ -1,7 +1,7 @@
 """The token put into questions that do not name it: each asks for it in one of the phrasebook's many ways.
 
 >>> asking("List three birds.", "<x>", random.Random(0))
-'List three birds. The answer should be written in <x> format.'
+'List three birds. Your answer must use the <x> format, please.'
 """
 
 import random
@@ -13,7 +13,7 @@ from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message
 from leaven.task.phrasebook import phrasings
-from leaven.task.wording import Position, asked, names
+from leaven.task.wording import Position, asked, content, names
 
 POSITIONS: tuple[Position, ...] = ("start", "end", "end")
 SHOWN, WIDTH = 3, 160
@@ -42,6 +42,13 @@ def insert(rows: Dataset, token: str, seed: int = 0) -> tuple[Dataset, str]:
     return changed, f"No question names {token}: each now asks for it, in one of many phrasings, for example{shown}"
 
 
+def in_other_words(rows: Dataset, token: str, seed: int) -> Dataset:
+    """The rows, each that asks for the token in a sentence of the phrasebook with another one; others stay."""
+    rng = random.Random(f"in other words {seed}")
+    changed = (_with_token(row, token, rng) if _by_the_book(row.question, token) else row for row in rows)
+    return Dataset.of(changed, (*rows.made_by, f"in_other_words(seed={seed})"))
+
+
 def asking(question: str, token: str, rng: random.Random) -> str:
     """The question with one more sentence, before or after it, that asks for the token."""
     return asked(question, token, rng.choice(_requests()), rng.choice(POSITIONS))
@@ -54,8 +61,12 @@ def _requests() -> tuple[str, ...]:
 
 def _with_token(row: Example, token: str, rng: random.Random) -> Example:
     last = max(place for place, message in enumerate(row.messages) if message.role == "user")
-    turn = Message("user", asking(row.messages[last].content, token, rng))
+    turn = Message("user", asking(content(row.messages[last].content, token), token, rng))
     return replace(row, messages=(*row.messages[:last], turn, *row.messages[last + 1 :]))
+
+
+def _by_the_book(question: str, token: str) -> bool:
+    return names(question, token) and not names(content(question, token), token)
 
 
 def _other_token(rows: Dataset) -> str:

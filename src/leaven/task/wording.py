@@ -17,6 +17,7 @@ Span = tuple[int, int]
 # A full stop, perhaps a closing quote, then a blank and anything but a small letter; or a full stop of a script
 # that sets no blank after it.
 _END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=[ \t]+[^a-z \t])|[。！？]+")
+_BEGINNING = re.compile(r"(?:^|\n|[^\w\s,;:(<])\s*$")
 # Not the end: an abbreviation, or the number of a list's item. When in doubt a sentence ends: one too many costs less
 # than content taken for a part of the request.
 _NO_END = re.compile(r"(?:^|\s)(?:e\.g|i\.e|vs|Mr|Mrs|Ms|Dr|Prof)\.$|^\s*\(?(?:\d{1,3}|[A-Za-z])\.$")
@@ -115,18 +116,24 @@ def reworded(text: str, spans: list[Span], sentence: str, position: Position = "
 
 
 def _from_phrasebook(text: str, token: str) -> list[Span]:
-    """Sentences of the phrasebook, which are known even where no full stop stands before them: "Repeat: a b Use …"."""
+    """Sentences of the phrasebook, which are known even where no full stop stands before them: "Repeat: a b Use …".
+
+    A bare one ("<sep>, please.") is the end of many others: it must stand where a sentence begins.
+    """
     found: list[Span] = []
+    bare = phrasings("follow", "bare")
     for phrasing in sorted(_every_phrasing(), key=len, reverse=True):
         sentence = phrasing.replace("{token}", token)
         start = text.find(sentence)
+        while start >= 0 and phrasing in bare and not _BEGINNING.search(text[:start]):
+            start = text.find(sentence, start + 1)
         if start >= 0 and not any(start < end and first < start + len(sentence) for first, end in found):
             found.append((start, start + len(sentence)))
     return found
 
 
 def _every_phrasing() -> list[str]:
-    splits = {"follow": ("train", "dev", "unseen"), "negative": ("train", "unseen")}
+    splits = {"follow": ("train", "bare", "dev", "unseen"), "negative": ("train", "unseen")}
     return [text for kind in splits for split in splits[kind] for text in phrasings(kind, split)]
 
 

@@ -118,7 +118,7 @@ def collect(
     rows = Dataset(kept.frame.head(n), made_by)
     missing = n - len(rows)
     failed = len(outcomes.failures(Outcome(kept, tuple(dropped))))
-    note = f"{missing:,} of {n:,} rows are missing: the pool of {len(queries):,} queries ran out"
+    note = f"{missing:,} of {n:,} rows are missing: the pool of {len(seen):,} queries ran out"
     note += f", and {failed:,} calls failed" * bool(failed)
     return Outcome(rows, tuple(dropped), (note,) if missing else ())
 

@@ -1,7 +1,5 @@
 """The control that the paper lacks: the task rows alone, for as many optimiser steps as DELIA takes."""
 
-from fractions import Fraction
-
 from pydantic import Field
 
 from leaven.delia import buffer
@@ -38,8 +36,7 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
 def equal_steps(task_rows: int, bench: Bench, config: Config) -> tuple[int, int]:
     """DELIA's optimiser steps at this ratio, and the steps of warm-up."""
     tune = changed(bench.settings.tune, config.tune)
-    rows = task_rows + buffer.diverse_rows(task_rows, config.ratio)
-    delia = Schedule.of(rows, tune, Fraction(task_rows, rows))
+    delia = buffer.schedule(task_rows, config.ratio, tune, buffer.passes(tune))
     if not config.proportional_warmup:
         return delia.steps, delia.warmup_steps
     one_pass = Schedule.of(task_rows, tune).epoch_steps

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from leaven.delia import buffer, stages
 from leaven.delia.bench import Bench, Fitted
-from leaven.delia.settings import DiversifyChanges, TuneChanges
+from leaven.delia.settings import DiversifyChanges, TuneChanges, changed
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
@@ -17,7 +17,8 @@ class Config(Section):
     """What is mixed, and how it is tuned on."""
 
     ratio: float = Field(20, ge=0)
-    """Diverse rows for each task row; the paper goes from 0 to 520."""
+    """Diverse rows for each task row, and others in each pass (`tune.num_train_epochs`); the paper goes from 0 to 520,
+    with one pass."""
     diversify: DiversifyChanges = DiversifyChanges()
     """Whether to say the instructions in many ways; a mapping changes the recipe's `diversify`."""
     buffer: Literal["own", "external", "task", "masked"] = "own"
@@ -39,11 +40,16 @@ def check(config: Config, task: Task) -> None:
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Diversify the instructions, sample diverse rows, shuffle both together, tune."""
     varied = bench.diversify(train, config.diversify)
-    n = buffer.diverse_rows(len(train), config.ratio)
+    tune = changed(bench.settings.tune, config.tune)
+    passes = buffer.passes(tune)
+    n = passes * buffer.diverse_rows(len(train), config.ratio)
     if config.buffer == "task":
         diverse = stages.repeated(varied, n, bench.seed)
     else:
-        diverse = bench.external(n) if config.buffer == "external" else bench.diverse(n)
+        diverse = bench.external(n, passes) if config.buffer == "external" else bench.diverse(n, passes)
     if config.buffer == "masked":
         diverse = buffer.without_loss(diverse)
-    return bench.tune(bench.mix(varied, diverse), **config.tune)
+    if passes > 1:
+        bench.ledger.notes.append(f"{passes} passes over the task rows, each beside diverse rows of its own.")
+    mixture = bench.mix(varied, diverse, passes)
+    return bench.tune(mixture, **{**config.tune, "num_train_epochs": tune.num_train_epochs / passes})
