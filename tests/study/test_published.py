@@ -172,7 +172,7 @@ def test_a_study_in_miniature_gives_tables_and_shares_its_pool(copies, tmp_path)
     assert sorted(path.name for path in (tmp_path / "pool").iterdir()) == ["seed-0"]
     assert not (place / "pool").exists()
     steps = {m: json.loads((place / f"cells/{m}-n4-s0/cell.json").read_text())["steps"] for m in ("no_buffer", "delia")}
-    assert steps == {"no_buffer": 2, "delia": 2}
+    assert steps == {"no_buffer": 3, "delia": 3}
 
 
 def test_what_is_finished_is_shown_without_running_anything(copies, tmp_path):

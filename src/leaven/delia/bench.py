@@ -81,18 +81,18 @@ class Bench:
         with self.ledger.timed("sample"):
             return self.ledger.keep(self.pool.external(n, self.seed, passes))
 
-    def mix(self, task: Dataset, diverse: Dataset, passes: int = 1) -> Dataset:
+    def mix(self, task: Dataset, diverse: Dataset, passes: int = 1, *, reword: bool = False) -> Dataset:
         """Both shuffled together; with `tune.step_task_rows`, the diverse rows spread evenly over the steps.
 
-        In each of several passes stand all task rows, in an order of its own and in other words where the phrasebook
-        asks for the token, and an equal share of the diverse rows.
+        In each of several passes stand all task rows, in an order of its own, and an equal share of the diverse rows;
+        with `reword`, later ones ask for the token in other words where the phrasebook's do.
         """
         mix = buffer.spread if self.settings.tune.step_task_rows else buffer.mix
         ends = [len(diverse) * number // passes for number in range(passes + 1)]
         mixtures = []
         for number, between in enumerate(pairwise(ends)):
             seed = self.seed + PASS * number
-            rows = in_other_words(task, self.token.text, seed) if number else task
+            rows = in_other_words(task, self.token.text, seed) if number and reword else task
             mixtures.append(mix(rows, diverse.rows(list(range(*between))), seed))
         return reduce(operator.add, mixtures)
 

@@ -51,5 +51,5 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
         diverse = buffer.without_loss(diverse)
     if passes > 1:
         bench.ledger.notes.append(f"{passes} passes over the task rows, each beside diverse rows of its own.")
-    mixture = bench.mix(varied, diverse, passes)
+    mixture = bench.mix(varied, diverse, passes, reword=config.diversify.on)
     return bench.tune(mixture, **{**config.tune, "num_train_epochs": tune.num_train_epochs / passes})
