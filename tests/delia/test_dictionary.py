@@ -62,7 +62,7 @@ SHOWN = [pair("Q1?", "A1", Origin("x")), pair("Q2?", "A2", Origin("x"))]
 
 def test_demonstrations_are_turns_or_text():
     turns = demonstrate.demonstrate(user("Q?"), SHOWN, "turns")
-    assert [tuple(turn) for turn in turns] == [
+    assert [(turn.role, turn.content) for turn in turns] == [
         ("user", "Q1?"), ("assistant", "A1"), ("user", "Q2?"), ("assistant", "A2"), ("user", "Q?")
     ]  # fmt: skip
     assert demonstrate.demonstrate(user("Q?"), SHOWN, "text") == user("Q: Q1?\nA: A1\nQ: Q2?\nA: A2\nQ: Q?\nA:")

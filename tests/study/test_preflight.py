@@ -1,6 +1,7 @@
 """All that would stop a study is said before its first step, at once, and nothing is left behind."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -16,8 +17,8 @@ from leaven.task.task import Task
 from leaven.task.token import TokenSection
 
 
-def rows(n=12, answer="a"):
-    return Dataset.of(pair(f"Is fish number {i} red? <sep>", answer, Origin("x")) for i in range(n))
+def rows(n=12):
+    return Dataset.of(pair(f"Is fish number {i} red? <sep>", "a", Origin("x")) for i in range(n))
 
 
 def checked(tmp_path, tiny_model, **values):
@@ -82,10 +83,9 @@ def test_a_buffer_of_outside_answers_needs_answered_queries(tmp_path, tiny_model
     recipe = recipes.parse(
         {"methods": [{"name": "delia", "buffer": "external"}], "sizes": [4], "model": tiny_model("llama")}, "test"
     )
+    bare = Dataset.of(replace(row, messages=row.prompt) for row in rows())
     with pytest.raises(UserError, match="not every query has one"):
-        preflight.check(
-            recipe, Task(rows(), (), rows(answer=None), open_format("json"), recipe.token), tmp_path / "run"
-        )
+        preflight.check(recipe, Task(rows(), (), bare, open_format("json"), recipe.token), tmp_path / "run")
 
 
 def test_a_folder_in_which_nothing_can_be_written(tmp_path, monkeypatch):
