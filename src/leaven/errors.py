@@ -2,7 +2,8 @@
 
 LeavenError
 └── UserError      problem + hint; the command line prints both and exits with 2, without a traceback
-    └── RecipeError    every fault of a recipe at once
+    ├── RecipeError    every fault of a recipe at once
+    └── Unfinished     calls failed, and the same command goes on: exits with 3
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,6 +30,10 @@ class RecipeError(UserError):
         self.faults = tuple(faults)
         noun = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         super().__init__("\n".join([f"{place}: {noun}", *(f"  - {fault}" for fault in faults)]), hint)
+
+
+class Unfinished(UserError):
+    """Work is left open, since calls failed; the same command goes on from what there is."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -61,8 +61,8 @@ def test_from_takes_over_what_was_made(tmp_path):
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({"data": "d.jsonl", "llm": "openai:m", "keep_variety": 0.5}))
     found = chosen("--from", str(tmp_path), "--n", "4", "--set", "variety.explained=0.9")
     assert (found.n, found.variety.keep, found.variety.explained, found.llm) == (4, 0.5, 0.9, "openai:m")
-    with pytest.raises(UserError, match=r"--set quality\.twice, --rounds can't change it"):
-        chosen("--from", str(tmp_path), "--rounds", "1", "--set", "quality.twice=5")
+    with pytest.raises(UserError, match=r"--set evolve\.start, --rounds can't change it"):
+        chosen("--from", str(tmp_path), "--rounds", "1", "--set", "evolve.start=previous")
 
 
 def test_settings_that_a_selector_has_not_are_said_before_a_call(leaven, rows):

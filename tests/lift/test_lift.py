@@ -10,7 +10,7 @@ import pytest
 
 from leaven import plugs
 from leaven.errors import UserError
-from leaven.lift import audit, run
+from leaven.lift import audit, curate, expand, run
 from leaven.lift.selection import Scores, Size, outcome
 from leaven.lift.settings import Settings
 from leaven.llm.budget import Budgeted, Counted, Spend
@@ -40,12 +40,14 @@ def data(tmp_path):
 
 
 class Reanswer:
+    REPLACES = "answered anew"
+
     class Config(Section):
         pass
 
     @staticmethod
     def make(data, llm, config, seed):
-        """Every third row fails."""
+        """Every third reply is of no use."""
         replies = dict(llm.replies([row.prompt for row in data], Sampling(seed=seed)))
         rows, gone = [], []
         for place, row in enumerate(data):
@@ -54,13 +56,13 @@ class Reanswer:
                 Origin("reanswer", parents=(row.id,), model=llm.name, prompt="abc"),
                 {"round": 0},
             )
-            gone.append(Drop(made, "the model failed")) if place % 3 == 2 else rows.append(made)
+            gone.append(Drop(made, "empty reply")) if place % 3 == 2 else rows.append(made)
         return Outcome(Dataset.of(rows), tuple(gone))
 
 
 class Evolve:
     class Config(Section):
-        rounds: int = 1
+        rounds: int = 2
 
     @staticmethod
     def make(data, llm, config, seed):
@@ -97,9 +99,9 @@ def plugged(monkeypatch):
     real, called = plugs.load, []
     known = {("makers", "reanswer"): Reanswer, ("makers", "evolve"): Evolve, ("selectors", "quality"): Judge}
 
-    def load(folder, name):
+    def load(folder, name, also=()):
         if (folder, name) not in known:
-            return real(folder, name)
+            return real(folder, name, also)
         part = known[folder, name]
         work = "score" if folder == "selectors" else "make"
         free = {"choose": part.choose} if folder == "selectors" else {}
@@ -108,7 +110,13 @@ def plugged(monkeypatch):
             called.append(name)
             return getattr(part, work)(*given)
 
-        return SimpleNamespace(Config=part.Config, NEEDS=getattr(part, "NEEDS", ()), **{work: counted}, **free)
+        return SimpleNamespace(
+            Config=part.Config,
+            NEEDS=getattr(part, "NEEDS", ()),
+            REPLACES=getattr(part, "REPLACES", ""),
+            **{work: counted},
+            **free,
+        )
 
     monkeypatch.setattr(plugs, "load", load)
     return called
@@ -134,12 +142,12 @@ def settings_of(data, **values):
 def test_every_row_that_ever_existed_is_in_the_audit(data, tmp_path, plugged):
     lifted(settings_of(data), tmp_path / "run")
     frame = audit.read(tmp_path / "run")
-    # 31 rows that could be read, 1 that could not; 31 answered anew, of which 10 failed; two rounds of 31
+    # 31 rows that could be read, 1 that could not; 31 answered anew, 10 of them without use; two rounds of 31
     assert frame.height == 31 + 1 + 31 + 62
     assert frame["row"].to_list() == list(range(frame.height))
     counts = dict(frame.group_by("stage").len().iter_rows())
     assert counts["read"] == 1
-    assert counts["expand"] == 31 + 10
+    assert counts["reanswer"] == 21 + 10  # an old answer leaves where there is a new one
     assert counts[""] == frame.filter(pl.col("verdict") == "kept").height == 12
     assert sum(counts.values()) == frame.height
     assert frame.filter((pl.col("verdict") == "dropped") & (pl.col("reason") == "")).is_empty()
@@ -169,9 +177,9 @@ def test_the_nearest_kept_row_is_the_nearest_but_itself(data, tmp_path, plugged)
 def test_a_lift_that_was_stopped_does_nothing_twice(data, tmp_path, plugged, monkeypatch):
     engine = Scripted(lambda prompt, draw: "a text")
 
-    for stopped in ("_guarded", "_embedded", "_varied", "_selected"):
+    for module, stopped in ((expand, "answered"), (curate, "embedded"), (curate, "scored"), (audit, "write")):
         with monkeypatch.context() as patch:
-            patch.setattr(run, stopped, stop)
+            patch.setattr(module, stopped, stop)
             with pytest.raises(KeyboardInterrupt):
                 lifted(settings_of(data), tmp_path / "run", engine)
     lifted(settings_of(data), tmp_path / "run", engine)
@@ -200,7 +208,7 @@ def test_other_thresholds_need_no_call(data, tmp_path, plugged):
 def test_rows_of_another_lift_are_not_poured_into_an_unfinished_one(data, tmp_path, plugged, monkeypatch):
     lifted(settings_of(data), tmp_path / "a")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(run.expand, "expanded", stop)
+        patch.setattr(expand, "read", stop)
         lifted(settings_of(data, n=5), tmp_path / "b")
     before = set((tmp_path / "b").rglob("*"))
     with pytest.raises(UserError, match="from was not set and is a"):
@@ -226,15 +234,15 @@ def test_edited_rows_are_named_with_the_stage_that_was_done_and_gone_over_on_dem
     data, tmp_path, plugged, monkeypatch
 ):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(run, "_embedded", stop)
+        patch.setattr(curate, "embedded", stop)
         lifted(settings_of(data), tmp_path / "run")
     with open(data, "a", encoding="utf-8") as file:
         file.write(json.dumps({"instruction": "One more.", "input": "", "output": "Here."}) + "\n")
-    with pytest.raises(UserError, match=r"^d\.jsonl has changed since the stage expand\n"):
+    with pytest.raises(UserError, match=r"^d\.jsonl has changed since the stage answers\n"):
         lifted(settings_of(data), tmp_path / "run")
     lifted(settings_of(data), tmp_path / "run", continue_anyway=True)
     notes = [note["text"] for note in report.read(tmp_path / "run")["notes"] if note["stage"] == "journal"]
-    assert len(notes) == 1 and notes[0].endswith("although d.jsonl has changed since the stage expand.")
+    assert len(notes) == 1 and notes[0].endswith("although d.jsonl has changed since the stage answers.")
 
 
 def test_a_finished_lift_that_was_moved_says_when_and_does_nothing(data, tmp_path, plugged):
@@ -266,7 +274,7 @@ def test_without_an_engine_nothing_is_asked(data, tmp_path, plugged):
 def test_why_tells_the_story_by_number_place_and_id(data, tmp_path, plugged):
     lifted(settings_of(data), tmp_path / "run")
     frame = audit.read(tmp_path / "run")
-    kept = frame.filter(pl.col("verdict") == "kept").row(0, named=True)
+    kept = frame.filter((pl.col("verdict") == "kept") & pl.col("parent").is_not_null()).row(0, named=True)
     story = "\n".join(audit.why(frame, str(kept["row"])))
     assert "kept" in story
     assert f"from row {kept['parent']}" in story

@@ -6,6 +6,7 @@ import pytest
 
 from leaven.errors import UserError
 from leaven.lift import preflight
+from leaven.lift.recipe import Stage
 from leaven.lift.settings import Settings
 from leaven.llm.budget import Counted, Spend
 from leaven.llm.engines.scripted import Scripted
@@ -76,4 +77,4 @@ def test_a_fault_is_said_before_the_first_call(tmp_path, values, said):
 def test_a_selector_that_says_no_needs_has_none(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("class Config:\n    pass\n\ndef choose(data, scores, config, context):\n    pass\n")
-    assert preflight.needs(str(path)) == ()
+    assert Stage(plug=str(path)).needs == ()

@@ -1,8 +1,8 @@
 """A small excellent dataset of a large one, in Python: `leaven.lift`, and one selector alone: `leaven.select`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ class Lifted:
     """What a lift kept and dropped, read from its folder; a temporary folder goes with it."""
 
     place: Place
+    open: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By stage the errors of calls that failed: rows that the same call with the same folder asks for again."""
 
     @property
     def folder(self) -> Path:
@@ -64,8 +66,9 @@ def lift(
     """Expand a dataset by an engine (`llm`, as openai:MODEL), keep what is varied, then what is good, and say why.
 
     `rows` are whatever `leaven.read` takes. `settings` are those of `leaven lift`, for example `rounds=1`,
-    `keep_variety=0.5`, `quality="length"`, and those of one step: `evolve={"temperature": 0.7}`. `spend` are fields of
-    a recipe's `llm` section, as `{"max_cost": 5}`. The same call with the same `folder` goes on where it was stopped.
+    `keep_variety=0.5`, `quality="length"`, and those of one step: `evolve={"temperature": 0.7}`; or all stages in an
+    order of your own: `stages=["pii", {"evolve": {"rounds": 1}}, "minhash", "quality"]`. `spend` are fields of a
+    recipe's `llm` section, as `{"max_cost": 5}`. The same call with the same `folder` goes on where it was stopped.
 
     >>> outcome = lift(rows, n=100, keep_variety=0.5, quality="length")
     >>> print(outcome.why("rows[3]"))
@@ -74,10 +77,12 @@ def lift(
     data = str(rows) if brought is None else f"rows {content.key(brought.kept.frame.write_ndjson())}"
     chosen = parse({"data": data, "llm": llm, "n": n, **settings})
     place = Place(folder)
-    limits = dict(spend or {})
+    # Replies of engines in process are kept too: stopped and called again, it goes on where it was.
+    kept = {} if llm.startswith("openai:") else {"store": str(place.path / "replies.db")}
+    limits = {**kept, **(spend or {})}
     checks = (partial(preflight.engines, chosen, limits),)
-    lifts.run(chosen, place.path, progress or stderr(), partial(_opened, limits), brought=brought, checks=checks)
-    return Lifted(place)
+    left = lifts.run(chosen, place.path, progress or stderr(), partial(_opened, limits), brought=brought, checks=checks)
+    return Lifted(place, left)
 
 
 def _read(rows: Any, settings: Mapping[str, Any]) -> Outcome:

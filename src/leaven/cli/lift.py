@@ -1,7 +1,7 @@
 """`leaven lift`: from an instruction dataset to a small excellent one."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +10,7 @@ import typer
 
 from leaven.cli import engine, flags
 from leaven.cli import rows as reading
+from leaven.cli.main import OPEN
 from leaven.cli.resume import ContinueAnyway
 from leaven.lift.settings import FLAT, FREE, PARTS, Settings, file, parse, read
 
@@ -67,7 +68,7 @@ def lift(
     from leaven.runs.progress import stderr
     from leaven.view import lift as reports
 
-    settings = settings_of(context.params)
+    settings, folder = settings_of(context.params), Path(out)
     spend = engine.flags(context.params)
     # In a lift replies of engines in process are kept too: killed and started again, it goes on where it was.
     spend["store"] = spend.get("store") or ("" if settings.llm.startswith("openai:") else f"{out}/replies.db")
@@ -75,7 +76,7 @@ def lift(
     try:
         checks = () if source else (partial(preflight.engines, settings, spend),)
         again = Path(source) if source else None
-        folder = lifts.run(settings, Path(out), stderr(), opened, again, continue_anyway, checks=checks)
+        left = lifts.run(settings, folder, stderr(), opened, again, continue_anyway, checks=checks)
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise SystemExit(130) from None
@@ -92,6 +93,17 @@ def lift(
         print(f"Uploaded: {export.push(paths, push_to_hub)}")
     print(f"Next: leaven why {folder} ROW, or other thresholds without a call: "
           f"leaven lift --from {folder} --n {max(1, settings.n // 2)} --out FOLDER")  # fmt: skip
+    if left:
+        _say_open(left)
+        raise SystemExit(OPEN)
+
+
+def _say_open(left: Mapping[str, Sequence[str]]) -> None:
+    """The last lines of a lift that is not at its end: which calls failed, and what to do."""
+    for stage, errors in left.items():
+        print(f"Open: {stage}: {len(errors):,} rows have no verdict, since their calls failed; the first: {errors[0]}",
+              file=sys.stderr)  # fmt: skip
+    print("The same command asks for those alone, and selects anew with them.", file=sys.stderr)
 
 
 def settings_of(told: Mapping[str, Any]) -> Settings:

@@ -9,7 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from leaven import extras
-from leaven.errors import UserError
+from leaven.errors import Unfinished, UserError
 
 COMMANDS = {
     "delia": "Adapt a model from few examples, and prove it: task rows in, adapter and report out.",
@@ -37,6 +37,8 @@ COMMANDS = {
     "lab": "Pretrain, measure or look at the lab's tiny model and its world.",
     "schema": "Print the JSON schema of recipes, for editors.",
 }
+OPEN = 3
+"""The exit code of a command that left rows open: the same command goes on with them."""
 LISTING = f"{__name__}.listing"
 """In a context's `meta` while the help of `leaven` itself is written."""
 
@@ -83,7 +85,7 @@ def run() -> None:
         app()
     except UserError as error:
         _complain(error.problem, error.hint)
-        sys.exit(2)
+        sys.exit(OPEN if isinstance(error, Unfinished) else 2)
     except Exception as error:
         from leaven.runs import disk
 

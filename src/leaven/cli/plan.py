@@ -139,35 +139,33 @@ def _queries(count: int) -> "Dataset":
 
 
 def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
-    """Answers anew, rewritings and their answers, and the judge on what variety leaves of them."""
+    """Every stage that asks an engine, on as many rows as the stages before it leave."""
     from leaven.cli.lift import settings_of
-    from leaven.lift.makers import evolve, reanswer
-    from leaven.lift.selection import Context
-    from leaven.lift.selectors import quality
+    from leaven.lift.selection import Context, Size
     from leaven.llm.pilot import Step
     from leaven.rows.dataset import Dataset
 
-    settings, made, rows = settings_of(flags), Dataset.of([]), len(data)
-    rounds = settings.evolve.rounds if settings.evolve else 0
-    if settings.reanswer:
+    settings, made, rows, parents = settings_of(flags), Dataset.of([]), float(len(data)), float(len(data))
+    for place, stage in enumerate(settings.plan):
         llm: Recorded = recorded()
-        made = made + reanswer.make(few, llm, settings.reanswer, settings.seed).kept
-        yield Step("answer anew", rows, tuple(llm.said))
-    if settings.evolve:
-        llm = recorded()
-        once = settings.evolve.model_copy(update={"rounds": 1})
-        made = made + evolve.make(few, llm, once, settings.seed).kept
-        each = 2 + ("no_gain" in once.eliminate)  # a rewriting, its answer, and whether anything is gained
-        yield Step(f"rewrite and answer, {rounds} rounds", each * rows * rounds, tuple(llm.said))
-    if settings.quality.name == "quality":
-        llm = recorded()
-        sample = made if len(made) else few
-        config = quality.Config(**settings.quality.config)
-        whole = config.model_copy(update={"n": 0, "keep": 1, "twice": 0, "planted": 0})
-        quality.score(sample, whole, Context(settings.seed, llm=llm))
-        expanded = rows * (int(bool(settings.reanswer) or not rounds) + rounds)
-        varied = expanded * (settings.variety.keep if settings.variety else 1)
-        yield Step("judge", quality.calls(round(varied), config), tuple(llm.said))
+        config: Any = stage.settings()
+        if stage.makes:
+            parents = parents if place and settings.plan[place - 1].makes else rows
+            rounds = getattr(config, "rounds", 1)
+            once = config.model_copy(update={"rounds": 1}) if hasattr(config, "rounds") else config
+            made = made + stage.module.make(few, llm, once, settings.seed).kept
+            # A rewriting, its answer, and whether anything is gained.
+            each = 2 + ("no_gain" in config.eliminate) if hasattr(config, "eliminate") else 1
+            name = f"{stage.name}, {rounds} rounds" if hasattr(config, "rounds") else stage.name
+            yield Step(name, round(each * parents * rounds), tuple(llm.said))
+            rows += 0 if getattr(stage.module, "REPLACES", "") else parents * rounds
+        elif "llm" in stage.needs:
+            whole = config.model_copy(update={"n": 0, "keep": 1.0, "twice": 0, "planted": 0})
+            stage.module.score(made if len(made) else few, whole, Context(settings.seed, llm=llm))
+            calls = getattr(stage.module, "calls", lambda rows, config: rows)(round(rows), config)
+            yield Step(stage.name, calls, tuple(llm.said))
+        if isinstance(config, Size):
+            rows = config.n or rows * config.keep
 
 
 def _sample(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":

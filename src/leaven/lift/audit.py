@@ -12,36 +12,37 @@ import polars as pl
 
 from leaven.errors import UserError
 from leaven.lift import measure, provenance
+from leaven.lift.curate import Embedded
 from leaven.lift.neighbours import nearest
 from leaven.lift.settings import Settings
-from leaven.lift.vectors import Vectors
 from leaven.rows.dataset import Dataset
+from leaven.rows.outcomes import FAILED
 from leaven.runs import folder as runs
 
 SHOWN = 8
 """How many rows of one name are told of."""
-STAGES = ("read", "expand", "guard", "variety", "dedup", "quality")
-PAST = {"read": "could be read", "expand": "was made whole", "guard": "gives no benchmark away",
-        "variety": "varied enough", "dedup": "unlike the rows before it", "quality": "good enough"}  # fmt: skip
+PAST = {"guard": "gives no benchmark away", "variety": "varied enough", "dedup": "unlike the rows before it",
+        "quality": "good enough"}  # fmt: skip
 
 
-def write(settings: Settings, pool: Dataset, embedded: list[int], vectors: Vectors, folder: Path) -> None:
+def write(settings: Settings, pool: Dataset, embedded: Embedded, folder: Path) -> None:
     """Write `audit.parquet`, the kept rows, and the figures of the summary."""
     frame = _origins(pool)
-    for name in STAGES:
+    for name in settings.order:
         path = folder / "stages" / f"{name}.parquet"
         if path.is_file():
             frame = _with_stage(frame, name, pl.read_parquet(path))
     dropped = pl.col("stage") != ""
-    frame = frame.with_columns(verdict=pl.when(dropped).then(pl.lit("dropped")).otherwise(pl.lit("kept")))
+    verdict = pl.when(pl.col("reason") == FAILED).then(pl.lit("open")).when(dropped).then(pl.lit("dropped"))
+    frame = frame.with_columns(verdict=verdict.otherwise(pl.lit("kept")))
     kept = frame.filter(pl.col("verdict") == "kept")["row"].to_list()
-    unit = vectors.unit()
-    frame = frame.join(_neighbours(unit, embedded, kept), on="row", how="left", maintain_order="left")
+    unit, numbers = embedded.vectors.unit(), list(embedded.numbers)
+    frame = frame.join(_neighbours(unit, numbers, kept), on="row", how="left", maintain_order="left")
     runs.write(folder / "audit.parquet", frame.write_parquet)
     chosen = pool.rows(kept, "lift")
     chosen.save(folder / "kept.parquet")
     provenance.write(chosen, frame, folder / "kept.jsonl")
-    runs.write_json(folder / "summary.json", measure.summary(settings, pool, frame, unit, embedded, kept, folder))
+    runs.write_json(folder / "summary.json", measure.summary(settings, pool, frame, unit, numbers, kept, folder))
 
 
 def _origins(pool: Dataset) -> pl.DataFrame:
@@ -150,14 +151,14 @@ def _story(row: Mapping[str, Any]) -> Iterator[str]:
         + (f" ({', '.join(made)})" if made else "")
         + f", {row['place'] or 'no place'}"
     )
-    for name in STAGES:
+    for name in (column.removesuffix("_rank") for column in row if column.endswith("_rank")):
         values = {key: value for key, value in row.items() if key == name or key.startswith(f"{name}_")}
         values.pop(f"{name}{provenance.SAID}", None)
         said = ", ".join(
             f"{key.removeprefix(name + '_')} {_shown(value)}" for key, value in values.items() if value is not None
         )
         if said:
-            yield f"  {name}: {said}" + (f" ({PAST[name]})" if row["stage"] != name else "")
+            yield f"  {name}: {said}" + (f" ({PAST.get(name, 'kept')})" if row["stage"] != name else "")
     for name, text in provenance.reasons(row).items():
         yield f"  {name} said: {text}"
     if row["nearest_kept"] is not None:
@@ -167,6 +168,8 @@ def _story(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
+    if row["verdict"] == "open":
+        return f"open, since its call failed at {row['stage']}: the same command asks for it again"
     return "kept" if row["verdict"] == "kept" else f"dropped by {row['stage']}: {row['reason']}"
 
 

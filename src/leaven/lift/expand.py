@@ -1,17 +1,20 @@
-"""The first stage: read the rows, answer them anew, rewrite them in rounds; failures are rows, with their reason."""
+"""The rows that are read, and those that makers make of them: failures are rows too, with their reason."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from leaven import plugs
+from leaven.errors import UserError
 from leaven.lift import stages as rows
+from leaven.lift.recipe import Stage
 from leaven.lift.settings import Settings
 from leaven.llm.budget import Counted
 from leaven.rows import files, outcomes
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
+from leaven.runs import content
 from leaven.runs import folder as runs
 from leaven.runs.progress import Progress
 
@@ -19,54 +22,128 @@ Open = Callable[[str, str], AbstractContextManager[Counted]]
 """Opens the engine of a spec, to be shown under a name while it is asked."""
 
 
-def expanded(
-    settings: Settings, folder: Path, progress: Progress, open_llm: Open, brought: Outcome | None = None
-) -> Dataset:
-    """Every row that there will ever be; the tables of the stages `read` and `expand` tell which of them are left."""
-    path = folder / "rows.parquet"
-    if path.exists() and (folder / "stages" / "expand.parquet").exists():
-        return Dataset.load(path)
-    read = brought or files.read(settings.data, settings.format, columns=settings.columns, strict=settings.strict)
-    rows.note(folder, "read", read.notes, progress)
-    if said := files.left_out(read.dropped):
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Every row so far, in the order of their numbers, and the numbers of those that are left.
+
+    The first `usable` rows are those that could be read.
+    """
+
+    rows: Dataset
+    ids: tuple[str, ...]
+    alive: tuple[int, ...]
+    usable: int
+
+    @property
+    def left(self) -> Dataset:
+        """The rows that are left."""
+        return self.rows.rows(list(self.alive))
+
+    def known_by(self, *about: object) -> str:
+        """What stands for the rows that are left and for this, in the ledger of stages."""
+        return content.rows([repr(about), *(f"{number} {self.ids[number]}" for number in self.alive)])
+
+    def with_alive(self, alive: Sequence[int]) -> "Pool":
+        """The same rows, of which others are left."""
+        return replace(self, alive=tuple(alive))
+
+
+def read(settings: Settings, folder: Path, progress: Progress, brought: Outcome | None = None) -> Pool:
+    """The rows of the file, and behind them those that could not be read, which are not left."""
+    outcome = brought or files.read(settings.data, settings.format, columns=settings.columns, strict=settings.strict)
+    rows.note(folder, "read", outcome.notes, progress)
+    if said := files.left_out(outcome.dropped):
         rows.note(folder, "left out", (said,), progress)
-    made: list[Outcome] = []
-    for name in ("reanswer", "evolve"):
-        if settings.llm and getattr(settings, name) is not None:
-            make = partial(_make, name, read.kept, settings, folder, open_llm)
-            made.append(outcomes.stage(folder / "made" / f"{name}.parquet", make))
-    return _joined(settings, read, made, folder)
-
-
-def _joined(settings: Settings, read: Outcome, made: Sequence[Outcome], folder: Path) -> Dataset:
-    """All rows in one table: read, unreadable, made, failed; the verdicts of both stages beside it."""
-    usable = len(read.kept)
-    pool = read.kept + Dataset.of(drop.example for drop in read.dropped)
-    reasons = {usable + place: drop.reason for place, drop in enumerate(read.dropped)}
-    details = {usable + place: drop.detail for place, drop in enumerate(read.dropped)}
-    lost, why = dict[int, str](), dict[int, str]()
-    if settings.llm and settings.reanswer:
-        lost |= dict.fromkeys(range(usable), "answered anew")
-    else:
-        lost |= {place: "no answer" for place, row in enumerate(read.kept) if row.answer is None}
-    stage_read = rows.verdicts(range(len(pool)), reasons, details)
-    for outcome in made:
-        start = len(pool) + len(outcome.kept)
-        lost |= {start + place: drop.reason for place, drop in enumerate(outcome.dropped)}
-        why |= {start + place: drop.detail for place, drop in enumerate(outcome.dropped)}
-        pool = pool + outcome.kept + Dataset.of(drop.example for drop in outcome.dropped)
-    pool.save(folder / "rows.parquet")
-    rows.stage(folder, "read", lambda: stage_read)
-    numbers = [*range(usable), *range(usable + len(read.dropped), len(pool))]
-    rows.stage(folder, "expand", lambda: rows.verdicts(numbers, lost, why))
+    usable = len(outcome.kept)
+    data = outcome.kept + Dataset.of(drop.example for drop in outcome.dropped)
+    pool = Pool(data, tuple(row.id for row in data), tuple(range(usable)), usable)
+    reasons = {usable + place: drop.reason for place, drop in enumerate(outcome.dropped)}
+    details = {usable + place: drop.detail for place, drop in enumerate(outcome.dropped)}
+    rows.stage(folder, "read", pool.known_by(), lambda: rows.verdicts(range(len(data)), reasons, details))
     return pool
 
 
-def _make(name: str, data: Dataset, settings: Settings, folder: Path, open_llm: Open) -> Outcome:
-    module = plugs.load("makers", name)
-    with asked(open_llm, settings.llm, folder, name) as llm:
-        found: Outcome = module.make(data, llm, getattr(settings, name), settings.seed)
+def load(folder: Path) -> Pool:
+    """The rows of a lift whose makers have made all, and those of them that were left then."""
+    data, stages = Dataset.load(folder / "rows.parquet"), folder / "stages"
+    usable = len(rows.kept(stages / "read.parquet"))
+    return Pool(data, tuple(row.id for row in data), tuple(rows.kept(stages / "answers.parquet")), usable)
+
+
+def made(
+    stage: Stage, data: Dataset, settings: Settings, folder: Path, open_llm: Open, making: int, made_from: str
+) -> Outcome:
+    """What the maker of a stage makes of these rows; in a file as soon as no call of it has failed."""
+    path = folder / "made" / (f"{stage.name}.parquet" if making == 0 else f"{stage.name}-{making + 1}.parquet")
+    if rows.current(path, folder, made_from):
+        return outcomes.read(path)
+    with asked(open_llm, engine(stage, settings), folder, stage.name) as llm:
+        outcome: Outcome = stage.module.make(data, llm, stage.settings(), settings.seed + making)
+    if not outcomes.failures(outcome):
+        outcomes.write(outcome, path)
+        rows.settle(path, folder, made_from)
+    return outcome
+
+
+def joined(stage: Stage, pool: Pool, makings: Sequence[Outcome], folder: Path) -> Pool:
+    """The pool with the rows that were made; where a maker replaces, a row leaves as soon as its new one is there."""
+    data, new = pool.rows, list[int]()
+    reasons, details = dict[int, str](), dict[int, str]()
+    for outcome in makings:
+        start = len(data)
+        new += range(start, start + len(outcome.kept))
+        failed = range(start + len(outcome.kept), start + len(outcome.kept) + len(outcome.dropped))
+        reasons |= {number: drop.reason for number, drop in zip(failed, outcome.dropped, strict=True)}
+        details |= {number: drop.detail for number, drop in zip(failed, outcome.dropped, strict=True)}
+        data = data + outcome.kept + Dataset.of(drop.example for drop in outcome.dropped)
+    ids = (*pool.ids, *(row.id for row in data.rows(list(range(len(pool.rows), len(data))))))
+    replaced = _parents(pool, data.rows(new)) if getattr(stage.module, "REPLACES", "") else []
+    reasons |= dict.fromkeys(replaced, getattr(stage.module, "REPLACES", ""))
+    alive = [number for number in pool.alive if number not in reasons]
+    grown = replace(pool, rows=data, ids=ids, alive=(*alive, *new))
+    known = grown.known_by(stage.name, sorted(reasons.items()))
+    numbers = [*replaced, *range(len(pool.rows), len(data))]
+    rows.stage(folder, stage.name, known, lambda: rows.verdicts(numbers, reasons, details))
+    return grown
+
+
+def answered(pool: Pool, folder: Path) -> Pool:
+    """The pool without the rows that nobody has answered."""
+    silent = [number for number in pool.alive if pool.rows[number].answer is None]
+    reasons = dict.fromkeys(silent, "no answer")
+    alive = [number for number in pool.alive if number not in reasons]
+    rows.stage(folder, "answers", pool.known_by(), lambda: rows.verdicts(pool.alive, reasons))
+    return pool.with_alive(alive)
+
+
+def failures(makings: Sequence[Outcome]) -> list[str]:
+    """The errors of the calls that failed."""
+    return [drop.detail for outcome in makings for drop in outcomes.failures(outcome)]
+
+
+def _parents(pool: Pool, new: Dataset) -> list[int]:
+    """The numbers of the rows that these were made of; of equal rows as many leave as have a new one."""
+    count = Counter(parent for row in new for parent in row.origin.parents)
+    found = []
+    for number in pool.alive:
+        if count[pool.ids[number]] > 0:
+            count[pool.ids[number]] -= 1
+            found.append(number)
     return found
+
+
+def engine(stage: Stage, settings: Settings) -> str:
+    """The engine that a stage asks. Raises UserError where it needs one and there is none."""
+    if "llm" not in stage.needs:
+        return ""
+    spec = stage.llm or (settings.llm if stage.makes else settings.judge or settings.llm)
+    if not spec:
+        kind, hint = ("maker", "Say --llm ENGINE.") if stage.makes else (
+            "selector", "Say --judge ENGINE (or --llm), or select otherwise, for example --quality length."
+        )  # fmt: skip
+        need = "an engine" if stage.makes else "a judge"
+        raise UserError(f"the {kind} {stage.name} needs {need}", hint)
+    return spec
 
 
 @contextmanager

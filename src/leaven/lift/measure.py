@@ -37,7 +37,7 @@ def summary(
     place = {row: index for index, row in enumerate(embedded)}
     sizes = np.asarray([len(pool[row].answer or "") for row in embedded], np.float64)
     chosen = [place[row] for row in kept]
-    sets = {"before selection": list(range(len(embedded))), **_stages(frame, place), "kept": chosen}
+    sets = {"before selection": list(range(len(embedded))), **_stages(settings, frame, place), "kept": chosen}
     sets |= _controls(sizes, chosen, settings.seed)
     rng = np.random.default_rng(settings.seed)
     reference = unit[rng.permutation(len(unit))[:REFERENCE]]
@@ -66,15 +66,15 @@ def summary(
     }
 
 
-def _stages(frame: pl.DataFrame, place: Mapping[int, int]) -> dict[str, list[int]]:
-    """The rows that were left after each selection but the last."""
-    found = {}
-    order = [name for name in ("variety", "dedup") if (frame["stage"] == name).any()]
-    gone: set[int] = set()
-    for name in order:
-        gone |= {place[row] for row in frame.filter(pl.col("stage") == name)["row"] if row in place}
-        found[f"after {name}"] = [index for index in place.values() if index not in gone]
-    return found
+def _stages(settings: Settings, frame: pl.DataFrame, place: Mapping[int, int]) -> dict[str, list[int]]:
+    """The rows that were left after each selection but the last that dropped some of those that are embedded."""
+    found, gone = {}, set[int]()
+    for name in settings.order:
+        dropped = {place[row] for row in frame.filter(pl.col("stage") == name)["row"] if row in place}
+        gone |= dropped
+        if dropped:
+            found[f"after {name}"] = [index for index in place.values() if index not in gone]
+    return dict(list(found.items())[:-1])
 
 
 def _controls(sizes: npt.NDArray[np.float64], chosen: Sequence[int], seed: int) -> dict[str, list[int]]:

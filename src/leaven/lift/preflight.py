@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
-from leaven import extras, plugs
+from leaven import extras
 from leaven.errors import UserError
 from leaven.lift import contamination, embedding
 from leaven.lift import vectors as table
-from leaven.lift.expand import Open
-from leaven.lift.settings import Selector, Settings
+from leaven.lift.curate import measured_by
+from leaven.lift.expand import Open, engine
+from leaven.lift.recipe import Stage, same
+from leaven.lift.settings import Settings, read
 from leaven.llm import judge
 from leaven.llm import open as opening
 from leaven.llm.protocol import Sampling
@@ -41,26 +44,55 @@ def check(
         [
             *checks,
             partial(check_writable, folder),
-            *(partial(contamination.benchmark, path) for path in settings.against),
             partial(_embeddings, settings),
-            *(partial(_selector, settings, stage) for stage in ("dedup", "quality")),
+            partial(_refill, settings),
+            *(partial(_stage, settings, stage) for stage in settings.plan),
+            *([partial(check_taken, settings, source)] if source else []),
         ]
     )
-    if not errors and not source and not (folder / "stages" / "quality.parquet").exists():
-        errors = examine([partial(_judge, settings, open_llm, brought)])
+    if not errors and not source:
+        # A stage whose scores are there has a judge that could be read.
+        untried = [one for one in settings.plan if not (folder / "scores" / f"{one.name}.parquet").exists()]
+        errors = examine([partial(_judge, settings, stage, open_llm, brought) for stage in untried])
     if errors:
         raise together(errors, "the first call")
 
 
 def engines(settings: Settings, spend: Mapping[str, Any]) -> None:
     """Raises UserError for an engine of the lift that can't be asked: no key, no such model, no price; asks nothing."""
-    for spec in dict.fromkeys((settings.llm, settings.judge)):
+    for spec in dict.fromkeys((settings.llm, settings.judge, *(stage.llm for stage in settings.plan))):
         opening.check(checked(LLMSection, {"engine": spec, **spend}, "the engine's settings"))
 
 
-def needs(selector: str) -> tuple[str, ...]:
-    """What a selector uses besides the rows; a file that does not say uses nothing."""
-    return tuple(getattr(plugs.load("selectors", selector), "NEEDS", ())) if selector else ()
+def check_taken(settings: Settings, source: Path) -> None:
+    """Raises UserError where a finished lift does not hold all that this one takes over from it."""
+    theirs, ours = read(source).plan, settings.plan
+    last_maker = max((place for place, stage in enumerate(ours, 1) if stage.makes), default=0)
+    pairs = zip(theirs[:last_maker], ours[:last_maker], strict=False)
+    if len(theirs) < last_maker or not all(starmap(same, pairs)) or any(one.makes for one in theirs[last_maker:]):
+        raise UserError(
+            f"--from takes over what {source} made: its stages up to the last maker can't be others",
+            f"There they are {', '.join(stage.name for stage in theirs)}.",
+        )
+    before = {stage.name: stage for stage in theirs}
+    for stage in ours[last_maker:]:
+        if not stage.dear:
+            continue
+        there = before.get(stage.name)
+        if there is None or there.plug != stage.plug or not (source / "scores" / f"{stage.name}.parquet").is_file():
+            raise UserError(
+                f"{source} has no scores/{stage.name}.parquet of {stage.plug}: that was not measured",
+                "Run it anew: replies that are known are free.",
+            )
+        was, now = (measured_by(one, one.settings()) for one in (there, stage))
+        if changed := sorted(key for key in now if now[key] != was.get(key)):
+            raise UserError(
+                f"--from takes over what was measured: {', '.join(f'{stage.name}.{key}' for key in changed)} "
+                "can't change it",
+                "Run it anew: replies that are known are free.",
+            )
+    if not (source / "stages" / "answers.parquet").is_file():
+        raise UserError(f"{source} was made by an earlier leaven", "Run it anew: replies that are known are free.")
 
 
 def _embeddings(settings: Settings) -> None:
@@ -69,41 +101,41 @@ def _embeddings(settings: Settings) -> None:
         embedding.check(settings.embedder)
         return
     table.open_file(settings.embeddings)
-    if settings.llm and (settings.reanswer or settings.evolve):
+    if any(stage.makes for stage in settings.plan):
         raise UserError("--embeddings can't be had for rows that are made", "Say --embedder, or leave out --llm.")
 
 
-def _selector(settings: Settings, stage: str) -> None:
-    selector: Selector = getattr(settings, stage)
-    if not (name := selector.name):
-        return
-    checked(plugs.load("selectors", name).Config, selector.config, stage)
-    wanted = needs(name)
-    if "llm" in wanted and not (settings.judge or settings.llm):
-        raise UserError(
-            f"the selector {name} needs a judge",
-            "Say --judge ENGINE (or --llm), or select otherwise, for example --quality length.",
-        )
-    if "model" in wanted:
+def _stage(settings: Settings, stage: Stage) -> None:
+    """The maker or selector is there, its settings are its own, and what it needs is at hand."""
+    config = stage.settings()
+    engine(stage, settings)
+    for path in getattr(config, "against", ()):
+        contamination.benchmark(path)
+    extras.require(*getattr(stage.module, "PACKAGES", ()))
+    if "model" in stage.needs:
         extras.require("torch", "transformers", "peft")
         if not settings.model:
             raise UserError(
-                f"the selector {name} measures with a model", "Name one: --model lab, a folder or a hub id."
+                f"the selector {stage.plug} measures with a model", "Name one: --model lab, a folder or a hub id."
             )
         from leaven.models.outline import outline
 
         outline(settings.model)
 
 
-def _judge(settings: Settings, open_llm: Open, brought: Outcome | None) -> None:
+def _refill(settings: Settings) -> None:
+    if settings.refill and not any(
+        stage.makes and not getattr(stage.module, "REPLACES", "") for stage in settings.plan
+    ):
+        raise UserError("--refill has no effect: no stage makes further rows", "Leave it out, or add the stage evolve.")
+
+
+def _judge(settings: Settings, stage: Stage, open_llm: Open, brought: Outcome | None) -> None:
     """A judge none of whose replies can be read is known before thousands of rows are made for it."""
-    if not settings.quality.name:
-        return
-    selector = plugs.load("selectors", settings.quality.name)
-    if getattr(selector, "judged", None) is not judge.judged:
+    if getattr(stage.module, "judged", None) is not judge.judged:
         return  # no judge, or one that is asked in a way of its own
-    spec, config = settings.judge or settings.llm, selector.Config(**settings.quality.config)
-    sampling = Sampling(config.temperature, 1.0, config.max_new_tokens, settings.seed)
+    spec, config = engine(stage, settings), stage.settings().model_dump()
+    sampling = Sampling(config["temperature"], 1.0, config["max_new_tokens"], settings.seed)
     data = (
         brought or files.read(settings.data, settings.format, columns=settings.columns, strict=settings.strict)
     ).kept

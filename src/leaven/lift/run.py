@@ -1,40 +1,72 @@
-"""LIFT: expand, guard, embed, keep the varied, remove near copies, keep the good; and the reason for every row.
+"""LIFT: rows in, stages that make some and keep some, a small dataset out; and the reason for every row.
 
-Each stage leaves a file in the run's folder and is not carried out again. Who reads `run` has read the method.
+Each stage leaves a file in the run's folder and is not carried out again as long as it would be given the same rows.
+Who reads `run` and `_carried_out` has read the method.
 """
 
+import math
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import polars as pl
-
-from leaven import plugs
-from leaven.errors import UserError
-from leaven.lift import audit, contamination, embedding, expand, preflight, selection
-from leaven.lift import scores as scoring
+from leaven.errors import Unfinished, UserError
+from leaven.lift import audit, curate, expand, preflight
 from leaven.lift import stages as rows
-from leaven.lift import vectors as table
-from leaven.lift.expand import Open
-from leaven.lift.selection import Context
-from leaven.lift.selectors import variety
-from leaven.lift.settings import Selector, Settings, claim
-from leaven.lift.vectors import Vectors
+from leaven.lift.curate import Embedded
+from leaven.lift.expand import Open, Pool
+from leaven.lift.recipe import Stage
+from leaven.lift.selection import Context, Size
+from leaven.lift.settings import Settings, claim
+from leaven.llm.budget import BudgetReached
 from leaven.rows import export
 from leaven.rows.dataset import Dataset
-from leaven.rows.leaks import LeaksSection
 from leaven.rows.outcomes import Outcome
 from leaven.runs import folder as runs
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
 
-PAID = ("rows.parquet", "embeddings.npy", "stages/read.parquet", "stages/expand.parquet", "stages/guard.parquet")
-DEAR = {"llm", "model"}
-"""Needs of a selector that make its scores worth keeping."""
+SPARE = 1.1
+"""So many times what is missing is made, where fewer rows are accepted than are wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What every stage is given: the settings, the folder, how engines are opened, and rows of Python if any.
+
+    `taken`: the rows, and all that was paid for, are those of another lift.
+    """
+
+    settings: Settings
+    folder: Path
+    progress: Progress
+    open_llm: Open
+    taken: bool = False
+    brought: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far a lift is: its rows, those that makers were given, their embeddings once there are some.
+
+    `open` holds by stage the errors of the calls that failed: rows on which there is no verdict yet.
+    """
+
+    pool: Pool
+    parents: Pool
+    embedded: Embedded | None = None
+    open: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a lift has come to: its rows, the embeddings that it was selected by, and what is open."""
+
+    pool: Pool
+    parents: int
+    embedded: Embedded
+    open: Mapping[str, Sequence[str]]
 
 
 def run(
@@ -46,12 +78,13 @@ def run(
     continue_anyway: bool = False,
     brought: Outcome | None = None,
     checks: Sequence[Callable[[], object]] = (),
-) -> Path:
-    """Carry out or continue the lift in `folder`, and return it; engines are opened only when something is asked.
+) -> dict[str, Sequence[str]]:
+    """Carry out or continue the lift in `folder`; returns by stage the errors of calls that failed: its open rows.
 
-    With `source`, a finished lift, all that was paid for there is taken over; `brought` are rows of Python in place of
-    the file of the settings. Raises UserError that names what went into the lift and has changed since, unless it is to
-    `continue_anyway`; and one that says all that would stop it, by `checks` of the caller's too, before the first call.
+    Engines are opened only when something is asked. With `source`, a finished lift, all that was paid for there is
+    taken over; `brought` are rows of Python in place of the file of the settings. Raises UserError that names what went
+    into the lift and has changed since, unless it is to `continue_anyway`; and one that says all that would stop it, by
+    `checks` of the caller's too, before the first call. Raises Unfinished where too many calls of a stage fail.
     """
     if source and not runs.closed(source):
         raise UserError(f"{source} holds no finished lift", "Run it to its end first.")
@@ -62,106 +95,138 @@ def run(
             claim(folder, settings, source, continue_anyway)
         if runs.closed(folder):
             progress.say(f"{folder}: finished at {runs.finished(folder)}, nothing to do.")
-            return folder
+            return {}
         if source:
-            _reuse(settings, source, folder)
-        pool = expand.expanded(settings, folder, progress, open_llm, brought)
-        alive = rows.kept(folder / "stages" / "expand.parquet")
-        alive = _guarded(settings, pool, alive, folder)
-        vectors = _embedded(settings, pool, alive, folder, progress)
-        context = Context(settings.seed, model=settings.model, progress=progress)
-        embedded = alive
-        if settings.variety and settings.variety.keep < 1:
-            alive = _varied(settings.variety, pool, alive, vectors, context, folder)
-        for name in ("dedup", "quality"):
-            here = replace(context, vectors=partial(_taken, vectors, _places(embedded, alive)))
-            alive = _selected(settings, name, pool, alive, here, folder, open_llm)
-        audit.write(settings, pool, embedded, vectors, folder)
+            _take_over(settings, source, folder)
+        result = _refilled(Work(settings, folder, progress, open_llm, bool(source), brought))
+        result.pool.rows.save(folder / "rows.parquet")
+        audit.write(settings, result.pool.rows, result.embedded, folder)
         _exported(settings, folder)
-        runs.close(folder)
-    return folder
+        if not result.open:
+            runs.close(folder)
+    return dict(result.open)
 
 
-def _guarded(settings: Settings, pool: Dataset, alive: list[int], folder: Path) -> list[int]:
-    """The rows that give no benchmark away."""
-    if not settings.against:
-        return alive
+def _refilled(work: Work) -> Result:
+    """The lift; where fewer rows are accepted than are wanted, more are made, as often as the settings allow.
 
-    def make() -> pl.DataFrame:
-        benchmarks = {path: contamination.benchmark(path) for path in settings.against}
-        matches = contamination.by_words(pool.rows(alive), benchmarks, LeaksSection())
-        found = {alive[match.row]: match for match in reversed(matches)}
-        reasons = {row: f"gives a benchmark away ({match.kind})" for row, match in found.items()}
-        details = {row: f"{match.benchmark}: {match.source}" for row, match in found.items()}
-        return rows.verdicts(alive, reasons, details)
+    A budget that ends meanwhile leaves the rows that are there, and the lift open.
+    """
+    further: list[int] = []
+    result = _carried_out(work, further)
+    for _ in range(0 if work.taken else work.settings.refill):
+        missing = work.settings.n - len(result.pool.alive)
+        if missing <= 0 or result.open:
+            break
+        rate = max(1, len(result.pool.alive)) / (result.parents + sum(further))
+        further.append(min(result.parents, math.ceil(SPARE * missing / rate)))
+        try:
+            result = _carried_out(work, further)
+        except BudgetReached as reached:
+            return replace(_carried_out(work, further[:-1]), open={"refill": [reached.problem]})
+    return result
 
-    return rows.stage(folder, "guard", make)
 
-
-def _embedded(settings: Settings, pool: Dataset, alive: list[int], folder: Path, progress: Progress) -> Vectors:
-    """The embeddings of the rows that are left, in the file of the run."""
-    path = folder / "embeddings.npy"
-
-    def make(file: Path) -> None:
-        if settings.embeddings:
-            read = rows.kept(folder / "stages" / "read.parquet")
-            if not set(alive) <= set(read):
-                raise UserError(
-                    "--embeddings can't be had for rows that are made", "Say --embedder, or leave out --llm."
-                )
-            found = embedding.brought(pool.rows(read), settings.embeddings).take(_places(read, alive))
+def _carried_out(work: Work, further: Sequence[int]) -> Result:
+    """Every stage in its order; `further` makings are of so many rows each."""
+    plan = work.settings.plan
+    last_maker = max((place for place, stage in enumerate(plan) if stage.makes), default=-1)
+    if work.taken:
+        pool = expand.load(work.folder)
+    else:
+        pool = expand.read(work.settings, work.folder, work.progress, work.brought)
+        pool = pool if last_maker >= 0 else expand.answered(pool, work.folder)
+    state = State(pool, pool)
+    for place, stage in enumerate(plan):
+        if work.taken and place <= last_maker:
+            continue
+        if not state.pool.alive:
+            raise UserError(f"no row is left for the stage {stage.name}", f"Look at {work.folder}/stages for why.")
+        if stage.makes:
+            together = place > 0 and plan[place - 1].makes  # makers that stand together are given the same rows
+            state = _made(work, stage, state if together else replace(state, parents=state.pool), further)
+            if place == last_maker:
+                state = replace(state, pool=expand.answered(state.pool, work.folder))
         else:
-            found = embedding.source(settings.embedder, "", settings.embed_text, progress)(pool.rows(alive))
-        with file.open("wb") as stream:  # a path would get a suffix of numpy's own
-            np.save(stream, found.array())
-
-    runs.stage(path, make)
-    return table.open_file(str(path))
+            state = _kept(work, stage, state, place > last_maker, place == len(plan) - 1)
+    return _cut(work, state)
 
 
-def _varied(
-    config: variety.Config, pool: Dataset, alive: list[int], vectors: Vectors, context: Context, folder: Path
-) -> list[int]:
-    whole = replace(context, vectors=lambda _: vectors)
+def _made(work: Work, stage: Stage, state: State, further: Sequence[int]) -> State:
+    """The rows with those that a maker adds; a maker of new answers is asked once, others as often as is needed."""
+    again = [] if getattr(stage.module, "REPLACES", "") else further
+    makings = []
+    for making, count in enumerate([len(state.parents.alive), *again]):
+        data = state.parents.left if making == 0 else state.parents.left.take(count, work.settings.seed + making)
+        about = (stage.plug, expand.engine(stage, work.settings), stage.settings(), work.settings.seed, making, count)
+        makings.append(
+            expand.made(stage, data, work.settings, work.folder, work.open_llm, making, state.parents.known_by(*about))
+        )
+    errors = expand.failures(makings)
+    _bear(work, stage, errors, sum(len(one.kept) + len(one.dropped) for one in makings))
+    pool = expand.joined(stage, state.pool, makings, work.folder)
+    return replace(state, pool=pool, open={**state.open, stage.name: errors} if errors else state.open)
 
-    def make() -> pl.DataFrame:
-        data = pool.rows(alive)
-        scores = selection.score(variety, data, config, whole)
-        outcome = selection.choose(variety, data, scores, config, whole)
-        rows.note(folder, "variety", outcome.notes, context.progress)
-        return rows.of_outcome("variety", alive, outcome, scores.said)
 
-    return rows.stage(folder, "variety", make)
+def _kept(work: Work, stage: Stage, state: State, selecting: bool, last: bool) -> State:
+    """The rows that a selector keeps; the last one keeps as many as are wanted, unless its settings say otherwise.
+
+    The first that is about more than single rows embeds all that are left once no more are made, for later ones too.
+    """
+    pool, settings = state.pool, work.settings
+    sized = last and not {"n", "keep"} & set(stage.config)
+    config = stage.settings(**({"n": min(settings.n, len(pool.alive))} if sized else {}))
+    if selecting and state.embedded is None and ("vectors" in stage.needs or isinstance(config, Size)):
+        embedded = curate.embedded(settings, pool, work.folder, work.progress, work.taken)
+        state = replace(state, embedded=embedded)
+    embedded_already = state.embedded
+    context = Context(
+        settings.seed,
+        lambda _: embedded_already.of(pool) if embedded_already else curate.vectors(settings, pool, work.progress),
+        model=settings.model,
+        progress=work.progress,
+    )
+    scores = curate.scored(stage, pool, config, context, settings, work.folder, work.open_llm, work.taken)
+    errors = list(scores.failed.values())
+    _bear(work, stage, errors, len(pool.alive))
+    pool = curate.chosen(stage, pool, scores, config, context, work.folder)
+    return replace(state, pool=pool, open={**state.open, stage.name: errors} if errors else state.open)
 
 
-def _selected(
-    settings: Settings, stage: str, pool: Dataset, alive: list[int], context: Context, folder: Path, open_llm: Open
-) -> list[int]:
-    """What the selector of this stage keeps; quality, the last one, keeps `n` rows at most."""
-    selector: Selector = getattr(settings, stage)
-    name = selector.name
-    if not name or not alive:
-        return alive
-    module = plugs.load("selectors", name)
-    sized = stage == "quality" and "n" in module.Config.model_fields
-    config = module.Config(**{**selector.config, **({"n": min(settings.n, len(alive))} if sized else {})})
-    data, path = pool.rows(alive), folder / "scores" / f"{stage}.parquet"
+def _bear(work: Work, stage: Stage, errors: Sequence[str], rows: int) -> None:
+    """Raises Unfinished where more calls of a stage failed than the settings bear."""
+    if len(errors) > work.settings.failures * rows:
+        raise Unfinished(
+            f"{stage.name}: {len(errors):,} of {rows:,} rows are open, since their calls failed, and no more than "
+            f"{work.settings.failures:.0%} may; the first: {errors[0]}",
+            "What was answered is stored. The same command asks for the open rows alone; --failures 1 bears any share.",
+        )
 
-    def make() -> pl.DataFrame:
-        if not path.exists():
-            with ExitStack() as engines:
-                judge = None
-                if "llm" in preflight.needs(name):
-                    judge = engines.enter_context(expand.asked(open_llm, _judge(settings, name), folder, stage))
-                found = selection.score(module, data, config, replace(context, llm=judge))
-            rows.note(folder, stage, found.notes, context.progress)
-            scoring.write(path, alive, found)
-        scores = scoring.read(path, alive)
-        outcome = selection.choose(module, data, scores, config, context)
-        rows.note(folder, stage, outcome.notes, context.progress)
-        return rows.of_outcome(name, alive, outcome, scores.said)
 
-    return rows.stage(folder, stage, make)
+def _cut(work: Work, state: State) -> Result:
+    """At most as many rows as are wanted, drawn at random where no selector has the last word."""
+    whole, wanted = state.pool, work.settings.n
+    embedded = state.embedded or curate.embedded(work.settings, whole, work.folder, work.progress, work.taken)
+    gone = sorted(whole.alive[place] for place in whole.left.permutation(work.settings.seed)[wanted:])
+    reasons = dict.fromkeys(gone, "not drawn: enough rows without it")
+    known = whole.known_by("n", wanted, work.settings.seed)
+    left = rows.stage(work.folder, "n", known, lambda: rows.verdicts(whole.alive, reasons))
+    return Result(whole.with_alive(left), len(state.parents.alive), embedded, state.open)
+
+
+def _take_over(settings: Settings, source: Path, folder: Path) -> None:
+    """Take over from a finished lift its rows, their embeddings, and the scores that were paid for."""
+    plan = settings.plan
+    last_maker = max((place for place, stage in enumerate(plan) if stage.makes), default=-1)
+    before = ["read", "answers", *(stage.name for stage in plan[: last_maker + 1])]
+    dear = [stage.name for stage in plan[last_maker + 1 :] if stage.dear]
+    names = ["rows.parquet", curate.FILE, curate.ROWS]
+    names += [f"stages/{name}.parquet" for name in before] + [f"scores/{name}.parquet" for name in dear]
+    for name in names:
+        runs.stage(folder / name, partial(shutil.copyfile, source / name))
+    for note in rows.notes(source):
+        if note["stage"] in (*before, *dear) and note not in rows.notes(folder):
+            runs.log(folder, "note", **note)
 
 
 def _exported(settings: Settings, folder: Path) -> None:
@@ -171,39 +236,3 @@ def _exported(settings: Settings, folder: Path) -> None:
         about = f"Selected by `leaven lift` from {Path(settings.data).name}; every row's reason is in the run's audit."
         shutil.rmtree(folder / "export", ignore_errors=True)  # of a lift that was stopped just here
         export.export(kept, folder / "export", folder.resolve().name, about)
-
-
-def _judge(settings: Settings, name: str) -> str:
-    if not (settings.judge or settings.llm):
-        raise UserError(
-            f"the selector {name} needs a judge",
-            "Say --judge ENGINE (or --llm), or select otherwise, for example --quality length.",
-        )
-    return settings.judge or settings.llm
-
-
-def _taken(vectors: Vectors, places: list[int], data: Dataset) -> Vectors:
-    return vectors.take(places)
-
-
-def _places(numbers: list[int], wanted: list[int]) -> list[int]:
-    """Where the wanted numbers stand in the list."""
-    place = {number: index for index, number in enumerate(numbers)}
-    return [place[number] for number in wanted]
-
-
-def _reuse(settings: Settings, source: Path, folder: Path) -> None:
-    """Take over from a finished lift all that was paid for: the rows, their embeddings, the scores of its judge."""
-    dear = [stage for stage in ("dedup", "quality") if DEAR & set(preflight.needs(getattr(settings, stage).name))]
-    scores = [f"scores/{stage}.parquet" for stage in dear]
-    if missing := [name for name in scores if not (source / name).is_file()]:
-        raise UserError(
-            f"{source} has no {missing[0]}: what its selector measured was not kept",
-            "An earlier leaven made it. Run it anew: replies that are known are free.",
-        )
-    for name in (*PAID, *scores):
-        if (source / name).is_file():
-            runs.stage(folder / name, partial(shutil.copyfile, source / name))
-    for note in rows.notes(source):
-        if note["stage"] in dear and note not in rows.notes(folder):
-            runs.log(folder, "note", **note)

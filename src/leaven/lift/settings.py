@@ -3,7 +3,7 @@
 What a maker or a selector can be told is said once, by its own `Config`; here stand which of them there are.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from leaven.errors import UserError
 from leaven.lift.embedding import Part
 from leaven.lift.makers.evolve import Config as Evolve
 from leaven.lift.makers.reanswer import Config as Reanswer
+from leaven.lift.recipe import MAKERS, Stage, labelled, named
 from leaven.lift.selectors.variety import Config as Variety
 from leaven.rows.columns import Columns
 from leaven.runs import content, journal
@@ -29,6 +30,8 @@ FLAT = {
     "compat": ("variety", "compat"),
 }
 """Settings that have a short name: that of their flag, and of the recipes and journals of before."""
+STEPS = ("before", "reanswer", "evolve", "against", "variety", "dedup", "quality")
+"""Settings that say LIFT's stages; a recipe that says `stages` itself has none of them."""
 SWITCHES = ("rounds", "keep_variety")
 """Short names that bring back a step that is left out."""
 PARTS: dict[str, type[Section]] = {"reanswer": Reanswer, "evolve": Evolve, "variety": Variety}
@@ -80,6 +83,10 @@ class Settings(Section):
     """The engine that answers anew, rewrites and judges; '' expands nothing."""
     judge: str = ""
     """The engine that judges, where it is not the one that writes."""
+    stages: tuple[Stage, ...] = ()
+    """Makers and selectors by their names, each with its settings, in the order that rows pass them; none: LIFT's."""
+    before: tuple[Stage, ...] | None = None
+    """Selectors that rows pass before anything is paid for (again for each); not said: exact, where anything is."""
     reanswer: Reanswer | None = Reanswer()
     """How the original questions are answered anew (their old answers leave); off: they are not."""
     evolve: Evolve | None = Evolve()
@@ -101,7 +108,11 @@ class Settings(Section):
     model: str = ""
     """The causal model of selectors that measure with one (ifd): a folder, a hub id, or lab."""
     n: int = Field(10_000, ge=1)
-    """Rows to keep at most."""
+    """Rows to keep at most; with `refill`, exactly."""
+    refill: int = Field(0, ge=0)
+    """How often, at most, more rows are made where fewer than `n` are accepted."""
+    failures: float = Field(0.05, ge=0, le=1)
+    """The share of a stage's calls that may fail; with more it stops, and the same command asks for those again."""
     seed: int = 0
     """Another seed, another draw wherever there is one."""
 
@@ -109,6 +120,42 @@ class Settings(Section):
     @classmethod
     def _read_short_names(cls, values: Any) -> Any:
         return _nested(values) if isinstance(values, Mapping) else values
+
+    @property
+    def plan(self) -> tuple[Stage, ...]:
+        """The stages in their order, each under a label of its own."""
+        return labelled(self.stages or self._lift())
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The labels of the stages, with those that are always there."""
+        labels = ["read", *(stage.name for stage in self.plan), "n"]
+        last_maker = max((place for place, stage in enumerate(self.plan, 1) if stage.makes), default=0)
+        return (*labels[: last_maker + 1], "answers", *labels[last_maker + 1 :])
+
+    def _lift(self) -> Iterator[Stage]:
+        """LIFT (section 3): answer anew and expand, keep what is varied, then what is good."""
+        makers = {name: getattr(self, name) for name in MAKERS if self.llm and getattr(self, name) is not None}
+        if self.before is not None:
+            yield from self.before
+        elif makers or self.judge:
+            yield Stage(plug="exact", label="copies")
+        for name, config in makers.items():
+            yield Stage(plug=name, config=config.model_dump(exclude_defaults=True))
+        if self.against:
+            yield Stage(plug="guard", config={"against": list(self.against)})
+        if self.variety and self.variety.keep < 1:
+            yield Stage(plug="variety", config=self.variety.model_dump(exclude={"n"}, exclude_defaults=True))
+        for label in ("dedup", "quality"):
+            selector: Selector = getattr(self, label)
+            if selector.name:
+                yield Stage(plug=selector.name, label=label, config=selector.config)
+
+    @field_validator("stages")
+    @classmethod
+    def _label(cls, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        labelled(stages)
+        return stages
 
     @field_validator("variety")
     @classmethod
@@ -118,18 +165,18 @@ class Settings(Section):
         return config
 
 
-FREE = ("n", "keep_variety", "compat", "variety", "dedup", "seed")
+FREE = ("n", "keep_variety", "compat", "variety", "dedup", "quality", "stages", "seed")
 """What `--from` may change: no other setting is left undone by a run, so nothing has to be asked or embedded again."""
 
 
-TAKEN = ("rows.parquet", "embeddings.npy", "scores/quality.parquet")
-"""What of another lift decides what is kept."""
 PACKAGES = ("numpy", "polars", "scikit-learn")
 MODEL_PACKAGES = ("torch", "transformers", "sentence-transformers")
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values with those of short names, and of paths like `quality.twice`, in the steps that they are about."""
+    if values.get("stages"):
+        return _staged(values)
     paths = {key: path for key, path in FLAT.items() if key in values}
     paths |= {key: (key.partition(".")[0], key.partition(".")[2]) for key in values if "." in key}
     nested = {key: value for key, value in values.items() if key not in paths}
@@ -147,6 +194,24 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
+def _staged(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with those of paths like `evolve.rounds` in the stages of these labels."""
+    if said := [name for name in values if name in (*STEPS, *FLAT)]:
+        raise ValueError(f"the recipe says its stages, so that {', '.join(said)} can't be set beside them")
+    stages = {stage.name: stage for stage in labelled(Stage.model_validate(one) for one in values["stages"])}
+    for path, value in values.items():
+        label, dot, key = path.partition(".")
+        if dot:
+            stage = named(stages.values(), label)
+            stages[label] = stage.model_copy(update={"config": {**stage.config, key: value}})
+    return {**{key: one for key, one in values.items() if "." not in key}, "stages": list(stages.values())}
+
+
+def written(settings: Settings) -> dict[str, Any]:
+    """The settings as a recipe says them, which has LIFT's steps or its own stages."""
+    return settings.model_dump(mode="json", exclude=set(STEPS) if settings.stages else {"stages"})
+
+
 def claim(folder: Path, settings: Settings, source: Path | None = None, continue_anyway: bool = False) -> None:
     """Write into the folder what the lift is, or make sure that the one that is there is the same.
 
@@ -162,7 +227,7 @@ def claim(folder: Path, settings: Settings, source: Path | None = None, continue
         continue_anyway=continue_anyway,
         hint=f"{journal.HINT} What it paid for can be had too: leaven lift --from {folder} --out FOLDER.",
     )
-    text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(written(settings), sort_keys=False, allow_unicode=True)
     runs.write_text(folder / "recipe.yaml", text)
 
 
@@ -170,7 +235,7 @@ def identity(settings: Settings, source: Path | None = None) -> dict[str, Any]:
     """Settings with the contents of the files that they name, or what is taken over from another lift; versions."""
     values = content.named(_flat(settings))
     if source is not None:
-        files = [str(source / name) for name in TAKEN if (source / name).is_file()]
+        files = [str(file) for file in (source / "rows.parquet", *sorted(source.glob("scores/*.parquet")))]
         values |= {"data": Path(settings.data).name, "from": content.leaf(source.resolve().name, content.key(files))}
     specs = (settings.llm, settings.judge, settings.embedder)
     local = settings.model or any(spec.startswith(("hf:", "vllm:", "st:")) for spec in specs)
@@ -181,7 +246,11 @@ def _flat(settings: Settings) -> dict[str, Any]:
     """The settings by their short names, as journals have them; of the others, those that are not the default."""
     off: dict[str, Any] = {"reanswer": False, "rounds": 0, "keep_variety": 1.0}
     values: dict[str, Any] = {}
-    for field, value in settings.model_dump(mode="json", exclude={"strict"}).items():
+    told = written(settings)
+    for name in ("strict", "failures"):  # what they change is what stops a run, not its rows
+        del told[name]
+    kept = {name: value for name, value in told.items() if (name, value) not in (("before", None), ("refill", 0))}
+    for field, value in kept.items():
         if field not in PARTS:
             values[field] = value
             continue

@@ -2,8 +2,11 @@
 
 `rows.parquet` holds the rows: those that were read, those that could not be, and all that were made, failures included.
 `stages/NAME.parquet` holds a line for each row that a stage was given: kept or not, the reason, and what it measured.
+A file is carried over as long as it was made from the same rows, which `stages.json` knows: where calls had failed, or
+more rows are made, what comes after is made anew, and replies that are stored cost nothing.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,16 +18,41 @@ from leaven.runs import folder as runs
 from leaven.runs import journal
 from leaven.runs.progress import Progress
 
+LEDGER = "stages.json"
 VERDICT = {"row": pl.Int64, "kept": pl.Boolean, "reason": pl.String, "detail": pl.String}
 
 
-def stage(folder: Path, name: str, make: Callable[[], pl.DataFrame]) -> list[int]:
-    """The numbers of the rows that a stage kept; it is carried out unless its file is there."""
+def stage(folder: Path, name: str, made_from: str, make: Callable[[], pl.DataFrame]) -> list[int]:
+    """The numbers of the rows that a stage kept; it is carried out unless its file is there, made from the same."""
     path = folder / "stages" / f"{name}.parquet"
-
-    if runs.stage(path, lambda partial: make().write_parquet(partial)):
+    if anew(path, folder, made_from, lambda partial: make().write_parquet(partial)):
         runs.log(folder, "stage", name=name, rows=len(kept(path)))
     return kept(path)
+
+
+def anew(path: Path, folder: Path, made_from: str, make: Callable[[Path], object]) -> bool:
+    """Write the file unless it is there, made from the same; True if it was written."""
+    if current(path, folder, made_from):
+        return False
+    runs.write(path, make)
+    settle(path, folder, made_from)
+    return True
+
+
+def current(path: Path, folder: Path, made_from: str) -> bool:
+    """Whether the file is there, and made from this."""
+    return path.is_file() and _ledger(folder).get(str(path.relative_to(folder))) == made_from
+
+
+def settle(path: Path, folder: Path, made_from: str) -> None:
+    """Write down what the file was made from."""
+    runs.write_json(folder / LEDGER, {**_ledger(folder), str(path.relative_to(folder)): made_from})
+
+
+def _ledger(folder: Path) -> dict[str, str]:
+    path = folder / LEDGER
+    found: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found
 
 
 def note(folder: Path, stage: str, notes: Sequence[str], progress: Progress) -> None:

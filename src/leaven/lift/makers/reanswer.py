@@ -11,6 +11,9 @@ from leaven.rows.example import Drop, Example, Origin, answered
 from leaven.rows.outcomes import Outcome
 from leaven.section import Section
 
+REPLACES = "answered anew"
+"""A row leaves, for this reason, as soon as its new answer is there."""
+
 
 class Config(Section):
     """How the answers are drawn."""

@@ -1,0 +1,118 @@
+"""A selector at work within a lift: its scores in a file, the embeddings of the rows that are left, its verdicts."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from leaven.errors import UserError
+from leaven.lift import embedding, selection
+from leaven.lift import scores as scoring
+from leaven.lift import stages as rows
+from leaven.lift import vectors as table
+from leaven.lift.expand import Open, Pool, asked, engine
+from leaven.lift.recipe import Stage
+from leaven.lift.selection import Context, Scores
+from leaven.lift.settings import Settings
+from leaven.lift.vectors import Vectors
+from leaven.runs import folder as runs
+from leaven.runs.progress import Progress
+from leaven.section import Section
+
+FILE, ROWS = "embeddings.npy", "embedded.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Embeddings, and the numbers of the rows whose they are."""
+
+    numbers: tuple[int, ...]
+    vectors: Vectors
+
+    def of(self, pool: Pool) -> Vectors:
+        """Those of the rows that are left, which are among them."""
+        if pool.alive == self.numbers:
+            return self.vectors
+        place = {number: index for index, number in enumerate(self.numbers)}
+        return self.vectors.take([place[number] for number in pool.alive])
+
+
+def embedded(settings: Settings, pool: Pool, folder: Path, progress: Progress, taken: bool) -> Embedded:
+    """The embeddings of the rows that are left, in the file of the run.
+
+    Where they were `taken` over from another lift, that file may hold more rows, and is good as it is.
+    """
+    path, known = folder / FILE, pool.known_by(settings.embedder, settings.embed_text, settings.embeddings)
+    if taken and (held := _held(folder)) and all(held.get(number) == pool.ids[number] for number in pool.alive):
+        return Embedded(tuple(held), table.open_file(str(path)))
+
+    def make(file: Path) -> None:
+        with file.open("wb") as stream:  # a path would get a suffix of numpy's own
+            np.save(stream, vectors(settings, pool, progress).array())
+
+    if not rows.current(path, folder, known):
+        runs.write(path, make)
+        frame = pl.DataFrame({"row": pool.alive, "id": [pool.ids[number] for number in pool.alive]})
+        runs.write(folder / ROWS, frame.write_parquet)
+        rows.settle(path, folder, known)
+    return Embedded(pool.alive, table.open_file(str(path)))
+
+
+def vectors(settings: Settings, pool: Pool, progress: Progress) -> Vectors:
+    """The embeddings of the rows that are left, made or brought."""
+    if not settings.embeddings:
+        return embedding.source(settings.embedder, "", settings.embed_text, progress)(pool.left)
+    brought = table.open_file(settings.embeddings)
+    if brought.rows != pool.usable:
+        raise UserError(
+            f"{settings.embeddings} holds {brought.rows:,} rows, but the data {pool.usable:,}",
+            "Embed exactly the rows that are read: one vector each, in their order.",
+        )
+    return brought.take(list(pool.alive))
+
+
+def _held(folder: Path) -> dict[int, str] | None:
+    path = folder / ROWS
+    return dict(pl.read_parquet(path).iter_rows()) if path.is_file() and (folder / FILE).is_file() else None
+
+
+def scored(
+    stage: Stage, pool: Pool, config: Section, context: Context, settings: Settings, folder: Path, open_llm: Open,
+    taken: bool,
+) -> Scores:  # fmt: skip
+    """What the selector measures of the rows that are left: from its file, where it is made of the same or `taken`."""
+    path = folder / "scores" / f"{stage.name}.parquet"
+    known = pool.known_by(stage.name, stage.plug, engine(stage, settings), measured_by(stage, config), settings.seed)
+    if not (taken and stage.dear) and not rows.current(path, folder, known):
+        if "llm" in stage.needs:
+            with asked(open_llm, engine(stage, settings), folder, stage.name) as judge:
+                scores = selection.score(stage.module, pool.left, config, replace(context, llm=judge))
+        else:
+            scores = selection.score(stage.module, pool.left, config, context)
+        rows.note(folder, stage.name, scores.notes, context.progress)
+        scoring.write(path, pool.alive, scores)
+        if not scores.failed:
+            rows.settle(path, folder, known)
+    return scoring.read(path, pool.alive)
+
+
+def chosen(
+    stage: Stage, pool: Pool, scores: Scores, config: Section, context: Context, folder: Path
+) -> Pool:  # fmt: skip
+    """The rows that the selector keeps by their scores."""
+
+    def make() -> pl.DataFrame:
+        outcome = selection.choose(stage.module, pool.left, scores, config, context)
+        rows.note(folder, stage.name, outcome.notes, context.progress)
+        return rows.of_outcome(stage.name, pool.alive, outcome, scores.said)
+
+    known = pool.known_by(stage.name, stage.plug, config.model_dump(mode="json"), context.seed, scores.columns)
+    return pool.with_alive(rows.stage(folder, stage.name, known, make))
+
+
+def measured_by(stage: Stage, config: Section) -> dict[str, object]:
+    """The settings that the scores of a selector depend on: those that it names, else all but how many are kept."""
+    free = selection.Size.model_fields
+    names = getattr(stage.module, "SCORED_BY", [name for name in type(config).model_fields if name not in free])
+    return {name: value for name, value in config.model_dump(mode="json").items() if name in names}

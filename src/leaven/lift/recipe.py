@@ -1,0 +1,134 @@
+"""A lift as a list of stages: each a maker or a selector by its name, with its own settings.
+
+In a recipe a stage is its name, or its name with settings; `as` gives it another label, `llm` an engine of its own:
+
+    stages:
+      - exact
+      - evolve: {rounds: 1, temperature: 0.3}
+      - minhash: {threshold: 0.8, as: dedup}
+      - quality: {twice: 100, llm: openai:gpt-4o}
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+from pydantic import ConfigDict, Field, model_serializer, model_validator
+
+from leaven import plugs
+from leaven.errors import UserError, nearest
+from leaven.section import Section, checked
+
+MAKERS = ("reanswer", "evolve")
+PAID = {"llm", "model"}
+"""Needs of a selector that make its scores dear: they are never measured twice."""
+RESERVED = ("as", "llm")
+
+
+def _name_or_mapping(schema: dict[str, Any]) -> None:
+    about = schema.get("description", "")
+    schema.clear()
+    settings = {"type": "object", "maxProperties": 1, "additionalProperties": {"type": ["object", "null"]}}
+    schema |= {"description": about, "anyOf": [{"type": "string"}, settings]}
+
+
+class Stage(Section):
+    """A stage: the name of a maker or selector (or a .py file), or a name with settings: `evolve: {rounds: 1}`."""
+
+    model_config = ConfigDict(json_schema_extra=_name_or_mapping)
+
+    plug: str
+    """Its name (leaven ls makers, leaven ls selectors) or a .py file."""
+    label: str = ""
+    """What it is called in files and in the audit; '': its name."""
+    llm: str = ""
+    """The engine that it asks, where it is not the lift's."""
+    config: dict[str, Any] = Field(default_factory=dict)
+    """Its own settings."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_short(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"plug": value}
+        if isinstance(value, Mapping) and len(value) == 1 and "plug" not in value:
+            ((plug, own),) = value.items()
+            if not isinstance(own, (Mapping, type(None))):
+                raise ValueError(f"{plug}: its settings are no mapping, write {plug}: {{KEY: VALUE}}")
+            own = own or {}
+            settings = {key: one for key, one in own.items() if key not in RESERVED}
+            return {"plug": plug, "label": own.get("as", ""), "llm": own.get("llm", ""), "config": settings}
+        return value
+
+    @model_serializer
+    def _short(self) -> str | dict[str, Any]:
+        told = {key: one for key, one in (("as", self.label), ("llm", self.llm)) if one}
+        own = {**self.config, **told}
+        return {self.plug: own} if own else self.plug
+
+    @property
+    def name(self) -> str:
+        """Its label, else the name of its plug."""
+        return self.label or plugs.title(self.plug)
+
+    @cached_property
+    def module(self) -> ModuleType:
+        """The maker or selector. Raises UserError where there is none of this name."""
+        if self.plug in MAKERS:
+            return plugs.load("makers", self.plug)
+        try:
+            return plugs.load("selectors", self.plug, also=MAKERS)
+        except UserError:
+            if not self.plug.endswith(".py"):
+                raise
+        return plugs.load("makers", self.plug)
+
+    @property
+    def makes(self) -> bool:
+        """Whether it makes rows; a selector keeps some."""
+        return hasattr(self.module, "make")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What it takes besides rows and its settings; a maker takes an engine."""
+        return ("llm",) if self.makes else tuple(getattr(self.module, "NEEDS", ()))
+
+    @property
+    def dear(self) -> bool:
+        """Whether what it measures is paid for, in money or in hours."""
+        return not self.makes and bool(PAID & set(self.needs))
+
+    def settings(self, **values: Any) -> Section:
+        """Its settings; those of `values` that it has where the recipe does not say them. Raises UserError."""
+        given = {key: one for key, one in values.items() if key in self.module.Config.model_fields}
+        config: Section = checked(self.module.Config, {**given, **self.config}, self.name)
+        return config
+
+
+def same(first: Stage, second: Stage) -> bool:
+    """Whether two stages do the same, however their settings are written."""
+    told = [(one.name, one.plug, one.llm, one.settings()) for one in (first, second)]
+    return told[0] == told[1]
+
+
+def labelled(stages: Iterable[Stage]) -> tuple[Stage, ...]:
+    """The stages, each with a label of its own: the second `exact` is `exact-2`. Raises ValueError for one twice."""
+    taken: list[str] = []
+    found = []
+    for stage in stages:
+        count = sum(one == stage.name or one.startswith(f"{stage.name}-") for one in taken)
+        if stage.label in taken:
+            raise ValueError(f"two stages are called {stage.label}")
+        one = stage.model_copy(update={"label": f"{stage.name}-{count + 1}"}) if stage.name in taken else stage
+        taken.append(one.name)
+        found.append(one)
+    return tuple(found)
+
+
+def named(stages: Iterable[Stage], label: str) -> Stage:
+    """The stage of this label. Raises ValueError, with the nearest, where there is none."""
+    there = {stage.name: stage for stage in stages}
+    if label not in there:
+        raise ValueError(f"there is no stage {label!r}. {nearest(label, there)}")
+    return there[label]
