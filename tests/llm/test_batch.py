@@ -1,5 +1,6 @@
 """The batch endpoint: one row for one row, also when the client is killed while the batch is pending."""
 
+import asyncio
 import json
 import random
 import sqlite3
@@ -49,6 +50,14 @@ def test_every_prompt_gets_its_own_reply_in_one_batch(tmp_path):
         again = dict(batched(url, tmp_path).replies(questions(30), Sampling()))
         assert all(reply.cached for reply in again.values())
         assert asked_of(url, "count")["batches"] == 1
+
+
+def test_a_notebook_can_ask_too(tmp_path):
+    async def cell():
+        return dict(batched(url, tmp_path).replies(questions(9), Sampling()))
+
+    with serving(tmp_path) as url:
+        assert len(asyncio.run(cell())) == 9
 
 
 def test_equal_prompts_are_different_draws(tmp_path):

@@ -6,7 +6,7 @@ the model does not take (`max_tokens`, a schema as `response_format`) is learnt 
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from leaven.errors import UserError
 from leaven.llm.batch_endpoint import Endpoint
@@ -33,6 +33,8 @@ class Batched:
     store: Store
     every: float = 30.0
     takes_schema: bool = True
+    known: set[bool] = field(default_factory=set)
+    """Forms of requests (with a schema: True) that a prompt was answered in, so that a batch will be."""
 
     @property
     def name(self) -> str:
@@ -47,33 +49,35 @@ class Batched:
         keys = [
             key(self.name, prompt, sampling, draw).hex() for prompt, draw in zip(asked, sampling.draws, strict=False)
         ]
-        places = {known: place for place, known in enumerate(keys)}
+        places = {name: place for place, name in enumerate(keys)}
 
-        def line(known: str) -> bytes:
-            body = self.server.body(asked[places[known]], sampling)
-            request = {"custom_id": known, "method": "POST", "url": "/v1/chat/completions", "body": body}
+        def line(name: str) -> bytes:
+            body = self.server.body(asked[places[name]], sampling)
+            request = {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body}
             return json.dumps(request).encode("ascii") + b"\n"  # no odd end of line that a server might split at
 
         queue = Queue(Endpoint.of(self.server.client), self.store, self.name, line)
-        begun = queue.resume(keys)
-        new = [place for place, known in enumerate(keys) if known not in begun]
-        answered = set[int]()
+        pending = queue.resume(keys)
+        new = [place for place, name in enumerate(keys) if name not in pending]
+        first = set[int]()
         for place, reply in self._at_once(new, asked, sampling):
-            answered.add(place)
+            first.add(place)
             yield place, reply
-        queue.add(keys[place] for place in new if place not in answered)
-        for known, reply in queue.replies(self.every):
-            yield places[known], reply
+        queue.add(keys[place] for place in new if place not in first)
+        for name, reply in queue.replies(self.every):
+            yield places[name], reply
 
     def _at_once(self, new: Sequence[int], asked: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """The replies to all, where they are few, else to the first that is answered and what was tried before it."""
-        few = len(new) <= FEW
+        few, form = len(new) <= FEW, bool(sampling.schema)
         for place in new[: FEW if few else PROBES]:
+            if form in self.known and not few:
+                return
             one = replace(sampling, first=sampling.first + place, draws=(sampling.draws[place],))
             ((_, reply),) = self.server.replies([asked[place]], one)
+            if reply.text is not None:
+                self.known.add(form)
             yield place, reply
-            if reply.text is not None and not few:
-                return
 
 
 def of(server: object, store: Store | None) -> Batched:

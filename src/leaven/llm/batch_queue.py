@@ -51,11 +51,11 @@ class Queue:
             if key in pending:
                 self.under_way.setdefault(pending[key], []).append(key)
         for intent in [batch for batch in self.under_way if batch.startswith(FILE)]:
-            unsure = self.under_way.pop(intent)
+            part = self.under_way.pop(intent)
             if batch := self.endpoint.find(intent.removeprefix(FILE)):
-                self._begun(batch, unsure)
+                self._begun(batch, part)
             else:
-                self.store.forget_batch(unsure)
+                self.store.forget_batch(part)
         return {key for part in self.under_way.values() for key in part}
 
     def add(self, keys: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -144,7 +145,8 @@ class Client:
             async with self.session() as session:
                 return await self.ask(session, await self.servers.place(), request, read, attempts)
 
-        return asyncio.run(alone())
+        with ThreadPoolExecutor(1) as thread:  # a notebook has a loop that runs already
+            return thread.submit(asyncio.run, alone()).result()
 
     async def _send(
         self, session: aiohttp.ClientSession, place: Place, request: Request

@@ -113,7 +113,7 @@ class Stored(Around):
         # Engines draw by place: what is left of a row of prompts must not begin with the draws of its beginning.
         drawn = tuple(sampling.draws[place] for place in mine)
         sampling = replace(sampling, first=sampling.first + min(mine, default=0), draws=drawn)
-        unkept, failures = dict[int, Reply](), self.store.failures
+        leftovers, failures = dict[int, Reply](), self.store.failures
         failures.clear()
         wanted = (asked[place] for place in takewhile(lambda _: not failures, mine))
         try:
@@ -122,13 +122,15 @@ class Stored(Around):
                 if reply.text is None:
                     claims.release(keys[place])
                 elif failures or not self.store.put(keys[place], self.name, asked[place], sampling, reply):
-                    unkept[place] = reply
+                    leftovers[place] = reply
                 yield place, reply
         except UserError:  # the budget may be used up as well
             if not failures:
                 raise
         if failures:
-            again = [self.store.put(keys[place], self.name, asked[place], sampling, unkept[place]) for place in unkept]
+            again = [
+                self.store.put(keys[place], self.name, asked[place], sampling, leftovers[place]) for place in leftovers
+            ]
             raise self.store.unwritable(failures[0], again.count(False)) from failures[0]
 
 
