@@ -172,3 +172,7 @@ def test_a_judge_with_one_mark_for_all_is_in_the_headline_and_no_thought_is_expo
     summary = report.read(tmp_path / "run")
     assert set(summary["lengths"]) == {"kept", "dropped"}
     assert sum(one["share"] for one in summary["lengths"]["dropped"]) == pytest.approx(1)
+    del summary["verdict"]  # of a lift that an earlier leaven made
+    (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
+    assert report.write(tmp_path / "run").is_file()
+    assert "rows are kept" in report.text(tmp_path / "run")

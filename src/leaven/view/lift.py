@@ -29,12 +29,15 @@ COLUMNS = (
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The summary of a finished lift. Raises UserError for a folder that holds none."""
+    """The summary of a finished lift; those of earlier versions open with no verdict.
+
+    Raises UserError for a folder that holds none.
+    """
     path = folder / "summary.json"
     if not (folder / "audit.parquet").is_file() or not path.is_file():
         raise UserError(f"{folder} holds no finished lift", "Run it to its end first: leaven lift DATA --out FOLDER.")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return {"verdict": {"lines": [], "judges": [], "tactics": [], "rewritings": []}, **found}
 
 
 def text(folder: Path) -> str:
@@ -157,13 +160,15 @@ def lengths(summary: dict[str, Any]) -> alt.TopLevelMixin | None:
     rows = [{"set": name, **one} for name, bins in summary["lengths"].items() for one in bins]
     if not rows:
         return None
+    names = list(summary["lengths"])
+    colours = alt.Scale(domain=names, range=[charts.SEED if name == "kept" else charts.INTERVAL for name in names])
     return (
         alt.Chart(pl.DataFrame(rows))
         .mark_line(interpolate="step-after")
         .encode(
             x=alt.X("characters:Q", scale=alt.Scale(type="symlog"), title="characters of the answer"),
             y=alt.Y("share:Q", axis=alt.Axis(format="%"), title="share of the set"),
-            color=alt.Color("set:N", title=None, scale=VERDICTS, legend=alt.Legend(orient="top")),
+            color=alt.Color("set:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
         )
         .properties(width=560, height=220)
     )
