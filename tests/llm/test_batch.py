@@ -133,6 +133,9 @@ def test_rows_that_come_later_go_into_a_batch_of_their_own(tmp_path):
         assert engine.store.batches(engine.name) == {"ab" * 16: "batch_of_others"}
         assert len(dict(engine.replies(questions(16), Sampling()))) == 16
         assert asked_of(url, "count") == {"came": 16, "answered": 16, "most": 1, "batches": 2}
+        endpoint = batch_endpoint.Endpoint.of(engine.engine.server.client)
+        files = [endpoint.state(f"batch_{number}")["input_file_id"] for number in (0, 1)]
+        assert [len(list(endpoint.lines(file))) for file in files] == [7, 8]  # only the first run asks one at once
 
 
 def test_a_batch_that_the_server_began_unheard_is_found_and_not_begun_again(tmp_path, monkeypatch, caplog):
