@@ -15,7 +15,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +64,11 @@ class Pool:
     variety: np.ndarray
     lengths: np.ndarray
     """Characters of the answers."""
+
+    def only(self, places: np.ndarray) -> "Pool":
+        """The pool of the rows at these places."""
+        parts = (self.claude, self.cherry, self.variety, self.lengths)
+        return Pool(self.rows.rows(places.tolist()), *(part[places] for part in parts))
 
 
 def lift(pool: Pool, n: int, seed: int) -> Places:
@@ -132,26 +136,15 @@ def key(question: str) -> str:
     return re.sub(r"\W+", "", question).casefold()
 
 
-def spent(places: Places, lengths: Callable[[int], int], budget: int, seed: int) -> Places:
-    """The places in passes, each in another order, until the rows hold `budget` tokens; longer rows than fit stay out.
+def spent(places: Places, tokens: np.ndarray, budget: int, seed: int) -> Places:
+    """The places in passes, each in another order, until the rows hold `budget` tokens.
 
-    >>> spent([7], lambda place: 10, 25, seed=0)
-    [7, 7, 7]
+    >>> spent([1], np.asarray([0, 10]), 25, seed=0)
+    [1, 1, 1]
     """
-    found: Places = []
-    total = 0
-    for number in count():
-        before = total
-        for place in np.random.default_rng([seed, number]).permutation(places).tolist():
-            if not (tokens := lengths(place)):
-                continue
-            found.append(place)
-            total += tokens
-            if total >= budget:
-                return found
-        if total == before:
-            raise UserError("no row of the choice is short enough to train on", "Allow more: --longest.")
-    raise AssertionError("the count has no end")
+    passes = 1 + budget // int(tokens[places].sum())
+    order = np.concatenate([np.random.default_rng([seed, each]).permutation(places) for each in range(passes)])
+    return order[: int(np.searchsorted(np.cumsum(tokens[order]), budget)) + 1].tolist()
 
 
 class Lab:
@@ -160,22 +153,32 @@ class Lab:
     def __init__(self, flags: argparse.Namespace, progress: Progress) -> None:
         self.flags, self.progress, self.folder = flags, progress, flags.folder
         self.base, self.tests = Base(flags.model), read_tests(flags.data, flags.items)
-        self.pool = read_pool(flags.data, progress)
         self.tune = TuneSection(learning_rate=flags.rate, token_learning_rate=None, max_length=flags.longest,
                                 per_device_train_batch_size=flags.step_rows, small_data_batch=0,
                                 lr_scheduler_type="cosine", save_steps=25)  # fmt: skip
-        self._tokens: dict[int, int] = {}
-        self.loaded = self.base.lend()
+        self.loaded, pool = self.base.lend(), read_pool(flags.data, progress)
+        tokens = self._tokens(pool.rows)
+        short = np.flatnonzero(tokens <= flags.longest)
+        self.pool, self.tokens = pool.only(short), tokens[short]
+        progress.say(f"{len(short):,} of {len(tokens):,} rows have {flags.longest:,} tokens at most")
         if (marked := int(self.pool.claude.sum())) < flags.rows:
             raise UserError(f"--rows is {flags.rows:,}, but the judge marks {marked:,} well", "Ask for fewer.")
-        self.budget = round(flags.passes * sum(map(self.tokens, lift(self.pool, flags.rows, 0))))
+        self.budget = round(flags.passes * self.tokens[lift(self.pool, flags.rows, 0)].sum())
 
-    def tokens(self, place: int) -> int:
-        """The tokens of a row of the pool; 0 for one that is too long to train on."""
-        if place not in self._tokens:
-            length = len(mask.encode(self.loaded.tokenizer, self.pool.rows[place]).input_ids)
-            self._tokens[place] = length if length <= self.flags.longest else 0
-        return self._tokens[place]
+    def _tokens(self, rows: Dataset) -> np.ndarray:
+        """The tokens of every row, counted once."""
+        path = self.folder / "tokens.npy"
+
+        def count(partial: Path) -> None:
+            with self.progress.track("counting tokens", len(rows), "rows") as advance, partial.open("wb") as file:
+                found = []
+                for done, row in enumerate(rows, 1):
+                    found.append(len(mask.encode(self.loaded.tokenizer, row).input_ids))
+                    advance(done)
+                np.save(file, np.asarray(found))
+
+        runs.stage(path, count)
+        return np.load(path)
 
     def run(self, arm: str, seed: int) -> None:
         """Train on the choice of an arm and score the tests; nothing where its file is there."""
