@@ -72,6 +72,13 @@ def pytest_runtest_setup(item):
 
 
 @pytest.fixture(autouse=True)
+def no_minilm(monkeypatch):
+    """What is embedded by default does not depend on what was got on this machine."""
+    there = shelf.there
+    monkeypatch.setattr(shelf, "there", lambda name: name != "minilm" and there(name))
+
+
+@pytest.fixture(autouse=True)
 def no_network(monkeypatch):
     connect = socket.socket.connect
 

@@ -41,6 +41,15 @@ def require(*packages: str) -> None:
         raise _said(missing)
 
 
+def installed(*packages: str) -> bool:
+    """Whether all of these packages can be imported; imports none of them.
+
+    >>> installed("json")
+    True
+    """
+    return all(map(_installed, packages))
+
+
 def explain(error: ImportError) -> UserError | None:
     """The sentence for an import of a package that an extra brings; None for any other."""
     package = (error.name or "").partition(".")[0]

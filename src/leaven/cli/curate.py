@@ -21,7 +21,11 @@ NO_MATTER = ("out", "strict", "continue_anyway")
 CONTEXT_FLAGS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "seed": (("seed", "0", "Another seed, another draw."),),
     "vectors": (
-        ("embedder", "lsa", "Makes the embeddings: lsa, st:MODEL, openai:MODEL, or a .py file of yours."),
+        (
+            "embedder",
+            "auto",
+            "Makes the embeddings: minilm, lsa, st:MODEL, openai:MODEL, or a .py file; auto: minilm, where it was got.",
+        ),
         ("embeddings", "", "Embeddings that are there already, one row each: FILE.npy, or FILE.parquet:COLUMN."),
         ("embed_text", "all", "What of a row is embedded: all (instruction, input, output), question or answer."),
     ),
@@ -97,6 +101,7 @@ def _flag(name: str, kind: Any, default: Any, info: Any) -> inspect.Parameter:
 def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
     """Read the rows, select, write what is kept and what is not."""
     from leaven.cli.work import checked
+    from leaven.lift import embedding
     from leaven.lift import select as selecting
     from leaven.rows import files, outcomes
 
@@ -104,6 +109,7 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
     checked(module.Config, {field: flags[field] for field in module.Config.model_fields})
     out = flags["out"]
     about = {flag: value for flag, value in flags.items() if flag not in (*engine.FLAGS, *NO_MATTER)}
+    about |= {"embedder": embedding.resolved(flags["embedder"])} if "embedder" in flags else {}
     again = {"begun": Path(out).is_file(), "continue_anyway": flags["continue_anyway"]}
     if not resume.begin(out, {"selector": module.__file__, **about}, ("numpy", "polars", "scikit-learn"), **again):
         return

@@ -8,11 +8,30 @@ from leaven.errors import UserError, nearest
 from leaven.lift import vector_store as store
 from leaven.lift import vectors as table
 from leaven.lift.vectors import Vectors
+from leaven.models import shelf
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
 from leaven.runs.progress import Progress
 
 Part = Literal["all", "question", "answer"]
+AUTO = "auto"
+"""The embedder that is at hand: minilm where it was got, and LSA where it was not."""
+WITHOUT = (
+    "no sentence encoder is on this machine (leaven model get minilm, 84 MB), so that texts are embedded by LSA, which "
+    "knows their words alone"
+)
+
+
+def resolved(embedder: str) -> str:
+    """The name of the embedder that `auto` stands for on this machine; any other name as it is."""
+    if embedder != AUTO:
+        return embedder
+    return "minilm" if shelf.there("minilm") and extras.installed("torch", "transformers") else "lsa"
+
+
+def is_lsa(embedder: str) -> bool:
+    """Whether the vectors are LSA's: their columns are hardly correlated, so that variety keeps short rows by them."""
+    return resolved(embedder).partition(":")[0] == "lsa"
 
 
 def text(row: Example, part: Part = "all") -> str:
@@ -44,6 +63,10 @@ def brought(data: Dataset, file: str) -> Vectors:
 
 def made(data: Dataset, embedder: str, part: Part, progress: Progress) -> Vectors:
     """The embeddings by `NAME` or `NAME:MODEL`; an embedder that takes each text by itself never sees one twice."""
+    if embedder == AUTO:
+        embedder = resolved(embedder)
+        if is_lsa(embedder):
+            progress.say(WITHOUT)
     name, model = _named(embedder)
     module = plugs.load("embedders", name)
     texts = [text(row, part) for row in data]
@@ -55,7 +78,7 @@ def made(data: Dataset, embedder: str, part: Part, progress: Progress) -> Vector
 
 def check(embedder: str) -> None:
     """Raises UserError for an embedder that there is not, or whose packages or settings are missing; embeds nothing."""
-    name, model = _named(embedder)
+    name, model = _named(resolved(embedder))
     module = plugs.load("embedders", name)
     extras.require(*getattr(module, "PACKAGES", ()))
     if hasattr(module, "check"):

