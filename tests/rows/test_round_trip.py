@@ -1,5 +1,6 @@
 """Conversations with tools go through select and export byte for byte, and trainers read what comes out."""
 
+import io
 import json
 import os
 import random
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from leaven.rows import export, files, llamafactory
+from leaven.rows.example import Drop
+from leaven.rows.outcomes import Outcome
+from leaven.rows.turns import openai
 
 SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA") or Path(__file__).parents[3] / "shared" / "data")
 STYLES = {
@@ -91,6 +95,30 @@ def test_the_commands_keep_every_byte(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_a_lift_without_an_engine_exports_every_byte(tmp_path, form):
+    from leaven.lift import run
+    from leaven.lift.settings import Settings
+    from leaven.runs.progress import Progress
+
+    lines = "".join(json.dumps(row) + "\n" for row in rows(form))
+    (tmp_path / "tools.jsonl").write_text(lines)
+    settings = Settings(data=str(tmp_path / "tools.jsonl"), n=300, keep_variety=1, quality="random", embedder="lsa:4")
+    run.run(settings, tmp_path / "run", Progress(io.StringIO()), lambda spec, what: pytest.fail("asked"))
+    own = {"messages": "train.jsonl", "sharegpt": "sharegpt.jsonl"}[form]
+    kept = {
+        line["leaven"]["row"]: line
+        for line in map(json.loads, (tmp_path / "run" / "kept.jsonl").read_bytes().splitlines())
+    }
+    chosen = [line for number, line in enumerate(lines.split("\n")[:-1]) if number in kept]
+    assert len(chosen) > 200
+    assert (tmp_path / "run" / "export" / own).read_text().split("\n")[:-1] == chosen
+    read = files.read(tmp_path / "tools.jsonl").kept
+    for number, line in kept.items():
+        assert (line["messages"], line["tools"]) == ([openai(turn) for turn in read[number].messages],
+                                                     read[number].meta["tools"])  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
 def test_however_a_file_is_written_its_rows_go_out_as_they_came(tmp_path, form, style):
     lines = "".join(json.dumps(row, **style) + "\n" for row in rows(form))
@@ -102,6 +130,13 @@ def test_however_a_file_is_written_its_rows_go_out_as_they_came(tmp_path, form, 
     assert (tmp_path / "same.jsonl").read_text() == lines
     own = {"messages": "train.jsonl", "sharegpt": "sharegpt.jsonl"}[form]
     assert (tmp_path / "out" / own).read_text() == lines
+
+
+def test_what_is_dropped_is_whole_in_the_rejects(tmp_path):
+    read = files.read(rows("messages", 5))
+    files.write_rejects(Outcome(read.kept, tuple(Drop(row, "short") for row in read.kept)), tmp_path / "gone.jsonl")
+    gone = [json.loads(line)["row"] for line in (tmp_path / "gone.jsonl").read_text().split("\n")[:-1]]
+    assert gone == rows("messages", 5)
 
 
 def test_a_json_list_comes_out_as_it_was_written(tmp_path):

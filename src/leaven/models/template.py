@@ -49,6 +49,11 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 
 
 def _apply(tokenizer: Any, messages: Sequence[Message], add_generation_prompt: bool) -> str:
+    if picture := next((turn for turn in messages if not turn.is_text), None):
+        raise UserError(
+            f"a turn of the {picture.role} holds what is no text, which no model here reads",
+            "Leave such rows out of what is trained or asked.",
+        )
     turns = [{**openai(message), "content": message.content} for message in messages]
     text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=add_generation_prompt)
     return text

@@ -4,6 +4,7 @@
 """
 
 import gzip
+import json
 import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -108,7 +109,10 @@ def write(dataset: Dataset, path: str | Path, format: str = "messages") -> None:
 
 
 def write_rejects(outcome: Outcome, path: str | Path) -> None:
-    """Write the dropped rows as JSONL: reason, detail, place, score, the text as it came, the row's other fields."""
+    """Write the dropped rows as JSONL: reason, detail, place, score, the text as it came, the row's other fields.
+
+    A conversation, or a row with tool calls, is there as it came too (`row`).
+    """
     rows = [
         {
             "reason": reason,
@@ -118,10 +122,16 @@ def write_rejects(outcome: Outcome, path: str | Path) -> None:
             "text": example.question,
             **({} if example.answer is None else {"answer": example.answer}),
             **({"fields": dict(example.meta)} if example.meta else {}),
+            **({"row": json.loads(example.origin.text)} if example.origin.text and not _is_pair(example) else {}),
         }
         for example, reason, score, detail in outcome.dropped
     ]
     _put(render.content(rows, "jsonl"), Path(path))
+
+
+def _is_pair(row: Example) -> bool:
+    """Whether a question and an answer are all that is said."""
+    return len(row.messages) <= 2 and row.messages[0].role == "user" and not any(turn.fields for turn in row.messages)
 
 
 def _example(record: Record, layout: formats.Layout | None, step: str) -> Example | Drop:
