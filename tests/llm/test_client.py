@@ -1,5 +1,6 @@
 """One client for chat, files and embeddings: several servers, outages, redirects."""
 
+import io
 import time
 
 import numpy as np
@@ -7,12 +8,16 @@ import pytest
 from tests.llm.test_openai import asked_of, questions, serving
 
 from leaven.errors import UserError
+from leaven.lift import embedding
 from leaven.lift.embed import openai as embedder
 from leaven.llm.address import addresses
 from leaven.llm.client import Client, Request, ServerError
 from leaven.llm.engines.openai import OpenAI
 from leaven.llm.protocol import Sampling
 from leaven.llm.throttle import Limits
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Origin, user
+from leaven.runs.progress import Progress
 
 KEY = "sk-very-secret"
 NOBODY = "http://127.0.0.1:9/v1"
@@ -38,8 +43,12 @@ def test_embeddings_are_in_the_order_of_their_texts_and_what_breaks_is_asked_aga
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with serving(tmp_path, key=KEY, faults={"500": 0.2, "429": 0.1}, seed=1, retry_after="0.01") as url:
         monkeypatch.setenv("OPENAI_BASE_URL", url)
-        vectors = embedder.load("m")(texts)
+        embed = embedder.load("text-embedding-3-small")
+        vectors = embed(texts)
         assert asked_of(url, "count")["came"] == 5  # of 64 texts each, and each paid for once
+    tokens = sum(len(text) or 1 for text in texts)
+    assert f"{tokens:,} tokens in, 0 out, ${tokens * 0.02 / 1e6:,.4f} by prices of" in embed.sentence()
+    assert f"{url}: " in embed.sentence() and "broken" in embed.sentence()
     assert vectors.dtype == np.float32
     assert vectors.tolist() == [[len(text) or 1, ord((text or " ")[0])] for text in texts]
 
@@ -96,3 +105,15 @@ def test_an_outage_is_waited_for_and_uses_no_prompt_up(tmp_path):
 def test_no_server_of_several_is_left(tmp_path):
     with pytest.raises(ServerError, match=r"9/v1 and http://127\.0\.0\.1:19/v1 do not answer"):
         list(OpenAI.open("m", f"{NOBODY},http://127.0.0.1:19/v1").replies(questions(50), Sampling()))
+
+
+def test_what_embeddings_took_is_said_and_nothing_where_all_are_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path / "cache"))
+    rows = Dataset.of(Example(user(f"question {n}"), Origin("test")) for n in range(5))
+    said = io.StringIO()
+    with serving(tmp_path) as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        for _ in range(2):
+            embedding.made(rows, "openai:m", "all", Progress(said))
+    assert said.getvalue().count("embedding by openai:m: Spent 1 calls, 50 tokens in, 0 out, cost unknown.") == 1

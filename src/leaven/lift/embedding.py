@@ -1,6 +1,7 @@
 """The embeddings of a dataset: made by the embedder that a text like `st:MODEL` names, or brought along in a file."""
 
 from collections.abc import Callable
+from functools import cache, partial
 from typing import Literal, get_args
 
 from leaven import extras, plugs
@@ -69,11 +70,14 @@ def made(data: Dataset, embedder: str, part: Part, progress: Progress) -> Vector
             progress.say(WITHOUT)
     name, model = _named(embedder)
     module = plugs.load("embedders", name)
-    texts = [text(row, part) for row in data]
+    texts, load = [text(row, part) for row in data], cache(partial(module.load, model))
     with progress.track(f"embedding by {embedder}", len(texts), "rows") as advance:
-        if module.PER_TEXT:
-            return table.of(store.embedded(texts, embedder, lambda: module.load(model), store.place(), advance))
-        return table.of(module.load(model)(texts), embedder)
+        if not module.PER_TEXT:
+            return table.of(load()(texts), embedder)
+        vectors = table.of(store.embedded(texts, embedder, load, store.place(), advance))
+    if load.cache_info().misses and hasattr(load(), "sentence"):
+        progress.say(f"embedding by {embedder}: {load().sentence()}")
+    return vectors
 
 
 def check(embedder: str) -> None:

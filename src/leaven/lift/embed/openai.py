@@ -6,7 +6,8 @@ asks for chat too: the same throttle, the same patience, and a key that goes to 
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from leaven.errors import UserError
 from leaven.lift.vectors import Array
 
 if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+    from leaven.llm.budget import Spend
     from leaven.llm.client import Client
     from leaven.llm.servers import Place
 
@@ -25,52 +29,72 @@ TEXTS = 64
 """Texts in one request."""
 
 
-def load(model: str) -> Callable[[Sequence[str]], Array]:
-    """The embedder of this model."""
+@dataclass(frozen=True, slots=True)
+class Embedder:
+    """The embedder of a model behind a server, and what it spends."""
+
+    model: str
+    client: "Client"
+    spend: "Spend"
+
+    def __call__(self, texts: Sequence[str]) -> Array:
+        """Vectors, (texts, width). Raises UserError where one can't be had."""
+        from leaven.llm.stream import listen
+
+        parts = [texts[start : start + TEXTS] for start in range(0, len(texts), TEXTS)]
+        tables = dict(listen(self._tables(parts)))
+        return np.concatenate([tables[number] for number in range(len(parts))])
+
+    def sentence(self) -> str:
+        """What the end of the embedding says."""
+        return " ".join([self.spend.sentence(), *self.client.servers.sentences()])
+
+    async def _tables(self, parts: Sequence[Sequence[str]]) -> AsyncIterator[tuple[int, Array]]:
+        """The vectors of each part with its number, as they come."""
+        from leaven.llm.stream import gathered
+
+        async with self.client.session() as session:
+            ask = partial(self._table, session)
+            async for numbered in gathered(ask, parts, self.client.servers):
+                yield numbered
+
+    async def _table(self, session: "ClientSession", place: "Place", texts: Sequence[str]) -> Array:
+        from leaven.llm.client import Request
+
+        # The endpoint refuses an empty text; a blank stands for it.
+        body = {"model": self.model, "input": [text or " " for text in texts], "encoding_format": "float"}
+        answer = await self.client.ask(session, place, Request("/embeddings", body), partial(read_vectors, len(texts)))
+        self.spend.requests += answer.calls
+        if answer.value is None:
+            raise UserError(f"{answer.place.server.url}/embeddings: {answer.fault}", "Check the model and the key.")
+        vectors, tokens = answer.value
+        self.spend.prompt_tokens += tokens
+        answer.place.server.throttle.spent(tokens)
+        return vectors
+
+
+def load(model: str) -> Embedder:
+    """The embedder of this model. Raises UserError where it or the key is not named."""
     if not model:
         raise UserError("openai names no model", "Write openai:MODEL, for example openai:text-embedding-3-small.")
+    from leaven.llm.budget import Spend, price
     from leaven.llm.client import Client
 
-    client = Client.open()
+    embedder = Embedder(model, Client.open(), Spend(price(model)))
     if "OPENAI_API_KEY" not in os.environ:
         raise UserError("OPENAI_API_KEY is not set", "export OPENAI_API_KEY=… (any text, for a server without keys).")
-    return partial(_embed, client, model)
+    return embedder
 
 
-def _embed(client: "Client", model: str, texts: Sequence[str]) -> Array:
-    from leaven.llm.stream import listen
-
-    parts = [texts[start : start + TEXTS] for start in range(0, len(texts), TEXTS)]
-    tables = dict(listen(_tables(client, model, parts)))
-    return np.concatenate([tables[number] for number in range(len(parts))])
-
-
-async def _tables(client: "Client", model: str, parts: Sequence[Sequence[str]]) -> AsyncIterator[tuple[int, Array]]:
-    """The vectors of each part with its number, as they come. Raises UserError at the first that can't be had."""
-    from leaven.llm.client import Request
-    from leaven.llm.stream import gathered
-
-    async with client.session() as session:
-
-        async def table(place: "Place", texts: Sequence[str]) -> Array:
-            # The endpoint refuses an empty text; a blank stands for it.
-            body = {"model": model, "input": [text or " " for text in texts], "encoding_format": "float"}
-            answer = await client.ask(session, place, Request("/embeddings", body), partial(read_vectors, len(texts)))
-            if answer.value is None:
-                raise UserError(f"{answer.place.server.url}/embeddings: {answer.fault}", "Check the model and the key.")
-            return answer.value
-
-        async for found in gathered(table, parts, client.servers):
-            yield found
-
-
-def read_vectors(count: int, text: str) -> Array | str:
-    """The vectors, (texts, width), in the JSON of an answer to `count` texts, or what is wrong with it."""
+def read_vectors(count: int, text: str) -> tuple[Array, int] | str:
+    """The vectors, (texts, width), and their tokens in the JSON of an answer to `count` texts, or what is wrong."""
     try:
-        rows = sorted(json.loads(text)["data"], key=lambda row: int(row["index"]))
+        answer = json.loads(text)
+        rows = sorted(answer["data"], key=lambda row: int(row["index"]))
+        tokens = int((answer.get("usage") or {}).get("prompt_tokens") or 0)
         vectors = np.asarray([row["embedding"] for row in rows], np.float32)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return f"the answer holds no embeddings: {type(error).__name__}"
     if vectors.ndim != 2 or len(vectors) != count:
         return f"the answer holds {len(vectors)} embeddings for {count} texts"
-    return vectors
+    return vectors, tokens
