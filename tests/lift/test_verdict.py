@@ -40,7 +40,7 @@ def opened(frame, folder, costs=(), marks=None, moved=None):
         shifts = {f"judge_{kind}": (marks + (moved or {}).get(kind, 0.0)).tolist() for kind in KINDS}
         columns = {"judge": marks.tolist(), "judge_again": marks.tolist(), **shifts}
         scoring.write(folder / "scores" / "quality.parquet", range(frame.height), Scores(columns))
-    return verdict(pool, frame, costs, folder)
+    return verdict(pool, frame, costs, folder, {"harder": "evolve"})
 
 
 def lines(found):
@@ -112,7 +112,7 @@ def test_money_is_shared_out_over_tactics_by_the_rows_that_were_asked_for(tmp_pa
     rows += [("evolve", 0, "broken", False, None)] * 2  # never judged
     costs = [
         {"stage": "reanswer", "calls": 2, "cost": 2.0, **COST},
-        {"stage": "evolve", "calls": 12, "cost": 6.0, **COST},
+        {"stage": "harder", "calls": 12, "cost": 6.0, **COST},  # as a recipe may call the maker evolve
         {"stage": "quality", "calls": 6, "cost": 1.2, **COST},
     ]
     found = opened(audit(*rows), tmp_path, costs, [50] * 8, HONEST)

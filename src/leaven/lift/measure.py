@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from leaven import plugs
 from leaven.lift import diversity, verdict
 from leaven.lift import stages as rows
 from leaven.lift import vectors as table
@@ -43,7 +44,8 @@ def summary(
     reference = unit[rng.permutation(len(unit))[:REFERENCE]]
     size = min(SAMPLE, len(kept))
     costs = _cost(folder)
-    opening = verdict.verdict(pool, frame, costs, folder)
+    steps = {stage.name: plugs.title(stage.plug) for stage in settings.plan if stage.makes}
+    opening = verdict.verdict(pool, frame, costs, folder, steps)
     headline = f"{len(kept):,} of {frame.height:,} rows are kept"
     return {
         "headline": ", ".join(filter(None, (headline, opening["but"]))),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from leaven.lift.makers.reanswer import REPLACES
 from leaven.lift.selectors import quality
 from leaven.llm.judge import FULL
 from leaven.llm.trust import KINDS, Values
@@ -19,16 +20,20 @@ BIN = 5
 """Points of a bar of the histogram of marks."""
 SHOWN = 4
 """Rewritings that are shown beside what they were made of."""
-REPLACED = "answered anew"
-"""The reason of originals whose new answer is there; they were never judged beside it."""
 Line = dict[str, Any]
 
 
-def verdict(pool: Dataset, frame: pl.DataFrame, costs: Sequence[Line], folder: Path) -> dict[str, Any]:
-    """`lines` to begin with, the headline's warning (`but`), judges, tactics, and rewritings to look at."""
+def verdict(
+    pool: Dataset, frame: pl.DataFrame, costs: Sequence[Line], folder: Path, steps: Mapping[str, str]
+) -> dict[str, Any]:
+    """`lines` to begin with, the headline's warning (`but`), judges, tactics, and rewritings to look at.
+
+    `steps` says for stages that make rows what the audit calls their rows' step: a recipe may label them otherwise.
+    """
     judges = [_judge(path, pool, frame) for path in sorted((folder / "scores").glob("*.parquet")) if _judged(path)]
     faults = [fault for one in judges for fault in one["faults"]]
-    tactics = _tactics(frame, costs, [one["stage"] for one in judges])
+    by_step = [{**cost, "stage": steps.get(cost["stage"], cost["stage"])} for cost in costs]
+    tactics = _tactics(frame, by_step, [one["stage"] for one in judges])
     return {
         "but": f"but {faults[0]}" if faults else "",
         "lines": [*_trust(judges), _expansion(frame, bool(faults)), _money(frame, costs)],
@@ -73,7 +78,8 @@ def _expansion(frame: pl.DataFrame, mistrusted: bool) -> Line:
     asks = "Did expansion pay?"
     if not frame["parent"].is_not_null().any():
         return _line(asks, "Nothing was made: rows were only selected.")
-    whole = frame.filter(pl.col("answer").is_not_null() & (pl.col("reason") != REPLACED))
+    # Originals whose new answer is there were never judged beside it.
+    whole = frame.filter(pl.col("answer").is_not_null() & (pl.col("reason") != REPLACES))
     harder = pl.col("strategy").is_not_null()
     made, others = _kept(whole.filter(harder)), _kept(whole.filter(~harder))
     if not len(made) or not len(others):
