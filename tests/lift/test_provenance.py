@@ -47,7 +47,8 @@ def folder(tmp_path_factory):
 
     settings = Settings(data=str(place / "birds.jsonl"), llm="x", rounds=1, n=6, dedup="exact", embedder="lsa:4",
                         keep_variety=0.9, quality="quality")  # fmt: skip
-    return run.run(settings, place / "run", Progress(io.StringIO()), open_llm)
+    assert run.run(settings, place / "run", Progress(io.StringIO()), open_llm) == {}
+    return place / "run"
 
 
 def kept(folder):
