@@ -40,6 +40,15 @@ def test_settings_of_a_step_by_a_recipe_and_by_set(tmp_path):
     assert (found.evolve.rounds, found.evolve.top_p, found.n) == (1, 0.8, 5)
 
 
+def test_how_engines_are_asked_has_flags_for_the_writer_and_for_the_judge():
+    words = "--temperature 0.9 --top-p 0.8 --max-new-tokens 700 --judge-temperature 0.2 --judge-max-new-tokens 99"
+    found = chosen("d.jsonl", *words.split(), "--set", "evolve.temperature=0.1")
+    assert (found.reanswer.temperature, found.reanswer.top_p, found.reanswer.max_new_tokens) == (0.9, 0.8, 700)
+    assert (found.evolve.temperature, found.evolve.top_p, found.evolve.max_new_tokens) == (0.1, 0.8, 700)
+    assert found.quality.config == {"temperature": 0.2, "max_new_tokens": 99}
+    assert chosen("d.jsonl", "--no-reanswer", "--temperature", "0.9").reanswer is None
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -12,6 +12,7 @@ from leaven.cli import engine, flags
 from leaven.cli import rows as reading
 from leaven.cli.main import OPEN
 from leaven.cli.resume import ContinueAnyway
+from leaven.lift.selectors.quality import Config as Quality
 from leaven.lift.settings import FLAT, FREE, PARTS, Settings, file, parse, read
 
 app = typer.Typer(add_completion=False)
@@ -24,6 +25,12 @@ FLAGS = flags.of(Settings, "What is made and kept", without=(*WRITTEN, *STEPS), 
 for step, panel in STEPS.items():
     short = {field: name for name, (part, field) in FLAT.items() if part == step}
     FLAGS += flags.of(PARTS[step], panel, called=short, spelled=SPELLED)
+ASKED = ("temperature", "top_p", "max_new_tokens")
+"""How the engine that writes is asked (each step that asks it), and as `judge_…` the one that judges."""
+SAMPLING = [
+    *flags.of(PARTS["evolve"], "How engines are asked", called={name: name for name in ASKED}),
+    *flags.of(Quality, "How engines are asked", called={name: f"judge_{name}" for name in ASKED}),
+]
 
 
 @app.command(
@@ -31,7 +38,7 @@ for step, panel in STEPS.items():
     "--out runs/lifted"
 )
 @engine.with_flags
-@flags.added(FLAGS)
+@flags.added([*FLAGS, *SAMPLING])
 def lift(
     context: typer.Context,
     data: Annotated[str, typer.Argument(help="The rows (not with --from).")] = "",
@@ -114,6 +121,8 @@ def settings_of(told: Mapping[str, Any]) -> Settings:
     written = {name: told[name] or None for name in ("data", "columns", "strict")} | {"reanswer": told["reanswer"]}
     written["format"] = None if told["format"] == "auto" else told["format"]
     values = flags.said({**written, **{flag.name: told[flag.name] for flag in FLAGS}})
+    values |= flags.said({f"{step}.{name}": told[name] for step in ("reanswer", "evolve") for name in ASKED})
+    values |= flags.said({f"quality.{name}": told[f"judge_{name}"] for name in ASKED})
     values |= dict(_change(words) for words in told["changes"] or ())
     before: dict[str, Any] = {}
     if told["source"]:
