@@ -15,6 +15,8 @@ EXTRAS: dict[str, str] = {
     "lm_eval": "benchmarks",
     "nltk": "benchmarks",
     "peft": "train",
+    "presidio_analyzer": "filters",
+    "py3langid": "filters",
     "sacrebleu": "evaluate",
     "safetensors": "train",
     "scipy": "report",

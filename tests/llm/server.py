@@ -13,6 +13,7 @@ import os
 import random
 import re
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class Plan:
         unheard=0,
         enqueued=0,
         file_bytes=0,
+        outage=None,
     ):
         self.latency, self.at_once, self.refuse, self.faults = latency, at_once, refuse, faults or {}
         self.random, self.key, self.schema, self.poison = random.Random(seed), key, schema, poison
@@ -50,9 +52,20 @@ class Plan:
         self.port = port
         self.wait, self.redirect, self.keys = {"Retry-After": retry_after} if retry_after else {}, redirect, []
         self.looks, self.files, self.batches = looks, {}, {}
+        self.outage = {"after": 10**9, "calls": 0, "seconds": 0} | (outage or {})
+        self.down_since, self.turned_away = None, 0
         self.thrown = Counter()
         self.unheard, self.enqueued, self.file_bytes = unheard, enqueued, file_bytes
         self.came, self.answered, self.under_way, self.most, self.seen = 0, 0, 0, 0, []
+
+    def down(self):
+        """Whether this call falls into the outage, which begins after some calls and lasts so many, or so long."""
+        if self.came <= self.outage["after"]:
+            return False
+        self.down_since = self.down_since or time.monotonic()
+        self.turned_away += 1
+        lasts = time.monotonic() - self.down_since < self.outage["seconds"]
+        return lasts or self.turned_away <= self.outage["calls"]
 
     def fault(self):
         draw = self.random.random()
@@ -70,6 +83,8 @@ async def chat(request):
         raise web.HTTPTemporaryRedirect(plan.redirect + request.path)
     body = await request.json()
     plan.came += 1
+    if plan.down():
+        return error(503, "out of order")
     if plan.key and request.headers.get("Authorization") != f"Bearer {plan.key}":
         return error(401, f"Incorrect API key provided: {request.headers.get('Authorization')}")
     if refused := refusal(plan, body):

@@ -1,0 +1,53 @@
+"""Keep rows in the languages that are wanted, as py3langid tells them: 97 languages, in this process, offline.
+
+Short rows can't be told and stay: a few words, a number, a line of code say little of their language.
+"""
+
+from functools import cache
+from typing import Any
+
+from pydantic import Field
+
+from leaven.lift.embedding import Part, text
+from leaven.lift.selection import Context, Scores, outcome
+from leaven.rows.dataset import Dataset
+from leaven.rows.outcomes import Outcome
+from leaven.section import Section
+
+NEEDS = ()
+PACKAGES = ("py3langid",)
+
+
+class Config(Section):
+    """Which languages, and from where on a row is long enough to tell."""
+
+    only: tuple[str, ...] = ("en",)
+    """The languages that are kept, by their two letters (again for each)."""
+    shortest: int = Field(40, ge=0)
+    """Rows of fewer characters stay, whatever they seem to be."""
+    least: float = Field(0.9, ge=0, le=1)
+    """A row goes only where its language is told with this probability."""
+    compare: Part = "all"
+    """What is looked at: all (instruction, input, output), question or answer."""
+
+
+def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
+    """Every row but those that are told to be in another language; `probability` is that of the language it is in."""
+    known = [classifier().classify(text(row, config.compare)) for row in data]
+    details = {
+        place: f"{name} ({chance:.2f})"
+        for place, (name, chance) in enumerate(known)
+        if name not in config.only and chance >= config.least
+        and len(text(data[place], config.compare)) >= config.shortest
+    }  # fmt: skip
+    kept = [place for place in range(len(data)) if place not in details]
+    columns = {"probability": [float(chance) for _, chance in known]}
+    return outcome(data, kept, "language", "in another language", columns, details)
+
+
+@cache
+def classifier() -> Any:
+    """py3langid's own model, with probabilities."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
