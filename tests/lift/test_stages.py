@@ -1,0 +1,111 @@
+"""A lift is a recipe: any maker or selector anywhere, each with its settings; refilled until as many rows are accepted."""
+
+import io
+import json
+from contextlib import nullcontext
+
+import pytest
+import yaml
+
+from leaven.errors import UserError
+from leaven.lift import audit, run, settings
+from leaven.lift.settings import Settings, parse
+from leaven.llm.budget import Budgeted, Counted, Spend
+from leaven.llm.engines.scripted import Scripted
+from leaven.runs.progress import Progress
+
+ROWS = 20
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Twenty rows, four of which are copies, and one of which holds an address."""
+    lines = [{"instruction": f"Say {i % 15}.", "input": "", "output": f"It is {i % 15}."} for i in range(ROWS - 1)]
+    lines.append({"instruction": "Say whom to ask.", "input": "", "output": "jane.doe@example.com"})
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return str(tmp_path / "d.jsonl")
+
+
+def lifted(chosen, folder, answer, **limits):
+    """The lift, and what the engine was asked."""
+    asked = []
+    spend = Spend(**limits)
+
+    def said(prompt, draw):
+        asked.append(prompt[-1].content)
+        return answer(asked[-1], draw)
+
+    engine = Counted(Budgeted(Scripted(said), spend), spend)
+    left = run.run(chosen, folder, Progress(io.StringIO()), lambda spec, what: nullcontext(engine))
+    return audit.read(folder), asked, left
+
+
+def writer(asked, draw):
+    """Rewrites, and answers; every other answer is none."""
+    if asked.startswith("You revise tasks"):
+        return json.dumps({"instruction": f"Say more of {draw}."})
+    return "" if draw % 2 else f"A long answer to {asked}"
+
+
+STAGES = [
+    "pii",
+    {"exact": {"compare": "question"}},
+    {"evolve": {"rounds": 1}},
+    {"minhash": {"threshold": 0.99, "as": "dedup"}},
+    {"exact": None},
+    {"longest": {}},
+]
+
+
+def test_stages_stand_in_any_order_and_what_is_dropped_first_is_not_paid_for(data, tmp_path):
+    frame, asked, _ = lifted(parse({"data": data, "llm": "x", "stages": STAGES, "n": 12}), tmp_path / "run", writer)
+    assert len([text for text in asked if text.startswith("You revise tasks")]) == 15
+    dropped = dict(frame.group_by("stage").len().iter_rows())
+    assert (dropped["pii"], dropped["exact"], dropped[""]) == (1, 4, 12)
+    assert frame["longest_rank"].max() > 12 and (tmp_path / "run" / "stages" / "exact-2.parquet").is_file()
+    again = settings.read(tmp_path / "run")
+    assert [stage.name for stage in again.plan] == ["pii", "exact", "evolve", "dedup", "exact-2", "longest"]
+    assert again.stages[3].config == {"threshold": 0.99}
+
+
+def test_paths_of_set_lead_into_the_stages_and_steps_of_lift_do_not_stand_beside_them(data):
+    found = parse({"data": data, "stages": STAGES, "dedup.threshold": 0.8})
+    assert found.stages[3].config == {"threshold": 0.8}
+    with pytest.raises(UserError, match="Did you mean 'dedup'"):
+        parse({"data": data, "stages": STAGES, "dedupe.threshold": 0.8})
+    with pytest.raises(UserError, match="rounds can't be set beside them"):
+        parse({"data": data, "stages": STAGES, "rounds": 1})
+    with pytest.raises(UserError, match="two stages are called a"):
+        parse({"data": data, "stages": [{"exact": {"as": "a"}}, {"length": {"as": "a"}}]})
+
+
+def test_the_simple_form_is_lift_in_the_order_of_the_paper(data):
+    names = [stage.name for stage in parse({"data": data, "llm": "x", "dedup": "minhash", "against": [data]}).plan]
+    assert names == ["copies", "reanswer", "evolve", "guard", "variety", "dedup", "quality"]
+    assert [stage.name for stage in parse({"data": data, "before": ["pii"]}).plan] == ["pii", "variety", "quality"]
+
+
+def test_more_rows_are_made_until_as_many_are_accepted(data, tmp_path):
+    values = {"data": data, "llm": "x", "stages": ["exact", {"evolve": {"rounds": 1}}, "longest"], "n": 40}
+    few, _, _ = lifted(parse(values), tmp_path / "a", writer)
+    assert 15 < few.filter(verdict="kept").height < 40
+    full, _, left = lifted(parse({**values, "refill": 9}), tmp_path / "b", writer)
+    assert full.filter(verdict="kept").height == 40 and not left
+    assert (tmp_path / "b" / "made" / "evolve-2.parquet").is_file()
+    with pytest.raises(UserError, match="no stage makes further rows"):
+        lifted(parse({**values, "stages": ["exact", "longest"], "refill": 1}), tmp_path / "c", writer)
+
+
+def test_a_budget_that_ends_while_more_is_made_leaves_the_rows_that_are_there(data, tmp_path):
+    values = {"data": data, "llm": "x", "stages": ["exact", {"evolve": {"rounds": 1}}, "longest"], "n": 40, "refill": 9}
+    frame, _, left = lifted(parse(values), tmp_path / "run", writer, max_requests=33)
+    assert 15 < frame.filter(verdict="kept").height < 40
+    assert "max_requests 33" in left["refill"][0] and not (tmp_path / "run" / "DONE").exists()
+    frame, _, left = lifted(parse(values), tmp_path / "run", writer)
+    assert frame.filter(verdict="kept").height == 40 and not left
+
+
+def test_without_a_last_selector_as_many_are_drawn(data, tmp_path):
+    frame, _, _ = lifted(Settings(data=data, quality="", keep_variety=1, n=7), tmp_path / "run", writer)
+    assert frame.filter(verdict="kept").height == 7
+    assert yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())["quality"] == ""
