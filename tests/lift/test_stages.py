@@ -1,4 +1,4 @@
-"""A lift is a recipe: any maker or selector anywhere, each with its settings; refilled until as many rows are accepted."""
+"""A lift is a recipe: makers and selectors anywhere, each with its settings; refilled until enough are accepted."""
 
 import io
 import json
