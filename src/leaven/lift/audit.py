@@ -21,8 +21,8 @@ from leaven.runs import folder as runs
 
 SHOWN = 8
 """How many rows of one name are told of."""
-PAST = {"guard": "gives no benchmark away", "variety": "varied enough", "dedup": "unlike the rows before it",
-        "quality": "good enough"}  # fmt: skip
+PAST = {"guard": "gives no benchmark away", "variety": "varied enough", "k_center": "far from others",
+        "dedup": "unlike the rows before it", "quality": "good enough"}  # fmt: skip
 
 
 def write(settings: Settings, pool: Dataset, embedded: Embedded, folder: Path) -> None:

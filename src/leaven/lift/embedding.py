@@ -23,16 +23,28 @@ WITHOUT = (
 )
 
 
-def resolved(embedder: str) -> str:
-    """The name of the embedder that `auto` stands for on this machine; any other name as it is."""
+def settled(embedder: str) -> str:
+    """The embedder with what `auto` stands for on this machine beside it, `auto:minilm` or `auto:lsa`.
+
+    Whatever was begun with that goes on with it, although a model was got meanwhile.
+    """
     if embedder != AUTO:
         return embedder
-    return "minilm" if shelf.there("minilm") and extras.installed("torch", "transformers") else "lsa"
+    here = shelf.there("minilm") and extras.installed("torch", "transformers")
+    return f"{AUTO}:minilm" if here else f"{AUTO}:lsa"
 
 
-def is_lsa(embedder: str) -> bool:
-    """Whether the vectors are LSA's: their columns are hardly correlated, so that variety keeps short rows by them."""
-    return resolved(embedder).partition(":")[0] == "lsa"
+def resolved(embedder: str) -> str:
+    """The name of the embedder that `auto` stands for; any other name as it is."""
+    return settled(embedder).removeprefix(f"{AUTO}:")
+
+
+def left_to_lsa(embedder: str) -> bool:
+    """Whether LSA embeds although nobody named it: a lift then has k-centre in variety's place.
+
+    LSA's columns are hardly correlated; variety, which makes them equally wide, keeps the shortest rows by them.
+    """
+    return settled(embedder) == f"{AUTO}:lsa"
 
 
 def text(row: Example, part: Part = "all") -> str:
@@ -64,10 +76,9 @@ def brought(data: Dataset, file: str) -> Vectors:
 
 def made(data: Dataset, embedder: str, part: Part, progress: Progress) -> Vectors:
     """The embeddings by `NAME` or `NAME:MODEL`; an embedder that takes each text by itself never sees one twice."""
-    if embedder == AUTO:
-        embedder = resolved(embedder)
-        if is_lsa(embedder):
-            progress.say(WITHOUT)
+    if embedder == AUTO and left_to_lsa(embedder):
+        progress.say(WITHOUT)
+    embedder = resolved(embedder)
     name, model = _named(embedder)
     module = plugs.load("embedders", name)
     texts, load = [text(row, part) for row in data], cache(partial(module.load, model))

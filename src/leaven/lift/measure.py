@@ -60,7 +60,7 @@ def summary(
         "cost": costs,
         "map": _map(unit, chosen, rng, folder),
         "scores": list(_scores(frame)),
-        "variety": settings.variety.compat if settings.variety and settings.variety.keep < 1 else "",
+        "variety": next((one.settings().model_dump()["compat"] for one in settings.plan if one.plug == "variety"), ""),
         "lengths": {
             "kept": _histogram(sizes[chosen], sizes),
             "dropped": _histogram(np.delete(sizes, chosen), sizes),

@@ -97,6 +97,15 @@ def check_taken(settings: Settings, source: Path) -> None:
 
 def _embeddings(settings: Settings) -> None:
     """The embedder is there with its packages, or the file of embeddings can be read."""
+    if (
+        settings.spread
+        and settings.variety
+        and settings.variety.model_dump(exclude={"keep", "n"}, exclude_defaults=True)
+    ):
+        raise UserError(
+            f"variety has settings, but k_center stands in its place: {embedding.WITHOUT}",
+            "leaven model get minilm, or say --embedder lsa, by which variety keeps short rows.",
+        )
     if not settings.embeddings:
         embedding.check(settings.embedder)
         return

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from leaven.errors import Unfinished, UserError
-from leaven.lift import audit, curate, expand, preflight
+from leaven.lift import audit, curate, embedding, expand, preflight
 from leaven.lift import stages as rows
 from leaven.lift.curate import Embedded
 from leaven.lift.expand import Open, Pool
@@ -88,6 +88,7 @@ def run(
     """
     if source and not runs.closed(source):
         raise UserError(f"{source} holds no finished lift", "Run it to its end first.")
+    settings = settings.model_copy(update={"embedder": embedding.settled(settings.embedder)})
     if not runs.closed(folder):
         preflight.check(settings, folder, open_llm, brought=brought, source=source, checks=checks)
     with lock(folder):
@@ -96,6 +97,8 @@ def run(
         if runs.closed(folder):
             progress.say(f"{folder}: finished at {runs.finished(folder)}, nothing to do.")
             return {}
+        if settings.spread:
+            rows.note(folder, "read", (embedding.WITHOUT,), progress)
         if source:
             _take_over(settings, source, folder)
         result = _refilled(Work(settings, folder, progress, open_llm, bool(source), brought))

@@ -64,7 +64,7 @@ def select(selector: str | ModuleType, rows: Dataset, settings: Mapping[str, Any
 
 def _check_variety(embedder: str) -> None:
     """Raises UserError where variety would rank by LSA and nobody has asked for that."""
-    if embedder == embedding.AUTO and embedding.is_lsa(embedder):
+    if embedding.left_to_lsa(embedder):
         raise UserError(
             "variety needs embeddings that know more than words, and no sentence encoder is on this machine",
             "leaven model get minilm (84 MB), or bring --embeddings FILE.npy. Without any: leaven curate k_center, "

@@ -11,7 +11,8 @@ import yaml
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_serializer, model_validator
 
 from leaven.errors import UserError
-from leaven.lift.embedding import Part
+from leaven.lift import embedding
+from leaven.lift.embedding import AUTO, Part
 from leaven.lift.makers.evolve import Config as Evolve
 from leaven.lift.makers.reanswer import Config as Reanswer
 from leaven.lift.recipe import MAKERS, Stage, labelled, named
@@ -93,8 +94,9 @@ class Settings(Section):
     """How rows are made harder, in rounds; off: they are not."""
     against: tuple[str, ...] = ()
     """Benchmark files: rows that give one of them away leave before anything is selected (again for each)."""
-    embedder: str = "lsa"
-    """Makes the embeddings: lsa, st:MODEL, openai:MODEL (at OPENAI_BASE_URL), or a .py file of yours."""
+    embedder: str = AUTO
+    """Makes the embeddings: minilm, lsa, st:MODEL, openai:MODEL (at OPENAI_BASE_URL), or a .py file of yours; auto:
+    minilm where it was got (leaven model get minilm), else lsa, with k_center in variety's place."""
     embeddings: str = ""
     """Embeddings that are there already, where nothing is expanded: FILE.npy or FILE.parquet:COLUMN."""
     embed_text: Part = "all"
@@ -127,6 +129,11 @@ class Settings(Section):
         return labelled(self.stages or self._lift())
 
     @property
+    def spread(self) -> bool:
+        """Whether k-centre stands in variety's place, since LSA, which nobody named, can't tell what is varied."""
+        return not self.embeddings and embedding.left_to_lsa(self.embedder)
+
+    @property
     def order(self) -> tuple[str, ...]:
         """The labels of the stages, with those that are always there."""
         labels = ["read", *(stage.name for stage in self.plan), "n"]
@@ -144,7 +151,9 @@ class Settings(Section):
             yield Stage(plug=name, config=config.model_dump(exclude_defaults=True))
         if self.against:
             yield Stage(plug="guard", config={"against": list(self.against)})
-        if self.variety and self.variety.keep < 1:
+        if self.variety and self.variety.keep < 1 and self.spread:
+            yield Stage(plug="k_center", config={"keep": self.variety.keep})
+        elif self.variety and self.variety.keep < 1:
             yield Stage(plug="variety", config=self.variety.model_dump(exclude={"n"}, exclude_defaults=True))
         for label in ("dedup", "quality"):
             selector: Selector = getattr(self, label)
@@ -237,8 +246,8 @@ def identity(settings: Settings, source: Path | None = None) -> dict[str, Any]:
     if source is not None:
         files = [str(file) for file in (source / "rows.parquet", *sorted(source.glob("scores/*.parquet")))]
         values |= {"data": Path(settings.data).name, "from": content.leaf(source.resolve().name, content.key(files))}
-    specs = (settings.llm, settings.judge, settings.embedder)
-    local = settings.model or any(spec.startswith(("hf:", "vllm:", "st:")) for spec in specs)
+    specs = (settings.llm, settings.judge, embedding.resolved(settings.embedder))
+    local = settings.model or any(spec.startswith(("hf:", "vllm:", "st:", "minilm")) for spec in specs)
     return {"settings": values, "versions": content.versions(*PACKAGES, *(MODEL_PACKAGES if local else ()))}
 
 

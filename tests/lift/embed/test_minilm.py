@@ -86,11 +86,11 @@ def rows_of(*answers):
 
 def test_auto_is_minilm_where_it_was_got_and_lsa_with_a_word_where_not(cache, monkeypatch):
     said = io.StringIO()
-    assert embedding.resolved("auto") == "lsa" and embedding.is_lsa("auto") and embedding.is_lsa("lsa:8")
+    assert embedding.resolved("auto") == "lsa" and embedding.left_to_lsa("auto") and not embedding.left_to_lsa("lsa:8")
     assert embedding.source("auto", "", "all", Progress(said))(rows_of("a cat", "a dog")).name == "lsa"
     assert "leaven model get minilm" in said.getvalue()
     monkeypatch.setattr(shelf, "there", lambda name: True)
-    assert embedding.resolved("auto") == "minilm" and not embedding.is_lsa("auto")
+    assert embedding.resolved("auto") == "minilm" and not embedding.left_to_lsa("auto")
     monkeypatch.setattr(extras, "installed", lambda *packages: False)
     assert embedding.resolved("auto") == "lsa" and embedding.resolved("st:x") == "st:x"
 
