@@ -80,7 +80,8 @@ def test_paths_of_set_lead_into_the_stages_and_steps_of_lift_do_not_stand_beside
 
 
 def test_the_simple_form_is_lift_in_the_order_of_the_paper(data):
-    names = [stage.name for stage in parse({"data": data, "llm": "x", "dedup": "minhash", "against": [data]}).plan]
+    settings = {"data": data, "llm": "x", "dedup": "minhash", "against": [data], "embedder": "st:encoder"}
+    names = [stage.name for stage in parse(settings).plan]
     assert names == ["copies", "reanswer", "evolve", "guard", "variety", "dedup", "quality"]
     assert [stage.name for stage in parse({"data": data, "before": ["pii"]}).plan] == ["pii", "variety", "quality"]
 
