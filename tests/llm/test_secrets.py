@@ -13,7 +13,7 @@ def command(leaven, process, folder):
     """Run a command with the key in its environment, in this process or in one of its own."""
 
     def call(*words, alone=False, **environment):
-        known = {"OPENAI_API_KEY": KEY, "XDG_CACHE_HOME": str(folder / "cache"), **environment}
+        known = {"OPENAI_API_KEY": KEY, "LEAVEN_CACHE": str(folder / "cache" / "leaven"), **environment}
         return (process if alone else leaven)(*words, **known)
 
     return call
