@@ -65,6 +65,20 @@ def test_a_selector_of_ones_own_has_flags_too(leaven, folder):
     assert "--seed" not in help.out
 
 
+def test_a_setting_of_several_values_is_a_flag_that_is_said_again(leaven, folder):
+    help = leaven("curate", "guard", "--help")
+    assert "--against" in help.out and "again" in help.out
+    files = [folder / f"{name}.jsonl" for name in ("first", "second")]
+    rows = (folder / "d.jsonl").read_text().splitlines(keepends=True)
+    for place, path in enumerate(files):
+        path.write_text(rows[place])
+    against = [word for path in files for word in ("--against", path.name)]
+    done = leaven("curate", "guard", "d.jsonl", *against, "-o", "k.jsonl")
+    assert done.code == 0, done.err
+    kept = (folder / "k.jsonl").read_text().splitlines(keepends=True)
+    assert len(kept) <= len(rows) - 2 and not {rows[0], rows[1]} & set(kept)
+
+
 def test_selectors_are_listed(leaven, folder):
     listed = leaven("ls", "selectors").out
     assert "variety" in listed

@@ -39,7 +39,7 @@ def test_the_embedding_has_spare_rows(base):
 
 def test_pretraining_renders_as_the_chat_template_does(base):
     turns = conversation.single(random.Random(0))
-    assert render(tuple(text for turn in turns for text in turn)) == render_template(base.tokenizer, turns, False)
+    assert render(tuple(text for turn in turns for text in turn.key)) == render_template(base.tokenizer, turns, False)
 
 
 def test_the_base_knows_the_world(base):

@@ -15,6 +15,7 @@ from typer.main import get_command
 from leaven import plugs
 from leaven.cli import engine, resume
 from leaven.cli import rows as reading
+from leaven.cli.flags import repeated
 
 NO_MATTER = ("out", "strict", "continue_anyway")
 """Flags that change nothing about the rows that are kept."""
@@ -75,7 +76,8 @@ def _parameters(module: ModuleType) -> Iterator[inspect.Parameter]:
     yield _flag("out", str, inspect.Parameter.empty, about)
     for field, info in module.Config.model_fields.items():
         default = info.get_default(call_default_factory=True)
-        yield _flag(field, info.annotation, default, typer.Option(help=info.description))
+        default = list(default) if isinstance(default, tuple) else default
+        yield _flag(field, repeated(info.annotation), default, typer.Option(help=info.description))
     for need in getattr(module, "NEEDS", ()):
         for flag, value, help in CONTEXT_FLAGS[need]:
             kind: type = int if flag == "seed" else str

@@ -86,11 +86,18 @@ def _taken(annotation: Any) -> Any:
     kinds = list(_kinds(annotation))
     kind = kinds[0] if len(kinds) == 1 else str
     if get_origin(kind) is tuple:
-        each = get_args(kind)[0]
-        return list[each if each in (str, int, float) else str] | None  # type: ignore[misc]
+        return repeated(kind) | None
     if get_origin(kind) is Literal or (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return str | None  # the section itself says what it can be
     return kind | None
+
+
+def repeated(kind: Any) -> Any:
+    """A list for a tuple, since typer has no tuple of any length: the flag is said again for each; else the kind."""
+    if get_origin(kind) is not tuple:
+        return kind
+    each = get_args(kind)[0]
+    return list[each if each in (str, int, float) else str]  # type: ignore[misc]
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:
