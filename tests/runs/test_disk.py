@@ -97,10 +97,11 @@ def test_a_lift_on_a_full_disk_ends_with_a_sentence_and_goes_on_from_there(tmp_p
     assert done.returncode == 2, done.stderr
     assert "Error: the disk is full: " in done.stderr and "Traceback" not in done.stderr
     assert "Free some space, then give the same command again" in done.stderr
-    assert (tmp_path / "run" / "rows.parquet").exists() and not list((tmp_path / "run").rglob("*.partial"))
-    before = (tmp_path / "run" / "rows.parquet").stat().st_mtime_ns
+    stage = tmp_path / "run" / "stages" / "answers.parquet"
+    assert stage.exists() and not list((tmp_path / "run").rglob("*.partial"))
+    before = stage.stat().st_mtime_ns
     done = leaven(*words, LEAVEN_CACHE=str(tmp_path / "cache"))
     assert done.code == 0, done.err
-    assert (tmp_path / "run" / "rows.parquet").stat().st_mtime_ns == before
+    assert stage.stat().st_mtime_ns == before
     assert pl.read_parquet(tmp_path / "run" / "kept.parquet").height == 30
     assert np.load(tmp_path / "run" / "embeddings.npy").shape == (200, 32)
