@@ -42,11 +42,11 @@ def test_settings_of_a_step_by_a_recipe_and_by_set(tmp_path):
 
 def test_how_engines_are_asked_has_flags_for_the_writer_and_for_the_judge():
     words = "--temperature 0.9 --top-p 0.8 --max-new-tokens 700 --judge-temperature 0.2 --judge-max-new-tokens 99"
-    found = chosen("d.jsonl", *words.split(), "--set", "evolve.temperature=0.1")
+    found = chosen("d.jsonl", "--llm", "openai:m", *words.split(), "--set", "evolve.temperature=0.1")
     assert (found.reanswer.temperature, found.reanswer.top_p, found.reanswer.max_new_tokens) == (0.9, 0.8, 700)
     assert (found.evolve.temperature, found.evolve.top_p, found.evolve.max_new_tokens) == (0.1, 0.8, 700)
     assert found.quality.config == {"temperature": 0.2, "max_new_tokens": 99}
-    assert chosen("d.jsonl", "--no-reanswer", "--temperature", "0.9").reanswer is None
+    assert chosen("d.jsonl", "--llm", "openai:m", "--no-reanswer", "--temperature", "0.9").reanswer is None
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,9 @@ def test_settings_that_a_selector_has_not_are_said_before_a_call(leaven, rows):
     assert not (rows / "runs" / "lifted" / "rows.parquet").exists()
     done = leaven("lift", "pool.jsonl", "--quality", "length", "--set", "quality.percentile=50", "--n", "3")
     assert done.code == 0, done.err
+
+
+def test_how_an_engine_is_asked_is_refused_where_none_is():
+    with pytest.raises(UserError, match="no engine is asked, so nothing would come of --temperature, --max-new-tokens"):
+        chosen("d.jsonl", "--temperature", "0.5", "--max-new-tokens", "9")
+    assert chosen("d.jsonl", "--llm", "openai:m", "--temperature", "0.5").evolve.temperature == 0.5

@@ -135,6 +135,9 @@ def settings_of(told: Mapping[str, Any]) -> Settings:
     values = {**before, **values}
     if not values.get("data"):
         raise UserError("there are no rows to lift", "leaven lift data.jsonl --llm ENGINE, or --from a finished lift.")
+    if not values.get("llm") and not values.get("stages") and (unheard := flags.said({n: told[n] for n in ASKED})):
+        said = ", ".join(map(_flag, unheard))
+        raise UserError(f"no engine is asked, so nothing would come of {said}", "Name one: --llm openai:MODEL.")
     if values.get("model"):
         values["model"] = names.path(values["model"])
     return parse(values, _flag)
