@@ -158,7 +158,7 @@ def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: A
             each = 2 + ("no_gain" in config.eliminate) if hasattr(config, "eliminate") else 1
             name = f"{stage.name}, {rounds} rounds" if hasattr(config, "rounds") else stage.name
             yield Step(name, round(each * parents * rounds), tuple(llm.said))
-            rows += 0 if getattr(stage.module, "REPLACES", "") else parents * rounds
+            rows += 0 if stage.replaces else parents * rounds
         elif "llm" in stage.needs:
             whole = config.model_copy(update={"n": 0, "keep": 1.0, "twice": 0, "planted": 0})
             stage.module.score(made if len(made) else few, whole, Context(settings.seed, llm=llm))

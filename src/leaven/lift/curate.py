@@ -97,9 +97,7 @@ def scored(
     return scoring.read(path, pool.alive)
 
 
-def chosen(
-    stage: Stage, pool: Pool, scores: Scores, config: Section, context: Context, folder: Path
-) -> Pool:  # fmt: skip
+def chosen(stage: Stage, pool: Pool, scores: Scores, config: Section, context: Context, folder: Path) -> Pool:
     """The rows that the selector keeps by their scores."""
 
     def make() -> pl.DataFrame:

@@ -97,8 +97,8 @@ def joined(stage: Stage, pool: Pool, makings: Sequence[Outcome], folder: Path) -
         details |= {number: drop.detail for number, drop in zip(failed, outcome.dropped, strict=True)}
         data = data + outcome.kept + Dataset.of(drop.example for drop in outcome.dropped)
     ids = (*pool.ids, *(row.id for row in data.rows(list(range(len(pool.rows), len(data))))))
-    replaced = _parents(pool, data.rows(new)) if getattr(stage.module, "REPLACES", "") else []
-    reasons |= dict.fromkeys(replaced, getattr(stage.module, "REPLACES", ""))
+    replaced = _parents(pool, data.rows(new)) if stage.replaces else []
+    reasons |= dict.fromkeys(replaced, stage.replaces)
     alive = [number for number in pool.alive if number not in reasons]
     grown = replace(pool, rows=data, ids=ids, alive=(*alive, *new))
     known = grown.known_by(stage.name, sorted(reasons.items()))

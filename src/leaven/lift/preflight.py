@@ -12,7 +12,7 @@ from leaven.lift import contamination, embedding
 from leaven.lift import vectors as table
 from leaven.lift.curate import measured_by
 from leaven.lift.expand import Open, engine
-from leaven.lift.recipe import Stage, same
+from leaven.lift.recipe import Stage, halves, same
 from leaven.lift.settings import Settings, read
 from leaven.llm import judge
 from leaven.llm import open as opening
@@ -66,16 +66,15 @@ def engines(settings: Settings, spend: Mapping[str, Any]) -> None:
 
 def check_taken(settings: Settings, source: Path) -> None:
     """Raises UserError where a finished lift does not hold all that this one takes over from it."""
-    theirs, ours = read(source).plan, settings.plan
-    last_maker = max((place for place, stage in enumerate(ours, 1) if stage.makes), default=0)
-    pairs = zip(theirs[:last_maker], ours[:last_maker], strict=False)
-    if len(theirs) < last_maker or not all(starmap(same, pairs)) or any(one.makes for one in theirs[last_maker:]):
+    theirs, (making, selecting) = read(source).plan, halves(settings.plan)
+    their_making, _ = halves(theirs)
+    if len(their_making) != len(making) or not all(starmap(same, zip(their_making, making, strict=True))):
         raise UserError(
             f"--from takes over what {source} made: its stages up to the last maker can't be others",
             f"There they are {', '.join(stage.name for stage in theirs)}.",
         )
     before = {stage.name: stage for stage in theirs}
-    for stage in ours[last_maker:]:
+    for stage in selecting:
         if not stage.dear:
             continue
         there = before.get(stage.name)
@@ -133,9 +132,7 @@ def _stage(settings: Settings, stage: Stage) -> None:
 
 
 def _refill(settings: Settings) -> None:
-    if settings.refill and not any(
-        stage.makes and not getattr(stage.module, "REPLACES", "") for stage in settings.plan
-    ):
+    if settings.refill and not any(stage.makes and not stage.replaces for stage in settings.plan):
         raise UserError("--refill has no effect: no stage makes further rows", "Leave it out, or add the stage evolve.")
 
 

@@ -9,7 +9,7 @@ In a recipe a stage is its name, or its name with settings; `as` gives it anothe
       - quality: {twice: 100, llm: openai:gpt-4o}
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -90,6 +90,11 @@ class Stage(Section):
         return hasattr(self.module, "make")
 
     @property
+    def replaces(self) -> str:
+        """Why a row leaves as soon as what was made of it is there; '': it stays."""
+        return str(getattr(self.module, "REPLACES", ""))
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """What it takes besides rows and its settings; a maker takes an engine."""
         return ("llm",) if self.makes else tuple(getattr(self.module, "NEEDS", ()))
@@ -104,6 +109,12 @@ class Stage(Section):
         given = {key: one for key, one in values.items() if key in self.module.Config.model_fields}
         config: Section = checked(self.module.Config, {**given, **self.config}, self.name)
         return config
+
+
+def halves(plan: Sequence[Stage]) -> tuple[Sequence[Stage], Sequence[Stage]]:
+    """The stages up to the last maker, and those behind it, which only select."""
+    makers = max((place for place, stage in enumerate(plan, 1) if stage.makes), default=0)
+    return plan[:makers], plan[makers:]
 
 
 def same(first: Stage, second: Stage) -> bool:

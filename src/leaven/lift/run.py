@@ -16,7 +16,7 @@ from leaven.lift import audit, curate, embedding, expand, preflight
 from leaven.lift import stages as rows
 from leaven.lift.curate import Embedded
 from leaven.lift.expand import Open, Pool
-from leaven.lift.recipe import Stage
+from leaven.lift.recipe import Stage, halves
 from leaven.lift.selection import Context, Size
 from leaven.lift.settings import Settings, claim
 from leaven.llm.budget import BudgetReached
@@ -133,31 +133,31 @@ def _refilled(work: Work) -> Result:
 def _carried_out(work: Work, further: Sequence[int]) -> Result:
     """Every stage in its order; `further` makings are of so many rows each."""
     plan = work.settings.plan
-    last_maker = max((place for place, stage in enumerate(plan) if stage.makes), default=-1)
+    making, _ = halves(plan)
     if work.taken:
         pool = expand.load(work.folder)
     else:
         pool = expand.read(work.settings, work.folder, work.progress, work.brought)
-        pool = pool if last_maker >= 0 else expand.answered(pool, work.folder)
+        pool = pool if making else expand.answered(pool, work.folder)
     state = State(pool, pool)
     for place, stage in enumerate(plan):
-        if work.taken and place <= last_maker:
+        if work.taken and place < len(making):
             continue
         if not state.pool.alive:
             raise UserError(f"no row is left for the stage {stage.name}", f"Look at {work.folder}/stages for why.")
         if stage.makes:
             together = place > 0 and plan[place - 1].makes  # makers that stand together are given the same rows
             state = _made(work, stage, state if together else replace(state, parents=state.pool), further)
-            if place == last_maker:
+            if place == len(making) - 1:
                 state = replace(state, pool=expand.answered(state.pool, work.folder))
         else:
-            state = _kept(work, stage, state, place > last_maker, place == len(plan) - 1)
+            state = _kept(work, stage, state, place >= len(making), place == len(plan) - 1)
     return _cut(work, state)
 
 
 def _made(work: Work, stage: Stage, state: State, further: Sequence[int]) -> State:
     """The rows with those that a maker adds; a maker of new answers is asked once, others as often as is needed."""
-    again = [] if getattr(stage.module, "REPLACES", "") else further
+    again = [] if stage.replaces else further
     makings = []
     for making, count in enumerate([len(state.parents.alive), *again]):
         data = state.parents.left if making == 0 else state.parents.left.take(count, work.settings.seed + making)
@@ -219,10 +219,9 @@ def _cut(work: Work, state: State) -> Result:
 
 def _take_over(settings: Settings, source: Path, folder: Path) -> None:
     """Take over from a finished lift its rows, their embeddings, and the scores that were paid for."""
-    plan = settings.plan
-    last_maker = max((place for place, stage in enumerate(plan) if stage.makes), default=-1)
-    before = ["read", "answers", *(stage.name for stage in plan[: last_maker + 1])]
-    dear = [stage.name for stage in plan[last_maker + 1 :] if stage.dear]
+    making, selecting = halves(settings.plan)
+    before = ["read", "answers", *(stage.name for stage in making)]
+    dear = [stage.name for stage in selecting if stage.dear]
     names = ["rows.parquet", curate.FILE, curate.ROWS]
     names += [f"stages/{name}.parquet" for name in before] + [f"scores/{name}.parquet" for name in dear]
     for name in names:

@@ -15,7 +15,7 @@ from leaven.lift import embedding
 from leaven.lift.embedding import AUTO, Part
 from leaven.lift.makers.evolve import Config as Evolve
 from leaven.lift.makers.reanswer import Config as Reanswer
-from leaven.lift.recipe import MAKERS, Stage, labelled, named
+from leaven.lift.recipe import MAKERS, Stage, halves, labelled, named
 from leaven.lift.selectors.variety import Config as Variety
 from leaven.rows.columns import Columns
 from leaven.runs import content, journal
@@ -136,9 +136,8 @@ class Settings(Section):
     @property
     def order(self) -> tuple[str, ...]:
         """The labels of the stages, with those that are always there."""
-        labels = ["read", *(stage.name for stage in self.plan), "n"]
-        last_maker = max((place for place, stage in enumerate(self.plan, 1) if stage.makes), default=0)
-        return (*labels[: last_maker + 1], "answers", *labels[last_maker + 1 :])
+        making, selecting = ([stage.name for stage in half] for half in halves(self.plan))
+        return ("read", *making, "answers", *selecting, "n")
 
     def _lift(self) -> Iterator[Stage]:
         """LIFT (section 3): answer anew and expand, keep what is varied, then what is good."""
