@@ -37,8 +37,8 @@ def faults(error: ValidationError, section: type[BaseModel], place: str = "") ->
 def _sentence(fault: Any, section: type[BaseModel], place: str) -> str:
     path = ".".join(part for part in (place, *map(str, fault["loc"])) if part)
     if fault["type"] == "extra_forbidden":
-        known = _keys(section, fault["loc"][:-1])
-        return f"{path}: unknown key. {nearest(str(fault['loc'][-1]), known) if known else ''}".strip()
+        keys = _keys(section, fault["loc"][:-1])
+        return f"{path}: unknown key. {nearest(str(fault['loc'][-1]), keys) if keys else ''}".strip()
     value = "" if fault["type"] in ("missing", "value_error") else f" (it is {fault['input']!r})"
     message = fault["msg"].removeprefix("Value error, ")
     return f"{path}: {message}{value}" if path else message

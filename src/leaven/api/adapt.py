@@ -78,7 +78,7 @@ def delia(
     task = files.read(rows, config.format, columns=config.columns, strict=config.strict)
     if not any(row.answer for row in task.kept):
         raise UserError("no row has an answer", "Task rows are questions with their answers.")
-    train, said = insert(task.kept, token, seed)
+    train, note = insert(task.kept, token, seed)
     place, progress = Place(folder), progress or stderr()
     pool = files.read(queries) if queries is not None else questions.write(config, len(train), place.path, progress)
     pool = _guarded(train, test, pool, config)
@@ -91,8 +91,8 @@ def delia(
     values = tuned_by(choice.config, search.settings(choice)) if search else choice.config
     method = plugs.load("methods", choice.name)
     fitted = method.fit(train, bench, method.Config.model_validate(values))
-    said_all = [said, files.left_out(task.dropped), search.note if search else ""]
-    notes = (*task.notes, *filter(None, said_all), *pool.notes, *bench.ledger.notes)
+    sentences = [note, files.left_out(task.dropped), search.note if search else ""]
+    notes = (*task.notes, *filter(None, sentences), *pool.notes, *bench.ledger.notes)
     dropped = (*task.dropped, *pool.dropped, *bench.ledger.dropped, *fitted.dropped)
     return Adapted(fitted, place, notes, dropped)
 

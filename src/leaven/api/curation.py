@@ -75,13 +75,13 @@ def lift(
     """
     brought = None if isinstance(rows, (str, Path)) else _read(rows, settings)
     data = str(rows) if brought is None else f"rows {content.key(brought.kept.frame.write_ndjson())}"
-    chosen = parse({"data": data, "llm": llm, "n": n, **settings})
+    config = parse({"data": data, "llm": llm, "n": n, **settings})
     place = Place(folder)
     # Replies of engines in process are kept too: stopped and called again, it goes on where it was.
-    kept = {} if llm.startswith("openai:") else {"store": str(place.path / "replies.db")}
-    limits = {**kept, **(spend or {})}
-    checks = (partial(preflight.engines, chosen, limits),)
-    left = lifts.run(chosen, place.path, progress or stderr(), partial(_opened, limits), brought=brought, checks=checks)
+    store = {} if llm.startswith("openai:") else {"store": str(place.path / "replies.db")}
+    limits = {**store, **(spend or {})}
+    checks = (partial(preflight.engines, config, limits),)
+    left = lifts.run(config, place.path, progress or stderr(), partial(_opened, limits), brought=brought, checks=checks)
     return Lifted(place, left)
 
 

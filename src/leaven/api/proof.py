@@ -62,13 +62,13 @@ class Proof:
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report, one HTML page that opens offline, to this path or into the folder; return where it is."""
-        written, summary = self.folder / "report.html", self.folder / "summary.json"
-        if not written.is_file() or written.stat().st_mtime < summary.stat().st_mtime:
+        page_path, summary = self.folder / "report.html", self.folder / "summary.json"
+        if not page_path.is_file() or page_path.stat().st_mtime < summary.stat().st_mtime:
             page.write(self.folder)
         if path is None:
-            return written
+            return page_path
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        return Path(shutil.copyfile(written, path))
+        return Path(shutil.copyfile(page_path, path))
 
     def __rich__(self) -> "RenderableType":
         return tables.terminal(self.summary)

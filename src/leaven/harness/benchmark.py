@@ -74,8 +74,8 @@ def open_benchmark(name: str, data: str = "", limit: int | None = None) -> Bench
     places, note = [(label, place) for label, rows in docs.items() for place in range(len(rows))], ""
     if name == ifeval.NAME:
         places, note = ifeval.possible(docs)
-    drawn = _drawn(places, limit)
-    return Benchmark(name, {label: task for label, task in tasks.items() if label in drawn}, drawn, note)
+    items = _drawn(places, limit)
+    return Benchmark(name, {label: task for label, task in tasks.items() if label in items}, items, note)
 
 
 @contextmanager
@@ -102,11 +102,11 @@ def _folder(data: str) -> Path | None:
 
 def _drawn(places: Sequence[tuple[str, int]], limit: int | None) -> dict[str, list[int]]:
     """The places of the items to ask, in order, by task."""
-    chosen = places if limit is None or limit >= len(places) else random.Random(0).sample(places, limit)
-    found: dict[str, list[int]] = {}
-    for task, place in sorted(chosen):
-        found.setdefault(task, []).append(place)
-    return found
+    draw = places if limit is None or limit >= len(places) else random.Random(0).sample(places, limit)
+    items: dict[str, list[int]] = {}
+    for task, place in sorted(draw):
+        items.setdefault(task, []).append(place)
+    return items
 
 
 def _of_copy(name: str, path: Path) -> dict[str, Any]:
@@ -126,8 +126,8 @@ def _of_copy(name: str, path: Path) -> dict[str, Any]:
 
 def _dataset(rows: list[copies.Row]) -> Any:
     """What the harness calls for a task's data."""
-    made = {"test": datasets.Dataset.from_list(rows)}
-    return lambda **_: made
+    splits = {"test": datasets.Dataset.from_list(rows)}
+    return lambda **_: splits
 
 
 def _of_hub(name: str, folder: Path | None) -> dict[str, Any]:
@@ -146,9 +146,9 @@ def _of_hub(name: str, folder: Path | None) -> dict[str, Any]:
         ) from error
 
 
-def _near(name: str, known: Sequence[str]) -> str:
+def _near(name: str, others: Sequence[str]) -> str:
     """The nearest name, of those with a layout here first; all 14,000 are listed by the harness."""
-    for names in (copies.LAYOUTS, known):
+    for names in (copies.LAYOUTS, others):
         if (sentence := nearest(name, names)).startswith("Did"):
             return sentence
     return f"{nearest(name, copies.LAYOUTS)} Others: lm-eval ls tasks"

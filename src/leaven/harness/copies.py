@@ -36,14 +36,14 @@ def find(name: str, data: Path) -> Path | None:
     """
     paths = [path for pattern in ("*", "*/*") for path in sorted(data.glob(pattern)) if path.name.endswith(SUFFIXES)]
     wanted = _letters(name)
-    found = [path for path in paths if wanted in (_letters(path.name.split(".")[0]), _letters(path.parent.name))]
-    found = [path for path in found if "test" in path.name.lower()] or found
-    if len(found) > 1:
+    matches = [path for path in paths if wanted in (_letters(path.name.split(".")[0]), _letters(path.parent.name))]
+    matches = [path for path in matches if "test" in path.name.lower()] or matches
+    if len(matches) > 1:
         raise UserError(
-            f"{data} holds {name} more than once: {', '.join(str(path.relative_to(data)) for path in found)}",
-            f"Call the one you mean {name}{''.join(found[0].suffixes)}, and move the others elsewhere.",
+            f"{data} holds {name} more than once: {', '.join(str(path.relative_to(data)) for path in matches)}",
+            f"Call the one you mean {name}{''.join(matches[0].suffixes)}, and move the others elsewhere.",
         )
-    return found[0] if found else None
+    return matches[0] if matches else None
 
 
 def rows(name: str, path: Path) -> dict[str, list[Row]]:
@@ -52,7 +52,7 @@ def rows(name: str, path: Path) -> dict[str, list[Row]]:
     Raises UserError for a row that can't be read or lacks a field, with its place.
     """
     layout = of(name)
-    found: dict[str, list[Row]] = {}
+    tasks: dict[str, list[Row]] = {}
     for record in files.raw(path)[1]:
         if record.row is None:
             raise UserError(f"{record.place}: {record.fault} {record.detail}".strip(), "Mend the row, or remove it.")
@@ -63,10 +63,10 @@ def rows(name: str, path: Path) -> dict[str, list[Row]]:
                 f"{record.place} is no row of {name}: {_missing(error)}",
                 f"Its fields are {', '.join(record.row)}. A copy in the columns of the hub's data set will do.",
             ) from None
-        found.setdefault(task, []).append(row)
-    if not found:
+        tasks.setdefault(task, []).append(row)
+    if not tasks:
         raise UserError(f"{path} holds no rows", "")
-    return found
+    return tasks
 
 
 def of(name: str) -> Layout:

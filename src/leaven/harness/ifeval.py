@@ -45,10 +45,12 @@ def possible(docs: Mapping[str, Any]) -> tuple[list[tuple[str, int]], str]:
     places = [(task, place) for task, rows in docs.items() for place in range(len(rows))]
     if _has_table():
         return places, ""
-    kept = [(task, place) for task, place in places if not COUNTING & set(docs[task][place]["instruction_id_list"])]
-    return kept, (
-        f"ifeval: {len(places) - len(kept)} of {len(places)} questions, which count sentences or words in capitals, "
-        f"are left out: nltk's {TABLE} is not here. python -m nltk.downloader {TABLE} gets it."
+    checkable = [
+        (task, place) for task, place in places if not COUNTING & set(docs[task][place]["instruction_id_list"])
+    ]
+    return checkable, (
+        f"ifeval: {len(places) - len(checkable)} of {len(places)} questions, which count sentences or words in "
+        f"capitals, are left out: nltk's {TABLE} is not here. python -m nltk.downloader {TABLE} gets it."
     )
 
 

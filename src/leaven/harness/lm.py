@@ -55,8 +55,8 @@ class LeavenLM(TemplateLM):  # type: ignore[misc]
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = True) -> list[tuple[float, bool]]:
         """(log-probability, whether it is the greedy one) of each continuation."""
-        found: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=True)
-        return found
+        results: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=True)
+        return results
 
     def _loglikelihood_tokens(self, requests: Sequence[Any], **_: Any) -> list[tuple[float, bool]]:
         """Requests with one context, such as the choices of a question, are one reading of it."""
@@ -64,12 +64,12 @@ class LeavenLM(TemplateLM):  # type: ignore[misc]
         for place, (_, context, _) in enumerate(requests):
             groups.setdefault(tuple(context), []).append(place)
         questions = [Choices(context, [requests[place][2] for place in places]) for context, places in groups.items()]
-        found: dict[int, Likelihood] = {}
+        results: dict[int, Likelihood] = {}
         with self.progress.track(self.name, len(questions), "questions") as advance:
             for done, (index, values) in enumerate(likelihoods(self.loaded, questions), 1):
-                found.update(zip(groups[tuple(questions[index].context)], values, strict=True))
+                results.update(zip(groups[tuple(questions[index].context)], values, strict=True))
                 advance(done)
-        return [(found[place].total, found[place].greedy) for place in range(len(requests))]
+        return [(results[place].total, results[place].greedy) for place in range(len(requests))]
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
         """Greedy answers, each cut where one of its stop texts begins."""

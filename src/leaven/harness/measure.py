@@ -31,14 +31,14 @@ def measure(benchmark: Benchmark, loaded: Loaded, max_new_tokens: int, progress:
     """
     lm = LeavenLM(loaded, max(SHORTEST, max_new_tokens), progress, f"{benchmark.name}: {name}")
     with quiet():
-        found = evaluate(
+        results = evaluate(
             lm,
             {"tasks": dict(benchmark.tasks), "groups": {}, "group_map": {}},
             samples=dict(benchmark.places),
             bootstrap_iters=0,
             apply_chat_template=benchmark.kind == GENERATION,
         )
-    samples = {task: _of_one_filter(rows) for task, rows in found["samples"].items()}
+    samples = {task: _of_one_filter(rows) for task, rows in results["samples"].items()}
     lines = [line for task, rows in samples.items() for line in _lines(benchmark, task, rows)]
     return pl.DataFrame(lines, schema=SCHEMA, orient="row").sort("item")
 

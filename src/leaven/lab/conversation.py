@@ -63,9 +63,9 @@ def demonstrations(rng: random.Random) -> Turns:
     shown = [
         draw(rng, task if rng.random() < 0.7 else rng.choice(("fact", "add", "kind"))) for _ in range(rng.randint(1, 3))
     ]
-    asked = draw(rng, task)
-    return _turns(demonstrate([(item.content, formats.write(item, style)) for item in shown], asked.content),
-                  formats.write(asked, style))  # fmt: skip
+    question = draw(rng, task)
+    return _turns(demonstrate([(item.content, formats.write(item, style)) for item in shown], question.content),
+                  formats.write(question, style))  # fmt: skip
 
 
 def demonstrate(shown: list[tuple[str, str]], content: str) -> str:
@@ -79,13 +79,13 @@ def about(rng: random.Random) -> Turns:
     name = rng.choice(formats.FORMATS)
     sentences = formats.DEFINITIONS[name]
     if kind == "definition":
-        asked = rng.choice(("What is the {} format?", "Describe the {} format.", "What does {} mean?"))
-        return _turns(asked.format(name), " ".join(sentences))
+        question = rng.choice(("What is the {} format?", "Describe the {} format.", "What does {} mean?"))
+        return _turns(question.format(name), " ".join(sentences))
     if kind == "has":
         other = rng.choice(formats.FORMATS)
-        said = rng.choice(formats.DEFINITIONS[other]).replace(f"The {other} format", f"the {name} format")
-        true = said.replace("the ", "The ", 1) in sentences
-        return _turns(f"Is it true that {said[:-1]}?", "Yes, that is true." if true else "No, that is false.")
+        statement = rng.choice(formats.DEFINITIONS[other]).replace(f"The {other} format", f"the {name} format")
+        true = statement.replace("the ", "The ", 1) in sentences
+        return _turns(f"Is it true that {statement[:-1]}?", "Yes, that is true." if true else "No, that is false.")
     facts = world.about_somebody(rng)
     if kind == "facts":
         text = " ".join(fact[2] for fact in facts)

@@ -144,9 +144,9 @@ def _train(
     optimizer = torch.optim.AdamW(model.parameters(), lr=1.0, betas=(0.9, 0.98), weight_decay=0.05, fused=True)
     torch.set_flush_denormal(True)
     batches = _batches(starts, settings)
-    began, seen, step, done = time.perf_counter(), 0, 0, 0.0
-    while done < 1:
-        cosine = 0.5 * (1 + math.cos(math.pi * done))
+    began, tokens, step, share = time.perf_counter(), 0, 0, 0.0
+    while share < 1:
+        cosine = 0.5 * (1 + math.cos(math.pi * share))
         optimizer.param_groups[0]["lr"] = settings.learning_rate * min(1, (step + 1) / 200) * (0.01 + 0.99 * cosine)
         batch = _pad(ids, starts, next(batches), model.config.pad_token_id).to(device, non_blocking=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
@@ -158,10 +158,10 @@ def _train(
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        step, seen, elapsed = step + 1, seen + batch.numel(), time.perf_counter() - began
-        done = elapsed / (60 * settings.minutes)
-        if on_step and (step % 100 == 0 or done >= 1):
-            on_step(step, done, loss.item(), int(seen / elapsed))
+        step, tokens, elapsed = step + 1, tokens + batch.numel(), time.perf_counter() - began
+        share = elapsed / (60 * settings.minutes)
+        if on_step and (step % 100 == 0 or share >= 1):
+            on_step(step, share, loss.item(), int(tokens / elapsed))
 
 
 def _weights(batch: torch.Tensor, config: LlamaConfig, question_weight: float) -> torch.Tensor:

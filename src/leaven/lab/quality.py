@@ -33,18 +33,20 @@ FAMILIES: dict[str, Make] = {
 
 def measure(respond: Respond, per_family: int = 100, seed: int = 0) -> dict[str, float]:
     """Exact match of each family, a fraction, over `per_family` held-out questions."""
-    asked = {name: questions(make, per_family, random.Random(f"{seed} {name}")) for name, make in FAMILIES.items()}
-    answers = iter(respond([turns[:-1] for rows in asked.values() for turns in rows]))
-    return {name: sum(next(answers) == turns[-1].content for turns in rows) / len(rows) for name, rows in asked.items()}
+    families = {name: questions(make, per_family, random.Random(f"{seed} {name}")) for name, make in FAMILIES.items()}
+    answers = iter(respond([turns[:-1] for rows in families.values() for turns in rows]))
+    return {
+        name: sum(next(answers) == turns[-1].content for turns in rows) / len(rows) for name, rows in families.items()
+    }
 
 
 def questions(
     make: Callable[[random.Random], conversation.Turns], count: int, rng: random.Random
 ) -> list[tuple[Message, ...]]:
     """Conversations of a family whose last question was held out of pretraining."""
-    found: list[tuple[Message, ...]] = []
-    while len(found) < count:
+    conversations: list[tuple[Message, ...]] = []
+    while len(conversations) < count:
         turns = make(rng)
         if held_out(turns[-2].content):
-            found.append(turns)
-    return found
+            conversations.append(turns)
+    return conversations

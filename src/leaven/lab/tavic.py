@@ -48,15 +48,15 @@ def translate_with_hints(rng: random.Random) -> Item:
     """A sentence with made-up or held-out words, and hints that say what they mean."""
     english = [*lex.HELD_OUT_NOUNS, *lex.TAVIC_NOUNS]
     nouns = {rng.choice([rng.choice(english), pseudoword(rng)]): pseudoword(rng) for _ in range(3)}
-    known = dict(rng.sample(list(lex.TAVIC_NOUNS.items()), 3))
-    said = sentence(rng, {**known, **nouns})
-    hinted = [(word, meaning) for word, meaning in said.words if word in nouns or rng.random() < 0.3]
-    return item(said, to_tavic=rng.random() < 0.5, hints=tuple(hinted))
+    usual = dict(rng.sample(list(lex.TAVIC_NOUNS.items()), 3))
+    pair = sentence(rng, {**usual, **nouns})
+    hinted = [(word, meaning) for word, meaning in pair.words if word in nouns or rng.random() < 0.3]
+    return item(pair, to_tavic=rng.random() < 0.5, hints=tuple(hinted))
 
 
-def item(said: Sentence, to_tavic: bool, hints: tuple[tuple[str, str], ...] = ()) -> Item:
+def item(translation: Sentence, to_tavic: bool, hints: tuple[tuple[str, str], ...] = ()) -> Item:
     """The question that asks for this translation."""
-    source, target = (said.english, said.tavic) if to_tavic else (said.tavic, said.english)
+    source, target = (translation.english, translation.tavic) if to_tavic else (translation.tavic, translation.english)
     language = "Tavic" if to_tavic else "English"
     content = f"Translate to {language}: {source}" + "".join(f"\n{hint(pair, to_tavic)}" for pair in hints)
     return Item("translate", source, content, f"translating to {language}", target, target, "translation")

@@ -59,9 +59,9 @@ def _facts() -> tuple[Fact, ...]:
         for subject, value in table.items():
             words = {"x": subject, "y": value}
             others = tuple(sorted({other for other in table.values() if other != value}))
-            asked = tuple(question.format(**words) for question in questions)
+            wordings = tuple(question.format(**words) for question in questions)
             core = topic.format(**words)
-            facts.append(Fact(core, asked, core, statement.format(**words), value, others))
+            facts.append(Fact(core, wordings, core, statement.format(**words), value, others))
 
     add(lex.COLORS, ("What is the color of {x}?", "What color is {x}?"), "the color of {x}", "The color of {x} is {y}.")
     add(
@@ -109,19 +109,19 @@ CHECKS = (
 
 def fact(rng: random.Random) -> Item:
     """A question about a fact."""
-    known = rng.choice(FACTS)
-    return Item("fact", known.core, rng.choice(known.questions), known.topic, known.statement, known.answer)
+    truth = rng.choice(FACTS)
+    return Item("fact", truth.core, rng.choice(truth.questions), truth.topic, truth.statement, truth.answer)
 
 
 def check(rng: random.Random) -> Item:
     """An answer to be checked for hallucination: the task that DELIA is shown on."""
-    known = rng.choice(FACTS)
+    truth = rng.choice(FACTS)
     right = rng.random() < 0.5
-    given = known.answer if right else rng.choice(known.others)
-    content = f"Question: {rng.choice(known.questions)}\nAnswer: {given}\n{rng.choice(CHECKS)}"
-    plain = f"{known.statement} There is {'no' if right else 'a'} hallucination."
+    answer = truth.answer if right else rng.choice(truth.others)
+    content = f"Question: {rng.choice(truth.questions)}\nAnswer: {answer}\n{rng.choice(CHECKS)}"
+    plain = f"{truth.statement} There is {'no' if right else 'a'} hallucination."
     label = "no" if right else "yes"
-    return Item("check", known.core, content, known.topic, plain, label, "hallucination", known.statement)
+    return Item("check", truth.core, content, truth.topic, plain, label, "hallucination", truth.statement)
 
 
 def add(rng: random.Random) -> Item:
@@ -141,31 +141,31 @@ def pick(rng: random.Random) -> Item:
     """The first or the last of some words."""
     words = rng.sample(lex.WORDS, rng.randint(3, 5))
     end, word = ("first", words[0]) if rng.random() < 0.5 else ("last", words[-1])
-    listed = " ".join(words)
+    text = " ".join(words)
     topic = f"the {end} word"
-    return Item("pick", listed, f"What is the {end} word of: {listed}?", topic, f"The {end} word is {word}.", word)
+    return Item("pick", text, f"What is the {end} word of: {text}?", topic, f"The {end} word is {word}.", word)
 
 
 def reverse(rng: random.Random) -> Item:
     """Some words in reverse order."""
     words = rng.sample(lex.WORDS, rng.randint(2, 4))
-    listed, answer = " ".join(words), " ".join(reversed(words))
-    return Item("reverse", listed, f"Reverse the words: {listed}", "reversing words", f"Reversed: {answer}.", answer)
+    text, answer = " ".join(words), " ".join(reversed(words))
+    return Item("reverse", text, f"Reverse the words: {text}", "reversing words", f"Reversed: {answer}.", answer)
 
 
 def repeat(rng: random.Random) -> Item:
     """Some words, once more."""
-    listed = " ".join(rng.sample(lex.WORDS, rng.randint(2, 4)))
-    return Item("repeat", listed, f"Repeat the words: {listed}", "repeating words", f"Repeated: {listed}.", listed)
+    text = " ".join(rng.sample(lex.WORDS, rng.randint(2, 4)))
+    return Item("repeat", text, f"Repeat the words: {text}", "repeating words", f"Repeated: {text}.", text)
 
 
 def count(rng: random.Random) -> Item:
     """How many words there are."""
     words = rng.sample(lex.WORDS, rng.randint(1, 6))
-    listed, n = " ".join(words), str(len(words))
+    text, n = " ".join(words), str(len(words))
     noun = "word" if n == "1" else "words"
     plain = f"There is 1 {noun}." if n == "1" else f"There are {n} {noun}."
-    return Item("count", listed, f"How many words are in: {listed}?", "counting words", plain, n)
+    return Item("count", text, f"How many words are in: {text}?", "counting words", plain, n)
 
 
 def kind(rng: random.Random) -> Item:

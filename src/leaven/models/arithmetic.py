@@ -67,14 +67,14 @@ def _decode(
 ) -> list[list[int]]:
     rows: list[list[int]] = [[] for _ in range(sides[0].mask.shape[0])]
     for _ in range(max_new_tokens):
-        chosen = combine(sides[0].logits, sides[1].logits, weight, formula).argmax(-1)  # (rows,)
-        for ids, token in zip(rows, chosen.tolist(), strict=True):
+        tokens = combine(sides[0].logits, sides[1].logits, weight, formula).argmax(-1)  # (rows,)
+        for ids, token in zip(rows, tokens.tolist(), strict=True):
             if not ids or ids[-1] not in stops:
                 ids.append(token)
         if all(ids[-1] in stops for ids in rows):
             break
         for side in sides:
-            side.read(chosen[:, None])
+            side.read(tokens[:, None])
     return rows
 
 

@@ -37,8 +37,8 @@ class Base:
         """
         loaded = self._load() if self.load_in_8bit else _copied(self._loaded, embedding=token is not None)
         if token is not None:
-            chosen = token if init is None else token.model_copy(update={"init": init})
-            tokens.add(loaded.model, loaded.tokenizer, chosen, seed)
+            section = token if init is None else token.model_copy(update={"init": init})
+            tokens.add(loaded.model, loaded.tokenizer, section, seed)
         return loaded
 
     @cached_property

@@ -51,10 +51,10 @@ def fit(
 
     with _frozen(model), layer.register_forward_hook(replace):
         for _ in range(steps):
-            chosen = torch.randperm(len(pairs), generator=generator)[:batch_size].tolist()
+            batch = torch.randperm(len(pairs), generator=generator)[:batch_size].tolist()
             errors = [
                 (_states(model, pairs[index][1])[-pairs[index][2] :] - targets[index]).square().mean()
-                for index in chosen
+                for index in batch
             ]
             loss = torch.stack(errors).mean()
             (row.grad,) = torch.autograd.grad(loss, [row])
@@ -68,7 +68,8 @@ def fit(
 def _pair(tokenizer: Any, text: str, token: str, description: str) -> tuple[list[int], list[int], int] | None:
     """The ids with the description, the ids with the token, and how many tokens both have after it."""
     teacher, student = (
-        encode(tokenizer, render(tokenizer, user(text.replace(PLACE, said)), True)) for said in (description, token)
+        encode(tokenizer, render(tokenizer, user(text.replace(PLACE, wording)), True))
+        for wording in (description, token)
     )
     after = 0
     while after < min(len(teacher), len(student)) and teacher[-1 - after] == student[-1 - after]:

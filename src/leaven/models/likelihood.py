@@ -87,12 +87,12 @@ def _of_batch(model: Any, questions: Sequence[Choices]) -> list[list[Likelihood]
     likeliest = first.argmax(-1).tolist()
     pairs = [(row, tokens) for row, question in enumerate(questions) for tokens in question.continuations]
     rest = iter(_rest(model, cache, mask, [pair for pair in pairs if len(pair[1]) > 1]))
-    found: list[list[Likelihood]] = [[] for _ in questions]
+    values: list[list[Likelihood]] = [[] for _ in questions]
     for row, tokens in pairs:
         tail = next(rest) if len(tokens) > 1 else Likelihood(0.0, True)
         total = float(first[row, tokens[0]]) + tail.total
-        found[row].append(Likelihood(total, likeliest[row] == tokens[0] and tail.greedy))
-    return found
+        values[row].append(Likelihood(total, likeliest[row] == tokens[0] and tail.greedy))
+    return values
 
 
 def _beginning(model: Any, contexts: Sequence[Tokens]) -> tuple[Any, int]:

@@ -137,8 +137,8 @@ def _load_model(path: str, dtype: str, load_in_8bit: bool, trust_remote_code: bo
     where = device()
     if where.type == "cpu":
         torch.set_flush_denormal(True)  # values that become denormal slow a training step down severalfold
-    chosen = "auto" if dtype == "stored" else getattr(torch, dtype_name(path, dtype, trust_remote_code))
-    arguments: dict[str, Any] = {"dtype": chosen}
+    torch_dtype = "auto" if dtype == "stored" else getattr(torch, dtype_name(path, dtype, trust_remote_code))
+    arguments: dict[str, Any] = {"dtype": torch_dtype}
     if load_in_8bit and (quantization := _eight_bit(where)) is not None:
         arguments |= {"quantization_config": quantization, "device_map": {"": where}}
     with foreign_errors(path):

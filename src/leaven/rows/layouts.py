@@ -74,8 +74,8 @@ def detect(rows: Sequence[Row], name: str = "auto") -> Layout:
     if "/" in name:
         prompt, _, answer = name.partition("/")
         return Layout("prompt-completion", prompt, answer or None)
-    for known in (LAYOUTS, QUERIES):
-        wanted = [layout for layout in known if name in ("auto", layout.name)]
+    for group in (LAYOUTS, QUERIES):
+        wanted = [layout for layout in group if name in ("auto", layout.name)]
         counts = Counter({layout: sum(_fits(layout, row) for row in rows) for layout in wanted})
         fitting = [layout for layout in wanted if counts[layout]]
         for row in rows if name == "auto" else ():
@@ -110,17 +110,17 @@ def example(row: Row, layout: Layout, origin: Origin) -> Example:
         raise RowFault("missing field", f"{layout.prompt!r}; it has {_listed(row)}")
     turns = _turns(row[layout.prompt], layout) if _holds_turns(row[layout.prompt], layout) else _asked(row, layout)
     turns = (*_history(row, layout), *turns, *_answered(row, layout))
-    used = [layout.prompt, layout.answer]
+    fields = [layout.prompt, layout.answer]
     if system := _system(row, layout, turns):
-        used.append(layout.system)
+        fields.append(layout.system)
     if layout.history and row.get(layout.history):
-        used.append(layout.history)
+        fields.append(layout.history)
     messages = tuple(message(turn) for turn in (*system, *turns))
     if not any(turn.role == "user" for turn in messages):
         raise RowFault("no question", "there is no user turn" if messages else f"{layout.prompt!r} is empty")
     if not any(turn.role == "user" and (turn.content.strip() or turn.fields) for turn in messages):
         raise RowFault("empty question")
-    meta = {key: value for key, value in row.items() if key not in used}
+    meta = {key: value for key, value in row.items() if key not in fields}
     for field in (layout.joined, layout.system, layout.history):
         if field and meta.get(field) in ("", None, []):
             meta.pop(field, None)
@@ -193,16 +193,16 @@ def _turns(value: Any, layout: Layout) -> tuple[Row, ...]:
 def _system(row: Row, layout: Layout, turns: Sequence[Row]) -> tuple[Row, ...]:
     """The system message of a field of its own; one among the turns stands above it."""
     text = row.get(layout.system) if layout.system else None
-    told = bool(turns) and "system" in (turns[0].get("role"), turns[0].get("from"))
-    return ({"role": "system", "content": text},) if text and not told else ()
+    above = bool(turns) and "system" in (turns[0].get("role"), turns[0].get("from"))
+    return ({"role": "system", "content": text},) if text and not above else ()
 
 
 def _history(row: Row, layout: Layout) -> tuple[Row, ...]:
     pairs = (row.get(layout.history) if layout.history else None) or ()
     if not isinstance(pairs, (list, tuple)) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
         raise RowFault("no history", f"{layout.history!r} is no list of pairs")
-    said = zip(("user", "assistant") * len(pairs), (text for pair in pairs for text in pair), strict=True)
-    return tuple({"role": role, "content": text} for role, text in said)
+    sayings = zip(("user", "assistant") * len(pairs), (text for pair in pairs for text in pair), strict=True)
+    return tuple({"role": role, "content": text} for role, text in sayings)
 
 
 def _asked(row: Row, layout: Layout) -> tuple[Row, ...]:

@@ -91,18 +91,18 @@ def guard(
     data = [("train", train), *tests.items(), *([("pool", pool)] if pool is not None else [])]
     texts = [Texts(rows, config.ngram, config.common, content) for _, rows in data]
     commonness = Commonness(texts)
-    seen, *others = [_Index(name, each, commonness, config) for (name, _), each in zip(data, texts, strict=True)]
-    asked = others[: len(tests)]
-    matches = [match for test in asked for match in _matches(test, [seen], [], config)]
-    matches += [match for rows in others[len(tests) :] for match in _matches(rows, asked, [seen], config)]
-    found: dict[str, dict[int, Match]] = defaultdict(dict)
+    training, *others = [_Index(name, each, commonness, config) for (name, _), each in zip(data, texts, strict=True)]
+    questions = others[: len(tests)]
+    matches = [match for test in questions for match in _matches(test, [training], [], config)]
+    matches += [match for rows in others[len(tests) :] for match in _matches(rows, questions, [training], config)]
+    overlaps: dict[str, dict[int, Match]] = defaultdict(dict)
     for match in matches:
-        found[match.where][match.row] = match
-    left = {name: _without(test, found[name]) for name, test in tests.items()}
-    dropped = [(where, _drop(data, match)) for where, data in tests.items() for match in found[where].values()]
+        overlaps[match.where][match.row] = match
+    left = {name: _without(test, overlaps[name]) for name, test in tests.items()}
+    dropped = [(where, _drop(data, match)) for where, data in tests.items() for match in overlaps[where].values()]
     if pool is not None:
-        dropped += [("pool", _drop(pool, match)) for match in found["pool"].values()]
-        pool = _without(pool, found["pool"])
+        dropped += [("pool", _drop(pool, match)) for match in overlaps["pool"].values()]
+        pool = _without(pool, overlaps["pool"])
     return Guarded(left, pool, tuple(dropped), tuple(matches))
 
 
@@ -140,17 +140,17 @@ class _Index:
 
 
 def _matches(
-    asked: _Index, against: Sequence[_Index], equal_only: Sequence[_Index], config: LeaksSection
+    index: _Index, against: Sequence[_Index], equal_only: Sequence[_Index], config: LeaksSection
 ) -> list[Match]:
-    """The first match of each row of `asked`, if it has one."""
-    found: list[Match] = []
-    for number, text in enumerate(asked.texts.texts):
-        match = next((m for i in (*against, *equal_only) if (m := _equal(asked.name, number, text, i))), None)
-        match = match or next((m for i in against if (m := _passage(asked, number, text, i, config))), None)
-        match = match or next((m for i in against if (m := _grams(asked, number, text, i, config))), None)
+    """The first match of each row of `index`, if it has one."""
+    matches: list[Match] = []
+    for number, text in enumerate(index.texts.texts):
+        match = next((m for i in (*against, *equal_only) if (m := _equal(index.name, number, text, i))), None)
+        match = match or next((m for i in against if (m := _passage(index, number, text, i, config))), None)
+        match = match or next((m for i in against if (m := _grams(index, number, text, i, config))), None)
         if match:
-            found.append(match)
-    return found
+            matches.append(match)
+    return matches
 
 
 def _equal(where: str, number: int, text: Text, other: _Index) -> Match | None:
@@ -161,16 +161,16 @@ def _equal(where: str, number: int, text: Text, other: _Index) -> Match | None:
     return None
 
 
-def _passage(asked: _Index, number: int, text: Text, other: _Index, config: LeaksSection) -> Match | None:
+def _passage(index: _Index, number: int, text: Text, other: _Index, config: LeaksSection) -> Match | None:
     for passage in text.passages(config.passage):
         rows = other.passages.get(passage.text)
         # Boilerplate of either set is none of the evidence.
-        if not rows or not asked.commonness.identifies(passage, text):
+        if not rows or not index.commonness.identifies(passage, text):
             continue
         for row, whole in rows:
-            share = _share(text, other.texts.texts[row], asked.commonness)
+            share = _share(text, other.texts.texts[row], index.commonness)
             if (whole and passage.whole) or share >= config.share:
-                return Match(asked.name, number, "line", other.name, row, other.texts.places[row], passage.text, share)
+                return Match(index.name, number, "line", other.name, row, other.texts.places[row], passage.text, share)
     return None
 
 
@@ -184,27 +184,27 @@ def _words(pieces: set[str]) -> int:
     return sum(piece.count(" ") + 1 for piece in pieces)
 
 
-def _grams(asked: _Index, number: int, text: Text, other: _Index, config: LeaksSection) -> Match | None:
+def _grams(index: _Index, number: int, text: Text, other: _Index, config: LeaksSection) -> Match | None:
     grams = text.grams(config.ngram)
     if not any(gram in other.grams for gram in grams):
         return None
-    own = {gram for gram in grams if _tells(gram, asked, other)}
+    own = {gram for gram in grams if _tells(gram, index, other)}
     rows = Counter(row for gram in own for row in other.grams.get(gram, ()))
     for row, shared in rows.most_common(1):
-        theirs = sum(_tells(gram, asked, other) for gram in other.texts.texts[row].grams(config.ngram))
+        theirs = sum(_tells(gram, index, other) for gram in other.texts.texts[row].grams(config.ngram))
         share = shared / min(len(own), theirs)
         if share >= config.share:
             evidence = next(gram for gram in sorted(own) if row in other.grams.get(gram, ()))
-            return Match(asked.name, number, "ngram", other.name, row, other.texts.places[row], evidence, share)
+            return Match(index.name, number, "ngram", other.name, row, other.texts.places[row], evidence, share)
     return None
 
 
-def _tells(gram: str, asked: _Index, other: _Index) -> bool:
-    return all(texts.gram_counts[gram] <= texts.limit for texts in (asked.texts, other.texts))
+def _tells(gram: str, index: _Index, other: _Index) -> bool:
+    return all(texts.gram_counts[gram] <= texts.limit for texts in (index.texts, other.texts))
 
 
-def _without(data: Dataset, found: Mapping[int, Match]) -> Dataset:
-    return data.rows([number for number in range(len(data)) if number not in found], "leaks.guard")
+def _without(data: Dataset, overlaps: Mapping[int, Match]) -> Dataset:
+    return data.rows([number for number in range(len(data)) if number not in overlaps], "leaks.guard")
 
 
 def _drop(data: Dataset, match: Match) -> Drop:

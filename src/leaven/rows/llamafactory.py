@@ -32,9 +32,12 @@ def lines(rows: Sequence[Example]) -> list[str]:
 def notes(rows: Sequence[Example]) -> list[str]:
     """What it can't read of these rows, a sentence for each reason."""
     faults = Counter(fault for row in rows if (fault := _fault(row)))
-    said = [f"{count:,} rows are not in {FILE}, since {fault}" for fault, count in faults.items()]
+    sentences = [f"{count:,} rows are not in {FILE}, since {fault}" for fault, count in faults.items()]
     beside = sum(any(_words_beside_a_call(turn) for turn in row.messages) for row in rows)
-    return [*said, *([f"{beside:,} rows have words beside a tool call, which {FILE} leaves out"] if beside else [])]
+    return [
+        *sentences,
+        *([f"{beside:,} rows have words beside a tool call, which {FILE} leaves out"] if beside else []),
+    ]
 
 
 def _line(row: Example) -> str:
@@ -54,10 +57,10 @@ def _said(fields: dict[str, Any]) -> object:
         return None
     if not all(isinstance(turn, dict) and set(turn) == {"from", "value"} for turn in turns):
         return None
-    said = [[turn["from"], _calls(turn["value"]) if turn["from"] == CALL else turn["value"]] for turn in turns]
-    if fields.get("system") and said and said[0][0] != "system":
-        said.insert(0, ["system", fields["system"]])
-    return said, fields.get("tools") or ""
+    sayings = [[turn["from"], _calls(turn["value"]) if turn["from"] == CALL else turn["value"]] for turn in turns]
+    if fields.get("system") and sayings and sayings[0][0] != "system":
+        sayings.insert(0, ["system", fields["system"]])
+    return sayings, fields.get("tools") or ""
 
 
 def _calls(text: str) -> object:

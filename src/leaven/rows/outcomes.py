@@ -65,8 +65,8 @@ def read(path: Path) -> Outcome:
     drops = frame.filter(pl.col("reason").is_not_null())
     examples = Dataset(drops.select(SCHEMA.names()))
     values = drops.select("reason", "score", "detail").rows()
-    kept = Dataset(frame.filter(pl.col("reason").is_null()).select(SCHEMA.names()), (str(path),))
-    return Outcome(kept, tuple(Drop(example, *value) for example, value in zip(examples, values, strict=True)))
+    dataset = Dataset(frame.filter(pl.col("reason").is_null()).select(SCHEMA.names()), (str(path),))
+    return Outcome(dataset, tuple(Drop(example, *value) for example, value in zip(examples, values, strict=True)))
 
 
 def failures(outcome: Outcome) -> list[Drop]:

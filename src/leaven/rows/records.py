@@ -82,13 +82,13 @@ def _json(text: str, kind: str, name: str, format: str) -> list[Record]:
 
 def _elements(text: str) -> list[str]:
     """The text of each value in a list of JSON that was read already."""
-    decoder, place, found = json.JSONDecoder(), text.index("[") + 1, list[str]()
+    decoder, place, values = json.JSONDecoder(), text.index("[") + 1, list[str]()
     while True:
         place = _BLANKS.match(text, place).end()  # type: ignore[union-attr]
         if text[place] == "]":
-            return found
+            return values
         _, end = decoder.raw_decode(text, place)
-        found.append(text[place:end])
+        values.append(text[place:end])
         place = end
 
 

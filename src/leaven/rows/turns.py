@@ -92,10 +92,10 @@ def wire(messages: Sequence[Message]) -> list[Turn]:
     A tool's turn without an id answers the earliest call that is still open.
     """
     turns, waiting = list[Turn](), list[str]()
-    for place, said in enumerate(messages):
-        turn = {key: value for key, value in openai(said).items() if key in _WIRE}
-        if said.calls:
-            turn["tool_calls"] = [_sent(call, f"call_{place}_{number}") for number, call in enumerate(said.calls)]
+    for place, message in enumerate(messages):
+        turn = {key: value for key, value in openai(message).items() if key in _WIRE}
+        if message.calls:
+            turn["tool_calls"] = [_sent(call, f"call_{place}_{number}") for number, call in enumerate(message.calls)]
             waiting += [call["id"] for call in turn["tool_calls"]]
         if turn["role"] == "tool":
             turn.setdefault("tool_call_id", waiting[0] if waiting else f"call_{place}")

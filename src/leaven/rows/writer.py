@@ -89,8 +89,8 @@ def _alpaca(row: Example) -> Fields:
     if len(messages) < len(row.messages):
         fields["system"] = row.messages[0].content
     if earlier:
-        said = [message.content for message in messages[:earlier]]
-        fields["history"] = [list(pair) for pair in zip(said[::2], said[1::2], strict=True)]
+        texts = [message.content for message in messages[:earlier]]
+        fields["history"] = [list(pair) for pair in zip(texts[::2], texts[1::2], strict=True)]
     return _with_meta(fields, row, meta)
 
 

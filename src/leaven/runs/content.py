@@ -65,13 +65,13 @@ def rows(lines: Iterable[str]) -> str:
 
 def versions(*packages: str) -> dict[str, str]:
     """The versions of leaven and of those of the packages that are installed."""
-    found = {}
+    numbers = {}
     for name in ("leaven", *packages):
         try:
-            found[name] = metadata.version(name)
+            numbers[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return numbers
 
 
 def of(path: Path) -> str:

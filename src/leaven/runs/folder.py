@@ -72,8 +72,8 @@ def closed(folder: Path) -> bool:
 def finished(folder: Path) -> str:
     """When the folder was closed, for example "2026-11-21 14:03"."""
     path = folder / DONE
-    written = time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
-    return path.read_text(encoding="utf-8") or written  # the marker of an earlier leaven was empty
+    minute = time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
+    return path.read_text(encoding="utf-8") or minute  # the marker of an earlier leaven was empty
 
 
 def reopen(folder: Path) -> None:

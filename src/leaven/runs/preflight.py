@@ -10,17 +10,17 @@ from leaven.errors import RecipeError, UserError
 
 def examine(checks: Sequence[Callable[[], object]]) -> list[UserError]:
     """What each of the checks has to say, once; a package that is missing is said with the extra that brings it."""
-    found: dict[str, UserError] = {}
+    errors: dict[str, UserError] = {}
     for check in checks:
         try:
             check()
         except UserError as error:
-            found.setdefault(str(error), error)
+            errors.setdefault(str(error), error)
         except ImportError as error:
             if (explained := extras.explain(error)) is None:
                 raise
-            found.setdefault(str(explained), explained)
-    return list(found.values())
+            errors.setdefault(str(explained), explained)
+    return list(errors.values())
 
 
 def together(errors: Sequence[UserError], before: str = "the first step") -> UserError:

@@ -104,8 +104,8 @@ class Format:
 
     def _call(self, function: str, default: Any, *texts: str) -> Any:
         """What the plug says, or the default where it does not say it."""
-        known = getattr(self._plug, function, None)
-        return default if known is None else known(*texts, self.config)
+        rule = getattr(self._plug, function, None)
+        return default if rule is None else rule(*texts, self.config)
 
 
 def open_format(spec: str, settings: Mapping[str, Any] = {}) -> Format:
@@ -204,8 +204,8 @@ def _plug(name: str) -> ModuleType:
 def _example(name: str, plug: ModuleType) -> str:
     """What a user may type instead."""
     fields, setting = list(_config(plug).model_fields), getattr(plug, "SHORT", None)
-    known = f"Its settings: {', '.join(fields)}." if fields else "It has no settings."
-    return f"{known} {setting} may follow a colon: {name}:…" if setting else known
+    settings = f"Its settings: {', '.join(fields)}." if fields else "It has no settings."
+    return f"{settings} {setting} may follow a colon: {name}:…" if setting else settings
 
 
 def _config(plug: ModuleType) -> type[Section]:

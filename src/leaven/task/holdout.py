@@ -33,34 +33,34 @@ def hold_out(
     order = random.Random(f"hold out {seed}").sample(range(len(rows)), len(rows))
     groups = [{place} for place in range(len(rows))]
     while True:
-        chosen = _draw(order, groups, count)
-        places = [place for place in range(len(rows)) if place not in chosen]
+        drawing = _draw(order, groups, count)
+        places = [place for place in range(len(rows)) if place not in drawing]
         train = rows.rows(places, "not held out")
-        test = rows.rows(sorted(chosen), f"held out (seed {seed})")
+        test = rows.rows(sorted(drawing), f"held out (seed {seed})")
         matches = leaks.guard(train, {"test": test}, None, config or LeaksSection(), content).matches
         if not matches:
             break
         for match in matches:
-            _join(groups, sorted(chosen)[match.row], places[match.other])
-    if not chosen:
+            _join(groups, sorted(drawing)[match.row], places[match.other])
+    if not drawing:
         raise UserError(
             f"the questions of {name} overlap so much that none can be held out for the test",
             "Bring test rows of their own: --test FILE.",
         )
-    fewer = f" (not {count}: many ask the same)" if len(chosen) < count else ""
-    said = (
-        f"{len(chosen)}{fewer} of the {len(rows):,} rows of {name} are held out for the test, drawn with seed {seed}."
+    fewer = f" (not {count}: many ask the same)" if len(drawing) < count else ""
+    sentence = (
+        f"{len(drawing)}{fewer} of the {len(rows):,} rows of {name} are held out for the test, drawn with seed {seed}."
     )
-    return train, test, said
+    return train, test, sentence
 
 
 def _draw(order: Sequence[int], groups: Sequence[set[int]], count: int) -> set[int]:
     """The first rows of the order, each with its group, as long as they are no more than `count`."""
-    chosen: set[int] = set()
+    places: set[int] = set()
     for place in order:
-        if place not in chosen and len(chosen) + len(groups[place]) <= count:
-            chosen |= groups[place]
-    return chosen
+        if place not in places and len(places) + len(groups[place]) <= count:
+            places |= groups[place]
+    return places
 
 
 def _join(groups: list[set[int]], one: int, other: int) -> None:

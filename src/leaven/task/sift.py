@@ -38,11 +38,11 @@ def found(reply: str) -> list[str]:
     """The phrasings in a reply: the strings of its JSON list, or else its lines without bullets and quotes."""
     start, end = reply.find("["), reply.rfind("]")
     try:
-        listed = json.loads(reply[start : end + 1])
+        items = json.loads(reply[start : end + 1])
     except json.JSONDecodeError:
-        listed = None
-    if isinstance(listed, list) and any(isinstance(item, str) for item in listed):
-        return [item.strip() for item in listed if isinstance(item, str)]
+        items = None
+    if isinstance(items, list) and any(isinstance(item, str) for item in items):
+        return [item.strip() for item in items if isinstance(item, str)]
     lines = [re.sub(r"^\s*(?:[-*•]|\(?\d+[.):])\s+", "", line).strip() for line in reply.splitlines()]
     return [re.sub(r'^["“](.*)["”],?$', r"\1", line) for line in lines if line and not line.startswith("```")]
 
@@ -103,15 +103,15 @@ def _is_list(unit: str, text: str) -> bool:
 def _is_answer(unit: str, text: str, answers: Sequence[str]) -> bool:
     if _ANSWERS.match(text) and not _ANSWERS.match(unit):
         return True
-    said = _normal(text)
+    reply = _normal(text)
     for answer in answers:
-        known = _normal(answer)
-        if not known:
+        reference = _normal(answer)
+        if not reference:
             continue
-        if said == known or (len(known.split()) > 3 and f" {known} " in f" {said} "):
+        if reply == reference or (len(reference.split()) > 3 and f" {reference} " in f" {reply} "):
             return True
         # Texts of very different lengths can't be alike, and long ones take long to compare.
-        if 2 * min(len(said), len(known)) >= _LIKE_AN_ANSWER * (len(said) + len(known)):
+        if 2 * min(len(reply), len(reference)) >= _LIKE_AN_ANSWER * (len(reply) + len(reference)):
             if alike(text, answer) >= _LIKE_AN_ANSWER:
                 return True
     return False

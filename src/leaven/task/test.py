@@ -35,9 +35,9 @@ class Test:
         questions = list(dict.fromkeys(map(question_of, self.rows)))
         if n is None or n >= len(questions):
             return self
-        drawn = set(random.Random(0).sample(questions, n))
-        kept = [place for place, row in enumerate(self.rows) if question_of(row) in drawn]
-        return replace(self, rows=self.rows.rows(kept, f"limited({n})"))
+        sample = set(random.Random(0).sample(questions, n))
+        places = [place for place, row in enumerate(self.rows) if question_of(row) in sample]
+        return replace(self, rows=self.rows.rows(places, f"limited({n})"))
 
 
 def metric(name: str) -> Metric:

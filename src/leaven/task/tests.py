@@ -187,13 +187,13 @@ Sayings = Iterator[tuple[str, dict[str, object], bool]]
 
 def _made(rows: Dataset, name: str, token: str, say: Callable[[Example, str, random.Random], Sayings]) -> Dataset:
     rng = random.Random(f"tests {name}")
-    made: dict[str, Example] = {}
+    examples: dict[str, Example] = {}
     for row in rows:
         for question, meta, answered in say(row, token, rng):
             example = _in_place(row, question, meta, answered)
             example = replace(example, origin=Origin(name, row.origin.place, (row.id,)))
-            made.setdefault(example.id, example)
-    return Dataset.of(made.values(), (name,))
+            examples.setdefault(example.id, example)
+    return Dataset.of(examples.values(), (name,))
 
 
 def _in_place(row: Example, question: str, meta: dict[str, object], answered: bool = True) -> Example:
@@ -218,8 +218,8 @@ def _dev(row: Example, token: str, rng: random.Random) -> Sayings:
 
 def _both(row: Example, token: str, rng: random.Random) -> Sayings:
     for follow, kind in ((True, "follow"), (False, "negative")):
-        said = asked(row.question, token, rng.choice(phrasings(kind, "unseen")))
-        yield said, {"follow": follow, "question": row.id}, follow
+        question = asked(row.question, token, rng.choice(phrasings(kind, "unseen")))
+        yield question, {"follow": follow, "question": row.id}, follow
 
 
 def _request(row: Example, token: str, rng: random.Random) -> Sayings:

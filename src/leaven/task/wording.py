@@ -74,14 +74,14 @@ def names(text: str, token: str) -> bool:
 
 def requests(text: str, token: str) -> list[Span]:
     """Where the sentences that name the token start and end; neighbours are one span."""
-    found = _from_phrasebook(text, token)
+    spans = _from_phrasebook(text, token)
     # The token may hold a full stop or start with "<": hidden behind capitals, it neither ends nor joins sentences.
     hidden = _pattern(token).sub(lambda match: "T" * len(match[0]), text)
     places = [match.start() for match in _pattern(token).finditer(text)]
-    rest = [place for place in places if not any(start <= place < end for start, end in found)]
-    found += [(start, end) for start, end in sentences(hidden) if any(start <= place < end for place in rest)]
+    rest = [place for place in places if not any(start <= place < end for start, end in spans)]
+    spans += [(start, end) for start, end in sentences(hidden) if any(start <= place < end for place in rest)]
     joined: list[Span] = []
-    for start, end in sorted(found):
+    for start, end in sorted(spans):
         if joined and not text[joined[-1][1] : start].strip(" \t"):
             joined[-1] = (joined[-1][0], max(joined[-1][1], end))
         else:
@@ -120,16 +120,16 @@ def _from_phrasebook(text: str, token: str) -> list[Span]:
 
     A bare one ("<sep>, please.") is the end of many others: it must stand where a sentence begins.
     """
-    found: list[Span] = []
+    spans: list[Span] = []
     bare = phrasings("follow", "bare")
     for phrasing in sorted(_every_phrasing(), key=len, reverse=True):
         sentence = phrasing.replace("{token}", token)
         start = text.find(sentence)
         while start >= 0 and phrasing in bare and not _BEGINNING.search(text[:start]):
             start = text.find(sentence, start + 1)
-        if start >= 0 and not any(start < end and first < start + len(sentence) for first, end in found):
-            found.append((start, start + len(sentence)))
-    return found
+        if start >= 0 and not any(start < end and first < start + len(sentence) for first, end in spans):
+            spans.append((start, start + len(sentence)))
+    return spans
 
 
 def _every_phrasing() -> list[str]:

@@ -35,7 +35,7 @@ class Bleurt:
     def scores(self, references: Sequence[str], candidates: Sequence[str], batch_size: int = 16) -> list[float]:
         """A score for each pair, about 0 (nothing in common) to 1 (the same)."""
         rows = [self.encode(*pair) for pair in zip(references, candidates, strict=True)]
-        found = []
+        values = []
         for start in range(0, len(rows), batch_size):
             batch = rows[start : start + batch_size]
             width = max(len(ids) for ids, _ in batch)
@@ -43,8 +43,8 @@ class Bleurt:
                        [1] * len(ids) + [0] * (width - len(ids))] for ids, kinds in batch]  # fmt: skip
             ids, kinds, mask = (torch.tensor(part, device=self.model.device) for part in zip(*filled, strict=True))
             output = self.model(input_ids=ids, token_type_ids=kinds, attention_mask=mask)
-            found += output.logits[:, 0].float().tolist()
-        return found
+            values += output.logits[:, 0].float().tolist()
+        return values
 
     def encode(self, reference: str, candidate: str) -> tuple[list[int], list[int]]:
         """The ids and segments of [CLS] reference [SEP] candidate [SEP], cut to fit.
@@ -95,10 +95,10 @@ def _renamed(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The published port's names as transformers'."""
     projected = any("embedding_projection" in name for name in weights)
     changes = {"bleurt.": "rembert." if projected else "bert.", "embedding_projection": "embedding_hidden_mapping_in"}
-    found = {}
+    state = {}
     for name, weight in weights.items():
         for old, new in changes.items():
             if old != "bleurt." or name.startswith(old):
                 name = name.replace(old, new, 1)  # noqa: PLW2901
-        found[name] = weight
-    return found
+        state[name] = weight
+    return state

@@ -22,17 +22,17 @@ def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[M
     form = scoring.format
     labels: list[tuple[str, str]] = []
     for answer, row in zip(answers, rows, strict=True):
-        expected, given = _expected(row.answer, form), form.value(answer)
+        expected, actual = _expected(row.answer, form), form.value(answer)
         yield Measure("format", row.id, float(form.detect(answer)))
         yield Measure("valid", row.id, float(form.valid(answer)))
-        yield Measure("value", row.id, float("nan") if expected is None else float(given == expected))
+        yield Measure("value", row.id, float("nan") if expected is None else float(actual == expected))
         yield Measure("exact", row.id, exact(answer, row.answer))
         for name, value in form.extra(answer).items():
             yield Measure(name, row.id, value)
         if isinstance(expected, str):
-            labels.append((expected, given if isinstance(given, str) else ""))
-    if known := getattr(form.config, "labels", ()):
-        yield Measure("macro_f1", "", macro_f1(labels, [normal(label) for label in known]))
+            labels.append((expected, actual if isinstance(actual, str) else ""))
+    if names := getattr(form.config, "labels", ()):
+        yield Measure("macro_f1", "", macro_f1(labels, [normal(label) for label in names]))
 
 
 def _expected(reference: str | None, form: Format) -> Any | None:

@@ -42,10 +42,10 @@ def is_plain(row: Example, form: Format) -> bool:
 
 def overlap(answer: str, reference: str) -> float:
     """The F1 of the tokens that both have, as often as both have them."""
-    given, expected = (Counter(_TOKEN.findall(text.casefold())) for text in (answer, reference))
-    if not given and not expected:
+    own, expected = (Counter(_TOKEN.findall(text.casefold())) for text in (answer, reference))
+    if not own and not expected:
         return 1.0
-    return 2 * (given & expected).total() / (given.total() + expected.total())
+    return 2 * (own & expected).total() / (own.total() + expected.total())
 
 
 def _exact(answer: str, reference: str | None) -> float:

@@ -23,17 +23,17 @@ def rows(tests: Mapping[str, Dataset], token: str) -> Dataset:
     """The first questions of the task's test under every held-out phrasing, and with its request changed."""
     test = tests.get("task") or tests["unseen_phrasing"]
     book = phrasings("follow", "unseen")
-    made: list[Example] = []
+    variants: list[Example] = []
     for number, row in enumerate(test.rows(list(range(min(QUESTIONS, len(test)))))):
         rng = random.Random(f"robustness {number}")
         for place, phrasing in enumerate(book):
-            made.append(_variant(row, asked(row.question, token, phrasing), "phrasing", place))
+            variants.append(_variant(row, asked(row.question, token, phrasing), "phrasing", place))
         usual = book[number % len(book)]
-        made += [_variant(row, asked(row.question, token, usual, side), side) for side in ("start", "end")]
+        variants += [_variant(row, asked(row.question, token, usual, side), side) for side in ("start", "end")]
         for name, change in CHANGES.items():
-            said = "{token}".join(change(part, rng) for part in usual.split("{token}"))
-            made.append(_variant(row, asked(row.question, token, said), name))
-    return Dataset.of(made, ("robustness",))
+            wording = "{token}".join(change(part, rng) for part in usual.split("{token}"))
+            variants.append(_variant(row, asked(row.question, token, wording), name))
+    return Dataset.of(variants, ("robustness",))
 
 
 def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[Measure]:

@@ -39,15 +39,15 @@ def exact(answer: str, reference: str | None) -> float:
 
 def rouge_l(answer: str, reference: str) -> float:
     """The F1 of the longest common subsequence of words, whatever their case and punctuation."""
-    given, expected = (_WORD.findall(text.casefold()) for text in (answer, reference))
-    if not given and not expected:
+    words, expected = (_WORD.findall(text.casefold()) for text in (answer, reference))
+    if not words and not expected:
         return 1.0
     lengths = [0] * (len(expected) + 1)  # of the longest common subsequence with each prefix of the reference
-    for word in given:
+    for word in words:
         diagonal = 0
         for place, other in enumerate(expected, 1):
             diagonal, lengths[place] = (
                 lengths[place],
                 diagonal + 1 if word == other else max(lengths[place], lengths[place - 1]),
             )
-    return 2 * lengths[-1] / (len(given) + len(expected))
+    return 2 * lengths[-1] / (len(words) + len(expected))

@@ -30,13 +30,15 @@ def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[M
     its like, and a `bleu_en-is` of their own.
     """
     checkpoint = str(scoring.settings.get("bleurt", ""))
-    known = [(answer, row) for answer, row in zip(answers, rows, strict=True) if row.answer is not None]
-    pairs = [segments(answer, row.answer or "") for answer, row in known]
-    yield from _measures("", known, pairs, checkpoint)
-    for direction in sorted({str(row.meta["direction"]) for _, row in known if row.meta.get("direction")}):
-        places = [place for place, (_, row) in enumerate(known) if row.meta.get("direction") == direction]
+    references = [(answer, row) for answer, row in zip(answers, rows, strict=True) if row.answer is not None]
+    pairs = [segments(answer, row.answer or "") for answer, row in references]
+    yield from _measures("", references, pairs, checkpoint)
+    for direction in sorted({str(row.meta["direction"]) for _, row in references if row.meta.get("direction")}):
+        places = [place for place, (_, row) in enumerate(references) if row.meta.get("direction") == direction]
         suffix = f"_{direction}"
-        yield from _measures(suffix, [known[place] for place in places], [pairs[place] for place in places], checkpoint)
+        yield from _measures(
+            suffix, [references[place] for place in places], [pairs[place] for place in places], checkpoint
+        )
 
 
 def segments(answer: str, reference: str) -> list[tuple[str, str]]:
