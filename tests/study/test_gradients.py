@@ -4,6 +4,9 @@ import random
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
 
 from leaven.delia.makers import self_sample
 from leaven.lab import checkpoint
@@ -42,13 +45,24 @@ def test_inner_products_of_sketches_are_near_those_of_whole_gradients(tiny_model
 
 def test_cancellation_and_excess_by_hand():
     alike = torch.ones(10, 4)
-    assert gradients.cancellation(alike, 5) == pytest.approx(1)
+    assert gradients.cancellation(alike, 5) == pytest.approx((1, 5**-0.5))
     assert gradients.excess(alike, ["q"] * 10) == pytest.approx(10)
-    opposite = torch.tensor([[1.0, 0], [-1.0, 0]])
-    assert gradients.cancellation(opposite, 2) == 0 and gradients.excess(opposite, ["q", "q"]) == 0
+    opposite = torch.tensor([[1.0, 0], [-3.0, 0]])
+    assert gradients.cancellation(opposite, 2) == pytest.approx((2 / 4, 10**0.5 / 4))
+    assert gradients.excess(torch.tensor([[1.0, 0], [-1.0, 0]]), ["q", "q"]) == 0
     noise = torch.randn(400, 300, generator=torch.Generator().manual_seed(0))
-    assert gradients.cancellation(noise, 100) == pytest.approx(0.1, rel=0.1)
     assert gradients.excess(noise, [str(i // 8) for i in range(400)]) == pytest.approx(1, abs=0.05)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31), st.sampled_from([0.5, 1.0, 2.0, 3.0]), st.sampled_from([10, 50, 150]))
+def test_independent_directions_measure_their_null_however_heavy_the_tails_of_their_norms(seed, spread, n):
+    generator = torch.Generator().manual_seed(seed)
+    directions = functional.normalize(torch.randn(150, 1_024, generator=generator), dim=1)
+    norms = (spread * torch.randn(150, 1, generator=generator)).exp()  # log-normal: a few rows outweigh all others
+    measured, null = gradients.cancellation(norms * directions, n, seed)
+    assert measured == pytest.approx(null, rel=0.1)
+    assert null >= n**-0.5 and (spread < 2 or n < 50 or null > 1.5 * n**-0.5)
 
 
 def test_agreement_and_slope():

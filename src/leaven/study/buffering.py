@@ -4,13 +4,16 @@ The claims are those of DELIA (arXiv 2408.10841), equations 9 to 11.
 
 Three experiments a seed, each a set of scores: their `method` is the source of the answers, or the kind of training.
 
-1. Cancellation at the start, by source: `cancellation_N` (R(n), beside `noise_N`, 1/√n) over different questions, and
-   `excess` over several answers to each of the questions that leave the model in most doubt (1: their mean is zero).
-   `pull` is the exact mean gradient on the logits: 0 for answers drawn at temperature 1 and top_p 1, and for no others.
+1. Cancellation at the start, by source: `cancellation_N` (R(n)) over different questions, beside `null_N`, what
+   independent directions with the same norms give, and `over_null_N`, the one over the other (1: noise); `excess` over
+   several answers to each of the questions that leave the model in most doubt (1: their mean is zero). `pull` is the
+   exact mean gradient on the logits: 0 for answers drawn at temperature 1 and top_p 1, and for no others.
 2. Training a few steps mixed, on the task alone, on diverse rows alone: how the gradient of a diverse row changes
    (`change`, of the logarithm of its norm), and whether more so the further it is from the task (`change_by_distance`).
-3. Directions in mixed training: cosine and ratio of norms of the task's gradient, and of task and diverse together, to
-   that of many held-out phrasings and formats, a proxy of the ideal gradient.
+3. Directions in mixed training: cosine and ratio of norms of the task's gradient, and of task and diverse together as
+   the mixture weighs them (the diverse rows' mean times the ratio), to that of many held-out phrasings and formats, a
+   proxy of the ideal gradient. `pool_over_task` is the norm of the diverse rows' mean over that of the task's: times
+   the ratio, it bounds how far the buffer can turn the sum (the sine of the angle).
 """
 
 from collections.abc import Iterator
@@ -90,8 +93,10 @@ def _cancellation(bench: Bench, train: Dataset, rows: int) -> Iterator[tuple[str
         with bench.pool.progress.track(f"gradients of {name}", len(data), "rows"):
             found = gradients.gradients(base, Dataset(data.frame.head(rows)))
         for n in (n for n in COUNTS if n <= len(found)):
-            yield name, f"cancellation_{n}", gradients.cancellation(found, n, bench.seed)
-            yield name, f"noise_{n}", n**-0.5
+            measured, null = gradients.cancellation(found, n, bench.seed)
+            yield name, f"cancellation_{n}", measured
+            yield name, f"null_{n}", null
+            yield name, f"over_null_{n}", measured / null
 
 
 def _pull(base: Any, row: Example, temperature: float, top_p: float, form: Any) -> float:
@@ -145,14 +150,15 @@ def _training(bench: Bench, task: Task, train: Dataset, rows: int) -> Iterator[t
 def _directions(
     task: "torch.Tensor", diverse: "torch.Tensor", loaded: Any, held_out: Dataset, steps: int
 ) -> Iterator[tuple[str, str, float]]:
-    """Cosine and ratio of norms to the proxy of the ideal gradient, without and with the diverse rows' mean."""
+    """Cosine and ratio of norms to the proxy of the ideal gradient, without and with the buffer in its share."""
     from leaven.study import gradients
 
-    ideal = gradients.gradients(loaded, held_out).mean(0)
-    for name, gradient in {"task": task.mean(0), "task and diverse": task.mean(0) + diverse.mean(0)}.items():
+    ideal, own, buffered = gradients.gradients(loaded, held_out).mean(0), task.mean(0), diverse.mean(0)
+    for name, gradient in {"task": own, "task and diverse": own + RATIO * buffered}.items():
         cosine, ratio = gradients.agreement(gradient, ideal)
         yield name, f"cosine_{steps}", cosine
         yield name, f"norm_ratio_{steps}", ratio
+    yield "task and diverse", f"pool_over_task_{steps}", float(buffered.norm() / own.norm())
 
 
 def _tuned(bench: Bench, mixture: Dataset, steps: int) -> Fitted:

@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional
@@ -39,17 +39,27 @@ def gradients(loaded: Loaded, rows: Dataset, size: int = SIZE) -> torch.Tensor:
     return torch.stack(found)
 
 
-def cancellation(rows: torch.Tensor, n: int, seed: int = 0, draws: int = 20) -> float:
-    """R(n): the norm of the mean of n gradients over the mean of their norms; 1/√n where they cancel like noise.
+class Cancellation(NamedTuple):
+    """R(n) of some gradients, and what it is for independent directions with the same norms."""
 
-    The mean over random subsets of the rows, (rows, size).
+    measured: float
+    null: float
+
+
+def cancellation(rows: torch.Tensor, n: int, seed: int = 0, draws: int = 20) -> Cancellation:
+    """R(n), the norm of a sum of n gradients over the sum of their norms, beside its null √Σ|g|² / Σ|g|.
+
+    Both are means over the same random subsets of the rows, (rows, size). Of equal norms the null is 1/√n; a few long
+    gradients among many short ones make it larger, with every direction independent.
     """
     rng, norms = random.Random(seed), rows.norm(dim=1)
-    found = []
+    measured, null = [], []
     for _ in range(draws):
         chosen = rng.sample(range(len(rows)), n)
-        found.append(float(rows[chosen].mean(0).norm() / norms[chosen].mean()))
-    return sum(found) / draws
+        total = norms[chosen].sum()
+        measured.append(float(rows[chosen].sum(0).norm() / total))
+        null.append(float(norms[chosen].norm() / total))
+    return Cancellation(sum(measured) / draws, sum(null) / draws)
 
 
 def excess(rows: torch.Tensor, prompts: Sequence[str]) -> float:
