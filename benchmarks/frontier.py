@@ -27,16 +27,16 @@ from leaven.view import charts, page, tables
 
 RATES = {3e-4: "rate 3e-4", 1e-3: "rate 1e-3"}
 RATIOS = (0, 0.25, 0.5, 1.25, 2.5)
-USUAL = "usual recipe"
+USUAL, UNTOUCHED = "usual recipe", "original"
 TESTS = ("unseen_phrasing", "general")
 LEARNT, LEAK, KEPT = "unseen_phrasing/format", "general/leak", "general/kept"
 BUFFERS = ("none", *(f"{ratio:g}" for ratio in RATIOS[1:]))
-PANELS = (
-    ("learnt", ["Learnt: new phrasings", "answered in the format"], 0.0, False),
-    ("leak", ["Leak: plain questions", "answered in the format, unasked"], 0.0, False),
-    ("kept", ["Kept: of the model’s own answers", "to plain questions (F1 of words)"], 1.0, True),
-)
-"""Of each panel: the measure, its heading, the untouched model's value, whether the lines have their names."""
+PANELS = {
+    "learnt": ["Learnt: new phrasings", "answered in the format"],
+    "leak": ["Leak: plain questions", "answered in the format, unasked"],
+    "kept": ["Kept: of the model’s own answers", "to plain questions (F1 of words)"],
+}
+"""The measure of each panel, and its heading."""
 COLOURS = {"rate 3e-4": "#2f9e6e", "rate 1e-3": "#2f7fb8", USUAL: "#d9532e"}
 GREY = "#808890"
 """All colours can be read on white and on black: the figure has no background of its own."""
@@ -45,7 +45,7 @@ GREY = "#808890"
 def recipe_of(folder: Path, questions: int) -> Recipe:
     """The recipe `real` with a method for every point, one seed."""
     usual = next(method for method in recipes.read(recipes.shipped("real")).methods if method.label == USUAL)
-    methods: list[Any] = [{"name": usual.name, "label": usual.label, **usual.config}]
+    methods: list[Any] = [{"name": UNTOUCHED}, {"name": usual.name, "label": usual.label, **usual.config}]
     methods += [
         {
             "name": "delia",
@@ -68,7 +68,7 @@ def label(rate: float, ratio: float) -> str:
 def points(summary: dict[str, Any]) -> pl.DataFrame:
     """A row for each point: its series, the buffer, what is learnt, leaks and is kept."""
     means = {(row["method"], row["metric"]): row["mean"] for row in summary["rows"]}
-    rows = [(USUAL, BUFFERS[0], *_values(means, USUAL))]
+    rows = [(name, BUFFERS[0], *_values(means, name)) for name in (UNTOUCHED, USUAL)]
     for rate, series in RATES.items():
         rows += [
             (series, buffer, *_values(means, label(rate, ratio))) for ratio, buffer in zip(RATIOS, BUFFERS, strict=True)
@@ -82,11 +82,11 @@ def _values(means: dict[tuple[str, str], float], method: str) -> Iterator[float]
 
 def figure(table: pl.DataFrame) -> alt.TopLevelMixin:
     """A panel for what is learnt, what leaks and what is kept, over the size of the buffer; a line for each rate."""
-    panels = [_panel(table, *words) for words in PANELS]
+    panels = [_panel(table, measure, heading) for measure, heading in PANELS.items()]
     title = alt.TitleParams(
         "What tuning SmolLM2-135M on 100 rows does to questions that the rows are not about",
-        subtitle=["Over rows of the model’s own words beside each task row (the buffer): 25 steps in every case.",
-                  "The usual recipe: LoRA on all linear layers, rate 2e-4, three epochs, no buffer."],
+        subtitle=["Over rows of the model’s own words beside each task row (the buffer). Each dot: the same 25 steps.",
+                  "The usual recipe: LoRA on all linear layers, rate 2e-4, three epochs of 8 rows, no buffer."],
         anchor="start", color=GREY, subtitleColor=GREY, fontSize=16, subtitleFontSize=13, offset=14,
     )  # fmt: skip
     return (
@@ -98,28 +98,27 @@ def figure(table: pl.DataFrame) -> alt.TopLevelMixin:
     )  # fmt: skip
 
 
-def _panel(table: pl.DataFrame, measure: str, title: str, untouched: float, labels: bool) -> alt.TopLevelMixin:
-    """One measure; `untouched` is the model's before it is tuned, `labels` names the lines at their first dots."""
+def _panel(table: pl.DataFrame, measure: str, heading: list[str]) -> alt.TopLevelMixin:
+    """One measure; the dashed line is the untouched model, which is asked again like every other."""
     x = alt.X("buffer:O", sort=None, title="rows in the buffer for each task row",
               axis=alt.Axis(labelAngle=0, grid=False))  # fmt: skip
     y = alt.Y(f"{measure}:Q", title=None, scale=alt.Scale(domain=[-0.02, 1.05], nice=False),
               axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1], gridOpacity=0.2))  # fmt: skip
-    scale = alt.Scale(domain=list(COLOURS), range=list(COLOURS.values()))
-    base = alt.Chart(table).encode(x=x, y=y, color=alt.Color("series:N", scale=scale, legend=None))
-    tuned = base.transform_filter(alt.FieldOneOfPredicate("series", list(RATES.values())))
-    usual = base.transform_filter(alt.datum.series == USUAL)
-    rule = alt.Chart(pl.DataFrame({measure: [untouched]})).mark_rule(strokeDash=[4, 4], color=GREY).encode(y=y)
-    layers = [rule, tuned.mark_line(strokeWidth=2.5), tuned.mark_circle(size=80, opacity=1)]
-    layers.append(usual.mark_point(shape="diamond", size=170, filled=True, opacity=1))
-    if labels:
-        text = {"align": "left", "dx": 12, "fontSize": 13, "fontWeight": "bold"}
-        for series, dy in zip(COLOURS, (-10, 6, 10), strict=True):
-            first = base.transform_filter((alt.datum.buffer == BUFFERS[0]) & (alt.datum.series == series))
-            layers.append(first.mark_text(**text, dy=dy).encode(text="series:N"))
-        layers.append(rule.mark_text(**{**text, "dx": -82, "fontWeight": "normal"}, x="width", dy=12, color=GREY,
-                                     text="untouched"))  # fmt: skip
-    heading = alt.TitleParams(title, anchor="start", color=GREY, fontSize=13, offset=8)
-    return alt.layer(*layers).properties(width=270, height=250, title=heading)
+    legend = alt.Legend(title=None, orient="top", labelFontSize=13, labelColor=GREY, symbolSize=140)
+    colour = alt.Color("series:N", scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())), legend=legend)
+    base = alt.Chart(table).encode(x=x, y=y)
+    tuned = base.encode(color=colour).transform_filter(alt.FieldOneOfPredicate("series", list(RATES.values())))
+    usual = base.encode(color=colour).transform_filter(alt.datum.series == USUAL)
+    rule = base.transform_filter(alt.datum.series == UNTOUCHED).mark_rule(strokeDash=[4, 4], color=GREY).encode(y=y)
+    layers = [
+        rule.encode(x=alt.X()),
+        rule.encode(x=alt.X()).mark_text(x="width", align="right", dy=-8, color=GREY, text="untouched", fontSize=13),
+        tuned.mark_line(strokeWidth=2.5),
+        tuned.mark_circle(size=80, opacity=1),
+        usual.mark_point(shape="diamond", size=170, filled=True, opacity=1),
+    ]
+    title = alt.TitleParams(heading, anchor="start", color=GREY, fontSize=13, offset=8)
+    return alt.layer(*layers).properties(width=270, height=250, title=title)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Make what the documents take from the code: the tree and the files.
+"""Make what the documents take from the code: the map of files.
 
 When asked, also the base's quality (--quality), what a real model reproduces of the paper (--reproduced FOLDER), and
 whether LIFT works (--lift-works FOLDER).
@@ -9,24 +9,11 @@ import re
 import shutil
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "leaven"
-README, MAP, REAL = ROOT / "README.md", ROOT / "docs" / "architecture.md", ROOT / "docs" / "real.md"
-LIFT = ROOT / "docs" / "lift-works.md"
-
-
-def tree() -> str:
-    """The folders with their meaning, and below each the names of its files."""
-    lines = []
-    for folder in (PACKAGE, *sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))):
-        name = "leaven/" if folder == PACKAGE else f"  {folder.name}/"
-        lines.append(f"{name:12} {first_line(folder / '__init__.py')}")
-        stems = (path.stem for path in sorted(folder.glob("*.py")) if not path.stem.startswith("__"))
-        lines += textwrap.wrap(" · ".join(stems), 120, initial_indent=" " * 13, subsequent_indent=" " * 13)
-    return "```\n" + "\n".join(lines) + "\n```"
+MAP, REAL, RESULTS, LIFT = (ROOT / "docs" / f"{name}.md" for name in ("architecture", "real", "results", "lift-works"))
 
 
 def files() -> str:
@@ -66,18 +53,23 @@ def reproduced(folder: Path) -> str:
 
 
 def main() -> None:
-    """Write the README and the map of files anew, and with a folder what was measured in it."""
-    if "--lift-works" in sys.argv:
-        table = (Path(sys.argv[sys.argv.index("--lift-works") + 1]) / "results.md").read_text(encoding="utf-8").strip()
-        LIFT.write_text(put(LIFT.read_text(encoding="utf-8"), "figures", table), encoding="utf-8")
-    if "--reproduced" in sys.argv:
-        folder = Path(sys.argv[sys.argv.index("--reproduced") + 1])
-        REAL.write_text(put(REAL.read_text(encoding="utf-8"), "reproduced", reproduced(folder)), encoding="utf-8")
-    text = put(README.read_text(encoding="utf-8"), "tree", tree())
+    """Write the map of files anew, and with a flag what was measured."""
+    _write(MAP, "files", files())
     if "--quality" in sys.argv:
-        text = put(text, "quality", quality())
-    README.write_text(text, encoding="utf-8")
-    MAP.write_text(put(MAP.read_text(encoding="utf-8"), "files", files()), encoding="utf-8")
+        _write(RESULTS, "quality", quality())
+    if "--lift-works" in sys.argv:
+        _write(LIFT, "figures", (_folder("--lift-works") / "results.md").read_text(encoding="utf-8").strip())
+    if "--reproduced" in sys.argv:
+        _write(REAL, "reproduced", reproduced(_folder("--reproduced")))
+
+
+def _folder(flag: str) -> Path:
+    """What follows a flag."""
+    return Path(sys.argv[sys.argv.index(flag) + 1])
+
+
+def _write(page: Path, mark: str, content: str) -> None:
+    page.write_text(put(page.read_text(encoding="utf-8"), mark, content), encoding="utf-8")
 
 
 if __name__ == "__main__":
