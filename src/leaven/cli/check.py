@@ -64,14 +64,14 @@ def _test(train: str, data: "Dataset", tested: "Dataset", out: str, config: "Lea
     """The number of test rows that overlap, after they are listed."""
     from leaven.rows import files, leaks
 
-    found = leaks.guard(data, {"test": tested}, None, config)
-    for _, drop in found.dropped:
+    result = leaks.guard(data, {"test": tested}, None, config)
+    for _, drop in result.dropped:
         print(f"{drop.example.origin.place}\t{drop.reason}\t{drop.detail}")
-    print(f"{len(found.dropped):,} of {len(tested):,} test rows overlap with {train}.")
+    print(f"{len(result.dropped):,} of {len(tested):,} test rows overlap with {train}.")
     if out:
-        files.write(found.tests["test"], out)
-        print(f"{len(found.tests['test']):,} rows are in {out}.")
-    return len(found.dropped)
+        files.write(result.tests["test"], out)
+        print(f"{len(result.tests['test']):,} rows are in {out}.")
+    return len(result.dropped)
 
 
 def _against(
@@ -86,16 +86,16 @@ def _against(
     benchmarks = {path: contamination.benchmark(path) for path in against}
     matches = contamination.by_words(data, benchmarks, config)
     if embedder:
-        seen = {(match.row, match.benchmark) for match in matches}
+        pairs = {(match.row, match.benchmark) for match in matches}
         fresh = _by_meaning(data, benchmarks, embedder, cosine)
-        matches = sorted([*matches, *(match for match in fresh if (match.row, match.benchmark) not in seen)])
+        matches = sorted([*matches, *(match for match in fresh if (match.row, match.benchmark) not in pairs)])
     for match in matches:
         text = " ".join(match.evidence.split())[:100]
         print(f"{data[match.row].origin.place}\t{match.kind} {match.share:.2f}\t{match.source}\t{text}")
     rows = {match.row for match in matches}
-    for path, asked in benchmarks.items():
+    for path, questions in benchmarks.items():
         hit = {match.source for match in matches if match.benchmark == path}
-        print(f"{len(hit):,} of {len(asked):,} questions of {path} are in {train}.", file=sys.stderr)
+        print(f"{len(hit):,} of {len(questions):,} questions of {path} are in {train}.", file=sys.stderr)
     print(f"{len(rows):,} of {len(data):,} rows overlap with a benchmark.")
     if out:
         clean = data.rows([row for row in range(len(data)) if row not in rows], "check")
@@ -110,11 +110,11 @@ def _by_meaning(data: "Dataset", benchmarks: "dict[str, Dataset]", embedder: str
     from leaven.lift import contamination, embedding
     from leaven.runs.progress import stderr
 
-    asked = [rows for rows in benchmarks.values()]
-    unit = embedding.source(embedder, "", "question", stderr())(sum(asked, start=data)).unit()
-    found, start = [], len(data)
+    questions = [rows for rows in benchmarks.values()]
+    unit = embedding.source(embedder, "", "question", stderr())(sum(questions, start=data)).unit()
+    matches, start = [], len(data)
     for name, rows in benchmarks.items():
         vectors = unit[start : start + len(rows)]
-        found += contamination.by_meaning(name, unit[: len(data)], rows, vectors, cosine)
+        matches += contamination.by_meaning(name, unit[: len(data)], rows, vectors, cosine)
         start += len(rows)
-    return found
+    return matches

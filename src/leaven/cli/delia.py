@@ -92,37 +92,37 @@ def delia(
     carry_out(recipe_of(context.params), Path(out), continue_anyway=continue_anyway)
 
 
-def recipe_of(told: Mapping[str, Any]) -> "Recipe":
+def recipe_of(options: Mapping[str, Any]) -> "Recipe":
     """The recipe that the command's flags mean. Raises RecipeError with every fault."""
     from leaven.study import defaults
     from leaven.study import recipe as recipes
     from leaven.study.sources import SELF
 
-    ratio = defaults.ratio(told["model"]) if told["ratio"] is None else told["ratio"]
-    tune = {"preset": told["preset"] or defaults.preset(told["model"]), **flags.given(TuneSection, told)}
+    ratio = defaults.ratio(options["model"]) if options["ratio"] is None else options["ratio"]
+    tune = {"preset": options["preset"] or defaults.preset(options["model"]), **flags.given(TuneSection, options)}
     values = {
-        "model": told["model"],
-        "task": told["task"],
-        "test": told["test"] or None,
-        "queries": told["queries"] or SELF,
-        "format": told["format"],
-        "columns": told["columns"],
-        "strict": told["strict"],
+        "model": options["model"],
+        "task": options["task"],
+        "test": options["test"] or None,
+        "queries": options["queries"] or SELF,
+        "format": options["format"],
+        "columns": options["columns"],
+        "strict": options["strict"],
         "token": {
-            "text": told["token"],
-            "means": told["means"],
-            "answers": told["answers"],
-            "init": told["init"] or ("random" if told["preset"] == "paper" else "neighbours"),
+            "text": options["token"],
+            "means": options["means"],
+            "answers": options["answers"],
+            "init": options["init"] or ("random" if options["preset"] == "paper" else "neighbours"),
         },
         "methods": defaults.methods(ratio, tune),
-        "sizes": [told["size"]],
-        "seeds": list(range(told["seeds"])),
-        "sample": flags.given(SampleSection, told),
+        "sizes": [options["size"]],
+        "seeds": list(range(options["seeds"])),
+        "sample": flags.given(SampleSection, options),
         "tune": tune,
-        "evaluate": {**flags.given(EvaluateSection, told), "limit_test": told["limit_test"] or None},
-        "leaks": {} if told["leaks"] is None else {"enabled": told["leaks"]},
-        "llm": {"engine": told["llm"], **engine.flags(told)},
-        "trust_remote_code": told["trust_remote_code"],
-        "out": told["out"],
+        "evaluate": {**flags.given(EvaluateSection, options), "limit_test": options["limit_test"] or None},
+        "leaks": {} if options["leaks"] is None else {"enabled": options["leaks"]},
+        "llm": {"engine": options["llm"], **engine.flags(options)},
+        "trust_remote_code": options["trust_remote_code"],
+        "out": options["out"],
     }
     return recipes.parse(values, "the command line")

@@ -36,9 +36,9 @@ def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     return adding.added(parameters())(command)
 
 
-def flags(told: Mapping[str, Any]) -> dict[str, Any]:
+def flags(values: Mapping[str, Any]) -> dict[str, Any]:
     """Of all that a command was told, what was said about its engine."""
-    return adding.said({name: told[name] for name in FLAGS})
+    return adding.said({name: values[name] for name in FLAGS})
 
 
 @dataclass
@@ -104,7 +104,7 @@ def _sentences(spend: "Spend", engine: "LLM") -> list[str]:
     return sentences
 
 
-def opener(log: Path, given: Mapping[str, Any]) -> Callable[[str, str], AbstractContextManager["Counted"]]:
+def opener(log: Path, limits: Mapping[str, Any]) -> Callable[[str, str], AbstractContextManager["Counted"]]:
     """Opens engines one after another, `(spec, what)`; the limits hold for all of them together."""
     from leaven.llm.budget import BudgetReached
 
@@ -113,16 +113,18 @@ def opener(log: Path, given: Mapping[str, Any]) -> Callable[[str, str], Abstract
 
     @contextmanager
     def open_next(spec: str, what: str) -> Iterator["Counted"]:
-        left = {name: given[name] - used for name, used in spent.items() if name in given}
+        left = {name: limits[name] - amount for name, amount in spent.items() if name in limits}
         for name, amount in left.items():
             if amount <= 0:
-                raise BudgetReached(f"the budget is used up before {what}: --{name.replace('_', '-')} {given[name]:g}")
-        with opened(spec, what, log=log, bare=bare, **{**given, **left}) as llm:
+                raise BudgetReached(f"the budget is used up before {what}: --{name.replace('_', '-')} {limits[name]:g}")
+        with opened(spec, what, log=log, bare=bare, **{**limits, **left}) as llm:
             try:
                 yield llm
             finally:
-                for name, used in zip(spent, (llm.spend.requests, llm.spend.tokens, llm.spend.cost or 0), strict=True):
-                    spent[name] += used
+                for name, amount in zip(
+                    spent, (llm.spend.requests, llm.spend.tokens, llm.spend.cost or 0), strict=True
+                ):
+                    spent[name] += amount
 
     return open_next
 
@@ -134,10 +136,12 @@ def _logged(path: Path | None) -> Iterator[logging.Logger]:
         yield logger
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    file, said = logging.FileHandler(path, encoding="utf-8"), logging.StreamHandler()
+    file, console = logging.FileHandler(path, encoding="utf-8"), logging.StreamHandler()
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    said.setLevel(logging.WARNING)  # logging itself says warnings on standard error, but only where nobody handles them
-    handlers: list[logging.Handler] = [file] if logging.getLogger().handlers else [file, said]
+    console.setLevel(
+        logging.WARNING
+    )  # logging itself says warnings on standard error, but only where nobody handles them
+    handlers: list[logging.Handler] = [file] if logging.getLogger().handlers else [file, console]
     level = logger.level
     logger.setLevel(logging.INFO)
     for handler in handlers:

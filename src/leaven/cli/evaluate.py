@@ -39,12 +39,12 @@ def evaluate(
     from leaven.api.evaluation import evaluate as ask
 
     names = [name.strip() for name in benchmarks.split(",") if name.strip()]
-    found = ask(
+    results = ask(
         model, names, data=data, adapter=adapter, limit=limit or None, max_new_tokens=max_new_tokens, folder=out,
         trust_remote_code=trust_remote_code,
     )  # fmt: skip
-    for note in found.notes:
+    for note in results.notes:
         print(note, file=sys.stderr)
-    Console(width=None if sys.stdout.isatty() else 160).print(found)
+    Console(width=None if sys.stdout.isatty() else 160).print(results)
     if out:
         print(f"The answers, a file for each benchmark: {out}")

@@ -43,8 +43,8 @@ def quality(
     loaded = load(names.path(model))
 
     def respond(prompts: measuring.Prompts) -> list[str]:
-        found = dict(generate(loaded.model, loaded.tokenizer, prompts, max_new_tokens=128))
-        return [found[index].text for index in range(len(prompts))]
+        answers = dict(generate(loaded.model, loaded.tokenizer, prompts, max_new_tokens=128))
+        return [answers[index].text for index in range(len(prompts))]
 
     for family, share in measuring.measure(respond, per_family, seed).items():
         print(f"{share:7.1%}  {family}")

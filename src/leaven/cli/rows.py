@@ -20,5 +20,5 @@ def say_left_out(*outcomes: "Outcome") -> None:
     from leaven.rows import files
 
     for outcome in outcomes:
-        if said := files.left_out(outcome.dropped):
-            print(said, file=sys.stderr)
+        if sentence := files.left_out(outcome.dropped):
+            print(sentence, file=sys.stderr)

@@ -75,8 +75,8 @@ def sample(
         return
     rows = engine.Rows() if form == "magpie" else None  # of two replies a row, or of one that can't be used
     with engine.opened(llm, "sampling", wanted, Path(out + ".log"), rows, **engine.flags(context.params)) as opened:
-        made = _made(form, read, opened, config, seed, folder=chunks, n=wanted, spec=llm, rows=rows)
-    outcome = Outcome(made.kept, read.dropped + made.dropped, (*read.notes, *made.notes))
+        answers = _made(form, read, opened, config, seed, folder=chunks, n=wanted, spec=llm, rows=rows)
+    outcome = Outcome(answers.kept, read.dropped + answers.dropped, (*read.notes, *answers.notes))
     files.write(outcome.kept, out)
     files.write_rejects(outcome, Path(out + ".rejects.jsonl"))
     for note in outcome.notes:
@@ -103,10 +103,10 @@ def _made(
     chunk = _chunk(spec, config.max_new_tokens)
     if form == "magpie":
         return magpie.make(llm, config, seed, folder, n=n, chunk=chunk, on_rows=rows.count if rows else None)
-    made = self_sample.collect(read.kept, llm, config, seed, folder, n=n, chunk=chunk, form=cast("Any", form))
-    if form != "plain" and (same := self_sample.copies(read.kept, made.kept)):
+    answers = self_sample.collect(read.kept, llm, config, seed, folder, n=n, chunk=chunk, form=cast("Any", form))
+    if form != "plain" and (same := self_sample.copies(read.kept, answers.kept)):
         print(f"{same:,} answers are the reference word for word", file=sys.stderr)
-    return made
+    return answers
 
 
 def _chunk(spec: str, max_new_tokens: int) -> int:

@@ -22,9 +22,9 @@ def schema(what: Annotated[Kind, typer.Argument(help="The recipe of a study, or 
     if what is Kind.lift:
         from leaven.lift.settings import Settings
 
-        found = Settings.model_json_schema()
+        keys = Settings.model_json_schema()
     else:
         from leaven.study.schema import schema as of_studies
 
-        found = of_studies()
-    print(json.dumps(found, indent=2))
+        keys = of_studies()
+    print(json.dumps(keys, indent=2))

@@ -61,10 +61,10 @@ def mix(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> No
     from leaven.cli.work import mix_table
     from leaven.errors import UserError
 
-    found = sorted(run.glob("cells/*/mix.json"))
-    if not found:
+    paths = sorted(run.glob("cells/*/mix.json"))
+    if not paths:
         raise UserError(f"{run} holds no mixture", "Name the folder of a run that has trained something.")
-    for path in found:
+    for path in paths:
         Console().print(mix_table(path.parent.name, json.loads(path.read_text(encoding="utf-8"))))
 
 

@@ -42,8 +42,8 @@ def prune(
 
     if engine is None and days is None:
         raise UserError("nothing says which replies to forget", "Give --engine, --days, or both.")
-    found = Store.open(store).prune(engine, None if days is None else time.time() - days * 86_400)
-    print(f"{found:,} replies forgotten.")
+    count = Store.open(store).prune(engine, None if days is None else time.time() - days * 86_400)
+    print(f"{count:,} replies forgotten.")
 
 
 @app.command(epilog="Example: leaven store export > replies.jsonl")

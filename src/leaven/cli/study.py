@@ -23,6 +23,6 @@ def study(
     from leaven.cli.work import carry_out
     from leaven.study import recipe as recipes
 
-    given = {**({"out": out} if out else {}), **({"strict": True} if strict else {})}
-    checked = recipes.read(recipes.shipped(recipe), given)
+    changes = {**({"out": out} if out else {}), **({"strict": True} if strict else {})}
+    checked = recipes.read(recipes.shipped(recipe), changes)
     carry_out(checked, Path(checked.out), split, continue_anyway)

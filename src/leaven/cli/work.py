@@ -53,7 +53,7 @@ def checked(section: type[S], flags: Mapping[str, Any], **more: Any) -> S:
         raise UserError("; ".join(faults), "--help tells what each flag takes.") from None
 
 
-def mix_table(title: str, found: dict[str, Any]) -> "Table":
+def mix_table(title: str, mix: dict[str, Any]) -> "Table":
     """What each source brings to a mixture."""
     from rich.table import Table
 
@@ -62,7 +62,7 @@ def mix_table(title: str, found: dict[str, Any]) -> "Table":
     table.add_column("source")
     for column in columns:
         table.add_column(column.replace("_", " "), justify="right")
-    for part in found["mix"]:
+    for part in mix["mix"]:
         values = (part[column] for column in columns)
         table.add_row(part["source"], *(f"{v:.1%}" if isinstance(v, float) else f"{v:,}" for v in values))
     return table
