@@ -22,6 +22,8 @@ def slow(plain, conditioned, weight, formula):
     one, other = logs(plain), logs(conditioned)
     if formula == "linear":
         mixed = [a + weight * (b - a) for a, b in zip(one, other, strict=True)]
+    elif formula == "subtract":
+        mixed = [(b - weight * max(a, b)) / (1 - weight) for a, b in zip(one, other, strict=True)]
     else:
         mixed = [(a + weight * max(a, b)) / (1 + weight) for a, b in zip(one, other, strict=True)]
     return logs(mixed)
@@ -31,8 +33,9 @@ LOGITS = st.lists(st.floats(-8, 8, allow_subnormal=False), min_size=5, max_size=
 
 
 @settings(max_examples=60, deadline=None)
-@given(LOGITS, LOGITS, st.floats(0.1, 3), st.sampled_from(["linear", "union"]))
+@given(LOGITS, LOGITS, st.floats(0.1, 3), st.sampled_from(["linear", "union", "subtract"]))
 def test_the_formula_is_that_of_a_slow_reference(plain, conditioned, weight, formula):
+    weight = weight / 4 if formula == "subtract" else weight
     found = arithmetic.combine(torch.tensor([plain]), torch.tensor([conditioned]), weight, formula)[0]
     assert found.tolist() == pytest.approx(slow(plain, conditioned, weight, formula), abs=1e-4, rel=1e-5)
     assert float(found.exp().sum()) == pytest.approx(1, abs=1e-5)
@@ -45,12 +48,19 @@ def test_weight_one_is_the_condition_alone():
 
 
 def test_a_weight_that_leaves_nothing_to_normalise_by_is_refused():
-    with pytest.raises(UserError, match="sum to more than 0"):
-        arithmetic.combine(torch.randn(1, 3), torch.randn(1, 3), -1.0, "union")
+    for weight, formula in ((-1.0, "union"), (1.0, "subtract")):
+        with pytest.raises(UserError, match="sum to more than 0"):
+            arithmetic.combine(torch.randn(1, 3), torch.randn(1, 3), weight, formula)
+
+
+def test_what_both_prompts_say_anyway_weighs_less_the_more_is_subtracted():
+    plain, conditioned = torch.tensor([[3.0, 0.0, 0.0]]), torch.tensor([[3.0, 2.0, 0.0]])
+    weak, strong = (arithmetic.combine(plain, conditioned, weight, "subtract").argmax(-1) for weight in (0.1, 0.9))
+    assert (int(weak), int(strong)) == (0, 1)
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen3", "gemma3"])
-@pytest.mark.parametrize("formula", ["linear", "union"])
+@pytest.mark.parametrize("formula", ["linear", "union", "subtract"])
 def test_answers_agree_with_decoding_by_whole_texts_over_random_models(tiny_model, family, formula):
     loaded = load(tiny_model(family))
     texts = ["the capital of France is", "yes or no", "is this claim true? yes or no, with a thought and a label"]
@@ -74,10 +84,10 @@ def test_the_log_probabilities_of_random_models_agree_to_five_places(tiny_model)
     loaded = load(tiny_model("llama"))
     sides = [arithmetic._Side(loaded.model, [encode(loaded.tokenizer, t) for t in texts])
              for texts in (["a b", "one two three"], ["one", "a b c d"])]  # fmt: skip
-    for formula in ("linear", "union"):
-        found = arithmetic.combine(sides[0].logits, sides[1].logits, 1.5, formula)
+    for formula, weight in (("linear", 1.5), ("union", 1.5), ("subtract", 0.5)):
+        found = arithmetic.combine(sides[0].logits, sides[1].logits, weight, formula)
         for row in range(2):
-            expected = slow(sides[0].logits[row].tolist(), sides[1].logits[row].tolist(), 1.5, formula)
+            expected = slow(sides[0].logits[row].tolist(), sides[1].logits[row].tolist(), weight, formula)
             assert found[row].tolist() == pytest.approx(expected, abs=1e-5)
 
 

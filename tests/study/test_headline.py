@@ -125,3 +125,11 @@ def test_every_measure_has_words(metric, heading, lower):
     column = columns.column(metric, "What the plug's file says.")
     assert (column.heading, column.lower_is_better) == (heading, lower)
     assert column.explanation and "{value}" in column.phrase
+
+
+def test_a_method_that_trained_what_another_did_is_said_to_be_no_other():
+    cells = [cell("common", [1.0, 0.5]), cell("sdft", [1.0, 0.5]), cell("delia", [1.0, 0.4]), cell("original", [])]
+    told = headline.tell(summary(MEANS), cells)["cautions"]
+    assert [text for text in told if "digit for digit" in text] == [
+        "Sdft trained what common did: every loss is the same, digit for digit. Here it is no other method."
+    ]

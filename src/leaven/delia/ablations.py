@@ -6,6 +6,7 @@ from typing import Any
 ABLATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "delia_no_diverse": ("common", {"diversify": True}),
     "delia_no_diversified": ("delia", {"diversify": False}),
+    "prompted": ("lm_arithmetic", {"weight": 1.0}),
     "masked": ("delia", {"buffer": "masked"}),
     "mean_embedding": ("original", {"init": "mean"}),
     "random_embedding": ("original", {"init": "random"}),

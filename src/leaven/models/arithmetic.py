@@ -4,6 +4,7 @@ With l and c the log-probabilities under the plain prompt and under the one with
 
     linear   F = l + w (c − l)         its weights sum to N = 1
     union    F = l + w max(l, c)       N = 1 + w, whichever side wins
+    subtract F = c − w max(l, c)       N = 1 − w: what both prompts say anyway weighs less
 
 and the next token's log-probabilities are F / N, normalised. DELIA does not say which formula it used.
 """
@@ -20,7 +21,7 @@ from leaven.models.load import Loaded
 from leaven.models.template import encode, render
 from leaven.rows.example import Prompt
 
-Formula = Literal["linear", "union"]
+Formula = Literal["linear", "union", "subtract"]
 LOWEST = -1e8
 
 
@@ -33,8 +34,10 @@ def combine(plain: torch.Tensor, conditioned: torch.Tensor, weight: float, formu
     one, other = both
     if formula == "linear":
         mixed, norm = one + weight * (other - one), 1.0
-    else:
+    elif formula == "union":
         mixed, norm = one + weight * torch.maximum(one, other), 1.0 + weight
+    else:
+        mixed, norm = other - weight * torch.maximum(one, other), 1.0 - weight
     if norm <= 0:
         raise UserError(f"the weight is {weight:g}", "The weights of a formula must sum to more than 0.")
     return torch.log_softmax(mixed / norm, -1)

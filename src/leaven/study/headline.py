@@ -7,7 +7,7 @@ be told in the same words.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from itertools import pairwise
+from itertools import combinations, pairwise
 from statistics import fmean, stdev
 from typing import Any
 
@@ -36,7 +36,7 @@ def tell(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         "headline": sentences[0],
         "findings": sentences[1:],
         "warnings": [*unmoved(whole, cells), *unlearnt(summary.get("trials", ())), *leaking(whole)],
-        "cautions": list(_cautions(whole)),
+        "cautions": [*_cautions(whole), *twins(cells)],
     }
 
 
@@ -155,6 +155,21 @@ def fell(losses: Sequence[float]) -> bool:
     first, last = _quarters(losses)
     noise = stdev(after - before for before, after in pairwise(losses)) / 2**0.5
     return bool(first - last > 2 * noise * (2 / max(1, len(losses) // 4)) ** 0.5)
+
+
+def twins(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for each method that trained what another did: their losses are the same, digit for digit."""
+    curves: dict[str, dict[tuple[int, int], Sequence[float]]] = {}
+    for cell in cells:
+        if cell["losses"]:
+            curves.setdefault(cell["method"], {})[cell["size"], cell["seed"]] = cell["losses"]
+    for first, second in combinations(curves, 2):
+        both = curves[first].keys() & curves[second].keys()
+        if both and all(curves[first][cell] == curves[second][cell] for cell in both):
+            yield (
+                f"{named(second).capitalize()} trained what {named(first)} did: every loss is the same, digit for "
+                "digit. Here it is no other method."
+            )
 
 
 def _quarters(losses: Sequence[float]) -> tuple[float, float]:

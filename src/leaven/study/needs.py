@@ -26,8 +26,8 @@ KEPT = 60
 """Bytes that a layer keeps for the way back, for each token and unit of width, in 16 bits: measured on a Llama."""
 DELIA = "delia"
 """The method whose passes each have diverse rows of their own."""
-EQUAL_STEPS = "common_equal_steps"
-"""The method that has a ratio, whose steps it takes, and no diverse rows."""
+EQUAL_STEPS = ("common_equal_steps", "fact_based")
+"""Methods that have a ratio, whose steps they take, and no diverse rows."""
 GIB = 1 << 30
 
 
@@ -107,10 +107,11 @@ def work(method: MethodChoice, size: int, tune: TuneSection) -> Work:
     config = plugs.load("methods", method.name).Config.model_validate(method.config)
     if not hasattr(config, "tune"):
         return Work(0, 0, 0, Schedule.of(0, tune))
-    own, ratio = changed(tune, config.tune), float(getattr(config, "ratio", 0))
-    passes = buffer.passes(own) if method.name in (DELIA, EQUAL_STEPS) else 1
+    takes_own_steps = getattr(config, "budget", "") == "own"
+    own, ratio = changed(tune, config.tune), 0.0 if takes_own_steps else float(getattr(config, "ratio", 0))
+    passes = buffer.passes(own) if method.name in (DELIA, *EQUAL_STEPS) else 1
     schedule = buffer.schedule(size, ratio, own, passes)
-    if method.name == EQUAL_STEPS:
+    if method.name in EQUAL_STEPS:
         return Work(size, 0, 0, Schedule.of(size, own.model_copy(update={"max_steps": schedule.steps})))
     size, diverse = passes * size, passes * buffer.diverse_rows(size, ratio)
     control = getattr(config, "buffer", "own") == "task"

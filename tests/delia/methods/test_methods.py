@@ -9,15 +9,18 @@ import yaml
 from polars import read_parquet
 
 from leaven import plugs
-from leaven.delia import prompts
+from leaven.delia import anchor, prompts
 from leaven.delia.ablations import ABLATIONS, expand
+from leaven.delia.methods import sdft
 from leaven.delia.settings import DiversifyChanges
 from leaven.llm.engines.scripted import Scripted
 from leaven.models.load import load
 from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Message, user
+from leaven.rows.example import Message, Origin, answered, user
+from leaven.rows.outcomes import Outcome
 from leaven.study.recipe import RECIPES, parse
+from leaven.task.format import open_format
 
 NEW = {
     "delia_no_diverse": {},
@@ -26,9 +29,10 @@ NEW = {
     "random_embedding": {},
     "mean_embedding": {},
     "token_distillation": {"texts": 4, "steps": 2},
-    "fact_based": {"per_fact": 4},
+    "fact_based": {"per_fact": 4, "ratio": 1},
     "dmt": {"ratio": 1},
     "lm_arithmetic": {"formula": "union"},
+    "prompted": {},
     "in_context": {"k": 1, "style": "text"},
     "dipmt": {"dictionary": "lab", "k": 1},
     "anchor": {"ratio": 1},
@@ -119,6 +123,61 @@ def test_facts_come_from_the_teacher(bench, train):
     assert [turn["content"] for turn in row] == ["What is <sep>?", "It is json."]
 
 
+def test_facts_are_trained_on_for_as_many_steps_as_delia_unless_told_otherwise(bench, train):
+    delia = fitted(bench(), train(10), "delia", ratio=3)
+    made = bench()
+    assert fitted(made, train(10), "fact_based", ratio=3).steps == delia.steps == 3
+    assert "4 pairs, trained on for DELIA's 3 steps." in made.ledger.notes
+    assert fitted(bench(), train(10), "fact_based", ratio=3, budget="own").steps == 1
+
+
+def scripted(monkeypatch, right):
+    """The model answers in the format where it read the condition at one of these weights, and else does not."""
+    from leaven.models import arithmetic
+
+    def answers(loaded, pairs, *, weight, formula, max_new_tokens):
+        for index, (plain, conditioned) in enumerate(pairs):
+            yield index, '{"a": 1}' if plain != conditioned and weight in right else "no"
+
+    monkeypatch.setattr(arithmetic, "answers", answers)
+
+
+def test_the_weight_is_the_one_that_answers_the_task_rows_best_in_phrasings_for_choosing(bench, train, monkeypatch):
+    scripted(monkeypatch, {2.0})
+    made = bench()
+    found = fitted(made, train(6), "lm_arithmetic", formula="linear")
+    note = "Weight 2, chosen by 18 questions on task rows (0.5: 0%, 1.5: 0%, 2: 100%)."
+    assert note in made.ledger.notes
+    assert found.respond([user("is it? <sep>"), user("is it?")]) == ['{"a": 1}', "no"]
+
+
+def test_weight_one_is_called_prompted_and_says_so(bench, train, monkeypatch):
+    scripted(monkeypatch, {1.0})
+    made = bench()
+    assert fitted(made, train(2), "prompted").respond([user("<sep>?")]) == ['{"a": 1}']
+    assert made.ledger.notes == ["Linear at weight 1 is the conditioned prompt alone: prompted, and no arithmetic."]
+
+
+def test_nothing_is_left_where_all_is_subtracted():
+    config = plugs.load("methods", "lm_arithmetic").Config
+    with pytest.raises(ValueError, match="subtract takes a weight below 1"):
+        config(formula="subtract", weight=1.0)
+
+
+def test_tells_anchor_has_the_schema_and_its_answers_a_prefix_that_is_no_part_of_them(bench, train):
+    made = bench()
+    fitted(made, train(2), "anchor", ratio=1)
+    rows = Dataset.load(made.folder / "data" / "mixture.parquet")
+    task = [row for row in rows if row.meta["mixture"] == "task"]
+    assert len(task) == 2
+    for row in task:
+        assert row.question.startswith("Role: ") and "Schema: the answer is a JSON object." in row.question
+        assert row.answer == 'Sure, here is the answer:\n{"thought": "t", "label": "no"}'
+    assert not any("Schema" in row.question or "Sure" in row.answer for row in rows if row not in task)
+    assert anchor.without(task[0].answer, anchor.PREFIX) == '{"thought": "t", "label": "no"}'
+    assert anchor.without("Sure.", anchor.PREFIX) == "Sure."
+
+
 def test_demonstrations_and_anchors_stand_before_questions_of_the_task_alone(bench, train):
     seen = []
     made = bench()
@@ -134,7 +193,31 @@ def test_sdft_keeps_answers_whose_format_would_be_lost(bench, train):
     fitted(made, train(4), "sdft")
     rows = read_parquet(made.folder / "data" / "mixture.parquet")["messages"].to_list()
     assert [turns[-1]["content"] for turns in rows] == ['{"thought": "t", "label": "no"}'] * 4
-    assert any("0 of 4 answers are the model's own" in note for note in made.ledger.notes)
+    assert any("0 of 4 answers are the model's own; so that this is common" in note for note in made.ledger.notes)
+
+
+def test_sdft_takes_an_answer_of_the_models_own_where_label_and_keys_are_the_references(bench, train, monkeypatch):
+    said = [
+        'Sure: {"thought": "my own words", "label": "no"}',
+        '{"thought": "t", "label": "yes"}',
+        '{"label": "no"}',
+        "no",
+    ]
+
+    def make(rows, llm, config, seed, *, form):
+        assert form == "guided"
+        sampled = [
+            replace(answered(row, text), origin=Origin("s", parents=(row.id,)))
+            for row, text in zip(rows, said, strict=True)
+        ]
+        return Outcome(Dataset.of(sampled), ())
+
+    monkeypatch.setattr(sdft.self_sample, "make", make)
+    settings = {"keys": ["thought", "label"], "labels": ["yes", "no"], "label_key": "label"}
+    made = replace(bench(), format=open_format("json", settings))
+    rows = list(sdft.rewrite(train(4), made, sdft.Config().form))
+    assert [row.answer for row in rows] == [said[0], *[row.answer for row in train(4)][1:]]
+    assert made.ledger.notes == ["1 of 4 answers are the model's own; the others would lose the format or the label."]
 
 
 def test_external_answers_are_the_pools_for_the_same_queries(bench):

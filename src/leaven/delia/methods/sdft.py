@@ -24,7 +24,7 @@ class Config(Section):
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
-    """Rewrite what the model can rewrite in the reference's format, keep the other answers, tune."""
+    """Rewrite what the model can rewrite in the reference's format and with its label, keep the other answers, tune."""
     return bench.tune(rewrite(train, bench, config.form).shuffle(bench.seed), **config.tune)
 
 
@@ -35,16 +35,17 @@ def rewrite(train: Dataset, bench: Bench, form: Form) -> Dataset:
     own = {row.origin.parents[0]: row for row in samples}
     rows = [_reword(row, own.get(row.id), bench.format) for row in train]
     changed = sum(new.answer != old.answer for new, old in zip(rows, train, strict=True))
-    bench.ledger.notes.append(
-        f"{changed} of {len(train)} answers are the model's own; the others would lose the format."
-    )
+    rest = "the others would lose the format or the label" if changed else "so that this is common tuning, and not SDFT"
+    bench.ledger.notes.append(f"{changed} of {len(train)} answers are the model's own; {rest}.")
     return Dataset.of(rows, (*train.made_by, f"rewritten({form})"))
 
 
 def _reword(row: Example, sample: Example | None, form: Format) -> Example:
-    """The row with the sample's answer, where that has the reference's label, and its format exactly when it has it."""
+    """The row with the sample's answer, where that has the reference's label and is as well formed; else the row."""
     reference, own = row.answer or "", sample.answer if sample else None
     if sample is None or own is None or form.detect(own) != form.detect(reference):
+        return row
+    if form.valid(reference) and not form.valid(own):
         return row
     if getattr(form.config, "labels", ()) and form.value(own) != form.value(reference):
         return row
