@@ -1,5 +1,7 @@
 """The flags of `leaven lift` are the fields of its settings; a recipe, --set and --from go through the same door."""
 
+import json
+
 import pytest
 from typer.main import get_command
 
@@ -87,3 +89,30 @@ def test_how_an_engine_is_asked_is_refused_where_none_is():
     with pytest.raises(UserError, match="no engine is asked, so nothing would come of --temperature, --max-new-tokens"):
         chosen("d.jsonl", "--temperature", "0.5", "--max-new-tokens", "9")
     assert chosen("d.jsonl", "--llm", "openai:m", "--temperature", "0.5").evolve.temperature == 0.5
+
+
+def test_a_recipe_that_ships_is_used_by_its_name_and_fitted_by_flags():
+    assert chosen("d.jsonl", "--recipe", "lift") == chosen("d.jsonl")
+    found = chosen("d.jsonl", "--recipe", "sparing", "--llm", "openai:m", "--rounds", "1", "--keep-variety", "0.4")
+    names = [stage.name for stage in found.plan]
+    assert names.index("dedup") < names.index(next(one for one in names if one in ("variety", "k_center")))
+    assert names[-3:] == ["reanswer", "evolve", "quality"]
+    assert (found.evolve.rounds, found.variety.keep) == (1, 0.4)
+    with pytest.raises(UserError, match=r"no recipe of a lift called 'lifted'\nDid you mean 'lift'"):
+        chosen("d.jsonl", "--recipe", "lifted")
+    with pytest.raises(UserError, match="Leave out --recipe"):
+        chosen("--from", "somewhere", "--recipe", "lift")
+
+
+def test_recipes_are_listed_by_the_command_that_takes_them(leaven):
+    said = leaven("ls", "recipes").out
+    assert "leaven lift DATA --recipe lift\n    LIFT in the paper's order" in said and "\nquickstart\n" in said
+
+
+def test_from_takes_over_a_lift_of_stages(tmp_path):
+    stages = settings.parse({"data": "d.jsonl", "stages": ["exact", {"longest": {"n": 20}}, "random"]})
+    (tmp_path / "recipe.yaml").write_text(json.dumps(settings.written(stages)))
+    found = chosen("--from", str(tmp_path), "--n", "4", "--set", "longest.n=9")
+    assert (found.n, found.plan[1].config, len(found.plan)) == (4, {"n": 9}, 3)
+    with pytest.raises(UserError, match=r"^the recipe says its stages, so that dedup can't be set beside them\n"):
+        chosen("--from", str(tmp_path), "--dedup", "exact")

@@ -78,3 +78,32 @@ def test_off_is_off_and_a_short_name_brings_it_back():
 def test_every_short_name_is_a_setting_of_its_step():
     for key, (part, name) in FLAT.items():
         assert name in settings.PARTS[part].model_fields and key not in Settings.model_fields
+
+
+def test_the_order_of_the_steps_is_that_of_the_recipe():
+    values = {"data": "d.jsonl", "llm": "openai:m", "embedder": "lsa", "against": ["b.jsonl"], "dedup": "exact"}
+    order = [stage.name for stage in parse(values).plan]
+    assert order == ["copies", "reanswer", "evolve", "guard", "variety", "dedup", "quality"]
+    steps = ["quality", "against", "variety", "evolve", "dedup", "reanswer", "before"]
+    other = [stage.name for stage in parse({**values, "steps": steps}).plan]
+    assert other == ["quality", "guard", "variety", "evolve", "dedup", "reanswer", "copies"]
+
+
+def test_the_journal_knows_of_an_order_that_is_not_the_paper_s():
+    assert "steps" not in settings.identity(parse(BEFORE))["settings"]
+    assert settings.identity(parse({**BEFORE, "steps": settings.STEPS[::-1]}))["settings"]["steps"][0] == "quality"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"steps": ["quality"], "dedup": "exact"}, "dedup: the recipe's steps leave it out"),
+        ({"steps": ["quality"], "rounds": 5}, "evolve: the recipe's steps leave it out"),
+        ({"steps": ["quality", "quality"]}, "steps: one is there twice"),
+        ({"steps": ["qualty"]}, "steps"),
+        ({"steps": ["quality"], "stages": ["exact"]}, "steps can't be set beside them"),
+    ],
+)
+def test_a_step_that_the_order_leaves_out_has_no_settings(values, said):
+    with pytest.raises(UserError, match=said):
+        parse({"data": "d.jsonl", **values})

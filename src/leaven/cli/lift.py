@@ -12,15 +12,16 @@ from leaven.cli import engine, flags
 from leaven.cli import rows as reading
 from leaven.cli.main import OPEN
 from leaven.cli.resume import ContinueAnyway
+from leaven.lift.recipe import halves, labelled
 from leaven.lift.selectors.quality import Config as Quality
-from leaven.lift.settings import FLAT, FREE, PARTS, Settings, file, parse, read
+from leaven.lift.settings import FLAT, FREE, PARTS, Settings, file, parse, read, shipped, written
 
 app = typer.Typer(add_completion=False)
 SPELLED = {"tactics": "--tactic", "n": "--n"}
 STEPS = {"evolve": "Harder rows", "variety": "Variety"}
 """Steps of whose settings some have a flag, and the panel of those."""
-WRITTEN = ("data", "format", "columns", "strict", "reanswer")
-"""Settings whose flags the command writes itself."""
+WRITTEN = ("data", "format", "columns", "strict", "reanswer", "steps")
+"""Settings whose flags the command writes itself, and the order of steps, which a recipe says."""
 FLAGS = flags.of(Settings, "What is made and kept", without=(*WRITTEN, *STEPS), spelled=SPELLED)
 for step, panel in STEPS.items():
     short = {field: name for name, (part, field) in FLAT.items() if part == step}
@@ -46,7 +47,11 @@ def lift(
         bool | None,
         typer.Option("--reanswer/--no-reanswer", help="Answer the original questions anew.", show_default="yes"),
     ] = None,
-    recipe: Annotated[str, typer.Option(help="A YAML file of settings (leaven schema lift); flags go before it.")] = "",
+    recipe: Annotated[
+        str,
+        typer.Option(help="A YAML file of settings (leaven schema lift), or one that ships (leaven ls recipes); flags "
+                     "go before it."),
+    ] = "",
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -118,20 +123,26 @@ def settings_of(told: Mapping[str, Any]) -> Settings:
     from leaven.errors import UserError
     from leaven.models import names
 
-    written = {name: told[name] or None for name in ("data", "columns", "strict")} | {"reanswer": told["reanswer"]}
-    written["format"] = None if told["format"] == "auto" else told["format"]
-    values = flags.said({**written, **{flag.name: told[flag.name] for flag in FLAGS}})
+    own = {name: told[name] or None for name in ("data", "columns", "strict")} | {"reanswer": told["reanswer"]}
+    own["format"] = None if told["format"] == "auto" else told["format"]
+    values = flags.said({**own, **{flag.name: told[flag.name] for flag in FLAGS}})
     values |= flags.said({f"{step}.{name}": told[name] for step in ("reanswer", "evolve") for name in ASKED})
     values |= flags.said({f"quality.{name}": told[f"judge_{name}"] for name in ASKED})
     values |= dict(_change(words) for words in told["changes"] or ())
     before: dict[str, Any] = {}
+    if told["source"] and told["recipe"]:
+        raise UserError(
+            "--from has the recipe of the lift that it names", "Leave out --recipe; flags and --set change it."
+        )
     if told["source"]:
-        if paid := sorted(name for name in values if name not in FREE and name.partition(".")[0] not in FREE):
+        theirs = read(Path(told["source"]))
+        again = (*FREE, *(stage.name for stage in halves(labelled(theirs.stages))[1]))
+        if paid := sorted(name for name in values if name not in again and name.partition(".")[0] not in again):
             fixed, free = (", ".join(map(_flag, some)) for some in (paid, FREE))
             raise UserError(f"--from takes over what was made: {fixed} can't change it", f"These can change: {free}.")
-        before = read(Path(told["source"])).model_dump()
+        before = written(theirs)
     elif told["recipe"]:
-        before = file(Path(told["recipe"]))
+        before = file(shipped(told["recipe"]))
     values = {**before, **values}
     if not values.get("data"):
         raise UserError("there are no rows to lift", "leaven lift data.jsonl --llm ENGINE, or --from a finished lift.")

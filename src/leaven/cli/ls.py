@@ -33,10 +33,8 @@ def ls(
     if kind == "prompts":
         print("\n".join(names()))
     elif kind == "recipes":
-        from leaven.study.recipe import RECIPES
-
-        for path in sorted(RECIPES.glob("*.yaml")):
-            print(f"{path.stem}\n    {path.read_text(encoding='utf-8').splitlines()[0].removeprefix('# ')}")
+        for name, says in _recipes():
+            print(f"{name}\n    {says}")
     elif kind == "tactics":
         from leaven.lift.makers.evolve import tactics
 
@@ -55,6 +53,16 @@ def ls(
             print(f"{mine}\n    {says}")
     else:
         raise UserError(f"there are no {kind!r} to list", nearest(kind, [*plugs.FUNCTIONS, *OTHERS]))
+
+
+def _recipes() -> "Iterator[tuple[str, str]]":
+    """Each recipe that ships, those of a lift with the command that takes them, and its first line."""
+    from leaven.lift import settings as lifts
+    from leaven.study import recipe as studies
+
+    for folder, command in ((studies.RECIPES, ""), (lifts.RECIPES, "leaven lift DATA --recipe ")):
+        for path in sorted(folder.glob("*.yaml")):
+            yield f"{command}{path.stem}", path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
 
 
 def _settings(module: "ModuleType") -> "Iterator[str]":

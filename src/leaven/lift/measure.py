@@ -10,12 +10,12 @@ import numpy.typing as npt
 import polars as pl
 
 from leaven import plugs
-from leaven.lift import diversity, verdict
+from leaven.lift import controls, diversity, verdict
 from leaven.lift import stages as rows
 from leaven.lift import vectors as table
 from leaven.lift.components import components, coordinates
 from leaven.lift.neighbours import density, nearest
-from leaven.lift.selectors.length_matched import matched
+from leaven.lift.selectors.length_matched import lengths
 from leaven.lift.settings import Settings
 from leaven.lift.vectors import Array
 from leaven.rows.dataset import Dataset
@@ -36,10 +36,9 @@ def summary(
 ) -> dict[str, Any]:
     """The figures of the report: sets side by side, stages, sources, cost, and the points of the data map."""
     place = {row: index for index, row in enumerate(embedded)}
-    sizes = np.asarray([len(pool[row].answer or "") for row in embedded], np.float64)
+    sizes = lengths(pool)
     chosen = [place[row] for row in kept]
-    sets = {"before selection": list(range(len(embedded))), **_stages(settings, frame, place), "kept": chosen}
-    sets |= _controls(sizes, chosen, settings.seed)
+    sets = controls.sets(settings, pool, embedded, kept, folder)
     rng = np.random.default_rng(settings.seed)
     reference = unit[rng.permutation(len(unit))[:REFERENCE]]
     size = min(SAMPLE, len(kept))
@@ -51,9 +50,10 @@ def summary(
         "headline": ", ".join(filter(None, (headline, opening["but"]))),
         "verdict": opening,
         "sets": [
-            {"set": name, **_figures(unit[members], sizes[members], size, reference, rng)}
+            {"set": name, **_figures(members, unit, place, sizes[members], size, reference, rng)}
             for name, members in sets.items()
         ],
+        "controls": list(controls.marks(settings, frame, sets, folder)),
         "stages": _verdicts(frame),
         "notes": rows.notes(folder),
         "sources": _sources(frame),
@@ -62,53 +62,39 @@ def summary(
         "scores": list(_scores(frame)),
         "variety": next((one.settings().model_dump()["compat"] for one in settings.plan if one.plug == "variety"), ""),
         "lengths": {
-            "kept": _histogram(sizes[chosen], sizes),
-            "dropped": _histogram(np.delete(sizes, chosen), sizes),
+            "kept": _histogram(sizes[kept], sizes[embedded]),
+            "dropped": _histogram(np.delete(sizes[embedded], chosen), sizes[embedded]),
         },
     }
 
 
-def _stages(settings: Settings, frame: pl.DataFrame, place: Mapping[int, int]) -> dict[str, list[int]]:
-    """The rows that were left after each selection but the last that dropped some of those that are embedded."""
-    found, gone = {}, set[int]()
-    for name in settings.order:
-        dropped = {place[row] for row in frame.filter(pl.col("stage") == name)["row"] if row in place}
-        gone |= dropped
-        if dropped:
-            found[f"after {name}"] = [index for index in place.values() if index not in gone]
-    return dict(list(found.items())[:-1])
-
-
-def _controls(sizes: npt.NDArray[np.float64], chosen: Sequence[int], seed: int) -> dict[str, list[int]]:
-    """As many rows as are kept, from all that were there to select: at random, as long, the longest."""
-    rng = np.random.default_rng(seed)
-    return {
-        "random": np.sort(rng.permutation(len(sizes))[: len(chosen)]).tolist(),
-        "length matched": matched(sizes, sizes[list(chosen)], 20, seed) if chosen else [],
-        "longest": np.sort(np.argsort(-sizes, kind="stable")[: len(chosen)]).tolist(),
-    }
-
-
 def _figures(
-    rows: Array, sizes: npt.NDArray[np.float64], size: int, reference: Array, rng: np.random.Generator
+    members: Sequence[int],
+    unit: Array,
+    place: Mapping[int, int],
+    sizes: npt.NDArray[np.float64],
+    size: int,
+    reference: Array,
+    rng: np.random.Generator,
 ) -> dict[str, Any]:
     """The figures of a set. A few rows of it, as many of every set, speak for all of them where pairs are compared.
 
     Their nearest rows are looked for in the whole set. NovelSum grows and shrinks with the number of rows, so that of
-    sets of other sizes could not be compared.
+    sets of other sizes could not be compared. Rows that left before any was embedded have no figures of embeddings.
     """
-    if len(rows) < 2:
-        return {"rows": len(rows)}
-    drawn = rows[np.sort(rng.permutation(len(rows))[:size])]
-    near = nearest(drawn, rows, 2)[0][:, 1]  # the nearest is the row itself, or a copy that is as near
+    told = {"rows": len(members), **({"median_length": float(np.median(sizes))} if len(members) else {})}
+    if len(members) < 2 or not all(row in place for row in members):
+        return told
+    vectors = unit[[place[row] for row in members]]
+    drawn = vectors[np.sort(rng.permutation(len(vectors))[:size])]
+    near = nearest(drawn, vectors, 2)[0][:, 1]  # the nearest is the row itself, or a copy that is as near
     return {
-        "rows": len(rows),
+        **told,
         "sampled": len(drawn),
         "nearest_cosine": float(near.mean()),
         "near_copies": float((near >= 0.95).mean()),
         "novelsum": diversity.novelsum(drawn, density(drawn, reference)),
-        "vendi": diversity.vendi(rows),
-        "median_length": float(np.median(sizes)),
+        "vendi": diversity.vendi(vectors),
     }
 
 

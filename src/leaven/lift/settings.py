@@ -4,13 +4,14 @@ What a maker or a selector can be told is said once, by its own `Config`; here s
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_serializer, model_validator
 
-from leaven.errors import UserError
+from leaven.errors import UserError, nearest
 from leaven.lift import embedding
 from leaven.lift.embedding import AUTO, Part
 from leaven.lift.makers.evolve import Config as Evolve
@@ -31,8 +32,11 @@ FLAT = {
     "compat": ("variety", "compat"),
 }
 """Settings that have a short name: that of their flag, and of the recipes and journals of before."""
-STEPS = ("before", "reanswer", "evolve", "against", "variety", "dedup", "quality")
+Step = Literal["before", "reanswer", "evolve", "against", "variety", "dedup", "quality"]
 """Settings that say LIFT's stages; a recipe that says `stages` itself has none of them."""
+STEPS: tuple[Step, ...] = get_args(Step)
+RECIPES = Path(__file__).parent / "recipes"
+"""The recipes that ship; `lift` is what a lift does where nothing else is said."""
 SWITCHES = ("rounds", "keep_variety")
 """Short names that bring back a step that is left out."""
 PARTS: dict[str, type[Section]] = {"reanswer": Reanswer, "evolve": Evolve, "variety": Variety}
@@ -69,6 +73,12 @@ class Selector(Section):
         return {"name": self.name, **self.config} if self.config else self.name
 
 
+@cache
+def paper() -> tuple[Step, ...]:
+    """The order of the paper's steps, as the recipe `lift` says it."""
+    return tuple(file(RECIPES / "lift.yaml")["steps"])
+
+
 class Settings(Section):
     """From an instruction dataset to a small one (LIFT, arXiv 2312.11508)."""
 
@@ -86,6 +96,8 @@ class Settings(Section):
     """The engine that judges, where it is not the one that writes."""
     stages: tuple[Stage, ...] = ()
     """Makers and selectors by their names, each with its settings, in the order that rows pass them; none: LIFT's."""
+    steps: tuple[Step, ...] = Field(default_factory=paper)
+    """The order of LIFT's steps, each of which the setting of its name fits or leaves out; not said: the paper's."""
     before: tuple[Stage, ...] | None = None
     """Selectors that rows pass before anything is paid for (again for each); not said: exact, where anything is."""
     reanswer: Reanswer | None = Reanswer()
@@ -140,24 +152,42 @@ class Settings(Section):
         return ("read", *making, "answers", *selecting, "n")
 
     def _lift(self) -> Iterator[Stage]:
-        """LIFT (section 3): answer anew and expand, keep what is varied, then what is good."""
-        makers = {name: getattr(self, name) for name in MAKERS if self.llm and getattr(self, name) is not None}
-        if self.before is not None:
-            yield from self.before
-        elif makers or self.judge:
-            yield Stage(plug="exact", label="copies")
-        for name, config in makers.items():
-            yield Stage(plug=name, config=config.model_dump(exclude_defaults=True))
-        if self.against:
-            yield Stage(plug="guard", config={"against": list(self.against)})
-        if self.variety and self.variety.keep < 1 and self.spread:
-            yield Stage(plug="k_center", config={"keep": self.variety.keep})
-        elif self.variety and self.variety.keep < 1:
-            yield Stage(plug="variety", config=self.variety.model_dump(exclude={"n"}, exclude_defaults=True))
-        for label in ("dedup", "quality"):
-            selector: Selector = getattr(self, label)
-            if selector.name:
-                yield Stage(plug=selector.name, label=label, config=selector.config)
+        """The stages of LIFT's steps, in the order of the recipe, as far as the settings leave them."""
+        for step in self.steps:
+            yield from self._step(step)
+
+    def _step(self, step: Step) -> Iterator[Stage]:
+        match step:
+            case "before":
+                makers = self.llm and any(getattr(self, maker) is not None for maker in MAKERS)
+                copies = (Stage(plug="exact", label="copies"),) if makers or self.judge else ()
+                yield from copies if self.before is None else self.before
+            case "reanswer" | "evolve":
+                maker: Section | None = getattr(self, step)
+                if self.llm and maker is not None:
+                    yield Stage(plug=step, config=maker.model_dump(exclude_defaults=True))
+            case "against":
+                if self.against:
+                    yield Stage(plug="guard", config={"against": list(self.against)})
+            case "variety":
+                if self.variety and self.variety.keep < 1:
+                    own = self.variety.model_dump(exclude={"n"}, exclude_defaults=True)
+                    keep = {"keep": self.variety.keep}
+                    yield Stage(plug="k_center", config=keep) if self.spread else Stage(plug="variety", config=own)
+            case "dedup" | "quality":
+                selector: Selector = getattr(self, step)
+                if selector.name:
+                    yield Stage(plug=selector.name, label=step, config=selector.config)
+
+    @model_validator(mode="after")
+    def _no_step_unheard(self) -> "Settings":
+        if len(set(self.steps)) < len(self.steps):
+            raise ValueError("steps: one is there twice")
+        fields = type(self).model_fields
+        for step in STEPS:
+            if step not in self.steps and getattr(self, step) != fields[step].default:
+                raise ValueError(f"{step}: the recipe's steps leave it out, so it can't be set")
+        return self
 
     @field_validator("stages")
     @classmethod
@@ -204,7 +234,7 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _staged(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values with those of paths like `evolve.rounds` in the stages of these labels."""
-    if said := [name for name in values if name in (*STEPS, *FLAT)]:
+    if said := [name for name in values if name in ("steps", *STEPS, *FLAT)]:
         raise ValueError(f"the recipe says its stages, so that {', '.join(said)} can't be set beside them")
     stages = {stage.name: stage for stage in labelled(Stage.model_validate(one) for one in values["stages"])}
     for path, value in values.items():
@@ -217,7 +247,7 @@ def _staged(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def written(settings: Settings) -> dict[str, Any]:
     """The settings as a recipe says them, which has LIFT's steps or its own stages."""
-    return settings.model_dump(mode="json", exclude=set(STEPS) if settings.stages else {"stages"})
+    return settings.model_dump(mode="json", exclude={"steps", *STEPS} if settings.stages else {"stages"})
 
 
 def claim(folder: Path, settings: Settings, source: Path | None = None, continue_anyway: bool = False) -> None:
@@ -257,7 +287,8 @@ def _flat(settings: Settings) -> dict[str, Any]:
     told = written(settings)
     for name in ("strict", "failures"):  # what they change is what stops a run, not its rows
         del told[name]
-    kept = {name: value for name, value in told.items() if (name, value) not in (("before", None), ("refill", 0))}
+    unsaid = (("before", None), ("refill", 0), ("steps", list(paper())))
+    kept = {name: value for name, value in told.items() if (name, value) not in unsaid}
     for field, value in kept.items():
         if field not in PARTS:
             values[field] = value
@@ -279,8 +310,17 @@ def parse(values: Mapping[str, Any], called: Callable[[str], str] = str) -> Sett
     except ValidationError as error:
         short = {".".join(path): key for key, path in FLAT.items() if key in values}
         said = (fault.partition(": ") for fault in faults(error, Settings))
-        wrong = "; ".join(f"{called(short.get(path, path))}: {what}" for path, _, what in said)
+        # What is wrong between settings has no path.
+        wrong = "; ".join(f"{called(short.get(path, path))}: {what}" if what else path for path, _, what in said)
         raise UserError(wrong, "leaven lift --help and leaven schema lift list the settings.") from None
+
+
+def shipped(name: str) -> Path:
+    """The path of a recipe: a file, or the name of one that ships. Raises UserError for a name of neither."""
+    there = [path.stem for path in RECIPES.glob("*.yaml")]
+    if name not in there and not name.endswith((".yaml", ".yml")) and not Path(name).exists():
+        raise UserError(f"there is no recipe of a lift called {name!r}", nearest(name, there))
+    return RECIPES / f"{name}.yaml" if name in there else Path(name)
 
 
 def file(path: Path) -> dict[str, Any]:

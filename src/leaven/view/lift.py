@@ -37,7 +37,7 @@ def read(folder: Path) -> dict[str, Any]:
     if not (folder / "audit.parquet").is_file() or not path.is_file():
         raise UserError(f"{folder} holds no finished lift", "Run it to its end first: leaven lift DATA --out FOLDER.")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return {"verdict": {"lines": [], "judges": [], "tactics": [], "rewritings": []}, **found}
+    return {"verdict": {"lines": [], "judges": [], "tactics": [], "rewritings": []}, "controls": [], **found}
 
 
 def text(folder: Path) -> str:
