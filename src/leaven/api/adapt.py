@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from leaven import plugs
 from leaven.api.place import Place
@@ -17,7 +17,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop
 from leaven.rows.outcomes import Outcome
 from leaven.runs.progress import Progress, stderr
-from leaven.study import defaults, questions
+from leaven.study import defaults, questions, ratio_pilot
 from leaven.study import recipe as recipes
 from leaven.study.parts import Parts
 from leaven.study.search import Search, tuned_by
@@ -58,7 +58,7 @@ def delia(
     model: str,
     token: str = "<sep>",
     means: str = "",
-    ratio: float | None = None,
+    ratio: float | Literal["auto"] | None = None,
     test: Any = None,
     queries: Any = None,
     seed: int = 0,
@@ -68,6 +68,7 @@ def delia(
 ) -> Adapted:
     """Adapt a model to task rows with DELIA: instructions said in many ways, buffered with its own diverse rows.
 
+    `ratio="auto"` is the smallest that a pilot finds sufficient.
     `rows` and `queries` are whatever `leaven.read` takes; without `queries` the model writes them. `test` rows are not
     trained on: they keep overlapping queries out of the buffer. `settings` are further keys of a recipe (`tune`, …).
 
@@ -86,18 +87,22 @@ def delia(
     form, _ = choose(config.token.answers, config.token.answer_settings, answers)
     whole = Task(train, (), pool.kept, form, config.token)
     parts = Parts.of(config, whole, place.path, progress)
+    ratio_pilot.check(config, whole)
+    config, ratio_notes = ratio_pilot.with_ratio(config, whole, place.path, parts)
     (choice,), bench = config.methods, parts.bench(seed, place.path)
     search = Search.of(parts, whole, place.path / "search") if config.tune.trials else None
     values = tuned_by(choice.config, search.settings(choice)) if search else choice.config
     method = plugs.load("methods", choice.name)
     fitted = method.fit(train, bench, method.Config.model_validate(values))
-    sentences = [note, files.left_out(task.dropped), search.note if search else ""]
+    sentences = [note, files.left_out(task.dropped), *ratio_notes, search.note if search else ""]
     notes = (*task.notes, *filter(None, sentences), *pool.notes, *bench.ledger.notes)
     dropped = (*task.dropped, *pool.dropped, *bench.ledger.dropped, *fitted.dropped)
     return Adapted(fitted, place, notes, dropped)
 
 
-def _recipe(model: str, token: str, means: str, ratio: float, seed: int, settings: dict[str, Any]) -> recipes.Recipe:
+def _recipe(
+    model: str, token: str, means: str, ratio: float | Literal["auto"], seed: int, settings: dict[str, Any]
+) -> recipes.Recipe:
     values = {
         **settings,
         "methods": [{"name": "delia", "ratio": ratio}],

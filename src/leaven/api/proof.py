@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
@@ -85,7 +85,7 @@ def compare(
     init: str = "",
     test: Any = None,
     queries: Any = None,
-    ratio: float | None = None,
+    ratio: float | Literal["auto"] | None = None,
     size: int = 0,
     seeds: int | Sequence[int] = 1,
     folder: str | Path | None = None,
@@ -95,7 +95,8 @@ def compare(
     """Adapt the model by each method on these rows, test all of them, and say what can be told apart.
 
     `rows`, `test` and `queries` are whatever `leaven.read` takes. Without `test` some rows are held out; without
-    `queries` the model writes them. Without `methods` and `ratio` they are those of `leaven delia`.
+    `queries` the model writes them. Without `methods` and `ratio` they are those of `leaven delia`; `ratio="auto"` is
+    the smallest that a pilot finds sufficient.
     `settings` are further keys of a recipe, such as `tune` and `evaluate` (`leaven schema` prints them). The same call
     with the same `folder` goes on where it was stopped.
 
@@ -145,7 +146,7 @@ def _named(source: Any) -> str | None:
     return str(source) if isinstance(source, (str, Path)) else None
 
 
-def _with_ratio(method: str | Mapping[str, Any], ratio: float) -> str | Mapping[str, Any]:
+def _with_ratio(method: str | Mapping[str, Any], ratio: float | Literal["auto"]) -> str | Mapping[str, Any]:
     """The method at the call's ratio, unless it has its own."""
     if isinstance(method, str):
         return {"name": method, "ratio": ratio} if method in WITH_RATIO else method

@@ -1,16 +1,19 @@
 """`leaven delia`: task rows and a model in; an adapter, the proof and a report out."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from leaven.cli import engine, flags
 from leaven.cli import rows as reading
 from leaven.cli.resume import ContinueAnyway
+from leaven.errors import UserError
 from leaven.models.settings import SampleSection, TuneSection
 from leaven.rows.leaks import LeaksSection
+from leaven.study.settings import PilotSection
 from leaven.task.settings import EvaluateSection
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ FLAGS = [
     *flags.of(SampleSection, "Self-sampling", without=("max_new_tokens", "conditioned")),
     *flags.of(EvaluateSection, "Tests", without=("limit_test", "max_new_tokens", "tests")),
     *flags.of(LeaksSection, "Tests", called={"enabled": "leaks"}),
+    *flags.of(PilotSection, "The pilot of --ratio auto"),
     *flags.of(TuneSection, "Tuning (what is not given is as --preset says)", without=("preset",)),
 ]
 
@@ -56,8 +60,12 @@ def delia(
     ] = "auto",
     means: Annotated[str, typer.Option(help="What it stands for, in plain words; never shown to the model.")] = "",
     ratio: Annotated[
-        float | None, typer.Option(min=0, help="Self-sampled rows for each task row; 2.5, on the lab 20.")
-    ] = None,
+        str,
+        typer.Option(
+            help="Self-sampled rows for each task row; auto: the smallest that a pilot finds sufficient; "
+            "'': 2.5, on the lab 20."
+        ),
+    ] = "",
     size: Annotated[int, typer.Option(min=0, help="Task rows to train on; 0: all.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds; more say more.")] = 1,
     preset: Annotated[
@@ -98,7 +106,7 @@ def recipe_of(options: Mapping[str, Any]) -> "Recipe":
     from leaven.study import recipe as recipes
     from leaven.study.sources import SELF
 
-    ratio = defaults.ratio(options["model"]) if options["ratio"] is None else options["ratio"]
+    ratio = ratio_of(options["ratio"]) if options["ratio"] else defaults.ratio(options["model"])
     tune = {"preset": options["preset"] or defaults.preset(options["model"]), **flags.given(TuneSection, options)}
     values = {
         "model": options["model"],
@@ -119,6 +127,7 @@ def recipe_of(options: Mapping[str, Any]) -> "Recipe":
         "seeds": list(range(options["seeds"])),
         "sample": flags.given(SampleSection, options),
         "tune": tune,
+        "pilot": flags.given(PilotSection, options),
         "evaluate": {**flags.given(EvaluateSection, options), "limit_test": options["limit_test"] or None},
         "leaks": {} if options["leaks"] is None else {"enabled": options["leaks"]},
         "llm": {"engine": options["llm"], **engine.flags(options)},
@@ -126,3 +135,16 @@ def recipe_of(options: Mapping[str, Any]) -> "Recipe":
         "out": options["out"],
     }
     return recipes.parse(values, "the command line")
+
+
+def ratio_of(text: str) -> float | Literal["auto"]:
+    """The ratio that a flag names. Raises UserError for what is neither a number nor `auto`."""
+    if text == "auto":
+        return "auto"
+    try:
+        ratio = float(text)
+    except ValueError:
+        ratio = -1.0
+    if not 0 <= ratio < math.inf:
+        raise UserError(f"--ratio is {text!r}", "It is a number that is not negative, or auto.")
+    return ratio

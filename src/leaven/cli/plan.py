@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leaven.cli import ratio
+
 if TYPE_CHECKING:
     from leaven.llm.budget import Counted
     from leaven.llm.pilot import Range, Recorded, Step
@@ -25,11 +27,16 @@ STAND_INS = 2_000
 @app.command(
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
     epilog="Example: leaven plan delia task.jsonl --model lab, leaven plan lift data.jsonl --llm openai:gpt-4o, "
-    "or leaven plan paper-llama-2-7b-chat",
+    "leaven plan ratio task.jsonl --model smollm2, or leaven plan paper-llama-2-7b-chat",
 )
 def plan(
     context: typer.Context,
-    what: Annotated[str, typer.Argument(help="delia, lift, sample or diversify with flags of its own; or a recipe.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="delia, ratio (flags of delia), lift, sample or diversify with flags of its own; or a recipe."
+        ),
+    ],
     pilot: Annotated[int, typer.Option(min=2, help="(before WHAT) Rows that the pilot asks about.")] = 8,
     tokens: Annotated[int, typer.Option(min=1, help="(before WHAT) Recipes: tokens of a row.")] = 300,
     teraflops: Annotated[
@@ -38,10 +45,13 @@ def plan(
 ) -> None:
     """Say what a command will take: calls, tokens and money by a small pilot; for a recipe, memory and hours too.
 
+    `leaven plan ratio` tunes at a few ratios, and says which suffices: `leaven delia --ratio auto` takes the smallest.
     The pilot's replies are in the store, so that the command itself does not pay for them again.
     """
     if what == "delia":
         return _delia(context.args)
+    if what == "ratio":
+        return ratio.find(context.args)
     if what in COMMANDS:
         return _piloted(what, context.args, pilot)
     return _recipe(what, tokens, teraflops)
@@ -91,7 +101,7 @@ def _here(recipe: "Recipe", folder: Path) -> None:
     if errors := preflight.errors(recipe, task, folder):
         raise together(errors)
     base = Base(recipe.model, dtype=recipe.tune.dtype, trust_remote_code=recipe.trust_remote_code)
-    step = needs.largest_step(recipe, len(task.rows))
+    step = needs.largest_step(recipe.at_ratio(max(recipe.pilot.ratios)), len(task.rows))
     found = pace.measure(base, task.rows, task.pool, recipe.tune, recipe.sample, recipe.token, step)
     _print_forecast(Forecast(recipe, task, found))
 
@@ -102,8 +112,8 @@ def _print_forecast(forecast: "Forecast") -> None:
 
     from leaven.study import needs
 
-    recipe, pace, rows = forecast.recipe, forecast.pace, len(forecast.task.rows)
-    schedules = needs.by_method(recipe, rows)
+    pace, rows = forecast.pace, len(forecast.task.rows)
+    schedules = needs.by_method(forecast.largest, rows)
     table = Table(title=f"{len(schedules)} cells, {rows:,} task rows", title_justify="left")
     table.add_column("cell")
     for column in ("rows trained", "steps"):

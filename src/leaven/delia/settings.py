@@ -1,7 +1,7 @@
 """How instructions are said in other words, and all that a method may read of a recipe's settings."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, model_serializer, model_validator
 
@@ -10,6 +10,9 @@ from leaven.section import Section, checked
 from leaven.task.wording import Position
 
 Mode = Literal["per_instruction", "per_row"]
+AUTO: Final = "auto"
+Ratio = Annotated[float, Field(ge=0)] | Literal["auto"]
+"""Diverse rows for each task row; in place of `auto` a pilot puts a number before any method runs."""
 
 
 class DiversifyConfig(Section):

@@ -1,7 +1,7 @@
 """What a study has where nobody says otherwise: the preset, the ratio and the methods, by its model and its steps."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from leaven.models.settings import PRESETS
 
@@ -18,7 +18,7 @@ def ratio(model: str) -> float:
     return 20 if model == LAB else 2.5
 
 
-def methods(ratio: float, tune: Mapping[str, Any]) -> list[str | dict[str, Any]]:
+def methods(ratio: float | Literal["auto"], tune: Mapping[str, Any]) -> list[str | dict[str, Any]]:
     """The untouched model, common tuning, DELIA at this ratio, and the control that takes its steps without a buffer.
 
     Where a step holds so many task rows whatever the buffer, that control is DELIA itself at ratio 0; elsewhere it is

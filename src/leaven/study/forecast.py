@@ -46,9 +46,11 @@ class Forecast:
         yield self._untouched()
         if pool := self._pool():
             yield pool
+        if self.recipe.needs_pilot:
+            yield self._pilot()
         if trials := self._trials():
             yield trials
-        plan = cells(self.recipe, len(self.task.rows))
+        plan = cells(self.largest, len(self.task.rows))
         work = [needs.work(cell.method, cell.size, self.recipe.tune) for cell in plan]
         tuned = [one for one in work if one.schedule.steps]
         tokens = sum(map(self._tokens, tuned))
@@ -57,6 +59,11 @@ class Forecast:
         answers = sum(len(test.rows) for mine, _ in asked for test in mine)
         seconds = sum(self._answering(mine, untouched) for mine, untouched in asked)
         yield Stage("answer", f"{answers:,} questions", seconds)
+
+    @property
+    def largest(self) -> Recipe:
+        """The recipe with the largest ratio that its pilot may come to."""
+        return self.recipe.at_ratio(max(self.recipe.pilot.ratios))
 
     def tests(self, method: MethodChoice | None = None) -> list[Test]:
         """The tests as the study asks them, all or those that a method has a part in."""
@@ -73,7 +80,7 @@ class Forecast:
         return Stage("ask untouched", f"{sum(rows):,} questions", sum(map(self._asking, rows)))
 
     def _pool(self) -> Stage | None:
-        recipe, sizes = self.recipe, [size or len(self.task.rows) for size in self.recipe.sizes]
+        recipe, sizes = self.largest, [size or len(self.task.rows) for size in self.recipe.sizes]
         rows = max(needs.work(method, size, recipe.tune).sampled_rows for method in recipe.methods for size in sizes)
         if not rows:
             return None
@@ -84,14 +91,28 @@ class Forecast:
         amount = f"{len(recipe.seeds)} × {chunks * chunk:,} queries"
         return Stage("sample the pool", amount, len(recipe.seeds) * chunks * each)
 
+    def pilot(self) -> Iterator[Stage]:
+        """What a pilot takes alone."""
+        yield from filter(None, (self._pool(), self._pilot()))
+
+    def _pilot(self) -> Stage:
+        """Each ratio of a pilot, as if none but the largest were enough."""
+        pilot, size = self.recipe.pilot, max(self._rows_of_trials(), 1)
+        tune = self.recipe.tune.model_copy(update={"num_train_epochs": pilot.passes} if pilot.passes else {})
+        asking = self._asking(0, pilot.questions) + self._asking(pilot.questions)
+        seconds = self._asking(pilot.questions)
+        for ratio in pilot.ratios:
+            choice = MethodChoice(name=needs.DELIA, label="", config={"ratio": ratio})
+            seconds += pilot.trainings * (self._tuning(needs.work(choice, size, tune)) + asking)
+        return Stage("find the ratio", f"up to {len(pilot.ratios) * pilot.trainings} tunings", seconds)
+
     def _trials(self) -> Stage | None:
         """Each trial of a search tunes on the rows that are not held out, and asks those and as many plain questions.
 
         Its settings are other ones than the recipe's, and only their number is known before.
         """
-        recipe, rows = self.recipe, max(size or len(self.task.rows) for size in self.recipe.sizes)
-        size = rows - min(max(round(SHARE * rows), FEWEST), MOST)
-        if 2 * size < rows:
+        recipe, size = self.largest, self._rows_of_trials()
+        if not size:
             return None
         seconds, count = self._asking(QUESTIONS), 0
         for method in recipe.methods:
@@ -102,6 +123,12 @@ class Forecast:
                 seconds += recipe.tune.trials * (self._tuning(work) + asking)
                 count += recipe.tune.trials
         return Stage("search settings", f"up to {count} trials", seconds) if count else None
+
+    def _rows_of_trials(self) -> int:
+        """The task rows that a trial tunes on; 0 where there are too few to hold any out."""
+        rows = max(size or len(self.task.rows) for size in self.recipe.sizes)
+        size = rows - min(max(round(SHARE * rows), FEWEST), MOST)
+        return size if 2 * size >= rows else 0
 
     def _tokens(self, work: needs.Work) -> float:
         """The tokens of a tuning: those of the mixture's mean row, as often as a row is trained."""

@@ -49,6 +49,8 @@ def identity(recipe: Recipe, task: Task, dtype: str) -> dict[str, Any]:
     """Settings with the contents of the files that they name; rows that come from no file; versions."""
     settings = recipe.model_dump(mode="json", exclude={"out", "llm", "methods", "strict"})
     settings["llm"] = {"engine": recipe.llm.engine}
+    if not recipe.needs_pilot:
+        del settings["pilot"]
     settings["tune"]["dtype"] = dtype
     settings["methods"] = {
         method.label: {"name": method.name, "sizes": method.sizes, **method.part(), **method.config}

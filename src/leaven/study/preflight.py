@@ -14,7 +14,7 @@ from leaven.errors import UserError
 from leaven.llm import open as engines
 from leaven.rows.example import user
 from leaven.runs.preflight import check_writable, examine, together
-from leaven.study import forgetting
+from leaven.study import forgetting, ratio_pilot
 from leaven.study.cells import cells
 from leaven.study.recipe import MethodChoice, Recipe
 from leaven.task.task import Task
@@ -39,7 +39,7 @@ def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
         *(partial(forgetting.check, name, recipe.evaluate) for name in recipe.evaluate.benchmarks),
     ]
     if task is not None:
-        examined += [partial(cells, recipe, len(task.rows))]
+        examined += [partial(cells, recipe, len(task.rows)), partial(ratio_pilot.check, recipe, task)]
         examined += [partial(_method, method, task) for method in recipe.methods]
         examined += [partial(_asked, method, recipe, task) for method in recipe.methods]
         examined += [partial(metric, test.metric) for test in task.tests]

@@ -38,14 +38,14 @@ def shipped() -> Dataset:
 
 def needed(recipe: Recipe, task_rows: int) -> int:
     """How many questions a study takes: those of its largest buffer, of two tests, and of a search."""
+    tried = recipe.at_ratio(max(recipe.pilot.ratios))
     ratios = [
         float(getattr(plugs.load("methods", choice.name).Config.model_validate(choice.config), "ratio", 0))
-        for choice in recipe.methods
+        for choice in tried.methods
     ]
     rows = max(size or task_rows for size in recipe.sizes)
-    for_tests = 2 * min(FOR_TESTS, recipe.evaluate.limit_test or FOR_TESTS) + search.QUESTIONS * bool(
-        recipe.tune.trials
-    )
+    for_tests = 2 * min(FOR_TESTS, recipe.evaluate.limit_test or FOR_TESTS)
+    for_tests += max(search.QUESTIONS * bool(recipe.tune.trials), recipe.pilot.questions * recipe.needs_pilot)
     return math.ceil(SPARE * max(ratios) * rows) + for_tests
 
 

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from leaven import plugs
 from leaven.delia.ablations import ABLATIONS, expand
-from leaven.delia.settings import DiversifyConfig
+from leaven.delia.settings import AUTO, DiversifyConfig
 from leaven.errors import RecipeError, UserError, nearest
 from leaven.llm.settings import LLMSection
 from leaven.models.settings import SampleSection, TuneSection
 from leaven.rows.columns import Columns
 from leaven.rows.leaks import LeaksSection
 from leaven.section import Section, faults
+from leaven.study.settings import PilotSection
 from leaven.task.settings import EvaluateSection
 from leaven.task.token import TokenSection
 
@@ -83,6 +84,7 @@ class Recipe(Section):
     tune: TuneSection = TuneSection()
     diversify: DiversifyConfig = DiversifyConfig()
     evaluate: EvaluateSection = EvaluateSection()
+    pilot: PilotSection = PilotSection()
     leaks: LeaksSection = LeaksSection()
     probes: tuple[str, ...] = ("layers",)
     """Probes of the trained weights."""
@@ -90,6 +92,21 @@ class Recipe(Section):
     """Run Python code that comes with the model."""
     out: str = "runs/study"
     """The folder of the run."""
+
+    @property
+    def needs_pilot(self) -> bool:
+        """Whether the ratio of a method is still to be found."""
+        return any(method.config.get("ratio") == AUTO for method in self.methods)
+
+    def at_ratio(self, ratio: float) -> "Recipe":
+        """The recipe with this ratio in every method whose own is `auto`."""
+        methods = [
+            method.model_copy(update={"config": {**method.config, "ratio": ratio}})
+            if method.config.get("ratio") == AUTO
+            else method
+            for method in self.methods
+        ]
+        return self.model_copy(update={"methods": tuple(methods)})
 
     @model_validator(mode="before")
     @classmethod

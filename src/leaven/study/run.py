@@ -22,7 +22,7 @@ from leaven.runs import folder as runs
 from leaven.runs import journal
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
-from leaven.study import ceilings, forgetting, preflight
+from leaven.study import ceilings, forgetting, preflight, ratio_pilot
 from leaven.study.ceilings import Ceiling
 from leaven.study.cells import Cell, cells
 from leaven.study.identity import claim
@@ -70,9 +70,11 @@ def run(
         parts = Parts.of(recipe, task, folder, progress, teacher, pool)
         task = _prepared(recipe, task, folder, parts)
         runs.write_json(folder / "plan.json", [cell.name for cell in plan])
+        recipe, ratio_notes = ratio_pilot.with_ratio(recipe, task, folder, parts)
+        plan = cells(recipe, len(task.rows))
         wanted = [cell for cell in plan if only is None or cell.method.label in only]
         settings, notes = _searched(recipe, task, folder, parts, only)
-        task = replace(task, notes=(*task.notes, *notes))
+        task = replace(task, notes=(*task.notes, *ratio_notes, *notes))
         for number, cell in enumerate(wanted, 1):
             if not runs.closed(folder / "cells" / cell.name):
                 progress.say(f"[{number}/{len(wanted)}] {cell.name}")

@@ -74,8 +74,9 @@ class Search:
     note: str = ""
 
     @classmethod
-    def of(cls, parts: "Parts", task: Task, folder: Path) -> "Search":
-        """The search of a study, or of one method, over this task's rows and pool."""
+    def of(cls, parts: "Parts", task: Task, folder: Path, questions: int = 0) -> "Search":
+        """The search of a study, or of one method, over this task's rows and pool; 0 questions: `QUESTIONS`."""
+        questions = questions or QUESTIONS
         recipe, token = parts.recipe, task.token
         seed = recipe.seeds[0]
         rows = task.rows.take(max(size or len(task.rows) for size in recipe.sizes), seed)
@@ -86,8 +87,8 @@ class Search:
         except UserError as error:
             return cls(parts, folder, None, note=f"No settings were searched: {error.problem}.")
         queries = task.pool.shuffle(seed)
-        last = queries.rows(list(range(len(queries) - min(QUESTIONS, len(queries) // 4), len(queries))))
-        dev, plain = (test.limited(QUESTIONS) for test in dev_tests(held_out, last, token, task.format))
+        last = queries.rows(list(range(len(queries) - min(questions, len(queries) // 4), len(queries))))
+        dev, plain = (test.limited(questions) for test in dev_tests(held_out, last, token, task.format))
         note = (
             f"Rates and steps: up to {recipe.tune.trials} trials of each method that tunes, on {len(train)} task rows, "
             f"with {len(held_out)} that are held out and {len(plain.rows)} plain questions; the report has each."
@@ -109,22 +110,23 @@ class Search:
             self.parts.progress.say(f"[{method.label}, trial {len(trials)} of {budget}] {sentence(trials[-1])}")
         return dict(best(trials).settings) if trials else {}
 
-    def trial(self, method: MethodChoice, name: str, settings: Mapping[str, float]) -> Trial:
-        """What these settings do for a method; a trial of this name that is there is read."""
+    def trial(self, method: MethodChoice, name: str, settings: Mapping[str, float], seed: int | None = None) -> Trial:
+        """What these settings do for a method; a trial of this name that is there is read. The seed is the study's."""
         path = self.folder / method.label / f"{name}.json"
         if not path.exists():
-            runs.write_json(path, asdict(self._tune_and_ask(method, path.with_suffix(""), settings)))
+            seed = self.parts.recipe.seeds[0] if seed is None else seed
+            runs.write_json(path, asdict(self._tune_and_ask(method, path.with_suffix(""), settings, seed)))
         return Trial(**json.loads(path.read_text(encoding="utf-8")))
 
-    def _tune_and_ask(self, method: MethodChoice, place: Path, settings: Mapping[str, float]) -> Trial:
+    def _tune_and_ask(self, method: MethodChoice, place: Path, settings: Mapping[str, float], seed: int) -> Trial:
         """Tune by these settings, and ask; what was tuned is thrown away."""
         assert self.train is not None
         began = time.perf_counter()
         plug = plugs.load("methods", method.name)
-        bench = self.parts.bench(self.parts.recipe.seeds[0], place)
+        bench = self.parts.bench(seed, place)
         fitted = plug.fit(self.train, bench, plug.Config.model_validate(tuned_by(method.config, settings)))
         values: dict[str, float] = {}
-        for test in self._tests():
+        for test in self.asked():
             answers = fitted.respond([row.prompt for row in test.rows])
             values |= ceilings.means(score(test, answers, self.parts.format))
         shutil.rmtree(place, ignore_errors=True)
@@ -132,7 +134,7 @@ class Search:
         leak, kept = (values.get(f"general/{name}") for name in ("leak", "kept"))
         return Trial(method.label, dict(settings), learnt, leak, kept, time.perf_counter() - began)
 
-    def _tests(self) -> Iterator[Test]:
+    def asked(self) -> Iterator[Test]:
         """The tests of a trial, with the untouched model's own answers to the plain questions, which are kept."""
         for test in self.tests:
             path = self.folder / f"{test.name}.parquet"

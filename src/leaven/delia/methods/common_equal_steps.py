@@ -4,7 +4,7 @@ from pydantic import Field
 
 from leaven.delia import buffer
 from leaven.delia.bench import Bench, Fitted
-from leaven.delia.settings import DiversifyChanges, TuneChanges, changed
+from leaven.delia.settings import AUTO, DiversifyChanges, Ratio, TuneChanges, changed
 from leaven.models.schedule import Schedule
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
@@ -13,8 +13,8 @@ from leaven.section import Section
 class Config(Section):
     """What it is equal to."""
 
-    ratio: float = Field(20, ge=0)
-    """DELIA's ratio: its optimiser steps are matched."""
+    ratio: Ratio = 20
+    """DELIA's ratio, auto where its is: its optimiser steps are matched."""
     diversify: DiversifyChanges = DiversifyChanges(on=False)
     """Say the instructions in many ways first, as DELIA does: then only the buffer differs."""
     proportional_warmup: bool = False
@@ -35,6 +35,7 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
 
 def equal_steps(task_rows: int, bench: Bench, config: Config) -> tuple[int, int]:
     """DELIA's optimiser steps at this ratio, and the steps of warm-up."""
+    assert config.ratio != AUTO, "a pilot finds the ratio before (study/ratio_pilot.py)"
     tune = changed(bench.settings.tune, config.tune)
     delia = buffer.schedule(task_rows, config.ratio, tune, buffer.passes(tune))
     if not config.proportional_warmup:

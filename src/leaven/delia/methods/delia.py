@@ -2,11 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field
-
 from leaven.delia import buffer, stages
 from leaven.delia.bench import Bench, Fitted
-from leaven.delia.settings import DiversifyChanges, TuneChanges, changed
+from leaven.delia.settings import AUTO, DiversifyChanges, Ratio, TuneChanges, changed
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
@@ -16,9 +14,9 @@ from leaven.task.task import Task
 class Config(Section):
     """What is mixed, and how it is tuned on."""
 
-    ratio: float = Field(20, ge=0)
+    ratio: Ratio = 20
     """Diverse rows for each task row, and others in each pass (`tune.num_train_epochs`); the paper goes from 0 to 520,
-    with one pass."""
+    with one pass. auto: the smallest that a pilot finds sufficient (the recipe's `pilot`)."""
     diversify: DiversifyChanges = DiversifyChanges()
     """Whether to say the instructions in many ways; a mapping changes the recipe's `diversify`."""
     buffer: Literal["own", "external", "task", "masked"] = "own"
@@ -39,6 +37,7 @@ def check(config: Config, task: Task) -> None:
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Diversify the instructions, sample diverse rows, shuffle both together, tune."""
+    assert config.ratio != AUTO, "a pilot finds the ratio before (study/ratio_pilot.py)"
     varied = bench.diversify(train, config.diversify)
     tune = changed(bench.settings.tune, config.tune)
     passes = buffer.passes(tune)
