@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from leaven.errors import UserError
 from leaven.models import arithmetic
 from leaven.models.load import load
+from leaven.models.reading import Reading
 from leaven.models.template import encode, render
 from leaven.rows.example import Message, user
 
@@ -82,7 +83,7 @@ def test_answers_agree_with_decoding_by_whole_texts_over_random_models(tiny_mode
 
 def test_the_log_probabilities_of_random_models_agree_to_five_places(tiny_model):
     loaded = load(tiny_model("llama"))
-    sides = [arithmetic._Side(loaded.model, [encode(loaded.tokenizer, t) for t in texts])
+    sides = [Reading(loaded.model, [encode(loaded.tokenizer, t) for t in texts])
              for texts in (["a b", "one two three"], ["one", "a b c d"])]  # fmt: skip
     for formula, weight in (("linear", 1.5), ("union", 1.5), ("subtract", 0.5)):
         found = arithmetic.combine(sides[0].logits, sides[1].logits, weight, formula)

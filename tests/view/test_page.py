@@ -17,9 +17,9 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Message
 from leaven.runs.progress import stderr
 from leaven.study import recipe as recipes
-from leaven.study.run import run
+from leaven.study.run import SCHEMA, run
 from leaven.study.sources import resolve
-from leaven.view import page, tables
+from leaven.view import charts, page, tables
 
 HOSTILE = [
     "<script>document.title = 'owned'</script>",
@@ -281,3 +281,15 @@ def test_in_a_browser_nothing_runs_and_nothing_is_fetched(tmp_path):
     assert "<title>leaven report</title>" in dom
     assert not requests
     assert dom.count('class="vega-embed"') == 3 or dom.count("vega-embed") >= 3
+
+
+def test_swapped_states_are_drawn_block_by_block_and_left_out_where_none_were_measured():
+    values = {"written/token": (1.0, 1.0), "word_for_token/0": (0.0, 1.0), "word_for_token/4": (0.0, 0.0)}
+    rows = [("delia", 100, seed, f"swap/{name}", "", each[seed]) for name, each in values.items() for seed in (0, 1)]
+    scores = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    drawn = charts.swaps(scores).to_dict()
+    (points,) = drawn["datasets"].values()
+    assert [(point["swap"], point["block"], point["value"]) for point in points] == [
+        ("word for token", 0, 0.5), ("word for token", 4, 0.0)
+    ]  # fmt: skip
+    assert charts.swaps(scores.head(2)) is None

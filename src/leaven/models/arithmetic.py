@@ -10,14 +10,15 @@ and the next token's log-probabilities are F / N, normalised. DELIA does not say
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Literal
 
 import torch
 
 from leaven.errors import UserError
-from leaven.models import tokens
 from leaven.models.generate import stop_ids
 from leaven.models.load import Loaded
+from leaven.models.reading import Reading, greedy
 from leaven.models.template import encode, render
 from leaven.rows.example import Prompt
 
@@ -60,48 +61,11 @@ def answers(
     stops = stop_ids(model, tokenizer)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        sides = [_Side(model, [pairs[index][side] for index in batch]) for side in (0, 1)]
-        for index, ids in zip(batch, _decode(sides, weight, formula, stops, max_new_tokens), strict=True):
+        one, other = (Reading(model, [pairs[index][side] for index in batch]) for side in (0, 1))
+        mixed = partial(_mixed, one, other, weight, formula)
+        for index, ids in zip(batch, greedy([one, other], mixed, stops, max_new_tokens), strict=True):
             yield index, tokenizer.decode([i for i in ids if i not in stops], clean_up_tokenization_spaces=False)
 
 
-def _decode(
-    sides: list["_Side"], weight: float, formula: Formula, stops: frozenset[int], max_new_tokens: int
-) -> list[list[int]]:
-    rows: list[list[int]] = [[] for _ in range(sides[0].mask.shape[0])]
-    for _ in range(max_new_tokens):
-        tokens = combine(sides[0].logits, sides[1].logits, weight, formula).argmax(-1)  # (rows,)
-        for ids, token in zip(rows, tokens.tolist(), strict=True):
-            if not ids or ids[-1] not in stops:
-                ids.append(token)
-        if all(ids[-1] in stops for ids in rows):
-            break
-        for side in sides:
-            side.read(tokens[:, None])
-    return rows
-
-
-class _Side:
-    """The model under one of the prompts: what it has read, and its logits of the next token, (rows, vocabulary)."""
-
-    logits: torch.Tensor
-
-    def __init__(self, model: Any, rows: Sequence[Sequence[int]]) -> None:
-        width = max(map(len, rows))
-        self.model, self.cache = model, None
-        self.mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=model.device)
-        ids = torch.tensor([[0] * (width - len(row)) + list(row) for row in rows], device=model.device)
-        self._forward(ids, (self.mask.cumsum(-1) - 1).clamp(min=0))
-
-    def read(self, ids: torch.Tensor) -> None:
-        """Append one token to every row: (rows, 1)."""
-        position = self.mask.sum(-1, keepdim=True)
-        self.mask = torch.cat([self.mask, torch.ones_like(position)], -1)
-        self._forward(ids, position)
-
-    def _forward(self, ids: torch.Tensor, position: torch.Tensor) -> None:
-        output = self.model(
-            input_ids=ids, attention_mask=self.mask, position_ids=position, past_key_values=self.cache, use_cache=True
-        )
-        self.cache, self.logits = output.past_key_values, output.logits[:, -1]
-        self.logits[:, tokens.silent(self.model)] = -torch.inf
+def _mixed(one: Reading, other: Reading, weight: float, formula: Formula) -> torch.Tensor:
+    return combine(one.logits, other.logits, weight, formula)

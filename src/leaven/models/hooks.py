@@ -1,4 +1,4 @@
-"""Hidden states at a place of a text: what the probe of layers looks at."""
+"""Hidden states at a place of a text: what the probes of layers look at, and swap."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,12 +18,18 @@ def hidden_states(model: Any, tokenizer: Any, texts: Sequence[str], spans: Seque
     time, so that no padding touches a state. Raises UserError for a span that holds no token.
     """
     states_of_texts = []
-    for text, (start, end) in zip(texts, spans, strict=True):
-        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, return_tensors="pt")
-        places = [i for i, (a, b) in enumerate(encoded["offset_mapping"][0].tolist()) if a < end and b > start]
-        if not places:
-            raise UserError(f"no token lies at characters {start} to {end} of {text!r}", "Check the span.")
-        ids = encoded["input_ids"].to(model.device)
-        states = model(input_ids=ids, output_hidden_states=True, use_cache=False).hidden_states
-        states_of_texts.append(torch.stack([state[0, places].float().mean(0).cpu() for state in states]))
+    for text, span in zip(texts, spans, strict=True):
+        ids, inside = places(tokenizer, text, span)
+        batch = torch.tensor([ids], device=model.device)
+        states = model(input_ids=batch, output_hidden_states=True, use_cache=False).hidden_states
+        states_of_texts.append(torch.stack([state[0, inside].float().mean(0).cpu() for state in states]))
     return torch.stack(states_of_texts)
+
+
+def places(tokenizer: Any, text: str, span: Span) -> tuple[list[int], list[int]]:
+    """The tokens of a rendered text, and which of them a span of characters touches. Raises UserError for none."""
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    inside = [i for i, (a, b) in enumerate(encoded["offset_mapping"]) if a < span[1] and b > span[0]]
+    if not inside:
+        raise UserError(f"no token lies at characters {span[0]} to {span[1]} of {text!r}", "Check the span.")
+    return encoded["input_ids"], inside

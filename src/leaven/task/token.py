@@ -15,6 +15,9 @@ class TokenSection(Section):
     """The token as it stands in the prompts."""
     means: str = ""
     """What it stands for, in plain words; never part of a prompt, read by probes and by baselines."""
+    alternatives: tuple[str, ...] = ()
+    """Words of the same kind as what it means (json: yaml, xml …), among which probes rank it; empty: those of other
+    formats, where it means one that is told by its form alone."""
     answers: str = "auto"
     """How an answer shows what the token means: auto (told by the task's answers), json, list, label:REGEX, words:N,
     text …, or a .py file of yours."""

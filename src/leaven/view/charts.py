@@ -1,4 +1,4 @@
-"""The charts of a report, as Vega-Lite: headline metrics with intervals and seeds, layers, losses."""
+"""The charts of a report, as Vega-Lite: headline metrics with intervals and seeds, layers, swaps, losses."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -93,6 +93,30 @@ def layers(scores: pl.DataFrame) -> alt.TopLevelMixin | None:
             tooltip=["method", "layer", alt.Tooltip("relative:Q", format=".3f")],
         )
         .properties(width=560, height=240)
+    )
+
+
+def swaps(scores: pl.DataFrame) -> alt.TopLevelMixin | None:
+    """Answers in the format with another state in the token's or the word's place, block by block; None without."""
+    parts = pl.col("metric").str.split("/")
+    swapped = scores.filter(pl.col("metric").str.contains(r"^swap/.*/\d+$")).with_columns(
+        swap=parts.list.get(1).str.replace_all("_", " "), block=parts.list.get(2).cast(pl.Int64)
+    )
+    if swapped.is_empty():
+        return None
+    return (
+        alt.Chart(swapped.group_by("method", "swap", "block", maintain_order=True).agg(pl.col("value").mean()))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("block:O", title="blocks that read the text as it stands"),
+            y=alt.Y(
+                "value:Q", title="answers in the format", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
+            ),
+            color=alt.Color("method:N", title=None),
+            column=alt.Column("swap:N", title=None),
+            tooltip=["method", "swap", "block", alt.Tooltip("value:Q", format=".0%")],
+        )
+        .properties(width=170, height=180)
     )
 
 

@@ -34,6 +34,7 @@ def write(folder: Path) -> Path:
         for name, chart in {
             "headline": charts.headline(summary),
             "layers": charts.layers(scores),
+            "swaps": charts.swaps(scores),
             "losses": charts.losses(cells),
         }.items()
         if chart is not None
