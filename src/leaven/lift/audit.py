@@ -39,9 +39,9 @@ def write(settings: Settings, pool: Dataset, embedded: Embedded, folder: Path) -
     unit, numbers = embedded.vectors.unit(), list(embedded.numbers)
     frame = frame.join(_neighbours(unit, numbers, kept), on="row", how="left", maintain_order="left")
     runs.write(folder / "audit.parquet", frame.write_parquet)
-    chosen = pool.rows(kept, "lift")
-    chosen.save(folder / "kept.parquet")
-    provenance.write(chosen, frame, folder / "kept.jsonl")
+    rows = pool.rows(kept, "lift")
+    rows.save(folder / "kept.parquet")
+    provenance.write(rows, frame, folder / "kept.jsonl")
     runs.write_json(folder / "summary.json", measure.summary(settings, pool, frame, unit, numbers, kept, folder))
 
 
@@ -74,9 +74,9 @@ def _with_stage(frame: pl.DataFrame, name: str, stage: pl.DataFrame) -> pl.DataF
         table = table.with_columns(best.rank("ordinal", descending=True).cast(pl.Int64).alias(f"{name}_rank"))
     joined = frame.join(table, on="row", how="left", maintain_order="left")
     dropped = pl.col("_kept").is_not_null() & ~pl.col("_kept")
-    said = pl.when(pl.col("_kept") & (pl.col("_detail") != "")).then("_detail").alias(f"{name}{provenance.SAID}")
+    reasons = pl.when(pl.col("_kept") & (pl.col("_detail") != "")).then("_detail").alias(f"{name}{provenance.SAID}")
     return joined.with_columns(
-        *([said] if (stage["kept"] & (stage["detail"] != "")).any() else []),
+        *([reasons] if (stage["kept"] & (stage["detail"] != "")).any() else []),
         stage=pl.when(dropped).then(pl.lit(name)).otherwise("stage"),
         reason=pl.when(dropped).then("_reason").otherwise("reason"),
         detail=pl.when(dropped).then("_detail").otherwise("detail"),
@@ -86,9 +86,9 @@ def _with_stage(frame: pl.DataFrame, name: str, stage: pl.DataFrame) -> pl.DataF
 def _neighbours(unit: "np.ndarray[Any, np.dtype[np.float32]]", embedded: list[int], kept: list[int]) -> pl.DataFrame:
     place = {row: index for index, row in enumerate(embedded)}
     table = unit[[place[row] for row in kept]]
-    cosines, found = nearest(unit, table, 2)
+    cosines, positions = nearest(unit, table, 2)
     lines = []
-    for row, values, near in zip(embedded, cosines.tolist(), found.tolist(), strict=True):
+    for row, values, near in zip(embedded, cosines.tolist(), positions.tolist(), strict=True):
         other = next(
             ((kept[index], value) for index, value in zip(near, values, strict=True) if kept[index] != row), None
         )
@@ -111,15 +111,15 @@ def why(frame: pl.DataFrame, row: str) -> Iterator[str]:
 
     Raises UserError where no row is named so, or more than a few are.
     """
-    found = _named(frame, row)
-    if not found.height:
+    rows = _named(frame, row)
+    if not rows.height:
         ways = f"Rows have numbers from 0 to {frame.height - 1:,}, places (data.jsonl:7), ids, and words in them."
         raise UserError(f"no row is called {row!r}, and none says it", ways)
-    if found.height > SHOWN:
-        numbers = ", ".join(map(str, found["row"].head(SHOWN)))
+    if rows.height > SHOWN:
+        numbers = ", ".join(map(str, rows["row"].head(SHOWN)))
         hint = f"Give the number of one ({numbers} …), or more of its id or words."
-        raise UserError(f"{found.height:,} rows are called {row!r}, or say it", hint)
-    for one in found.iter_rows(named=True):
+        raise UserError(f"{rows.height:,} rows are called {row!r}, or say it", hint)
+    for one in rows.iter_rows(named=True):
         yield from _story(one)
         for child in frame.filter(pl.col("parent") == one["row"]).iter_rows(named=True):
             yield f"  became row {child['row']} by {child['step']}, {_verdict(child)}"
@@ -132,8 +132,8 @@ def _named(frame: pl.DataFrame, row: str) -> pl.DataFrame:
         (pl.col("place") == row) | pl.col("id").str.starts_with(row),
         pl.any_horizontal(_words("question", row), _words("answer", row)),
     )
-    found = (frame.filter(way) for way in ways)
-    return next((rows for rows in found if rows.height), frame.clear())
+    tables = (frame.filter(way) for way in ways)
+    return next((rows for rows in tables if rows.height), frame.clear())
 
 
 def _words(column: str, text: str) -> pl.Expr:
@@ -144,21 +144,21 @@ def _words(column: str, text: str) -> pl.Expr:
 
 def _story(row: Mapping[str, Any]) -> Iterator[str]:
     yield f"row {row['row']} ({row['id']}) {_verdict(row)}" + (f" ({row['detail']})" if row["detail"] else "")
-    made = [f"{name} {row[name]}" for name in ("round", "strategy", "model", "prompt") if row[name] is not None]
+    origin = [f"{name} {row[name]}" for name in ("round", "strategy", "model", "prompt") if row[name] is not None]
     parent = f", from row {row['parent']}" if row["parent"] is not None else ""
     yield (
         f"  came from {row['step']}{parent}"
-        + (f" ({', '.join(made)})" if made else "")
+        + (f" ({', '.join(origin)})" if origin else "")
         + f", {row['place'] or 'no place'}"
     )
     for name in (column.removesuffix("_rank") for column in row if column.endswith("_rank")):
         values = {key: value for key, value in row.items() if key == name or key.startswith(f"{name}_")}
         values.pop(f"{name}{provenance.SAID}", None)
-        said = ", ".join(
+        measures = ", ".join(
             f"{key.removeprefix(name + '_')} {_shown(value)}" for key, value in values.items() if value is not None
         )
-        if said:
-            yield f"  {name}: {said}" + (f" ({PAST.get(name, 'kept')})" if row["stage"] != name else "")
+        if measures:
+            yield f"  {name}: {measures}" + (f" ({PAST.get(name, 'kept')})" if row["stage"] != name else "")
     for name, text in provenance.reasons(row).items():
         yield f"  {name} said: {text}"
     if row["nearest_kept"] is not None:

@@ -28,8 +28,8 @@ class Components:
 
     def enough(self, share: float) -> int:
         """How many components hold at least this share of the variance."""
-        held = np.cumsum(self.variances) / self.variances.sum()
-        return min(int(np.argmax(held >= share)) + 1, len(held)) if held[-1] >= share else len(held)
+        shares = np.cumsum(self.variances) / self.variances.sum()
+        return min(int(np.argmax(shares >= share)) + 1, len(shares)) if shares[-1] >= share else len(shares)
 
     def projection(self, first: int, last: int) -> Array:
         """What takes rows less their mean to these coordinates, (width, last - first)."""
@@ -55,9 +55,9 @@ def components(vectors: Vectors, advance: Advance | None = None) -> Components:
     return Components(mean, scale, axes * signs[:, None], np.maximum(variances[::-1], 0))
 
 
-def coordinates(vectors: Vectors, found: Components, count: int) -> Array:
+def coordinates(vectors: Vectors, basis: Components, count: int) -> Array:
     """The first coordinates of every row, (rows, count)."""
-    mean, projection = found.mean.astype(np.float32), found.projection(0, count)
+    mean, projection = basis.mean.astype(np.float32), basis.projection(0, count)
     return np.concatenate([(block - mean) @ projection for block in vectors.blocks()])
 
 
@@ -72,14 +72,14 @@ def _moments(vectors: Vectors, advance: Advance | None) -> tuple[Numbers, Number
     shift: Any = None
     total = np.zeros(vectors.width)
     products = np.zeros((vectors.width, vectors.width))
-    done = 0
+    rows = 0
     for block in vectors.blocks():
         shift = block.mean(0, dtype=np.float64).astype(np.float32) if shift is None else shift
         np.subtract(block, shift, out=block)
         total += block.sum(0, dtype=np.float64)
         products += block.T @ block
-        done += len(block)
+        rows += len(block)
         if advance is not None:
-            advance(done)
-    offset = total / done
-    return shift + offset, products / done - np.outer(offset, offset)
+            advance(rows)
+    offset = total / rows
+    return shift + offset, products / rows - np.outer(offset, offset)

@@ -57,32 +57,32 @@ def questions(row: Mapping[str, Any]) -> Iterator[str]:
     for turn in fields.get("messages") or fields.get("conversations") or ():
         if isinstance(turn, Mapping) and turn.get("role", turn.get("from")) in ("user", "human"):
             yield str(turn.get("content", turn.get("value")))
-    asked = next((fields[name] for name in ASKED if isinstance(fields.get(name), (str, list))), None)
-    if isinstance(asked, str):
+    question = next((fields[name] for name in ASKED if isinstance(fields.get(name), (str, list))), None)
+    if isinstance(question, str):
         instances = fields.get("instances")
-        inputs = [fields.get("input")] if "input" in fields and fields["input"] != asked else []
+        inputs = [fields.get("input")] if "input" in fields and fields["input"] != question else []
         inputs += [one.get("input") for one in instances or () if isinstance(one, Mapping)]
-        whole = [f"{asked}\n\n{text}" for text in inputs if isinstance(text, str) and text.strip()]
-        yield from whole or [asked]
-    elif asked:
-        yield from (text for text in asked if isinstance(text, str))
+        whole = [f"{question}\n\n{text}" for text in inputs if isinstance(text, str) and text.strip()]
+        yield from whole or [question]
+    elif question:
+        yield from (text for text in question if isinstance(text, str))
 
 
 def by_words(data: Dataset, benchmarks: Mapping[str, Dataset], config: LeaksSection) -> list[Match]:
     """The rows that share their words with a question: for each row the first overlap with each benchmark."""
-    found = []
+    matches = []
     whole = Dataset.of(map(_with_input, data))
-    for name, asked in benchmarks.items():
-        guarded = leaks.guard(asked, {"data": whole}, None, config)
-        found += [Match(m.row, name, m.kind, m.source, m.share, m.evidence) for m in guarded.matches]
-    return sorted(found)
+    for name, questions in benchmarks.items():
+        guarded = leaks.guard(questions, {"data": whole}, None, config)
+        matches += [Match(m.row, name, m.kind, m.source, m.share, m.evidence) for m in guarded.matches]
+    return sorted(matches)
 
 
-def by_meaning(name: str, rows: Array, asked: Dataset, vectors: Array, threshold: float) -> list[Match]:
+def by_meaning(name: str, rows: Array, questions: Dataset, vectors: Array, threshold: float) -> list[Match]:
     """The rows whose embedding is within the cosine of a question's; both tables have rows of length one."""
     cosines, positions = nearest(rows, vectors, 1)
-    places = [question.origin.place or question.id for question in asked]
-    texts = [question.question for question in asked]
+    places = [question.origin.place or question.id for question in questions]
+    texts = [question.question for question in questions]
     return [
         Match(row, name, EMBEDDING, places[positions[row, 0]], float(cosines[row, 0]), texts[positions[row, 0]])
         for row in (cosines[:, 0] >= threshold).nonzero()[0].tolist()
@@ -91,8 +91,8 @@ def by_meaning(name: str, rows: Array, asked: Dataset, vectors: Array, threshold
 
 def _with_input(row: Example) -> Example:
     """The row with the input of its first instance, where it is a task with instances."""
-    asked = next(questions({"instruction": row.question, "instances": row.meta.get("instances")}), row.question)
-    return row if asked == row.question else replace(row, messages=(Message("user", asked),))
+    question = next(questions({"instruction": row.question, "instances": row.meta.get("instances")}), row.question)
+    return row if question == row.question else replace(row, messages=(Message("user", question),))
 
 
 def table(data: Dataset, matches: list[Match]) -> str:

@@ -24,22 +24,22 @@ Numbers = list[int]
 
 
 def sets(
-    settings: Settings, pool: Dataset, given: Sequence[int], kept: Sequence[int], folder: Path
+    settings: Settings, pool: Dataset, candidates: Sequence[int], kept: Sequence[int], folder: Path
 ) -> dict[str, Numbers]:
     """The sets of the report by their names, each with the numbers of its rows; those drawn go into a file, too.
 
-    `given` are the rows that there were to select from, `kept` those that are left in the end.
+    `candidates` are the rows that there were to select from, `kept` those that are left in the end.
     """
-    found, drawn = {"before selection": list(given)}, dict[str, Numbers]()
+    groups, draws = {"before selection": list(candidates)}, dict[str, Numbers]()
     for name, entered, left in stages(settings, folder):
-        drawn |= (control := {f"{which} at {name}": rows for which, rows in draw(pool, entered, left, settings.seed)})
-        found |= ({} if left == list(kept) else {f"after {name}": left}) | control
-    final = dict(draw(pool, given, kept, settings.seed))
-    sizes = lengths(pool.rows(list(given)))
-    final[LONGEST] = sorted(given[place] for place in np.argsort(-sizes, kind="stable")[: len(kept)])
-    frames = [pl.DataFrame({"set": [name] * len(rows), "row": rows}) for name, rows in (drawn | final).items()]
+        draws |= (control := {f"{which} at {name}": rows for which, rows in draw(pool, entered, left, settings.seed)})
+        groups |= ({} if left == list(kept) else {f"after {name}": left}) | control
+    final = dict(draw(pool, candidates, kept, settings.seed))
+    sizes = lengths(pool.rows(list(candidates)))
+    final[LONGEST] = sorted(candidates[place] for place in np.argsort(-sizes, kind="stable")[: len(kept)])
+    frames = [pl.DataFrame({"set": [name] * len(rows), "row": rows}) for name, rows in (draws | final).items()]
     runs.write(folder / FILE, pl.concat(frames).write_parquet)
-    return found | {"kept": list(kept)} | final
+    return groups | {"kept": list(kept)} | final
 
 
 def stages(settings: Settings, folder: Path) -> Iterator[tuple[str, Numbers, Numbers]]:
@@ -51,26 +51,26 @@ def stages(settings: Settings, folder: Path) -> Iterator[tuple[str, Numbers, Num
                 yield stage.name, table["row"].to_list(), table.filter("kept")["row"].to_list()
 
 
-def draw(pool: Dataset, given: Sequence[int], kept: Sequence[int], seed: int) -> Iterator[tuple[str, Numbers]]:
+def draw(pool: Dataset, candidates: Sequence[int], kept: Sequence[int], seed: int) -> Iterator[tuple[str, Numbers]]:
     """As many of the given rows as are kept: at random, and with answers as long as theirs."""
     rng = np.random.default_rng(seed)
-    yield RANDOM, sorted(given[place] for place in rng.permutation(len(given))[: len(kept)])
-    sizes, wanted = (lengths(pool.rows(list(rows))) for rows in (given, kept))
-    yield MATCHED, [given[place] for place in matched(sizes, wanted, BINS, seed)] if kept else []
+    yield RANDOM, sorted(candidates[place] for place in rng.permutation(len(candidates))[: len(kept)])
+    sizes, wanted = (lengths(pool.rows(list(rows))) for rows in (candidates, kept))
+    yield MATCHED, [candidates[place] for place in matched(sizes, wanted, BINS, seed)] if kept else []
 
 
-def marks(
-    settings: Settings, frame: pl.DataFrame, chosen: dict[str, Numbers], folder: Path
-) -> Iterator[dict[str, Any]]:
+def marks(settings: Settings, frame: pl.DataFrame, sets: dict[str, Numbers], folder: Path) -> Iterator[dict[str, Any]]:
     """What each stage measured, in the mean of the rows that it kept, and of its controls; `frame` is the audit.
 
     A stage measures all rows that it is given, so that this costs nothing.
     """
     for name, entered, left in stages(settings, folder):
-        given = frame.filter(pl.col("row").is_in(entered))
+        candidates = frame.filter(pl.col("row").is_in(entered))
         for column, kind in frame.schema.items():
             own = column == name or column.startswith(f"{name}_")
-            if kind == pl.Float64 and own and given[column].count() >= WHOLE * given.height:
-                sides = {"kept": left, RANDOM: chosen[f"{RANDOM} at {name}"], MATCHED: chosen[f"{MATCHED} at {name}"]}
-                means = {side: given.filter(pl.col("row").is_in(rows))[column].mean() for side, rows in sides.items()}
+            if kind == pl.Float64 and own and candidates[column].count() >= WHOLE * candidates.height:
+                sides = {"kept": left, RANDOM: sets[f"{RANDOM} at {name}"], MATCHED: sets[f"{MATCHED} at {name}"]}
+                means = {
+                    side: candidates.filter(pl.col("row").is_in(rows))[column].mean() for side, rows in sides.items()
+                }
                 yield {"stage": name, "measure": column, **means}

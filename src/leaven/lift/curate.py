@@ -43,19 +43,19 @@ def embedded(settings: Settings, pool: Pool, folder: Path, progress: Progress, t
 
     Where they were `taken` over from another lift, that file may hold more rows, and is good as it is.
     """
-    path, known = folder / FILE, pool.known_by(settings.embedder, settings.embed_text, settings.embeddings)
-    if taken and (held := _held(folder)) and all(held.get(number) == pool.ids[number] for number in pool.alive):
-        return Embedded(tuple(held), table.open_file(str(path)))
+    path, inputs = folder / FILE, pool.known_by(settings.embedder, settings.embed_text, settings.embeddings)
+    if taken and (ids := _held(folder)) and all(ids.get(number) == pool.ids[number] for number in pool.alive):
+        return Embedded(tuple(ids), table.open_file(str(path)))
 
     def make(file: Path) -> None:
         with file.open("wb") as stream:  # a path would get a suffix of numpy's own
             np.save(stream, vectors(settings, pool, progress).array())
 
-    if not rows.current(path, folder, known):
+    if not rows.current(path, folder, inputs):
         runs.write(path, make)
         frame = pl.DataFrame({"row": pool.alive, "id": [pool.ids[number] for number in pool.alive]})
         runs.write(folder / ROWS, frame.write_parquet)
-        rows.settle(path, folder, known)
+        rows.settle(path, folder, inputs)
     return Embedded(pool.alive, table.open_file(str(path)))
 
 
@@ -83,8 +83,8 @@ def scored(
 ) -> Scores:  # fmt: skip
     """What the selector measures of the rows that are left: from its file, where it is made of the same or `taken`."""
     path = folder / "scores" / f"{stage.name}.parquet"
-    known = pool.known_by(stage.name, stage.plug, engine(stage, settings), measured_by(stage, config), settings.seed)
-    if not (taken and stage.dear) and not rows.current(path, folder, known):
+    inputs = pool.known_by(stage.name, stage.plug, engine(stage, settings), measured_by(stage, config), settings.seed)
+    if not (taken and stage.dear) and not rows.current(path, folder, inputs):
         if "llm" in stage.needs:
             with asked(open_llm, engine(stage, settings), folder, stage.name) as judge:
                 scores = selection.score(stage.module, pool.left, config, replace(context, llm=judge))
@@ -93,7 +93,7 @@ def scored(
         rows.note(folder, stage.name, scores.notes, context.progress)
         scoring.write(path, pool.alive, scores)
         if not scores.failed:
-            rows.settle(path, folder, known)
+            rows.settle(path, folder, inputs)
     return scoring.read(path, pool.alive)
 
 
@@ -105,8 +105,8 @@ def chosen(stage: Stage, pool: Pool, scores: Scores, config: Section, context: C
         rows.note(folder, stage.name, outcome.notes, context.progress)
         return rows.of_outcome(stage.name, pool.alive, outcome, scores.said)
 
-    known = pool.known_by(stage.name, stage.plug, config.model_dump(mode="json"), context.seed, scores.columns)
-    return pool.with_alive(rows.stage(folder, stage.name, known, make))
+    inputs = pool.known_by(stage.name, stage.plug, config.model_dump(mode="json"), context.seed, scores.columns)
+    return pool.with_alive(rows.stage(folder, stage.name, inputs, make))
 
 
 def measured_by(stage: Stage, config: Section) -> dict[str, object]:

@@ -21,9 +21,9 @@ def novelsum(rows: Array, densities: npt.NDArray[np.float64]) -> float:
     """
     weights = 1 / np.arange(1, len(rows) + 1)
     total = 0.0
-    for start, found in similarities(rows, rows):
-        distances = np.sort(np.maximum(1 - found, 0), axis=1)  # (block, rows), nearest first
-        total += float((distances @ weights / weights.sum() * densities[start : start + len(found)]).sum())
+    for start, cosines in similarities(rows, rows):
+        distances = np.sort(np.maximum(1 - cosines, 0), axis=1)  # (block, rows), nearest first
+        total += float((distances @ weights / weights.sum() * densities[start : start + len(cosines)]).sum())
     return total / max(1, len(rows))
 
 

@@ -65,13 +65,13 @@ def source(embedder: str, file: str, part: str, progress: Progress) -> Callable[
 
 def brought(data: Dataset, file: str) -> Vectors:
     """The embeddings of a file. Raises UserError unless it holds one row for each row of the data."""
-    found = table.open_file(file)
-    if found.rows != len(data):
+    vectors = table.open_file(file)
+    if vectors.rows != len(data):
         raise UserError(
-            f"{file} holds {found.rows:,} rows, but the data {len(data):,}",
+            f"{file} holds {vectors.rows:,} rows, but the data {len(data):,}",
             "Embed exactly the rows that are read: one vector each, in their order.",
         )
-    return found
+    return vectors
 
 
 def made(data: Dataset, embedder: str, part: Part, progress: Progress) -> Vectors:

@@ -52,8 +52,8 @@ def read(settings: Settings, folder: Path, progress: Progress, brought: Outcome 
     """The rows of the file, and behind them those that could not be read, which are not left."""
     outcome = brought or files.read(settings.data, settings.format, columns=settings.columns, strict=settings.strict)
     rows.note(folder, "read", outcome.notes, progress)
-    if said := files.left_out(outcome.dropped):
-        rows.note(folder, "left out", (said,), progress)
+    if sentence := files.left_out(outcome.dropped):
+        rows.note(folder, "left out", (sentence,), progress)
     usable = len(outcome.kept)
     data = outcome.kept + Dataset.of(drop.example for drop in outcome.dropped)
     pool = Pool(data, tuple(row.id for row in data), tuple(range(usable)), usable)
@@ -101,9 +101,9 @@ def joined(stage: Stage, pool: Pool, makings: Sequence[Outcome], folder: Path) -
     reasons |= dict.fromkeys(replaced, stage.replaces)
     alive = [number for number in pool.alive if number not in reasons]
     grown = replace(pool, rows=data, ids=ids, alive=(*alive, *new))
-    known = grown.known_by(stage.name, sorted(reasons.items()))
+    inputs = grown.known_by(stage.name, sorted(reasons.items()))
     numbers = [*replaced, *range(len(pool.rows), len(data))]
-    rows.stage(folder, stage.name, known, lambda: rows.verdicts(numbers, reasons, details))
+    rows.stage(folder, stage.name, inputs, lambda: rows.verdicts(numbers, reasons, details))
     return grown
 
 
@@ -124,12 +124,12 @@ def failures(makings: Sequence[Outcome]) -> list[str]:
 def _parents(pool: Pool, new: Dataset) -> list[int]:
     """The numbers of the rows that these were made of; of equal rows as many leave as have a new one."""
     count = Counter(parent for row in new for parent in row.origin.parents)
-    found = []
+    numbers = []
     for number in pool.alive:
         if count[pool.ids[number]] > 0:
             count[pool.ids[number]] -= 1
-            found.append(number)
-    return found
+            numbers.append(number)
+    return numbers
 
 
 def engine(stage: Stage, settings: Settings) -> str:

@@ -37,7 +37,7 @@ def summary(
     """The figures of the report: sets side by side, stages, sources, cost, and the points of the data map."""
     place = {row: index for index, row in enumerate(embedded)}
     sizes = lengths(pool)
-    chosen = [place[row] for row in kept]
+    places = [place[row] for row in kept]
     sets = controls.sets(settings, pool, embedded, kept, folder)
     rng = np.random.default_rng(settings.seed)
     reference = unit[rng.permutation(len(unit))[:REFERENCE]]
@@ -58,12 +58,12 @@ def summary(
         "notes": rows.notes(folder),
         "sources": _sources(frame),
         "cost": costs,
-        "map": _map(unit, chosen, rng, folder),
+        "map": _map(unit, places, rng, folder),
         "scores": list(_scores(frame)),
         "variety": next((one.settings().model_dump()["compat"] for one in settings.plan if one.plug == "variety"), ""),
         "lengths": {
             "kept": _histogram(sizes[kept], sizes[embedded]),
-            "dropped": _histogram(np.delete(sizes[embedded], chosen), sizes[embedded]),
+            "dropped": _histogram(np.delete(sizes[embedded], places), sizes[embedded]),
         },
     }
 
@@ -82,18 +82,18 @@ def _figures(
     Their nearest rows are looked for in the whole set. NovelSum grows and shrinks with the number of rows, so that of
     sets of other sizes could not be compared. Rows that left before any was embedded have no figures of embeddings.
     """
-    told = {"rows": len(members), **({"median_length": float(np.median(sizes))} if len(members) else {})}
+    figures = {"rows": len(members), **({"median_length": float(np.median(sizes))} if len(members) else {})}
     if len(members) < 2 or not all(row in place for row in members):
-        return told
+        return figures
     vectors = unit[[place[row] for row in members]]
-    drawn = vectors[np.sort(rng.permutation(len(vectors))[:size])]
-    near = nearest(drawn, vectors, 2)[0][:, 1]  # the nearest is the row itself, or a copy that is as near
+    sample = vectors[np.sort(rng.permutation(len(vectors))[:size])]
+    near = nearest(sample, vectors, 2)[0][:, 1]  # the nearest is the row itself, or a copy that is as near
     return {
-        **told,
-        "sampled": len(drawn),
+        **figures,
+        "sampled": len(sample),
         "nearest_cosine": float(near.mean()),
         "near_copies": float((near >= 0.95).mean()),
-        "novelsum": diversity.novelsum(drawn, density(drawn, reference)),
+        "novelsum": diversity.novelsum(sample, density(sample, reference)),
         "vendi": diversity.vendi(vectors),
     }
 
@@ -150,17 +150,17 @@ def _histogram(sizes: npt.NDArray[np.float64], everything: npt.NDArray[np.float6
     ]
 
 
-def _map(unit: Array, chosen: Sequence[int], rng: np.random.Generator, folder: Path) -> list[dict[str, Any]]:
+def _map(unit: Array, places: Sequence[int], rng: np.random.Generator, folder: Path) -> list[dict[str, Any]]:
     """The rows on the first two principal components that variety uses: a sample of all of them, and of the kept."""
     if len(unit) < 3:
         return []
     vectors = table.open_file(str(folder / "embeddings.npy"))
     points = coordinates(vectors, components(vectors), 2)  # (rows, 2), or (rows, 1) where embeddings are one wide
-    stay = set(chosen)
-    found = []
-    for name, members in (("before selection", range(len(unit))), ("kept", chosen)):
+    stay = set(places)
+    dots = []
+    for name, members in (("before selection", range(len(unit))), ("kept", places)):
         for index in rng.permutation(members)[:SHOWN].tolist():
             x, y = float(points[index, 0]), float(points[index, -1])
             verdict = "kept" if index in stay else "dropped"
-            found.append({"x": round(x, 3), "y": round(y, 3), "set": name, "verdict": verdict})
-    return found
+            dots.append({"x": round(x, 3), "y": round(y, 3), "set": name, "verdict": verdict})
+    return dots

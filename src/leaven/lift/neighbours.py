@@ -29,15 +29,15 @@ def nearest(queries: Array, table: Array, count: int, itself: bool = False) -> t
     positions = np.empty(cosines.shape, np.int64)
     if count < 1:
         return cosines, positions
-    for start, found in similarities(queries, table):
-        rows = np.arange(len(found))
+    for start, block in similarities(queries, table):
+        rows = np.arange(len(block))
         if itself:
-            found[rows, start + rows] = -np.inf
-        top = np.argpartition(-found, count - 1, axis=1)[:, :count]  # (block, count), in no order
-        values = np.take_along_axis(found, top, 1)
+            block[rows, start + rows] = -np.inf
+        top = np.argpartition(-block, count - 1, axis=1)[:, :count]  # (block, count), in no order
+        values = np.take_along_axis(block, top, 1)
         order = np.lexsort((top, -values), axis=1)  # equal cosines: the earlier row first
-        cosines[start : start + len(found)] = np.take_along_axis(values, order, 1)
-        positions[start : start + len(found)] = np.take_along_axis(top, order, 1)
+        cosines[start : start + len(block)] = np.take_along_axis(values, order, 1)
+        positions[start : start + len(block)] = np.take_along_axis(top, order, 1)
     return cosines, positions
 
 
@@ -57,8 +57,8 @@ def density(
     squared = np.maximum(2 - 2 * cosines.astype(np.float64), 0)
     itself = squared[:, :1] < SAME
     near = np.where(itself, squared[:, 1:], squared[:, :-1])
-    found: npt.NDArray[np.float64] = (near.mean(1) + 1e-9) ** -power
-    return found
+    densities: npt.NDArray[np.float64] = (near.mean(1) + 1e-9) ** -power
+    return densities
 
 
 def _keys(rows: Array) -> npt.NDArray[np.void]:

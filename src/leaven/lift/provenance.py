@@ -15,7 +15,7 @@ SAID = "_said"
 """Behind the name of a stage: the column of the audit that holds what was said of a row that it kept."""
 
 
-def write(chosen: Dataset, frame: pl.DataFrame, path: Path) -> None:
+def write(rows: Dataset, frame: pl.DataFrame, path: Path) -> None:
     """Write the kept rows, each with its line of the audit: `leaven why` takes its number and its id.
 
     {"messages": […], "leaven": {"row": 17, "id": "a68be1e11fdc", "place": "data.jsonl:7", "made_by": "evolve",
@@ -24,7 +24,7 @@ def write(chosen: Dataset, frame: pl.DataFrame, path: Path) -> None:
     lines = frame.filter(pl.col("verdict") == "kept").iter_rows(named=True)
     whole = (
         replace(row, meta={**row.meta, FIELD: _of(row.origin.parents, line)})
-        for row, line in zip(chosen, lines, strict=True)
+        for row, line in zip(rows, lines, strict=True)
     )
     files.write(Dataset.of(whole), path)
 

@@ -66,8 +66,8 @@ def read(folder: Path, count: int, seed: int) -> list[Published]:
         if (places := _places(folder, PATTERNS[name]))
     ]
     if not sets:
-        known = "; ".join(f"{name}: {', '.join(patterns)}" for name, patterns in PATTERNS.items())
-        raise UserError(f"{folder} holds no published marks", f"These files are looked for, at any depth: {known}.")
+        layouts = "; ".join(f"{name}: {', '.join(patterns)}" for name, patterns in PATTERNS.items())
+        raise UserError(f"{folder} holds no published marks", f"These files are looked for, at any depth: {layouts}.")
     return sets
 
 
@@ -121,10 +121,10 @@ def _alpagasus(name: str, places: Sequence[Path], folder: Path, count: int, rng:
             f"{places[0].name} is a choice of Alpaca's rows, and those are not in {folder}",
             "Put alpaca_data.json beside it, or take the file away.",
         )
-    chosen = {row.messages for path in places for row in files.read(path).kept}
+    choice = {row.messages for path in places for row in files.read(path).kept}
     whole = [row for path in alpaca for row in files.read(path).kept if row.answer]
     rng.shuffle(whole)
-    kinds = [[row for row in whole if (row.messages in chosen) is kind] for kind in (True, False)]
+    kinds = [[row for row in whole if (row.messages in choice) is kind] for kind in (True, False)]
     size = min(len(kinds[0]), len(kinds[1]), (count + 1) // 2 if count else len(whole))
     rows = [row for rows in kinds for row in rows[:size]]
     return Published(name, "AUC", Dataset.of(rows), np.repeat([1.0, 0.0], size))
@@ -146,12 +146,12 @@ def _drawn(
     """File, number of the entry (from 1) and entry. Raises UserError at an entry that lacks a field."""
     entries = [(path, number, line) for path in places for number, line in enumerate(_json(path), 1)]
     rng.shuffle(entries)
-    given = 0
+    rows = 0
     for path, number, line in entries:
         try:
-            if usable(line) and (not count or given < count):
+            if usable(line) and (not count or rows < count):
                 yield path, number, line
-                given += 1
+                rows += 1
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path}, entry {number} is not as published: {type(error).__name__} {error}",

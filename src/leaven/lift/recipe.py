@@ -63,8 +63,8 @@ class Stage(Section):
 
     @model_serializer
     def _short(self) -> str | dict[str, Any]:
-        told = {key: one for key, one in (("as", self.label), ("llm", self.llm)) if one}
-        own = {**self.config, **told}
+        names = {key: one for key, one in (("as", self.label), ("llm", self.llm)) if one}
+        own = {**self.config, **names}
         return {self.plug: own} if own else self.plug
 
     @property
@@ -106,8 +106,8 @@ class Stage(Section):
 
     def settings(self, **values: Any) -> Section:
         """Its settings; those of `values` that it has where the recipe does not say them. Raises UserError."""
-        given = {key: one for key, one in values.items() if key in self.module.Config.model_fields}
-        config: Section = checked(self.module.Config, {**given, **self.config}, self.name)
+        own = {key: one for key, one in values.items() if key in self.module.Config.model_fields}
+        config: Section = checked(self.module.Config, {**own, **self.config}, self.name)
         return config
 
 
@@ -119,22 +119,22 @@ def halves(plan: Sequence[Stage]) -> tuple[Sequence[Stage], Sequence[Stage]]:
 
 def same(first: Stage, second: Stage) -> bool:
     """Whether two stages do the same, however their settings are written."""
-    told = [(one.name, one.plug, one.llm, one.settings()) for one in (first, second)]
-    return told[0] == told[1]
+    sides = [(one.name, one.plug, one.llm, one.settings()) for one in (first, second)]
+    return sides[0] == sides[1]
 
 
 def labelled(stages: Iterable[Stage]) -> tuple[Stage, ...]:
     """The stages, each with a label of its own: the second `exact` is `exact-2`. Raises ValueError for one twice."""
-    taken: list[str] = []
-    found = []
+    names: list[str] = []
+    labels = []
     for stage in stages:
-        count = sum(one == stage.name or one.startswith(f"{stage.name}-") for one in taken)
-        if stage.label in taken:
+        count = sum(one == stage.name or one.startswith(f"{stage.name}-") for one in names)
+        if stage.label in names:
             raise ValueError(f"two stages are called {stage.label}")
-        one = stage.model_copy(update={"label": f"{stage.name}-{count + 1}"}) if stage.name in taken else stage
-        taken.append(one.name)
-        found.append(one)
-    return tuple(found)
+        one = stage.model_copy(update={"label": f"{stage.name}-{count + 1}"}) if stage.name in names else stage
+        names.append(one.name)
+        labels.append(one)
+    return tuple(labels)
 
 
 def named(stages: Iterable[Stage], label: str) -> Stage:

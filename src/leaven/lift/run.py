@@ -212,8 +212,8 @@ def _cut(work: Work, state: State) -> Result:
     embedded = state.embedded or curate.embedded(work.settings, whole, work.folder, work.progress, work.taken)
     gone = sorted(whole.alive[place] for place in whole.left.permutation(work.settings.seed)[wanted:])
     reasons = dict.fromkeys(gone, "not drawn: enough rows without it")
-    known = whole.known_by("n", wanted, work.settings.seed)
-    left = rows.stage(work.folder, "n", known, lambda: rows.verdicts(whole.alive, reasons))
+    inputs = whole.known_by("n", wanted, work.settings.seed)
+    left = rows.stage(work.folder, "n", inputs, lambda: rows.verdicts(whole.alive, reasons))
     return Result(whole.with_alive(left), len(state.parents.alive), embedded, state.open)
 
 
@@ -233,8 +233,8 @@ def _take_over(settings: Settings, source: Path, folder: Path) -> None:
 
 def _exported(settings: Settings, folder: Path) -> None:
     """The kept rows for trainers and the hub; where nothing is kept there is nothing to export."""
-    kept = Dataset.load(folder / "kept.parquet")
-    if len(kept) and all(row.answer is not None for row in kept):
+    data = Dataset.load(folder / "kept.parquet")
+    if len(data) and all(row.answer is not None for row in data):
         about = f"Selected by `leaven lift` from {Path(settings.data).name}; every row's reason is in the run's audit."
         shutil.rmtree(folder / "export", ignore_errors=True)  # of a lift that was stopped just here
-        export.export(kept, folder / "export", folder.resolve().name, about)
+        export.export(data, folder / "export", folder.resolve().name, about)

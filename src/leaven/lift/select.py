@@ -37,27 +37,27 @@ def select(selector: str | ModuleType, rows: Dataset, settings: Mapping[str, Any
     module = plugs.load("selectors", selector) if isinstance(selector, str) else selector
     needs = [need for need in NEEDS if need in getattr(module, "NEEDS", ())]
     own = set(module.Config.model_fields)
-    given = {setting: DEFAULTS[setting] for need in needs for setting in NEEDS[need]}
-    known = own | set(given)
-    if unknown := sorted(set(settings) - known):
+    values = {setting: DEFAULTS[setting] for need in needs for setting in NEEDS[need]}
+    keys = own | set(values)
+    if unknown := sorted(set(settings) - keys):
         raise UserError(
-            f"{module.__name__.rpartition('.')[2]} has no setting {unknown[0]!r}", nearest(unknown[0], sorted(known))
+            f"{module.__name__.rpartition('.')[2]} has no setting {unknown[0]!r}", nearest(unknown[0], sorted(keys))
         )
     try:
         config = module.Config.model_validate({key: value for key, value in settings.items() if key in own})
     except ValidationError as error:
         raise UserError("; ".join(faults(error, module.Config)), "leaven ls selectors lists the settings.") from None
-    given |= {key: value for key, value in settings.items() if key in given}
+    values |= {key: value for key, value in settings.items() if key in values}
     progress = stderr()
     vectors = (
-        embedding.source(given["embedder"], given["embeddings"], given["embed_text"], progress)
+        embedding.source(values["embedder"], values["embeddings"], values["embed_text"], progress)
         if "vectors" in needs
         else no_vectors
     )
-    if module is variety and not given["embeddings"]:
-        _check_variety(given["embedder"])
-    model = names.path(given["model"]) if "model" in needs else ""
-    context = Context(given.get("seed", 0), vectors, llm, model, progress)
+    if module is variety and not values["embeddings"]:
+        _check_variety(values["embedder"])
+    model = names.path(values["model"]) if "model" in needs else ""
+    context = Context(values.get("seed", 0), vectors, llm, model, progress)
     scores = selection.score(module, rows, config, context)
     return selection.choose(module, rows, scores, config, context)
 

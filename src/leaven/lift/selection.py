@@ -114,7 +114,7 @@ def outcome(
     `scores` hold a value for every row that came in (NaN: not measured); the first of them is the score of the drops.
     """
     places = sorted(int(place) for place in kept)
-    chosen, details, scores = set(places), details or {}, scores or {}
+    stay, details, scores = set(places), details or {}, scores or {}
     first = next(iter(scores.values()), None)
     dropped = tuple(
         Drop(
@@ -124,7 +124,7 @@ def outcome(
             details.get(place, ""),
         )
         for place, row in enumerate(data)
-        if place not in chosen
+        if place not in stay
     )
     values = {name: tuple(float(value) for value in column) for name, column in scores.items()}
     return Outcome(data.rows(places, made_by), dropped, notes, tuple(places), values)

@@ -234,8 +234,8 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _staged(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values with those of paths like `evolve.rounds` in the stages of these labels."""
-    if said := [name for name in values if name in ("steps", *STEPS, *FLAT)]:
-        raise ValueError(f"the recipe says its stages, so that {', '.join(said)} can't be set beside them")
+    if keys := [name for name in values if name in ("steps", *STEPS, *FLAT)]:
+        raise ValueError(f"the recipe says its stages, so that {', '.join(keys)} can't be set beside them")
     stages = {stage.name: stage for stage in labelled(Stage.model_validate(one) for one in values["stages"])}
     for path, value in values.items():
         label, dot, key = path.partition(".")
@@ -284,12 +284,12 @@ def _flat(settings: Settings) -> dict[str, Any]:
     """The settings by their short names, as journals have them; of the others, those that are not the default."""
     off: dict[str, Any] = {"reanswer": False, "rounds": 0, "keep_variety": 1.0}
     values: dict[str, Any] = {}
-    told = written(settings)
+    sections = written(settings)
     for name in ("strict", "failures"):  # what they change is what stops a run, not its rows
-        del told[name]
+        del sections[name]
     unsaid = (("before", None), ("refill", 0), ("steps", list(paper())))
-    kept = {name: value for name, value in told.items() if (name, value) not in unsaid}
-    for field, value in kept.items():
+    sections = {name: value for name, value in sections.items() if (name, value) not in unsaid}
+    for field, value in sections.items():
         if field not in PARTS:
             values[field] = value
             continue
@@ -309,9 +309,9 @@ def parse(values: Mapping[str, Any], called: Callable[[str], str] = str) -> Sett
         return Settings.model_validate(values)
     except ValidationError as error:
         short = {".".join(path): key for key, path in FLAT.items() if key in values}
-        said = (fault.partition(": ") for fault in faults(error, Settings))
+        sentences = (fault.partition(": ") for fault in faults(error, Settings))
         # What is wrong between settings has no path.
-        wrong = "; ".join(f"{called(short.get(path, path))}: {what}" if what else path for path, _, what in said)
+        wrong = "; ".join(f"{called(short.get(path, path))}: {what}" if what else path for path, _, what in sentences)
         raise UserError(wrong, "leaven lift --help and leaven schema lift list the settings.") from None
 
 

@@ -51,8 +51,8 @@ def settle(path: Path, folder: Path, made_from: str) -> None:
 
 def _ledger(folder: Path) -> dict[str, str]:
     path = folder / LEDGER
-    found: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return found
+    keys: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return keys
 
 
 def note(folder: Path, stage: str, notes: Sequence[str], progress: Progress) -> None:
@@ -64,15 +64,15 @@ def note(folder: Path, stage: str, notes: Sequence[str], progress: Progress) -> 
 
 def notes(folder: Path) -> list[dict[str, str]]:
     """What the stages noticed, each note once: a stage that was begun again notices the same again."""
-    said = runs.events(folder, "note")
-    told = [dict(pair) for pair in dict.fromkeys((("stage", one["stage"]), ("text", one["text"])) for one in said)]
-    return [*told, *({"stage": "journal", "text": text} for text in journal.notes(folder / journal.NAME))]
+    events = runs.events(folder, "note")
+    lines = [dict(pair) for pair in dict.fromkeys((("stage", one["stage"]), ("text", one["text"])) for one in events)]
+    return [*lines, *({"stage": "journal", "text": text} for text in journal.notes(folder / journal.NAME))]
 
 
 def kept(path: Path) -> list[int]:
     """The numbers of the rows that the stage of this file kept."""
-    found: list[int] = pl.read_parquet(path, columns=["row", "kept"]).filter("kept")["row"].to_list()
-    return found
+    numbers: list[int] = pl.read_parquet(path, columns=["row", "kept"]).filter("kept")["row"].to_list()
+    return numbers
 
 
 def verdicts(

@@ -42,29 +42,29 @@ class Vectors:
 
     def array(self) -> Array:
         """The whole table in memory, (rows, width)."""
-        found = np.empty((self.rows, self.width), np.float32)
+        table = np.empty((self.rows, self.width), np.float32)
         done = 0
         for block in self.blocks():
-            found[done : done + len(block)] = block
+            table[done : done + len(block)] = block
             done += len(block)
-        return found
+        return table
 
     def unit(self) -> Array:
         """The whole table in memory, each row of length one (a row of zeros stays), so that products are cosines."""
-        found = self.array()
-        found /= np.maximum(np.sqrt(np.einsum("ij,ij->i", found, found)), np.finfo(np.float32).tiny)[:, None]
-        return found
+        table = self.array()
+        table /= np.maximum(np.sqrt(np.einsum("ij,ij->i", table, table)), np.finfo(np.float32).tiny)[:, None]
+        return table
 
     def take(self, positions: Sequence[int]) -> "Vectors":
         """The rows at these positions, in memory."""
-        chosen = np.asarray(positions, np.int64)
-        found = np.empty((len(chosen), self.width), np.float32)
+        wanted = np.asarray(positions, np.int64)
+        table = np.empty((len(wanted), self.width), np.float32)
         done = 0
         for block in self.blocks():
-            here = np.flatnonzero((chosen >= done) & (chosen < done + len(block)))
-            found[here] = block[chosen[here] - done]
+            here = np.flatnonzero((wanted >= done) & (wanted < done + len(block)))
+            table[here] = block[wanted[here] - done]
             done += len(block)
-        return of(found, self.name)
+        return of(table, self.name)
 
 
 def of(array: npt.NDArray[Any], name: str = "embeddings") -> Vectors:
@@ -125,10 +125,10 @@ def _parquet(path: Path, column: str) -> Vectors:
     if not column and len(lists) == 1:
         column = lists[0]
     if column not in lists:
-        known = ", ".join(lists) or "none"
+        columns = ", ".join(lists) or "none"
         raise UserError(
             f"{path} has no column {column!r} of floats" if column else f"{path}: which column holds the embeddings?",
-            f"Columns with lists of floats: {known}. Write {path}:COLUMN.",
+            f"Columns with lists of floats: {columns}. Write {path}:COLUMN.",
         )
     name = f"{path.name}:{column}"
     table = pl.scan_parquet(path).select(column)
@@ -144,15 +144,15 @@ def _parquet(path: Path, column: str) -> Vectors:
 
 def _batch(series: pl.Series, width: int, block: int, name: str) -> Iterator[Array]:
     try:
-        found = series.cast(pl.Array(pl.Float32, width))
+        array = series.cast(pl.Array(pl.Float32, width))
     except pl.exceptions.PolarsError as error:
         raise UserError(
             f"{name}: a row is not {width} numbers wide, as the first row is", "Embed all rows with one model."
         ) from error
-    if found.null_count():
+    if array.null_count():
         raise UserError(f"{name}: a row is empty", "Each row of the data needs its embedding.")
-    for start in range(0, len(found), block):
-        yield np.array(found[start : start + block].to_numpy(), np.float32)
+    for start in range(0, len(array), block):
+        yield np.array(array[start : start + block].to_numpy(), np.float32)
 
 
 def _floats(kind: pl.Array | pl.List) -> bool:

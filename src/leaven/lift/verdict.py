@@ -81,22 +81,22 @@ def _expansion(frame: pl.DataFrame, mistrusted: bool) -> Line:
     # Originals whose new answer is there were never judged beside it.
     whole = frame.filter(pl.col("answer").is_not_null() & (pl.col("reason") != REPLACES))
     harder = pl.col("strategy").is_not_null()
-    made, others = _kept(whole.filter(harder)), _kept(whole.filter(~harder))
-    if not len(made) or not len(others):
-        count = f"{made.sum() + others.sum():.0f} of {len(whole):,} rows are kept"
+    new, others = _kept(whole.filter(harder)), _kept(whole.filter(~harder))
+    if not len(new) or not len(others):
+        count = f"{new.sum() + others.sum():.0f} of {len(whole):,} rows are kept"
         return _line(asks, f"It can't be told: new rows did not stand beside old ones. {count}.")
-    gain = float(made.mean() - others.mean())
-    half = 1.96 * float(np.sqrt(sum(part.var() / len(part) for part in (made, others))))
-    told = (
-        f"{made.mean():.0%} of {len(made):,} rows made harder are kept, {others.mean():.0%} of {len(others):,} others "
+    gain = float(new.mean() - others.mean())
+    half = 1.96 * float(np.sqrt(sum(part.var() / len(part) for part in (new, others))))
+    evidence = (
+        f"{new.mean():.0%} of {len(new):,} rows made harder are kept, {others.mean():.0%} of {len(others):,} others "
         f"({_points(gain)} points, {_points(gain - half)} to {_points(gain + half)})."
     )
     if mistrusted:
-        return _line(asks, "It can't be told, as the judge can't be trusted.", None, told)
+        return _line(asks, "It can't be told, as the judge can't be trusted.", None, evidence)
     if abs(gain) <= half:
-        return _line(asks, "It can't be told from so many rows.", None, told)
+        return _line(asks, "It can't be told from so many rows.", None, evidence)
     return _line(asks, "Yes: what was made harder is kept more often." if gain > 0 else
-                 "No: what was made harder is kept less often.", gain > 0, told)  # fmt: skip
+                 "No: what was made harder is kept less often.", gain > 0, evidence)  # fmt: skip
 
 
 def _kept(rows: pl.DataFrame) -> Values:
@@ -148,10 +148,10 @@ def _tactics(frame: pl.DataFrame, costs: Sequence[Line], judges: Sequence[str]) 
 
 def _amount(costs: Sequence[Line]) -> Line:
     """Dollars where every price is known, else tokens."""
-    known = all(one["cost"] is not None for one in costs)
+    priced = all(one["cost"] is not None for one in costs)
     tokens = round(sum((one["prompt_tokens"] or 0) + (one["completion_tokens"] or 0) for one in costs))
-    dollars = sum(one["cost"] for one in costs) if known else None
-    return {"unit": "dollars" if known else "tokens", "dollars": dollars, "tokens": tokens}
+    dollars = sum(one["cost"] for one in costs) if priced else None
+    return {"unit": "dollars" if priced else "tokens", "dollars": dollars, "tokens": tokens}
 
 
 def _scaled(cost: Line, share: float) -> Line:
@@ -165,9 +165,9 @@ def _each(spent: Mapping[str, Any], rows: int) -> str:
 
 def _rewritings(frame: pl.DataFrame) -> list[Line]:
     """Rows that were made harder beside their parents: the first kept one of each tactic, then dropped ones."""
-    made = frame.filter(pl.col("strategy").is_not_null() & pl.col("answer").is_not_null())
-    first = pl.concat([made.filter(pl.col("verdict") == side) for side in ("kept", "dropped")])
-    chosen = first.unique("strategy", keep="first", maintain_order=True).head(SHOWN)
+    rewritings = frame.filter(pl.col("strategy").is_not_null() & pl.col("answer").is_not_null())
+    first = pl.concat([rewritings.filter(pl.col("verdict") == side) for side in ("kept", "dropped")])
+    sample = first.unique("strategy", keep="first", maintain_order=True).head(SHOWN)
     before = frame.select(parent="row", old_question="question", old_answer="answer")
     columns = ("row", "strategy", "verdict", "stage", "reason", "old_question", "question", "old_answer", "answer")
-    return chosen.join(before, on="parent", how="inner", maintain_order="left").select(columns).to_dicts()
+    return sample.join(before, on="parent", how="inner", maintain_order="left").select(columns).to_dicts()

@@ -38,6 +38,6 @@ def embed(texts: Sequence[str], width: int) -> Array:
     except ValueError:
         raise UserError("the rows hold no words, so that lsa has nothing to embed", "Bring --embeddings.") from None
     left, values, _ = randomized_svd(table, min(width, *table.shape), random_state=0)
-    found: Array = np.ascontiguousarray(left * values, np.float32)
-    found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return found
+    coordinates: Array = np.ascontiguousarray(left * values, np.float32)
+    coordinates /= np.maximum(np.linalg.norm(coordinates, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return coordinates

@@ -49,14 +49,14 @@ SAME, REFUSED_WORDS = 0.95, 80
 @cache
 def tactics() -> dict[str, dict[str, dict[str, Any]]]:
     """Every tactic by kind and name: what it says, and how often it is drawn."""
-    found: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load((FOLDER / "tactics.yaml").read_text(encoding="utf-8"))
-    return found
+    table: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load((FOLDER / "tactics.yaml").read_text(encoding="utf-8"))
+    return table
 
 
 def _known(name: str) -> str:
-    known = [PAPER, *(name for kind in tactics().values() for name in kind)]
-    if name not in known:
-        raise ValueError(f"there is no tactic {name!r}. {nearest(name, known)}")
+    names = [PAPER, *(name for kind in tactics().values() for name in kind)]
+    if name not in names:
+        raise ValueError(f"there is no tactic {name!r}. {nearest(name, names)}")
     return name
 
 
@@ -117,11 +117,11 @@ def make(data: Dataset, llm: LLM, config: Config, seed: int) -> Outcome:
     dropped = [Drop(_new(row, row.prompt, {}, llm, seed), _unfit(row)) for row in asking if _unfit(row)]
     for number in range(1, config.rounds + 1):
         tasks = [_task(row, config, number, seed) for row in latest]
-        made = _round(tasks, llm, config, number, seed)
-        kept += [row for row in made if isinstance(row, Example)]
-        dropped += [row for row in made if isinstance(row, Drop)]
+        results = _round(tasks, llm, config, number, seed)
+        kept += [row for row in results if isinstance(row, Example)]
+        dropped += [row for row in results if isinstance(row, Drop)]
         if config.start == "previous":  # where a round failed, the next goes on from what there was before
-            latest = [new if isinstance(new, Example) else old for new, old in zip(made, latest, strict=True)]
+            latest = [new if isinstance(new, Example) else old for new, old in zip(results, latest, strict=True)]
     made_by = f"evolve({llm.name}, rounds={config.rounds}, seed={seed})"
     return Outcome(Dataset.of(kept, (*data.made_by, made_by)), tuple(dropped))
 
@@ -174,14 +174,14 @@ def _new(row: Example, messages: Prompt, meta: Mapping[str, Any], llm: LLM, seed
 def _round(tasks: Sequence[Task], llm: LLM, config: Config, number: int, seed: int) -> list[Example | Drop]:
     """One row or drop for each task, in their order."""
     # Each round has draws of its own: an equal prompt in a later round is another sample.
-    drawn = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed, (number - 1) * len(tasks))
+    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed, (number - 1) * len(tasks))
     draws = (number - 1,) * len(tasks)
-    rewritten = dict(structured(llm, [task.prompt for task in tasks], Rewritten, replace(drawn, draws=draws)))
-    made = [_harder(task, rewritten[place], llm, config, number, seed) for place, task in enumerate(tasks)]
-    made = _sifted(tasks, made, llm, config, drawn)
-    new = [row for row in made if isinstance(row, Example)]
-    replies = iter(all_of(llm, [row.messages for row in new], drawn))
-    return [_answered(row, next(replies), config) if isinstance(row, Example) else row for row in made]
+    rewritten = dict(structured(llm, [task.prompt for task in tasks], Rewritten, replace(sampling, draws=draws)))
+    results = [_harder(task, rewritten[place], llm, config, number, seed) for place, task in enumerate(tasks)]
+    results = _sifted(tasks, results, llm, config, sampling)
+    new = [row for row in results if isinstance(row, Example)]
+    replies = iter(all_of(llm, [row.messages for row in new], sampling))
+    return [_answered(row, next(replies), config) if isinstance(row, Example) else row for row in results]
 
 
 def _harder(task: Task, parsed: Parsed[Rewritten], llm: LLM, config: Config, number: int, seed: int) -> Example | Drop:
@@ -190,31 +190,31 @@ def _harder(task: Task, parsed: Parsed[Rewritten], llm: LLM, config: Config, num
     meta = {**named, "round": number, "strategy": "+".join(task.names)}
     if parsed.value is None:
         reason = "the model failed" if parsed.reply.text is None else "the rewriting can't be read"
-        said = f"{parsed.error}: {(parsed.reply.text or '')[:200]}" if parsed.reply.text else parsed.error or ""
-        return Drop(_new(row, row.prompt, meta, llm, seed), reason, detail=said)
-    instruction, given = parsed.value.instruction.strip(), parsed.value.input.strip()
-    question = f"{instruction}\n\n{given}" if given else instruction
+        detail = f"{parsed.error}: {(parsed.reply.text or '')[:200]}" if parsed.reply.text else parsed.error or ""
+        return Drop(_new(row, row.prompt, meta, llm, seed), reason, detail=detail)
+    instruction, text = parsed.value.instruction.strip(), parsed.value.input.strip()
+    question = f"{instruction}\n\n{text}" if text else instruction
     last = max(place for place, turn in enumerate(row.messages) if turn.role == "user")
     messages = (*row.messages[:last], Message("user", question))
-    new = _new(row, messages, {**meta, "input": given} if given else meta, llm, seed)
+    new = _new(row, messages, {**meta, "input": text} if text else meta, llm, seed)
     return new if instruction else Drop(new, "the rewriting is empty")
 
 
 def _sifted(
-    tasks: Sequence[Task], made: list[Example | Drop], llm: LLM, config: Config, drawn: Sampling
+    tasks: Sequence[Task], results: list[Example | Drop], llm: LLM, config: Config, sampling: Sampling
 ) -> list[Example | Drop]:
     """Rewritings that a rule eliminates are dropped before they are answered."""
-    for place, (task, row) in enumerate(zip(tasks, made, strict=True)):
+    for place, (task, row) in enumerate(zip(tasks, results, strict=True)):
         if isinstance(row, Example) and (reason := _flaw(task.row, row, config.eliminate)):
-            made[place] = Drop(row, reason)
+            results[place] = Drop(row, reason)
     if "no_gain" in config.eliminate:
-        left = [place for place, row in enumerate(made) if isinstance(row, Example)]
-        prompts = [user(render("harder", first=tasks[p].row.request, second=_request(made[p]))) for p in left]
-        for number, verdict in structured(llm, prompts, Gain, replace(drawn, temperature=0.0)):
-            row = made[left[number]]
+        left = [place for place, row in enumerate(results) if isinstance(row, Example)]
+        prompts = [user(render("harder", first=tasks[p].row.request, second=_request(results[p]))) for p in left]
+        for number, verdict in structured(llm, prompts, Gain, replace(sampling, temperature=0.0)):
+            row = results[left[number]]
             if isinstance(row, Example) and verdict.value is not None and not verdict.value.more:
-                made[left[number]] = Drop(row, "no gain")
-    return made
+                results[left[number]] = Drop(row, "no gain")
+    return results
 
 
 def _flaw(parent: Example, row: Example, rules: Sequence[Rule]) -> str:

@@ -28,12 +28,12 @@ class Config(Section):
 
 def make(data: Dataset, llm: LLM, config: Config, seed: int) -> Outcome:
     """Every question with an answer of the engine, or a drop with the reason: as many as rows came in."""
-    asked = [row for row in data if not _unfit(row)]
+    questions = [row for row in data if not _unfit(row)]
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed)
-    replies = iter(all_of(llm, [row.prompt for row in asked], sampling))
-    made = [_answered(row, next(replies) if not _unfit(row) else None, llm, seed) for row in data]
-    kept = [row for row in made if isinstance(row, Example)]
-    dropped = tuple(row for row in made if isinstance(row, Drop))
+    replies = iter(all_of(llm, [row.prompt for row in questions], sampling))
+    results = [_answered(row, next(replies) if not _unfit(row) else None, llm, seed) for row in data]
+    kept = [row for row in results if isinstance(row, Example)]
+    dropped = tuple(row for row in results if isinstance(row, Drop))
     return Outcome(Dataset.of(kept, (*data.made_by, f"reanswer({llm.name}, seed={seed})")), dropped)
 
 

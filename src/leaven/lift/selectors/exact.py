@@ -29,10 +29,10 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
     places: list[str] = []
     with context.progress.track("exact", len(data), "rows") as advance:
         for number, row in enumerate(data):
-            found = first.setdefault(_key(text(row, config.compare), config.normalise), number)
+            earlier = first.setdefault(_key(text(row, config.compare), config.normalise), number)
             places.append(row.origin.place or row.id)
-            if found != number:
-                details[number] = places[found]
+            if earlier != number:
+                details[number] = places[earlier]
             advance(number + 1)
     kept = [number for number in range(len(data)) if number not in details]
     return outcome(data, kept, "exact", "a copy of another row", None, details)

@@ -46,13 +46,13 @@ class _All:
 
     def first(self) -> Numbers:
         """The gain of each row where nothing is chosen, (rows,)."""
-        parts = [np.maximum(found, 0).sum(1, dtype=np.float64) for _, found in similarities(self.unit, self.unit)]
+        parts = [np.maximum(cosines, 0).sum(1, dtype=np.float64) for _, cosines in similarities(self.unit, self.unit)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def gains(self, rows: list[int], served: Array) -> Numbers:
         """What each of these rows would add, (len(rows),)."""
-        found: Numbers = np.maximum(self.unit @ self.unit[rows].T - served[:, None], 0).sum(0, dtype=np.float64)
-        return found
+        gains: Numbers = np.maximum(self.unit @ self.unit[rows].T - served[:, None], 0).sum(0, dtype=np.float64)
+        return gains
 
     def serve(self, row: int, served: Array) -> None:
         """Choose the row."""
@@ -74,8 +74,8 @@ class _Near:
 
     def first(self) -> Numbers:
         totals = np.concatenate([[0.0], np.cumsum(self.cosines, dtype=np.float64)])
-        found: Numbers = totals[self.starts[1:]] - totals[self.starts[:-1]]
-        return found
+        sums: Numbers = totals[self.starts[1:]] - totals[self.starts[:-1]]
+        return sums
 
     def gains(self, rows: list[int], served: Array) -> Numbers:
         return np.asarray([np.maximum(cosines - served[whom], 0).sum() for whom, cosines in map(self._of, rows)])

@@ -36,8 +36,8 @@ def score(data: Dataset, config: Config, context: Context) -> Scores:
         raise UserError("ifd needs a causal model", "Say --model FOLDER_OR_ID.")
     values = [math.nan] * len(data)
     with context.progress.track("ifd", len(data), "rows") as advance:
-        found = surprises(load(context.model), list(data), config.max_tokens)
-        for done, (row, surprise) in enumerate(found, 1):
+        pairs = surprises(load(context.model), list(data), config.max_tokens)
+        for done, (row, surprise) in enumerate(pairs, 1):
             values[row] = ratio(surprise.conditioned, surprise.alone, config.formula)
             advance(done)
     return Scores({"ifd": values})

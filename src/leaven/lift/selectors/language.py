@@ -33,15 +33,15 @@ class Config(Section):
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """Every row but those that are told to be in another language; `probability` is that of the language it is in."""
-    known = [classifier().classify(text(row, config.compare)) for row in data]
+    languages = [classifier().classify(text(row, config.compare)) for row in data]
     details = {
         place: f"{name} ({chance:.2f})"
-        for place, (name, chance) in enumerate(known)
+        for place, (name, chance) in enumerate(languages)
         if name not in config.only and chance >= config.least
         and len(text(data[place], config.compare)) >= config.shortest
     }  # fmt: skip
     kept = [place for place in range(len(data)) if place not in details]
-    columns = {"probability": [float(chance) for _, chance in known]}
+    columns = {"probability": [float(chance) for _, chance in languages]}
     return outcome(data, kept, "language", "in another language", columns, details)
 
 

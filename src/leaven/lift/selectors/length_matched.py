@@ -51,10 +51,10 @@ def matched(
     left = np.ones(len(pool), bool)
     short: list[tuple[int, float]] = []
     for number, count in enumerate(need):
-        drawn = rng.permutation(np.flatnonzero(bin_of == number))[:count]
-        left[drawn] = False
-        if len(drawn) < count:
-            short.append((int(count) - len(drawn), float(np.median(wanted[np.digitize(wanted, edges) == number]))))
+        draw = rng.permutation(np.flatnonzero(bin_of == number))[:count]
+        left[draw] = False
+        if len(draw) < count:
+            short.append((int(count) - len(draw), float(np.median(wanted[np.digitize(wanted, edges) == number]))))
     for count, middle in short:
         candidates = rng.permutation(np.flatnonzero(left))
         left[candidates[np.argsort(np.abs(pool[candidates] - middle), kind="stable")[:count]]] = False

@@ -41,14 +41,14 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
     places = [row.origin.place or row.id for row in data]
     texts = [text(row, config.compare) for row in data]
     with context.progress.track("minhash", len(texts), "rows") as advance:
-        found = near_copies(texts, config)
+        copies = near_copies(texts, config)
         advance(len(texts))
     similarity = np.zeros(len(texts))
     details = {}
-    for row, (other, value) in found.items():
+    for row, (other, value) in copies.items():
         similarity[row] = value
         details[row] = f"{places[other]} (Jaccard {value:.2f})"
-    kept = [row for row in range(len(texts)) if row not in found]
+    kept = [row for row in range(len(texts)) if row not in copies]
     columns = {"jaccard": tuple(similarity)}
     return outcome(data, kept, f"minhash({config.threshold:g})", "a near copy of a kept row", columns, details)
 
@@ -67,7 +67,7 @@ def near_copies(texts: list[str], config: Config) -> dict[int, tuple[int, float]
             sets[row] = frozenset(grams[starts[row] : starts[row + 1]].tolist())
         return sets[row]
 
-    found: dict[int, tuple[int, float]] = {}
+    copies: dict[int, tuple[int, float]] = {}
     buckets: dict[int, list[int]] = defaultdict(list)
     shared = _shared(keys)
     for row in np.flatnonzero(shared.any(1)).tolist():  # a row that shares no band has no near copy
@@ -78,12 +78,12 @@ def near_copies(texts: list[str], config: Config) -> dict[int, tuple[int, float]
             both = len(a & b)
             best = max(best, (both / (len(a) + len(b) - both), -other))
         if best[0] >= config.threshold:
-            found[row] = (-best[1], best[0])
+            copies[row] = (-best[1], best[0])
             sets.pop(row, None)
         else:
             for key in mine:
                 buckets[key].append(row)
-    return found
+    return copies
 
 
 def ngrams(texts: list[str], n: int) -> tuple[Hashes, npt.NDArray[np.int64]]:
@@ -126,7 +126,7 @@ def signatures(grams: Hashes, starts: npt.NDArray[np.int64], permutations: int) 
     factors = rng.integers(0, 1 << 31, permutations, np.uint32) * np.uint32(2) + np.uint32(1)
     terms = rng.integers(0, 1 << 32, permutations, np.uint32)
     short = (grams >> np.uint64(32)).astype(np.uint32)
-    found = np.empty((permutations, len(starts) - 1), np.uint32)
+    smallest = np.empty((permutations, len(starts) - 1), np.uint32)
     first = 0
     while first < len(starts) - 1:
         last = max(first + 1, int(np.searchsorted(starts, starts[first] + _PIECE, "right")) - 1)
@@ -136,9 +136,9 @@ def signatures(grams: Hashes, starts: npt.NDArray[np.int64], permutations: int) 
         for number in range(permutations):
             np.multiply(piece, factors[number], out=hashed)
             np.add(hashed, terms[number], out=hashed)
-            found[number, first:last] = np.minimum.reduceat(hashed, begins)
+            smallest[number, first:last] = np.minimum.reduceat(hashed, begins)
         first = last
-    return np.ascontiguousarray(found.T)
+    return np.ascontiguousarray(smallest.T)
 
 
 def banding(threshold: float, permutations: int) -> tuple[int, int]:
@@ -157,10 +157,10 @@ def banding(threshold: float, permutations: int) -> tuple[int, int]:
     return best[1], best[2]
 
 
-def _band_keys(found: npt.NDArray[np.uint32], bands: int) -> Hashes:
+def _band_keys(signatures: npt.NDArray[np.uint32], bands: int) -> Hashes:
     """One number for each band of each row, (rows, bands); other bands have other numbers."""
-    rows, depth = found.reshape(len(found), bands, -1), found.shape[1] // bands
-    keys = np.broadcast_to(np.arange(1, bands + 1, dtype=np.uint64), (len(found), bands))
+    rows, depth = signatures.reshape(len(signatures), bands, -1), signatures.shape[1] // bands
+    keys = np.broadcast_to(np.arange(1, bands + 1, dtype=np.uint64), (len(signatures), bands))
     for place in range(depth):
         keys = _mixed(keys * np.uint64(0x9E3779B97F4A7C15) + rows[:, :, place])
     return keys
@@ -169,8 +169,8 @@ def _band_keys(found: npt.NDArray[np.uint32], bands: int) -> Hashes:
 def _shared(keys: Hashes) -> npt.NDArray[np.bool_]:
     """Which bands a row has in common with another row, (rows, bands)."""
     _, place, count = np.unique(keys, return_inverse=True, return_counts=True)
-    found: npt.NDArray[np.bool_] = (count > 1)[place.reshape(keys.shape)]
-    return found
+    common: npt.NDArray[np.bool_] = (count > 1)[place.reshape(keys.shape)]
+    return common
 
 
 def _mixed(values: Hashes) -> Hashes:

@@ -62,9 +62,9 @@ def chosen(
         open_rows[row] = False
         distances = np.maximum(1 - unit @ unit[row], 0) * (densities + densities[row])
         _inserted(nearest[: done + 1], distances.astype(np.float32))
-        held = nearest[: min(done + 1, room)]
-        weights = 1 / np.arange(1, len(held) + 1) ** config.distance_power
-        fresh = (weights @ held) / (done + 1)
+        ranks = nearest[: min(done + 1, room)]
+        weights = 1 / np.arange(1, len(ranks) + 1) ** config.distance_power
+        fresh = (weights @ ranks) / (done + 1)
         novelty = np.where(open_rows, fresh, novelty)
         if advance is not None:
             advance(done + 1)

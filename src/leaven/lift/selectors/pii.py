@@ -46,12 +46,12 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
 
 def matches(words: str, kinds: Sequence[Kind]) -> list[str]:
     """The kinds of personal data in a text."""
-    found: list[str] = []
+    hits: list[str] = []
     for kind in kinds:
         one = recognizer(kind)
         if any(match.score >= SURE for match in one.analyze(words, one.supported_entities, None)):
-            found.append(kind)
-    return found
+            hits.append(kind)
+    return hits
 
 
 @cache

@@ -13,5 +13,5 @@ class Config(Size):
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """As many rows as asked for, drawn with the seed; draws are nested."""
-    chosen = data.permutation(context.seed)[: config.of(len(data))]
-    return outcome(data, chosen, f"random(seed={context.seed})", "not drawn")
+    places = data.permutation(context.seed)[: config.of(len(data))]
+    return outcome(data, places, f"random(seed={context.seed})", "not drawn")

@@ -51,9 +51,9 @@ def near_copies(unit: Array, threshold: float, advance: Advance | None = None) -
         block = unit[start : start + BLOCK]
         if count:
             before = block @ kept[:count].T
-            found = before.argmax(1)
-            nearest[start : start + len(block)] = kept_rows[found]
-            cosines[start : start + len(block)] = before[np.arange(len(block)), found]
+            best = before.argmax(1)
+            nearest[start : start + len(block)] = kept_rows[best]
+            cosines[start : start + len(block)] = before[np.arange(len(block)), best]
         inside = block @ block.T
         for place in range(len(block)):
             row = start + place

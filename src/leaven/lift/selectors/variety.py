@@ -38,9 +38,9 @@ def score(data: Dataset, config: Config, context: Context) -> Scores:
     """`variety`, the variance (or mean square) of the row's principal coordinates."""
     vectors = context.vectors(data)
     with context.progress.track("variety", 2 * len(data), "rows") as advance:
-        found = components(vectors, advance)
-        values = variances(vectors, found, config, advance)
-    count = _count(found, config)
+        basis = components(vectors, advance)
+        values = variances(vectors, basis, config, advance)
+    count = _count(basis, config)
     note = f"variety ({config.compat}): {count:,} of {vectors.width:,} components"
     return Scores({"variety": values.tolist()}, notes=(note,))
 
@@ -58,17 +58,17 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
     return outcome(data, kept, f"variety({config.compat})", "not varied enough", scores.columns, notes=notes)
 
 
-def variances(vectors: Vectors, found: Components, config: Config, advance: Advance | None = None) -> Numbers:
+def variances(vectors: Vectors, basis: Components, config: Config, advance: Advance | None = None) -> Numbers:
     """The variance (or mean square) of every row's principal coordinates, (rows,), in one pass.
 
     A row's squared coordinates add up to its squared length, so where most components count, the few that don't are
     computed and taken away. The mean coordinate is one product with the mean of the components.
     """
-    count = _count(found, config)
+    count = _count(basis, config)
     few = 2 * count <= vectors.width
-    projection = found.projection(0, count) if few else found.projection(count, vectors.width)
-    centre = found.projection(0, count).mean(1) if config.compat == "paper" else np.zeros(vectors.width, np.float32)
-    mean, scale = found.mean.astype(np.float32), found.scale.astype(np.float32)
+    projection = basis.projection(0, count) if few else basis.projection(count, vectors.width)
+    centre = basis.projection(0, count).mean(1) if config.compat == "paper" else np.zeros(vectors.width, np.float32)
+    mean, scale = basis.mean.astype(np.float32), basis.scale.astype(np.float32)
     values = np.empty(vectors.rows)
     done = 0
     for block in vectors.blocks():
@@ -93,9 +93,9 @@ def above(values: Numbers, config: Config) -> list[int]:
     return [int(row) for row in np.flatnonzero(values > np.quantile(values, 1 - config.keep))]
 
 
-def _count(found: Components, config: Config) -> int:
+def _count(basis: Components, config: Config) -> int:
     """How many components: as published, the zero-based index of the one that reaches the share."""
-    enough = found.enough(config.explained)
+    enough = basis.enough(config.explained)
     if config.compat == "exact":
         return enough
     if enough < 3:
