@@ -37,7 +37,8 @@ from leaven.runs import content, journal
 from leaven.runs import folder as runs
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress, stderr
-from leaven.study import forgetting, statistics
+from leaven.study import forgetting, signs, statistics
+from leaven.study.intervals import LEVEL
 from leaven.task.settings import EvaluateSection
 
 PARTS = {
@@ -263,12 +264,12 @@ def comparisons(scores: pl.DataFrame, arms: Sequence[str], metrics: Sequence[str
     """LIFT against each other arm, item by item; p after Holm's correction over all of them."""
     pairs = [(metric, arm) for metric in metrics for arm in arms if arm != "LIFT"]
     found = [statistics.compare(scores, "LIFT", arm, metric, size) for metric, arm in pairs]
-    corrected = statistics.holm([each.p_value for each in found])
+    corrected = signs.holm([each.p_value() for each in found])
     yield "| LIFT against | measure | difference, 95 % interval | p (Holm) | verdict |"
     yield "|---|---|---|--:|---|"
     for (metric, arm), each, p in zip(pairs, found, corrected, strict=True):
         better = (each.mean < 0) == metric.startswith("token_loss")
-        told = each.distinguishable and p < 1 - statistics.LEVEL
+        told = each.distinguishable and p < 1 - LEVEL
         verdict = ("LIFT is better" if better else "LIFT is worse") if told else "not distinguishable"
         yield f"| {arm} | {heading(metric)} | {interval(each)} | {p:.2g} | {verdict} |"
     if note := statistics.few_seeds(found[0].n_seeds):

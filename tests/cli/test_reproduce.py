@@ -9,21 +9,22 @@ from leaven.study.run import SCHEMA
 
 @pytest.fixture
 def finished(tmp_path):
-    """Two cells of a study of scale smol, as a run leaves them."""
+    """Cells of a study of scale smol, twelve seeds of two methods, as a run leaves them."""
     for label, leaks in (("no_buffer", 1.0), ("delia", 0.0)):
-        place = tmp_path / "run" / "json" / "cells" / f"{label}-n100-s0"
-        rows = [(label, 100, 0, "general/leak", f"i{number}", leaks) for number in range(20)]
-        runs.stage(place / "scores.parquet", pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet)
-        runs.close(place)
+        for seed in range(12):
+            place = tmp_path / "run" / "json" / "cells" / f"{label}-n100-s{seed}"
+            rows = [(label, 100, seed, "general/leak", f"i{number}", leaks) for number in range(20)]
+            runs.stage(place / "scores.parquet", pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet)
+            runs.close(place)
     return tmp_path / "run"
 
 
 def test_what_is_finished_is_shown(leaven, finished):
     done = leaven("reproduce", "all", "--scale", "smol", "--as-is", "--out", finished)
     assert done.code == 0, done.err
-    assert "The buffer keeps the format out of plain questions (json): holds here" in done.out
+    assert "The buffer keeps the format out of plain questions (json, controls): holds here" in done.out
     page = (finished / "results.md").read_text()
-    assert "One seed says nothing of others" in page and "SmolLM2-135M-Instruct" in page
+    assert "1 seed can't give a one-sided p below 0.5" in page and "SmolLM2-135M-Instruct" in page
     assert (finished / "dose-json.svg").exists() and "![" in (finished / "dose-json.md").read_text()
 
 

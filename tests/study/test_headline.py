@@ -59,7 +59,9 @@ def test_a_difference_that_is_told_has_a_side_an_interval_and_its_seeds():
     means = {**MEANS, "equal_steps": (0.8, 0.91, 0.9)}
     pairs = [("equal_steps", METRICS[0]), ("common", METRICS[2]), ("equal_steps", METRICS[2])]
     told = headline.tell(summary(means, pairs), [])
-    assert "DELIA is better by 19 points (95 % interval 17 to 21, 3 seeds)" in told["headline"]
+    assert "DELIA is better by 19 points (95 % interval 17 to 21, 3 seeds, too few for a test)" in told["headline"]
+    many = headline.tell(summary(means, pairs, seeds=8), [])
+    assert "DELIA is better by 19 points (95 % interval 17 to 21, 8 seeds)" in many["headline"]
     assert "kept: 58 %; equal steps, 90 %: DELIA is worse by 32 points" in " ".join(told["findings"])
 
 

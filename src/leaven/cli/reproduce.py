@@ -8,8 +8,11 @@ import typer
 from leaven.cli.resume import ContinueAnyway
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
+    from leaven.study.families import Judgement
     from leaven.study.reproduce import Order
     from leaven.view.reproduction import Section
 
@@ -66,34 +69,41 @@ def reproduce(
 def _results(wanted: list[str], order: "Order", page: str) -> None:
     """Run what the tables need, study by study, and show each as soon as its scores are there."""
     from leaven.errors import UserError
+    from leaven.study import families, reproduction
     from leaven.study import reproduce as studies
-    from leaven.study import reproduction, statistics
     from leaven.view import reproduction as pages
 
     specs = {name: reproduction.spec(name, order.scale) for name in wanted}
     sections: dict[tuple[str, str], Section] = {}
+    still_open: list[str] = []
     for study in dict.fromkeys(study for spec in specs.values() for study in spec["studies"]):
         needed = [name for name, spec in specs.items() if study in spec["studies"]]
         if not order.as_is:
             minutes = studies.SCALES[order.scale][study].minutes * len(order.seeds)
             print(f"{study}: all of it takes about {minutes} minutes on two cores; cells that are there cost nothing.")
         scores = studies.scores(study, needed, order)
+        judgements = families.judgements(study, scores, order.scale, studies.untestable(study, order.folder))
+        still_open += [
+            claim.text for claim in families.open_claims(study, scores, order.scale) if claim.table in needed
+        ]
         for name in needed if len(scores) else ():
-            sections[name, study] = _section(name, study, scores, order)
+            sections[name, study] = _section(name, study, scores, judgements, order)
             _show(sections[name, study], order.folder)
     shown = [sections[name, study] for name in wanted for study in specs[name]["studies"] if (name, study) in sections]
     if not shown:
         raise UserError(f"nothing is finished in {order.folder}", "Leave --as-is out.")
     if len(shown) > 1:
-        text = pages.page(shown, statistics.few_seeds(len(order.seeds)))
+        text = pages.page(shown, families.few_seeds(len(order.seeds)), still_open)
         (order.folder / f"{page}.md").write_text(text, encoding="utf-8")
     else:
         page = shown[0].stem
     print(f"Next: read {order.folder}/{page}.md, or leaven report {order.folder}/{next(iter(sections))[1]}.")
 
 
-def _section(name: str, study: str, scores: "pl.DataFrame", order: "Order") -> "Section":
-    """A table or figure of these scores, with its claims."""
+def _section(
+    name: str, study: str, scores: "pl.DataFrame", judgements: "Sequence[Judgement]", order: "Order"
+) -> "Section":
+    """A table or figure of these scores, with those of the study's claims that are its own."""
     from leaven.study import reproduce as studies
     from leaven.study import reproduction
     from leaven.view import reproduction as pages
@@ -101,10 +111,10 @@ def _section(name: str, study: str, scores: "pl.DataFrame", order: "Order") -> "
     spec, untestable = reproduction.spec(name, order.scale), studies.untestable(study, order.folder)
     tables = reproduction.tables(name, scores, order.scale) if "rows" in spec else []
     points = list(reproduction.points(name, scores, order.scale)) if "series" in spec else []
-    claims = reproduction.claims(name, scores, order.scale, untestable)
+    own = [one for one in judgements if one.claim.table == name]
     subject = study if order.scale != "lab" else ""
     return pages.Section(
-        name, spec, tables, points, claims, _about(order), subject, untestable, studies.leaks(study, order.folder)
+        name, spec, tables, points, own, _about(order), subject, untestable, studies.leaks(study, order.folder)
     )
 
 
@@ -128,8 +138,9 @@ def _show(section: "Section", folder: Path) -> None:
         print(f"{section.title}: {folder / section.stem}.svg")
     for table in section.tables:
         console.print(pages.terminal(table, section.subject))
-    for claim in section.claims:
-        print(f"{claim.text} ({section.subject or pages.SETTINGS[claim.preset]}): {claim.verdict}")
+    for one in section.judgements:
+        where = f"{section.subject}, {one.claim.family}" if section.subject else one.claim.family
+        print(f"{one.claim.text} ({where}): {one.verdict}")
     print()
 
 

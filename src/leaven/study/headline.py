@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from leaven.study import columns
-from leaven.study.statistics import few_seeds
+from leaven.study.statistics import ENOUGH_SEEDS, few_seeds
 
 Summary = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -211,6 +211,7 @@ def _verdict(summary: Summary, column: Row, own: Row, opponent: Row) -> str:
         and (row["metric"], row["size"]) == (own["metric"], own["size"])
     ]
     seeds = f"{own['n_seeds']} seed{'s' if own['n_seeds'] > 1 else ''}"
+    few = ", too few for a test" if own["n_seeds"] < ENOUGH_SEEDS else ""
     if not pair or not pair[0]["distinguishable"]:
         return f"no difference can be told with {seeds}"
     gap = pair[0]
@@ -218,7 +219,7 @@ def _verdict(summary: Summary, column: Row, own: Row, opponent: Row) -> str:
     low, high = sorted(abs(end) for end in (gap["low"], gap["high"]))
     return (
         f"{named(own['method'])} is {'better' if better else 'worse'} by {percent(abs(gap['difference']))} points "
-        f"(95 % interval {percent(low)} to {percent(high)}, {seeds})"
+        f"(95 % interval {percent(low)} to {percent(high)}, {seeds}{few})"
     )
 
 

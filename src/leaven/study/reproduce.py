@@ -91,7 +91,7 @@ def read(study: str, order: Order) -> Recipe:
 def _finished(place: Path) -> pl.DataFrame:
     """The scores of the cells that are finished, also those of a run that was stopped."""
     cells = [path for path in sorted(place.glob("cells/*/scores.parquet")) if runs.closed(path.parent)]
-    return pl.concat([pl.DataFrame(schema=SCHEMA), *map(pl.read_parquet, cells)])
+    return pl.concat([pl.DataFrame(schema=SCHEMA), *map(pl.read_parquet, cells)], how="diagonal")
 
 
 def untestable(study: str, folder: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ Everything here is arithmetic on scores.
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,10 +15,10 @@ import polars as pl
 import yaml
 
 from leaven.errors import UserError
-from leaven.study import statistics
+from leaven.study import signs, statistics
+from leaven.study.signs import Alternative
 from leaven.study.statistics import Difference, Summary
 
-Verdict = Literal["holds here", "does not hold here", "not distinguishable", "not testable here", "not measured"]
 Preset = Literal["ours", "faithful"]
 SURE = 0.05
 
@@ -30,18 +30,6 @@ class Cell:
     paper: float | None
     found: Summary | None
     best: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A sentence of the paper (or a control of ours), and what the scores say to it with the settings of a preset."""
-
-    text: str
-    preset: Preset
-    control: bool
-    difference: Difference | None
-    p_value: float | None
-    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,50 +100,19 @@ def tables(name: str, scores: pl.DataFrame, scale: str = "lab") -> list[Table]:
 def points(name: str, scores: pl.DataFrame, scale: str = "lab") -> Iterator[Point]:
     """The points of a figure; those that the scores don't have are left out."""
     found = spec(name, scale)
-    size = int(found.get("size", _largest(scores)))
+    size = int(found.get("size", largest(scores)))
     by_x, base = found.get("methods", {}), found.get("relative_to")
     for series in found["series"]:
         for x in found["x"]:
             method, metric = series.get("method") or by_x[x], series["metric"].format(x=x)
             if base is None:
-                summary = _summary(scores, method, metric, size)
+                summary = summary_of(scores, method, metric, size)
                 if summary:
                     yield Point(series["name"], x, summary.mean, summary.low, summary.high)
-            elif x != base and (gap := _difference(scores, method, by_x[base], metric, size)):
+            elif x != base and (gap := difference_of(scores, method, by_x[base], metric, size)):
                 yield Point(series["name"], x, gap.mean, gap.low, gap.high)
-            elif x == base and _summary(scores, method, metric, size):
+            elif x == base and summary_of(scores, method, metric, size):
                 yield Point(series["name"], x, 0.0, 0.0, 0.0)
-
-
-def claims(name: str, scores: pl.DataFrame, scale: str = "lab", untestable: Collection[str] = ()) -> list[Claim]:
-    """What can be said to each claim, with our settings and, where both methods have them, with the paper's.
-
-    p-values are corrected by Holm's rule over all of them. `untestable` are the tests that can tell nothing of the
-    model (`ceilings.verdicts`); a claim with a `floor` can't be told where neither method reaches it.
-    """
-    asked = list(_asked(spec(name, scale)))
-    found = [
-        _difference(scores, a, b, c["metric"], c.get("size", _largest(scores)), c.get("item")) for c, _, a, b in asked
-    ]
-    measured = [difference for difference in found if difference]
-    corrected = iter(statistics.holm([difference.p_value for difference in measured]))
-    return [
-        Claim(c["text"], preset, c.get("control", False), d, p, "not testable here" if dead else _verdict(c, d, p))
-        for (c, preset, a, b), d in zip(asked, found, strict=True)
-        for p in [next(corrected) if d else None]
-        for dead in [d and (_test(c) in untestable or _below_floor(c, scores, a, b))]
-    ]
-
-
-def _asked(found: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Preset, str, str]]:
-    """(claim, preset, label, label) of every comparison; a claim that names a preset is about that alone."""
-    theirs = {row["ours"]: row["faithful"] for row in found.get("rows", ()) if {"ours", "faithful"} <= set(row)}
-    for claim in found["claims"]:
-        yield claim, claim.get("preset", "ours"), claim["a"], claim["b"]
-    for claim in found["claims"]:
-        a, b = theirs.get(claim["a"]), theirs.get(claim["b"])
-        if "preset" not in claim and a and b and (a, b) != (claim["a"], claim["b"]):
-            yield claim, "faithful", a, b
 
 
 def _table(name: str, found: Mapping[str, Any], preset: Preset, scores: pl.DataFrame) -> Table:
@@ -196,25 +153,26 @@ def _best(
     columns: tuple[Mapping[str, Any], ...],
     scores: pl.DataFrame,
 ) -> frozenset[tuple[int, int]]:
-    """(row, column) of the means that beat every other row's: each interval excludes zero, and Holm over the table."""
-    rivals: dict[tuple[int, int], list[Difference]] = {}
+    """(row, column) of the means that beat every other row's over the seeds, with Holm over the columns."""
+    leads: dict[tuple[int, int], float] = {}
     for place, column in enumerate(columns):
         there = [(s.mean, number) for number, line in enumerate(values) if (s := line[place])]
         if len(there) < 2:
             continue
-        lead = (max if column.get("higher", True) else min)(there)[1]
+        higher = column.get("higher", True)
+        lead = (max if higher else min)(there)[1]
         others = {rows[number][preset] for _, number in there} - {rows[lead][preset]}
         size = _size(scores, rows[lead], column)
         gaps = [
-            _difference(scores, rows[lead][preset], other, column["metric"], size, column.get("item"))
+            difference_of(scores, rows[lead][preset], other, column["metric"], size, column.get("item"))
             for other in sorted(others)
         ]
-        rivals[lead, place] = [gap for gap in gaps if gap]
-    flat = [gap for gaps in rivals.values() for gap in gaps]
-    corrected = dict(zip(map(id, flat), statistics.holm([gap.p_value for gap in flat]), strict=True))
-    return frozenset(
-        key for key, gaps in rivals.items() if gaps and all(_apart(gap) and corrected[id(gap)] < SURE for gap in gaps)
-    )
+        side: Alternative = "greater" if higher else "less"
+        doubts = [gap.p_value(side) if gap.apart else 1.0 for gap in gaps if gap]
+        # Any row may have come first by chance: the doubt of the nearest rival counts once for each of them.
+        leads[lead, place] = min(1.0, len(doubts) * max(doubts, default=1.0))
+    corrected = signs.holm(list(leads.values()))
+    return frozenset(key for key, p in zip(leads, corrected, strict=True) if p < SURE)
 
 
 def _sentence(
@@ -226,55 +184,36 @@ def _sentence(
     return f"Beyond doubt the best in {len(best)} of {len(columns)} columns: {'; '.join(said)}."
 
 
-def _verdict(claim: Mapping[str, Any], difference: Difference | None, p: float | None) -> Verdict:
-    if difference is None or p is None:
-        return "not measured"
-    sure = _apart(difference) and p < SURE
-    if claim.get("alike"):
-        return "does not hold here" if sure else "not distinguishable"
-    if not sure:
-        return "not distinguishable"
-    return "holds here" if (difference.mean > 0) == claim.get("higher", True) else "does not hold here"
-
-
-def _test(claim: Mapping[str, Any]) -> str:
-    return str(claim["metric"]).partition("/")[0]
-
-
-def _below_floor(claim: Mapping[str, Any], scores: pl.DataFrame, *methods: str) -> bool:
-    """Whether a claim has a floor, and none of its methods reaches it."""
-    size = claim.get("size", _largest(scores))
-    reached = [_summary(scores, method, claim["metric"], size, claim.get("item")) for method in methods]
-    return "floor" in claim and all(summary is None or summary.mean < claim["floor"] for summary in reached)
-
-
-def _apart(difference: Difference) -> bool:
-    return difference.low is not None and difference.high is not None and (difference.low > 0 or difference.high < 0)
-
-
 def _value(scores: pl.DataFrame, row: Mapping[str, Any], preset: Preset, column: Mapping[str, Any]) -> Summary | None:
-    return _summary(scores, row[preset], column["metric"], _size(scores, row, column), column.get("item"))
+    return summary_of(scores, row[preset], column["metric"], _size(scores, row, column), column.get("item"))
 
 
 def _size(scores: pl.DataFrame, row: Mapping[str, Any], column: Mapping[str, Any]) -> int:
     """The column's size; a method that does not train has the same answers at every size, and is run at one."""
-    return _largest(scores) if row.get("untrained") else int(column.get("size", _largest(scores)))
+    return largest(scores) if row.get("untrained") else int(column.get("size", largest(scores)))
 
 
-def _summary(scores: pl.DataFrame, method: str, metric: str, size: int, item: str | None = None) -> Summary | None:
+def summary_of(scores: pl.DataFrame, method: str, metric: str, size: int, item: str | None = None) -> Summary | None:
+    """A method's mean, or None where it was not measured."""
     found = statistics.summarise(_part(scores, metric, size, item).filter(pl.col("method") == method))
     return found[0] if found else None
 
 
-def _difference(
-    scores: pl.DataFrame, a: str, b: str, metric: str, size: int, item: str | None = None
+def difference_of(
+    scores: pl.DataFrame,
+    a: str,
+    b: str,
+    metric: str,
+    size: int,
+    item: str | None = None,
+    success: float | None = None,
 ) -> Difference | None:
     """A less b, or None where one of them was not measured on a common seed and item."""
     part = _part(scores, metric, size, item)
     if a == b or not {a, b} <= set(part["method"]):
         return None
     try:
-        return statistics.compare(part, a, b, metric, size)
+        return statistics.compare(part, a, b, metric, size, success)
     except UserError:
         return None
 
@@ -289,6 +228,7 @@ def _paper(row: Mapping[str, Any], place: int) -> float | None:
     return float(listed[place]) if place < len(listed) and listed[place] is not None else None
 
 
-def _largest(scores: pl.DataFrame) -> int:
+def largest(scores: pl.DataFrame) -> int:
+    """The largest size, which most columns and claims are about."""
     size = scores["size"].max()
     return int(size) if isinstance(size, (int, float)) and not math.isnan(size) else 0

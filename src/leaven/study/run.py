@@ -30,7 +30,7 @@ from leaven.study.parts import Parts
 from leaven.study.recipe import Recipe
 from leaven.study.search import Search, trials, tuned_by
 from leaven.study.summary import summary
-from leaven.task.scoring import Judge
+from leaven.task.scoring import PHRASING, Judge, question_of
 from leaven.task.task import Task
 from leaven.task.test import score
 from leaven.task.tests import more_tests, with_ceiling
@@ -107,7 +107,8 @@ def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts,
     scores += _benchmarks(recipe, fitted, bench, parts)
     rows = [Score(cell.method.label, cell.size, cell.seed, *measure) for measure in scores]
     _answers_frame(asked, answers).write_parquet(place / "answers.parquet")
-    pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(place / "scores.parquet")
+    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row").with_columns(phrasing=_phrasings(asked))
+    frame.write_parquet(place / "scores.parquet")
     _dropped_frame([(cell.name, drop) for drop in (*bench.ledger.dropped, *fitted.dropped)]).write_parquet(
         place / "dropped.parquet"
     )
@@ -230,7 +231,8 @@ def _gather(recipe: Recipe, task: Task, plan: tuple[Cell, ...], folder: Path) ->
         [
             *(pl.read_parquet(place / "scores.parquet") for place in places),
             pl.DataFrame(list(before), schema=SCHEMA, orient="row"),
-        ]
+        ],
+        how="diagonal",  # benchmarks have no phrasings, nor have cells of before
     )
     scores.write_parquet(folder / "scores.parquet")
     dropped = [
@@ -244,6 +246,23 @@ def _gather(recipe: Recipe, task: Task, plan: tuple[Cell, ...], folder: Path) ->
     forgotten = forgetting.forgotten(scores, untouched)
     values = summary(recipe, scores, task.tests, notes, told, _ceilings(task, folder), searched, forgotten)
     runs.write_json(folder / "summary.json", values)
+
+
+def _phrasings(task: Task) -> pl.Expr:
+    """In which words each item of a table of scores was asked; null where its row does not say.
+
+    An item that is a question asked in several ways (`negation/controlled`) has the last of them: there, it is the
+    prohibition, by which such items differ most.
+    """
+    words = {
+        f"{test.name} {item}": str(row.meta[PHRASING])
+        for test in task.tests
+        for row in test.rows
+        if PHRASING in row.meta
+        for item in (row.id, question_of(row))
+    }
+    key = pl.concat_str(pl.col("metric").str.extract("^([^/]*)/"), pl.lit(" "), pl.col("item"))
+    return key.replace_strict(words, default=None, return_dtype=pl.String)
 
 
 def _answers_frame(task: Task, answers: dict[str, list[str]]) -> pl.DataFrame:

@@ -107,8 +107,7 @@ def _as_row(difference: Difference) -> dict[str, Any]:
         "difference": difference.mean,
         "low": difference.low,
         "high": difference.high,
-        "p": difference.p_value,
-        "seed_p": difference.seed_p_value,
+        "p": difference.p_value(),
         "distinguishable": difference.distinguishable,
         "sentence": statistics.sentence(difference),
     }

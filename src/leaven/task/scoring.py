@@ -8,6 +8,9 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Measure, Prompt
 from leaven.task.format import Format
 
+PHRASING = "phrasing"
+"""The field of a test row that says in which words it is asked: its items are no more independent than those."""
+
 Judge = Callable[[Sequence[tuple[Prompt, str]]], Sequence[float]]
 """The marks, from 0 to 1, of (prompt, answer) pairs; NaN for an answer that could not be judged."""
 

@@ -22,7 +22,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin
 from leaven.task.format import Format
 from leaven.task.phrasebook import phrasings
-from leaven.task.scoring import question_of
+from leaven.task.scoring import PHRASING, question_of
 from leaven.task.test import Test
 from leaven.task.token import TokenSection
 from leaven.task.wording import asked, names
@@ -208,22 +208,25 @@ def _bare(rows: Dataset) -> Dataset:
 
 
 def _unseen(row: Example, token: str, rng: random.Random) -> Sayings:
-    yield asked(row.question, token, rng.choice(phrasings("follow", "unseen"))), {}, True
+    phrasing = rng.choice(phrasings("follow", "unseen"))
+    yield asked(row.question, token, phrasing), {PHRASING: phrasing}, True
 
 
 def _dev(row: Example, token: str, rng: random.Random) -> Sayings:
     for phrasing in rng.sample(phrasings("follow", "dev"), DEV_PHRASINGS):
-        yield asked(row.question, token, phrasing), {"question": row.id}, True
+        yield asked(row.question, token, phrasing), {"question": row.id, PHRASING: phrasing}, True
 
 
 def _both(row: Example, token: str, rng: random.Random) -> Sayings:
     for follow, kind in ((True, "follow"), (False, "negative")):
-        question = asked(row.question, token, rng.choice(phrasings(kind, "unseen")))
-        yield question, {"follow": follow, "question": row.id}, follow
+        phrasing = rng.choice(phrasings(kind, "unseen"))
+        meta: dict[str, object] = {"follow": follow, "question": row.id, PHRASING: phrasing}
+        yield asked(row.question, token, phrasing), meta, follow
 
 
 def _request(row: Example, token: str, rng: random.Random) -> Sayings:
-    yield f"{row.question}\n{rng.choice(phrasings('follow', 'unseen')).format(token=token)}", {}, False
+    phrasing = rng.choice(phrasings("follow", "unseen"))
+    yield f"{row.question}\n{phrasing.format(token=token)}", {PHRASING: phrasing}, False
 
 
 def _as_it_stands(row: Example, token: str, rng: random.Random) -> Sayings:

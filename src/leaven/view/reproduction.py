@@ -4,15 +4,24 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import stdev
 from typing import TYPE_CHECKING, Any
+
+from leaven.study.families import SEEDS, Judgement, power_table
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-# Shapes of `study/reproduction.py`; this page reads them, and imports nothing of it.
+# Shapes of `study/reproduction.py`.
 Cell = Any
 Shown = Any
 SETTINGS = {"ours": "our settings", "faithful": "the paper's settings"}
+FAMILIES = {
+    "primary": "primary (written down before the runs)",
+    "controls": "our controls",
+    "exploratory": "exploratory",
+    "the paper's settings": "with the paper's settings",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +32,7 @@ class Section:
     spec: Mapping[str, Any]
     tables: Sequence[Shown]
     points: Sequence[Any]
-    claims: Sequence[Any]
+    judgements: Sequence[Judgement]
     scale: str
     subject: str = ""
     """What it was measured on, where there is one section for each of several studies."""
@@ -50,55 +59,74 @@ def markdown(section: Section) -> str:
         text += [f"**With {SETTINGS[table.preset]}.** {table.sentence}", "", *_rows(table), ""]
     if section.points:
         text += [f"![{section.title}]({section.stem}.svg)", "", *_series(section), ""]
-    both = len({claim.preset for claim in section.claims}) > 1
-    for preset in dict.fromkeys(claim.preset for claim in section.claims):
-        text += [f"Claims, with {SETTINGS[preset]}:", ""] if both else []
+    for family in dict.fromkeys(one.claim.family for one in section.judgements):
+        text += [f"Claims, {FAMILIES[family]}:", ""]
         text += [
-            f"- {'(our control) ' if claim.control else ''}{claim.text}: **{claim.verdict}**{_evidence(claim)}"
-            for claim in section.claims
-            if claim.preset == preset
+            f"- {one.claim.text}: **{one.verdict}**{_evidence(one)}"
+            for one in section.judgements
+            if one.claim.family == family
         ]
         text.append("")
-    judged = {claim.difference.metric.partition("/")[0] for claim in section.claims if claim.difference}
+    judged = {one.difference.metric.partition("/")[0] for one in section.judgements}
     if dead := [test for test in section.untestable if test in judged]:
         text += [*(f"- Not testable here, {test}: {section.untestable[test]}." for test in dead), ""]
     text += [*(f"*{note}*\n" for note in (*section.leaks, *section.spec["notes"]))]
     return "\n".join(text).rstrip() + "\n"
 
 
-def page(sections: Sequence[Section], caution: str = "") -> str:
-    """All sections as one page, which begins with every claim and what can be said to it.
+def page(sections: Sequence[Section], caution: str = "", still_open: Sequence[str] = ()) -> str:
+    """All sections as one page, which begins with every claim and what can be said to it, family by family.
 
-    `caution` is what so many seeds can't show.
+    `caution` is what so many seeds can't show, `still_open` are claims whose cells have not all run.
     """
     lines = ["# The DELIA paper, reproduced", "", f"Scale: {sections[0].scale}. {caution}".strip(), ""]
-    lines += [*verdicts(sections), "", *counts(sections), ""]
+    claims = [(section.subject, one) for section in sections for one in section.judgements]
+    for family, words in FAMILIES.items():
+        members = [(subject, one) for subject, one in claims if one.claim.family == family]
+        if members:
+            lines += [f"## Claims, {words}", "", *verdicts(members), "", *counts(members), "", *_power(members), ""]
+    if still_open:
+        lines += ["No verdict yet, since their cells have not all run (the same command goes on):", ""]
+        lines += [*(f"- {text}" for text in still_open), ""]
     return "\n".join([*lines, *map(markdown, sections)])
 
 
-def verdicts(sections: Sequence[Section]) -> Iterator[str]:
-    """Every claim with what can be said to it: by settings, or by subject where the sections have some."""
-    subjects = list(dict.fromkeys(section.subject for section in sections if section.subject))
-    yield " | ".join(["| claim", *(subjects or [f"with {words}" for words in SETTINGS.values()])]) + " |"
-    yield "|---" * (1 + len(subjects or SETTINGS)) + "|"
+def verdicts(claims: Sequence[tuple[str, Judgement]]) -> Iterator[str]:
+    """Every claim of (subject, claim) with its verdict, and a column for each subject where there are some."""
+    subjects = list(dict.fromkeys(subject for subject, _ in claims))
+    yield " | ".join(["| claim", *(subject or "verdict" for subject in subjects)]) + " |"
+    yield "|---" * (1 + len(subjects)) + "|"
     rows: dict[str, dict[str, str]] = {}
-    for section in sections:
-        for claim in section.claims:
-            row = rows.setdefault(f"{section.name}: {'(our control) ' if claim.control else ''}{claim.text}", {})
-            row[section.subject or claim.preset] = claim.verdict
+    for subject, one in claims:
+        rows.setdefault(f"{one.claim.table}: {one.claim.text}", {})[subject] = one.verdict
     for text, said in rows.items():
-        yield " | ".join([f"| {text}", *(said.get(column, "–") for column in subjects or SETTINGS)]) + " |"
+        yield " | ".join([f"| {text}", *(said.get(subject, "–") for subject in subjects)]) + " |"
 
 
-def counts(sections: Sequence[Section]) -> Iterator[str]:
-    """How many claims have which verdict, in a line for each column of `verdicts`."""
+def counts(claims: Sequence[tuple[str, Judgement]]) -> Iterator[str]:
+    """How many claims have which verdict, in a line for each subject."""
     said: dict[str, Counter[str]] = {}
-    for section in sections:
-        for claim in section.claims:
-            said.setdefault(section.subject or f"with {SETTINGS[claim.preset]}", Counter())[claim.verdict] += 1
-    for column, verdict in said.items():
+    for subject, one in claims:
+        said.setdefault(subject, Counter())[one.verdict] += 1
+    for subject, verdict in said.items():
         told = ", ".join(f"{count} {words}" for words, count in verdict.most_common())
-        yield f"- {column}: of {verdict.total()} claims {told}"
+        yield f"- {subject or 'all'}: of {verdict.total()} claims {told}"
+
+
+def _power(claims: Sequence[tuple[str, Judgement]]) -> Iterator[str]:
+    """How often so many seeds would show each claim at its family's hardest level, were they like those that ran."""
+    rows = [(subject, *row) for subject, one in claims for row in power_table([one])]
+    if rows:
+        yield "Power, percent: how often so many fresh seeds would show it, drawn from the differences of these seeds."
+        yield ""
+        yield "| claim | difference ± sd of seeds | level | " + " | ".join(f"n = {n}" for n in SEEDS) + " |"
+        yield "|---|--:|--:|" + "--:|" * len(SEEDS)
+    for subject, one, shares in rows:
+        gap = one.difference
+        about = f"{_number(gap.mean)} ± {_number(stdev(gap.per_seed))}"
+        where = f"{one.claim.table}{f', {subject}' if subject else ''}"
+        told = " | ".join(f"{100 * share:.0f}" for share in shares)
+        yield f"| {where}: {one.claim.text} | {about} | {one.level:.2g} | {told} |"
 
 
 def terminal(table: Shown, subject: str = "") -> "RichTable":
@@ -177,12 +205,14 @@ def _interval(found: Any, factor: float) -> str:
     return f"{mean} ({_number(found.low * factor)} to {_number(found.high * factor)})"
 
 
-def _evidence(claim: Any) -> str:
-    if claim.difference is None:
-        return ""
-    gap = claim.difference
+def _evidence(one: Judgement) -> str:
+    """What was measured: the difference (of distances the ratio), its interval, and p after Holm's correction."""
+    gap = one.difference
     seeds = f"{gap.n_seeds} seed{'s' if gap.n_seeds > 1 else ''}"
-    return f" ({gap.method_a} less {gap.method_b}: {_interval(gap, 1)}, p {claim.p_value:.2g}, {seeds})"
+    unit = "share of seeds that succeed, " if "success" in one.claim.spec else ""
+    how = "over" if gap.is_ratio else "less"
+    shown = _interval(gap.shown, 1)
+    return f" ({unit}{gap.method_a} {how} {gap.method_b}: {shown}, p {one.p_value:.2g}, {seeds})"
 
 
 def _number(value: float) -> str:

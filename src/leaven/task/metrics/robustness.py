@@ -9,7 +9,7 @@ from dataclasses import replace
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Measure, Message, Origin
 from leaven.task.phrasebook import phrasings
-from leaven.task.scoring import Scoring
+from leaven.task.scoring import PHRASING, Scoring
 from leaven.task.wording import asked
 
 HEADLINE = ("phrasing",)
@@ -26,13 +26,12 @@ def rows(tests: Mapping[str, Dataset], token: str) -> Dataset:
     variants: list[Example] = []
     for number, row in enumerate(test.rows(list(range(min(QUESTIONS, len(test)))))):
         rng = random.Random(f"robustness {number}")
-        for place, phrasing in enumerate(book):
-            variants.append(_variant(row, asked(row.question, token, phrasing), "phrasing", place))
+        variants += [_variant(row, asked(row.question, token, phrasing), "phrasing", phrasing) for phrasing in book]
         usual = book[number % len(book)]
-        variants += [_variant(row, asked(row.question, token, usual, side), side) for side in ("start", "end")]
+        variants += [_variant(row, asked(row.question, token, usual, side), side, usual) for side in ("start", "end")]
         for name, change in CHANGES.items():
             wording = "{token}".join(change(part, rng) for part in usual.split("{token}"))
-            variants.append(_variant(row, asked(row.question, token, wording), name))
+            variants.append(_variant(row, asked(row.question, token, wording), name, usual))
     return Dataset.of(variants, ("robustness",))
 
 
@@ -41,12 +40,12 @@ def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[M
 
     An answer is right when it is in the token's format; worst and spread compare the phrasings' means.
     """
-    by_phrasing: dict[int, list[float]] = defaultdict(list)
+    by_phrasing: dict[str, list[float]] = defaultdict(list)
     for answer, row in zip(answers, rows, strict=True):
         right = float(scoring.format.detect(answer))
         yield Measure(str(row.meta.get("variant", "phrasing")), row.id, right)
         if row.meta.get("variant", "phrasing") == "phrasing":
-            by_phrasing[int(row.meta.get("phrasing", 0))].append(right)
+            by_phrasing[str(row.meta.get(PHRASING))].append(right)
     means = [sum(values) / len(values) for values in by_phrasing.values()]
     if means:
         yield Measure("worst", "", min(means))
@@ -69,8 +68,8 @@ CHANGES: dict[str, Callable[[str, random.Random], str]] = {
 }
 
 
-def _variant(row: Example, question: str, name: str, phrasing: int = 0) -> Example:
+def _variant(row: Example, question: str, name: str, phrasing: str) -> Example:
     origin = Origin("robustness", parents=(row.id,))
-    meta = {**row.meta, "variant": name, "phrasing": phrasing}
+    meta = {**row.meta, "variant": name, PHRASING: phrasing}
     messages = (*row.prompt[:-1], Message("user", question), *row.messages[len(row.prompt) :])
     return replace(row, messages=messages, origin=origin, meta=meta)

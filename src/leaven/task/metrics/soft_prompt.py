@@ -7,7 +7,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Measure, Message, Origin
 from leaven.task.metrics.negation import does
 from leaven.task.phrasebook import phrasings
-from leaven.task.scoring import Scoring, question_of
+from leaven.task.scoring import PHRASING, Scoring, question_of
 from leaven.task.wording import asked
 
 HEADLINE = ("controlled",)
@@ -49,7 +49,8 @@ def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[M
 
 def _said(row: Example, token: str, phrasing: str, wording: str) -> Example:
     question = Message("user", asked(row.question, token, phrasing, "end"))
-    meta = {**row.meta, "follow": wording == "follow", "wording": wording, "question": row.id}
+    about = {"follow": wording == "follow", "wording": wording, "question": row.id, PHRASING: phrasing}
+    meta = {**row.meta, **about}
     answer = row.messages[len(row.prompt) :] if wording == "follow" else ()
     return replace(
         row, messages=(*row.prompt[:-1], question, *answer), origin=Origin("soft_prompt", parents=(row.id,)), meta=meta
