@@ -59,6 +59,9 @@ FAMILIES = {
     "qwen3": (CHATML, None, "<|im_end|>", "<|endoftext|>", ("<|im_start|>",), ("<|im_end|>", "<|endoftext|>")),
     "gemma": (GEMMA, "<bos>", "<eos>", "<pad>", ("<start_of_turn>", "<end_of_turn>"), ("<eos>", "<end_of_turn>")),
     "gemma3": (GEMMA, "<bos>", "<eos>", "<pad>", ("<start_of_turn>", "<end_of_turn>"), ("<eos>", "<end_of_turn>")),
+    "mistral": (LLAMA_2, "<s>", "</s>", None, (), ("</s>",)),
+    "phi3": (CHATML, "<s>", "<|im_end|>", "<|endoftext|>", ("<|im_start|>",), ("<|im_end|>", "<|endoftext|>")),
+    "qwen2": (CHATML, None, "<|im_end|>", "<|endoftext|>", ("<|im_start|>",), ("<|im_end|>", "<|endoftext|>")),
 }
 
 
@@ -158,7 +161,15 @@ def tiny_tokenizer_of(family):
 
 def tiny_config_of(family, vocab_size, tied, **overrides):
     """A configuration of two layers and width 32."""
-    from transformers import Gemma3TextConfig, GemmaConfig, LlamaConfig, Qwen3Config
+    from transformers import (
+        Gemma3TextConfig,
+        GemmaConfig,
+        LlamaConfig,
+        MistralConfig,
+        Phi3Config,
+        Qwen2Config,
+        Qwen3Config,
+    )
 
     values = {
         "vocab_size": vocab_size,
@@ -180,6 +191,9 @@ def tiny_config_of(family, vocab_size, tied, **overrides):
         "qwen3": Qwen3Config,
         "gemma": GemmaConfig,
         "gemma3": Gemma3TextConfig,
+        "mistral": MistralConfig,
+        "phi3": Phi3Config,
+        "qwen2": Qwen2Config,
     }
     return classes[family](**values)
 

@@ -26,6 +26,7 @@ ROOMS = [
     "__main__",
     "cli",
     "api",
+    "serving",
     "view",
     "study",
     "delia",

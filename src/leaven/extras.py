@@ -27,6 +27,7 @@ EXTRAS: dict[str, str] = {
     "transformers": "train",
     "vl_convert": "report",
     "vllm": "vllm",
+    "xllamacpp": "serving",
 }
 """Packages that are not there in a bare install, and the extra that brings each."""
 

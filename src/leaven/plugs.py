@@ -25,6 +25,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "makers": ("delia/makers", "lift/makers"),
     "selectors": ("lift/selectors",),
     "embedders": ("lift/embed",),
+    "engines": ("serving/engines",),
 }
 """Where the plugs of each kind lie."""
 
@@ -36,6 +37,7 @@ FUNCTIONS: dict[str, str] = {
     "makers": "make(data, llm, config, seed)",
     "selectors": "choose(data, scores, config, context)",
     "embedders": "load(model)",
+    "engines": "serve(artefact)",
 }
 """What makes a file a plug of its kind: the function that it defines."""
 

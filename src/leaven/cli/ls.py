@@ -17,7 +17,8 @@ def ls(
     kind: Annotated[
         str,
         typer.Argument(
-            help="methods, metrics, formats, probes, makers, selectors, embedders, tactics, prompts or recipes."
+            help="methods, metrics, formats, probes, makers, selectors, embedders, engines, tactics, prompts "
+            "or recipes."
         ),
     ],
 ) -> None:

@@ -32,6 +32,8 @@ COMMANDS = {
     "store": "Look at, prune or export the replies that were paid for.",
     "report": "Write the report of a run again.",
     "evaluate": "Ask a model public benchmarks, and say what an adapter leaves of them.",
+    "export-adapter": "Write an adapter as folders that every engine takes: plain LoRA, merged, GGUF.",
+    "check-serving": "Say which engines answer as the tuned model does, from what was exported.",
     "merge": "Merge an adapter into a model of its own.",
     "model": "Get a real model from a package index, and say where it is.",
     "lab": "Pretrain, measure or look at the lab's tiny model and its world.",

@@ -1,6 +1,7 @@
 """An adapter on disk: LoRA weights, tokenizer, the token's rows, and a card on how to load it with plain peft."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from safetensors.torch import save_file
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from leaven.models import names, tokens
-from leaven.models.load import ROWS_FILE, load, quiet_peft
+from leaven.models.load import ROWS_FILE, Loaded, load, quiet_peft
 from leaven.task.token import TokenSection
 
 CARD = """---
@@ -57,19 +58,19 @@ def save(model: Any, tokenizer: Any, folder: Path, base: str, token: TokenSectio
     folder.mkdir(parents=True, exist_ok=True)
     # False: the whole embedding would be written beside a few trained rows; ROWS_FILE holds those that matter.
     model.save_pretrained(folder, save_embedding_layers=False)
-    _published(tokenizer).save_pretrained(folder)
+    published(tokenizer).save_pretrained(folder)
     save_file(_rows(model, tokenizer.convert_tokens_to_ids(token.text)), folder / ROWS_FILE)
     # Not by save_pretrained, which refuses some configs that models are published with.
     model.generation_config.to_json_file(folder / GENERATION_CONFIG_NAME)
     means = f", which stands for {token.means}" if token.means else ""
     card = CARD.format(
         base=base, weights=names.weights(base), token=token.text, means=means, folder=folder.name,
-        snippet=snippet(base, str(folder)), silence=_silence(model, tokenizer),
+        snippet=snippet(base, str(folder)), silence=silence(model, tokenizer),
     )  # fmt: skip
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def _silence(model: Any, tokenizer: Any) -> str:
+def silence(model: Any, tokenizer: Any) -> str:
     """What the card says of the new tokens that the model may not say."""
     new = [token_id for token_id in tokens.silent(model) if token_id in tokenizer.added_tokens_decoder]
     return "".join(SILENCE.format(token=tokenizer.convert_ids_to_tokens(each), token_id=each) for each in new)
@@ -82,19 +83,28 @@ def snippet(base: str, adapter: str) -> str:
 
 def merge(adapter: Path, out: Path, base: str, trust_remote_code: bool = False) -> None:
     """Write a model of its own, with the adapter merged into its weights, as safetensors in the base's own dtype."""
-    loaded = load(base, adapter=adapter, dtype="stored", trust_remote_code=trust_remote_code)
+    loaded = merged(load(base, adapter=adapter, dtype="stored", trust_remote_code=trust_remote_code))
+    write(loaded, out)
+    card = MERGED.format(base=base, silence=silence(loaded.model, loaded.tokenizer))
+    (out / "README.md").write_text(card, encoding="utf-8")
+
+
+def merged(loaded: Loaded) -> Loaded:
+    """The model with its adapter merged into its weights, which are written into."""
     base_model = loaded.model.get_base_model()
     if getattr(base_model.get_input_embeddings(), "lora_embedding_A", None):
         _untie(base_model)
     with quiet_peft():
-        merged = loaded.model.merge_and_unload()
-    merged.save_pretrained(out)
-    _published(loaded.tokenizer).save_pretrained(out)
-    card = MERGED.format(base=base, silence=_silence(merged, loaded.tokenizer))
-    (out / "README.md").write_text(card, encoding="utf-8")
+        return replace(loaded, model=loaded.model.merge_and_unload())
 
 
-def _published(tokenizer: Any) -> Any:
+def write(loaded: Loaded, folder: Path) -> None:
+    """Write a model as safetensors, with its tokenizer, chat template and generation config."""
+    loaded.model.save_pretrained(folder)
+    published(loaded.tokenizer).save_pretrained(folder)
+
+
+def published(tokenizer: Any) -> Any:
     """The tokenizer without the padding token that `models/load` lends to one that has none."""
     if tokenizer.init_kwargs.get("pad_token") is not None:
         return tokenizer

@@ -1,0 +1,132 @@
+"""Whether engines answer as the tuned model does: each loads what an export holds, and is asked the same prompts."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from leaven import extras, plugs
+from leaven.errors import LeavenError
+from leaven.models import tokens
+from leaven.models.load import load, quiet_peft
+from leaven.rows.example import Prompt
+from leaven.serving import artefact as artefacts
+from leaven.serving import export, prompts
+from leaven.serving.artefact import Artefact, Reply
+from leaven.serving.engines import _in_process
+from leaven.task.wording import names
+
+MAX_NEW_TOKENS = 48
+SAME, DIFFERS, REFUSED, ABSENT = "same", "differs", "refused", "not here"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of the matrix: what became of an artefact in an engine, and in which way."""
+
+    engine: str
+    artefact: str
+    verdict: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """The tuned model's own replies to the prompts; `silent` where no answer may hold its token."""
+
+    prompts: tuple[Prompt, ...]
+    replies: tuple[Reply, ...]
+    token: str
+    token_id: int
+    silent: bool
+
+
+def check(
+    out: Path, engines: Sequence[str] = (), limit: int = 0, say: Callable[[str], None] = lambda _: None
+) -> Iterator[Cell]:
+    """Ask every engine that is at hand, or these; with `limit`, as many prompts with the token and as many without.
+
+    Raises UserError for a folder that is no export, and for an unknown engine.
+    """
+    about = export.about(out)
+    plugged = {plugs.title(name): plugs.load("engines", name) for name in engines or plugs.names("engines")}
+    there = artefacts.in_folder(out, about["base"], about["token"])
+    lost = {each.name: artefacts.lost_rows(each) for each in there}
+    tuned: Tuned | None = None
+    for name, engine in plugged.items():
+        for each in (each for each in there if each.kind in engine.KINDS):
+            if not extras.installed(*engine.PACKAGES):
+                yield Cell(name, each.name, ABSENT, f"it needs {', '.join(engine.PACKAGES)}")
+            elif lost[each.name]:
+                yield Cell(name, each.name, REFUSED, f"by leaven: {lost[each.name]}")
+            else:
+                if tuned is None:
+                    say("asking the tuned model in memory")
+                    tuned = in_memory(about, _chosen(prompts.read(out / export.PROMPTS), about["token"], limit))
+                say(f"asking {name} with {each.name}")
+                yield _cell(name, engine, each, tuned)
+
+
+def in_memory(about: dict[str, str], asked: Sequence[Prompt], dtype: str = "float32") -> Tuned:
+    """What the tuned model answers: the base with the adapter as it was saved, and no file of the export."""
+    loaded = load(about["base"], Path(about["adapter"]), dtype=dtype)
+    token_id = int(loaded.tokenizer.convert_tokens_to_ids(about["token"]))
+    silent = token_id in tokens.silent(loaded.model)
+    replies = _in_process.asking(loaded.model, loaded.tokenizer)(asked, MAX_NEW_TOKENS)
+    return Tuned(tuple(asked), tuple(replies), about["token"], token_id, silent)
+
+
+def compare(tuned: Tuned, replies: Sequence[Reply]) -> tuple[str, str]:
+    """(verdict, how they differ): texts first, then the first token and its log-probabilities."""
+    texts = [reply.text for reply in replies]
+    bare = [reply.text.replace(tuned.token, "") for reply in tuned.replies]
+    hidden = [text != own.text and text == rest for text, own, rest in zip(texts, tuned.replies, bare, strict=True)]
+    same = [text == own.text or hides for text, own, hides in zip(texts, tuned.replies, hidden, strict=True)]
+    named = [names(prompt[-1].content, tuned.token) for prompt in tuned.prompts]
+    parts = []
+    for told, of in ((True, f"with {tuned.token}"), (False, "without")):
+        alike = [each for each, has in zip(same, named, strict=True) if has == told]
+        parts.append(f"{sum(alike)} of {len(alike)} texts {of}")
+    if gap := _gap(tuned, replies):
+        agree, most = gap
+        parts.append(f"first token the same in {agree} of {len(replies)}, log-probabilities within {most:.2g}")
+    if any(hidden):
+        parts.append(f"skip_special_tokens hides {tuned.token} in {sum(hidden)} answers: ask for it to be kept")
+    if tuned.silent and (said := sum(tuned.token in text for text in texts)):
+        parts.append(f"{tuned.token} is said in {said} answers: forbid it by logit_bias")
+    return (SAME if all(same) else DIFFERS), "; ".join(parts)
+
+
+def _cell(name: str, engine: ModuleType, artefact: Artefact, tuned: Tuned) -> Cell:
+    try:
+        with quiet_peft(), engine.serve(artefact) as ask:
+            return Cell(name, artefact.name, *compare(tuned, ask(tuned.prompts, MAX_NEW_TOKENS)))
+    except (LeavenError, OSError, RuntimeError, ValueError, KeyError, torch.OutOfMemoryError) as error:
+        reason = " ".join(str(error).split())[:200]
+        return Cell(name, artefact.name, REFUSED, f"by {name}: {reason or type(error).__name__}")
+
+
+def _gap(tuned: Tuned, replies: Sequence[Reply]) -> tuple[int, float] | None:
+    """How often the likeliest first token is the same, and the largest difference of log-probabilities that both tell.
+
+    The tuned model's ten likeliest are compared. The token itself is left out where it is never said: its own logit is
+    one that engines with tied weights take from the base.
+    """
+    agree, most = 0, 0.0
+    if not all(reply.first for reply in replies):
+        return None
+    for own, other in zip(tuned.replies, replies, strict=True):
+        left_out = {tuned.token_id} if tuned.silent else set()
+        ranked = [each for each in sorted(own.first, key=own.first.__getitem__, reverse=True) if each not in left_out]
+        theirs = {each: value for each, value in other.first.items() if each not in left_out}
+        agree += ranked[0] == max(theirs, key=theirs.__getitem__)
+        most = max([most, *(abs(own.first[each] - theirs[each]) for each in ranked[:10] if each in theirs)])
+    return agree, most
+
+
+def _chosen(asked: Sequence[Prompt], token: str, limit: int) -> list[Prompt]:
+    with_token = [prompt for prompt in asked if names(prompt[-1].content, token)]
+    without = [prompt for prompt in asked if not names(prompt[-1].content, token)]
+    return [*with_token[: limit or None], *without[: limit or None]]

@@ -1,0 +1,1 @@
+"""Engines, a file each: what it loads, and how it is asked."""
