@@ -30,6 +30,7 @@ COMMANDS = {
     "curate": "Keep the rows that a selector chooses; the others go, each with its reason.",
     "sample": "Let a model answer queries for itself.",
     "store": "Look at, prune or export the replies that were paid for.",
+    "view": "Look at a run in the browser: answers side by side, the story of a row, the run as it goes.",
     "report": "Write the report of a run again.",
     "evaluate": "Ask a model public benchmarks, and say what an adapter leaves of them.",
     "export-adapter": "Write an adapter as folders that every engine takes: plain LoRA, merged, GGUF.",

@@ -7,9 +7,10 @@ r"""How an answer shows what the token means: the format that the task's answers
     (True, False)
 
 A format is a file: one of `task/formats/`, or one of your own, named by its path, in which `detect(text, config)` is
-enough. It may also have `Config`, `valid`, `value`, `describe`, `predicate`, `word`, `start`, `extra`, `infer` and
-`note`, each with the signature that the methods of `Format` show; MARKS are the characters that make it, SHORT names
-the setting that follows a colon ("json:thought,label"), and TESTABLE = False says that an answer alone shows nothing.
+enough. It may also have `Config`, `valid`, `value`, `spans`, `describe`, `predicate`, `word`, `start`, `extra`, `infer`
+and `note`, each with the signature that the methods of `Format` show; MARKS are the characters that make it, SHORT
+names the setting that follows a colon ("json:thought,label"), and TESTABLE = False says that an answer alone shows
+nothing.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -62,6 +63,10 @@ class Format:
     def value(self, text: str) -> Any | None:
         """What to compare with a reference: a label, fields, items; None where the answer has none."""
         return self._call("value", text.strip() if self.detect(text) else None, text)
+
+    def spans(self, text: str) -> Sequence[tuple[int, int]]:
+        """Start and end of what `detect` finds, for a reader's eye; empty where the format does not say where."""
+        return tuple(self._call("spans", (), text)) if self.detect(text) else ()
 
     def describe(self) -> str:
         """The format in plain words, for a request: "a bullet list of 3 to 7 items"."""

@@ -55,6 +55,16 @@ def items(text: str, marker: re.Pattern[str]) -> list[str]:
     return entries if alone or several else []
 
 
+def places(text: str, entries: Sequence[str]) -> list[tuple[int, int]]:
+    """Where the first line of each item stands in the text."""
+    spans: list[tuple[int, int]] = []
+    for line in (entry.split("\n")[0] for entry in entries):
+        start = text.find(line, spans[-1][1] if spans else 0)
+        if start >= 0:
+            spans.append((start, start + len(line)))
+    return spans
+
+
 def fit(entries: Sequence[str], config: Items) -> bool:
     """Whether there are as many items as `config` says."""
     return len(entries) >= config.min_items and (config.max_items is None or len(entries) <= config.max_items)

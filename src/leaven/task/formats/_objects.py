@@ -64,13 +64,18 @@ def extract(text: str) -> Reading:
 
 def contains(text: str) -> bool:
     """Whether there is a JSON-like object anywhere in the text, not only at its first brace; `{}` alone is code."""
+    return bool(first(text))
+
+
+def first(text: str) -> str:
+    """The text of the first JSON-like object that is not empty; "" where there is none."""
     length = 0
     for opening in islice(re.finditer(r"\{", text), MAX_OPENINGS):
         reading = extract(text[opening.start() : opening.start() + MAX_LENGTH])
         length += len(reading.text)
         if reading.value or length > 4 * MAX_LENGTH:
-            return bool(reading.value)
-    return False
+            return reading.text if reading.value else ""
+    return ""
 
 
 def _end(text: str, start: int) -> int:

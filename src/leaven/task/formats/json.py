@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leaven.task.formats import _fields
-from leaven.task.formats._objects import contains, extract
+from leaven.task.formats._objects import contains, extract, first
 from leaven.task.formats._wrap import without_code
 
 SHORT = "keys"
@@ -30,6 +30,12 @@ def value(text: str, config: Config) -> Any | None:
     """The label, or the fields of the first object."""
     fields = _object(text)
     return None if fields is None else _fields.value_of(fields, config)
+
+
+def spans(text: str, config: Config) -> Sequence[tuple[int, int]]:
+    """The first object."""
+    start = text.find(whole) if (whole := first(_prose(text))) else -1
+    return [(start, start + len(whole))] if start >= 0 else []
 
 
 def extra(text: str, config: Config) -> Mapping[str, float]:

@@ -57,6 +57,13 @@ def value(text: str, config: Config) -> str | None:
     return None if label is None else normal(label)
 
 
+def spans(text: str, config: Config) -> Sequence[tuple[int, int]]:
+    """The label, on the first line that matches; none where bold letters or a fence stand around it."""
+    label, match = _label(text, config), re.search(config.pattern, text, re.MULTILINE)
+    start = text.find(label, match.start()) if label and match else -1
+    return [(start, start + len(label))] if label and start >= 0 else []
+
+
 def infer(answers: Sequence[str]) -> Config | None:
     """What the first line, or else the last, of (nearly) all answers begins with."""
     for place in (0, -1):

@@ -34,6 +34,13 @@ def value(text: str, config: Config) -> str | None:
     return _labels.normal(label) if label and _labels.one_of(label, config.labels) else None
 
 
+def spans(text: str, config: Config) -> Sequence[tuple[int, int]]:
+    """The label."""
+    label = unwrap(text) if detect(text, config) else ""
+    start = text.find(label)
+    return [(start, start + len(label))] if label and start >= 0 else []
+
+
 def infer(answers: Sequence[str]) -> Config | None:
     """The few values that all answers are."""
     labels = _labels.labels_of([unwrap(answer) for answer in answers])

@@ -29,6 +29,11 @@ def value(text: str, config: Config) -> list[str] | None:
     return _entries(text) or None
 
 
+def spans(text: str, config: Config) -> Sequence[tuple[int, int]]:
+    """The items."""
+    return _items.places(text, _entries(text))
+
+
 def infer(answers: Sequence[str]) -> Config | None:
     """From how few to how many items the lists have."""
     settings = _items.settings_of([_entries(answer) for answer in answers])

@@ -1,0 +1,247 @@
+"""The answers of a study as questions, each with what every cell answered and how it was marked: filtered and paged.
+
+In memory are the prompts, and which line of which cell answers which; answers and marks are read from the cells' own
+files when they are wanted, so that a million of them are no more to open than a thousand.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from leaven.study import headline, statistics
+from leaven.task.wording import request
+from leaven.view import tables
+
+Show = Literal["all", "differ", "worse", "better", "wrong"]
+Summary = Mapping[str, Any]
+
+PAGE = 20
+"""Questions on a page."""
+PHRASINGS = 60
+"""The most phrasings that are offered as a filter."""
+KEYS = ("size", "test", "item")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which questions are wanted: those of a test, narrowed down by their words, and then by how they were marked."""
+
+    test: str
+    measure: str
+    size: int
+    a: str
+    """The method that `b` is compared with."""
+    b: str
+    phrasing: str = ""
+    search: str = ""
+    show: Show = "all"
+    """differ: a and b are marked differently; worse, better: b beside a; wrong: b lacks the best mark."""
+    page: int = 0
+
+    @property
+    def metric(self) -> str:
+        """The measure as scores name it."""
+        return f"{self.test}/{self.measure}"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of the cells that are done. `token` is the text of the new token, by which phrasings are told."""
+
+    cells: tuple[tuple[Path, Mapping[str, Any]], ...]
+    token: str
+
+    @cached_property
+    def questions(self) -> pl.DataFrame:
+        """A line for each question of each size: question (its number), size, test, item, prompt, reference."""
+        frames = [
+            pl.scan_parquet(path.parent / "answers.parquet")
+            .select("test", "item", "prompt", "reference")
+            .with_columns(size=pl.lit(about["size"], pl.Int64))
+            for path, about in self.cells
+        ]
+        return pl.concat(frames).unique(KEYS, keep="first", maintain_order=True).collect().with_row_index("question")
+
+    @cached_property
+    def lines(self) -> pl.DataFrame:
+        """Which line of which cell (its number in `cells`) answers a question."""
+        frames = [
+            pl.scan_parquet(path.parent / "answers.parquet", row_index_name="line")
+            .select("line", "test", "item")
+            .with_columns(size=pl.lit(about["size"], pl.Int64), cell=pl.lit(number, pl.UInt32))
+            for number, (path, about) in enumerate(self.cells)
+        ]
+        known = self.questions.lazy().select("question", *KEYS)
+        return pl.concat(frames).join(known, on=KEYS).select("question", "cell", "line").collect()
+
+    def measures(self) -> dict[str, list[str]]:
+        """Test → the measures that single answers of it have, those of a headline first."""
+        pairs = pl.concat([self._scores(path).select("metric", "item") for path, _ in self.cells]).unique()
+        parts = pl.col("metric").str.split_exact("/", 1).struct.rename_fields(["test", "measure"])
+        items = self.questions.lazy().select("test", "item").unique()
+        told = pairs.with_columns(parts).unnest("metric").join(items, on=["test", "item"])
+        names = told.select("test", "measure").unique().sort("test", "measure").collect()
+        return {test: names.filter(pl.col("test") == test)["measure"].to_list() for test in names["test"].unique()}
+
+    def phrasings(self, test: str) -> list[str]:
+        """The ways in which the questions of a test ask for the format, the most frequent first."""
+        counts = self.phrased(test)["phrasing"].value_counts(sort=True).filter(pl.col("phrasing") != "")
+        several = counts.filter(pl.col("count") > 1)["phrasing"].to_list()
+        return several[:PHRASINGS] if len(several) > 1 else []
+
+    def page(self, query: Query, lower_is_better: bool) -> dict[str, Any]:
+        """How many questions there are, how many each filter shows, and those of the page with all answers to them."""
+        marked = self._marked(query, lower_is_better)
+        chosen = marked if query.show == "all" else marked.filter(query.show).sort(_order(query.show), "question")
+        shown = chosen.slice(query.page * PAGE, PAGE)["question"].to_list()
+        counts = {show: int(marked[show].sum()) for show in ("differ", "worse", "better", "wrong")}
+        return {
+            "total": marked.height,
+            "shown": chosen.height,
+            "pages": -(-chosen.height // PAGE),
+            "counts": counts,
+            "questions": self.texts(shown),
+        }
+
+    def difference(self, query: Query) -> dict[str, Any] | None:
+        """Method b less method a on the questions that test, phrasing and search leave, with its interval.
+
+        Filters by marks do not count: the difference of those where b is worse would say nothing but that.
+        """
+        paired = self.values(query.metric, query.size).join(self._asked(query), on="question", how="semi")
+        scores = paired.select("method", "seed", "value", metric=pl.lit(query.metric), item=pl.col("question"),
+                               size=pl.lit(query.size))  # fmt: skip
+        there = set(scores["method"])
+        if query.a == query.b or not {query.a, query.b} <= there:
+            return None
+        found = statistics.compare(scores, query.b, query.a, query.metric, query.size)
+        return {
+            "difference": found.mean,
+            "low": found.low,
+            "high": found.high,
+            "items": found.n_items,
+            "seeds": found.n_seeds,
+            "distinguishable": found.distinguishable,
+        }
+
+    def values(self, metric: str, size: int) -> pl.DataFrame:
+        """question, method, seed, value: what the answers of one size are marked on a metric."""
+        test = metric.partition("/")[0]
+        frames = [self._scores(path).filter(pl.col("metric") == metric) for path, about in self.cells
+                  if about["size"] == size]  # fmt: skip
+        known = self.questions.lazy().filter(pl.col("test") == test, pl.col("size") == size).select("question", "item")
+        found = pl.concat(frames).select("item", "method", "seed", "value").join(known, on="item")
+        return found.select("question", "method", "seed", "value").collect()
+
+    def texts(self, questions: Sequence[int]) -> list[dict[str, Any]]:
+        """These questions in their order, each with its `answers`: method, seed, text and `marks`, measure → value."""
+        if not questions:
+            return []
+        asked = self.questions.filter(pl.col("question").is_in(list(questions)))
+        lines = self.lines.filter(pl.col("question").is_in(list(questions)))
+        found: dict[int, dict[str, Any]] = {row["question"]: {**row, "answers": []} for row in asked.to_dicts()}
+        texts, marks = pl.collect_all([self._texts(lines), self._marks(asked)])
+        measured: dict[tuple[int, str, str], dict[str, float]] = {}
+        for cell, metric, item, value in marks.iter_rows():
+            test, _, measure = metric.partition("/")
+            measured.setdefault((cell, test, item), {})[measure] = value
+        for line in lines.join(texts, on=["cell", "line"]).sort("cell", "line").iter_rows(named=True):
+            row, about = found[line["question"]], self.cells[line["cell"]][1]
+            own = measured.get((line["cell"], row["test"], row["item"]), {})
+            row["answers"].append(
+                {"method": about["method"], "seed": about["seed"], "text": line["answer"], "marks": own}
+            )
+        return [found[number] for number in questions]
+
+    def _texts(self, lines: pl.DataFrame) -> pl.LazyFrame:
+        """cell, line and answer of these lines."""
+        return pl.concat(
+            pl.scan_parquet(self.cells[cell][0].parent / "answers.parquet", row_index_name="line")
+            .filter(pl.col("line").is_in(lines.filter(pl.col("cell") == cell)["line"].to_list()))
+            .select("line", "answer", cell=pl.lit(cell, pl.UInt32))
+            for cell in lines["cell"].unique().sort()
+        )
+
+    def _marks(self, asked: pl.DataFrame) -> pl.LazyFrame:
+        """cell, metric, item and value of all that these questions' answers are marked on."""
+        items = asked["item"].unique().to_list()
+        return pl.concat(
+            self._scores(path).filter(pl.col("item").is_in(items))
+            .select("metric", "item", "value", cell=pl.lit(cell, pl.UInt32)).select("cell", "metric", "item", "value")
+            for cell, (path, _) in enumerate(self.cells)
+        )  # fmt: skip
+
+    def _marked(self, query: Query, lower_is_better: bool) -> pl.DataFrame:
+        """The questions of the query before it filters by marks, with what those filters ask."""
+        value, side = pl.col("value"), -1 if lower_is_better else 1
+        of_a, of_b = (value.filter(pl.col("method") == method) for method in (query.a, query.b))
+        marks = self.values(query.metric, query.size).group_by("question").agg(
+            differ=value.filter(pl.col("method").is_in([query.a, query.b])).n_unique() > 1,
+            gain=side * (of_b.mean() - of_a.mean()),
+            worst=(side * of_b).min(),
+        )  # fmt: skip
+        asked = self._asked(query).join(marks, on="question", how="left", maintain_order="left")
+        return asked.with_columns(
+            pl.col("differ").fill_null(False),
+            worse=(pl.col("gain") < 0).fill_null(False),
+            better=(pl.col("gain") > 0).fill_null(False),
+            wrong=(pl.col("worst") < (0 if lower_is_better else 1)).fill_null(False),
+        )
+
+    def _asked(self, query: Query) -> pl.DataFrame:
+        """The numbers of the questions of the test, of the phrasing and with the words that are searched for."""
+        there = (pl.col("test") == query.test) & (pl.col("size") == query.size)
+        asked = self.questions.filter(there)
+        if query.phrasing:
+            alike = self.phrased(query.test).filter(pl.col("phrasing") == query.phrasing)
+            asked = asked.join(alike, on="question", how="semi", maintain_order="left")
+        if query.search:
+            asked = asked.filter(self._says(asked, query.search))
+        return asked.select("question")
+
+    def _says(self, asked: pl.DataFrame, words: str) -> pl.Expr:
+        """Whether a question, its reference or an answer to it holds the words, whatever their case."""
+        pattern = f"(?i){pl.escape_regex(words)}"
+        frames = [
+            pl.scan_parquet(path.parent / "answers.parquet", row_index_name="line")
+            .filter(pl.col("answer").str.contains(pattern))
+            .select("line", cell=pl.lit(number, pl.UInt32))
+            for number, (path, _) in enumerate(self.cells)
+        ]
+        hits = self.lines.join(pl.concat(frames).collect(), on=["cell", "line"], how="semi")["question"].unique()
+        own = pl.col("prompt").str.contains(pattern) | pl.col("reference").str.contains(pattern).fill_null(False)
+        return own | pl.col("question").is_in(hits.to_list())
+
+    def phrased(self, test: str) -> pl.DataFrame:
+        """Question and phrasing of a test's questions."""
+        asked = self.questions.filter(pl.col("test") == test)
+        told = [request(prompt, self.token) if self.token else "" for prompt in asked["prompt"]]
+        return asked.select("question").with_columns(phrasing=pl.Series(told, dtype=pl.String))
+
+    def _scores(self, path: Path) -> pl.LazyFrame:
+        scores = pl.scan_parquet(path.parent / "scores.parquet")
+        return scores.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan())
+
+
+def _order(show: Show) -> pl.Expr:
+    """What is worst, or best, comes first; the others stand in the order of the test."""
+    key = {"worse": pl.col("gain"), "better": -pl.col("gain"), "wrong": pl.col("worst")}
+    return key.get(show, pl.col("question"))
+
+
+def read(folder: Path, token: str) -> Answers:
+    """The answers of the cells of a run that are done, the run itself being at its end or not."""
+    done = [cell for cell in tables.cells(folder) if (cell[0].parent / "scores.parquet").is_file()]
+    return Answers(tuple(sorted(done, key=lambda cell: (cell[1]["size"], cell[1]["seed"]))), token)
+
+
+def opponent(summary: Summary, metric: str, size: int) -> str:
+    """The method that the main one is compared with unless the reader says otherwise: the strongest other."""
+    column = next((one for one in summary["columns"] if one["metric"] == metric), None)
+    row = headline.strongest(summary, column, size) if column else None
+    others = [method for method in summary["methods"] if method != headline.main(summary["methods"])]
+    return str(row["method"]) if row else (others or list(summary["methods"]))[0]

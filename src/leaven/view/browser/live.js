@@ -1,0 +1,67 @@
+// The run as it goes: done and left, losses, what was spent, the last failures. Drawn anew every few seconds.
+"use strict";
+
+leaven.views.live = {
+  title: "Run",
+  shown: () => true,
+  every: 3000,
+  async draw(place, state, run) {
+    const el = leaven.el, live = await leaven.ask("live");
+    const methods = (run.methods || []).map((method) => method.key);
+    place.append(...[
+      el("h1", {}, live.finished ? `Finished at ${live.finished}` : progressed(live)),
+      live.finished || leaven.isFolder() ? null : el("p", { class: "soft" }, live.written ? `Last heard of ${duration(live.now - live.written)} ago. This page keeps up by itself.` : "Nothing was written yet. This page keeps up by itself."),
+      cells(live), stages(live), money(live), losses(live, methods), failures(live),
+      el("section", {}, el("h2", {}, "The last events"), leaven.table(["time", "event", ""], live.events.slice().reverse().map(({ time, event, ...rest }) => [clock(time), event, Object.entries(rest).map(([name, value]) => `${name} ${value}`).join(" · ")]))),
+    ].filter(Boolean));
+  },
+};
+
+function progressed(live) {
+  if (!live.cells) return live.stages.length ? `Running: ${live.stages.length} stages are done` : "Running";
+  const { done, left, seconds_left: seconds } = live.cells;
+  return `${done.length} of ${done.length + left.length} cells are done${seconds ? `, about ${duration(seconds)} left` : ""}`;
+}
+
+function cells(live) {
+  if (!live.cells) return null;
+  const el = leaven.el, all = live.cells.done.length + live.cells.left.length;
+  const lines = [...live.cells.done.map((cell) => [cell.name, duration(cell.seconds)]), ...live.cells.left.map((name) => [name, "to come"])];
+  return el("section", {}, el("h2", {}, "Cells"), el("progress", { max: all, value: live.cells.done.length, "aria-label": "cells that are done" }), leaven.table(["cell", "took"], lines, (place) => place === 1));
+}
+
+function stages(live) {
+  if (!live.stages.length) return null;
+  const took = (stage, place) => (place ? duration(stage.time - live.stages[place - 1].time) : "–");
+  return leaven.el("section", {}, leaven.el("h2", {}, "Stages"), leaven.table(["stage", "rows left", "took"], live.stages.map((stage, place) => [stage.name, leaven.count(stage.rows), took(stage, place)]), (place) => place > 0));
+}
+
+function money(live) {
+  if (!live.calls.length) return null;
+  const lines = live.calls.map((one) => [one.stage || "study", one.engine, leaven.count(one.calls), leaven.count(one.failed), leaven.count(one.saved), leaven.count(one.prompt_tokens), leaven.count(one.completion_tokens), one.cost === null ? "unknown" : `$${one.cost.toFixed(2)}`]);
+  const known = live.calls.filter((one) => one.cost !== null);
+  const sum = known.length ? `$${known.reduce((total, one) => total + one.cost, 0).toFixed(2)} so far${known.length < live.calls.length ? ", of engines whose prices are known" : ""}` : "No engine's price is known.";
+  return leaven.el("section", {}, leaven.el("h2", {}, "Calls and money"), leaven.el("p", {}, sum), leaven.table(["stage", "engine", "calls", "failed", "from the store", "tokens in", "tokens out", "cost"], lines, (place) => place > 1));
+}
+
+function losses(live, methods) {
+  if (!live.losses.length) return null;
+  const el = leaven.el, there = methods.filter((method) => live.losses.some((curve) => curve.method === method));
+  return el("section", {}, el("h2", {}, "Loss, cell by cell"), leaven.curves(live.losses, methods),
+    el("p", { class: "keys" }, there.map((method) => el("span", { class: `key c${methods.indexOf(method) % 6}` }, leaven.names[method]))), el("p", { class: "soft small" }, "Down: the loss, on a scale of logarithms; across: optimiser steps."));
+}
+
+function failures(live) {
+  if (!live.failures.length) return null;
+  return leaven.el("section", {}, leaven.el("h2", {}, "The last failures"), leaven.el("ul", { class: "failures" }, live.failures.map((line) => leaven.el("li", { dir: "auto" }, line))));
+}
+
+function duration(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+function clock(time) {
+  return new Date(1000 * time).toLocaleTimeString([], { hour12: false });
+}

@@ -1,0 +1,133 @@
+"""The page of a run as a folder to send: it opens from disk, offline, with all that it shows beside it.
+
+A page that was opened from disk may fetch nothing, so its data are scripts that it loads. They hold a sample where the
+run is large, since a browser would have to read all of it at once: of a study's questions, or of a lift's rows, as many
+as `LIMIT` bytes hold, drawn at random. The counts beside filters are those of the sample then, and the page says so;
+intervals are those of all. `leaven view RUN` pages through everything.
+"""
+
+import json
+import random
+import shutil
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from leaven.errors import UserError
+from leaven.view import overview, rows
+from leaven.view.answers import Answers, Query
+from leaven.view.marking import mark
+from leaven.view.server import BROWSER, files
+from leaven.view.source import Source
+
+LIMIT = 1_200_000
+"""Bytes of answers, or of rows, in a folder."""
+PIECE = 100
+"""Questions that are read at a time."""
+SEED = 0
+POLICY = (
+    "default-src 'none'; script-src 'self' file:; style-src 'self' file:; img-src 'self' file:; base-uri 'none'; "
+    "form-action 'none'"
+)
+"""That of the server; from disk no origin is 'self' to every browser, so that files are named."""
+POLICY_PLACE, DATA_PLACE = "<!-- policy -->\n", "<!-- data -->\n"
+"""Where index.html takes the policy, which a server sends as a header, and the scripts of the data."""
+
+
+def write(folder: Path, out: Path) -> Path:
+    """Write the page of a run as a folder; the page's path. Raises UserError for a folder that holds something else."""
+    source = Source(folder)
+    if out.exists() and any(out.iterdir()) and not (out / "data" / "run.js").is_file():
+        raise UserError(f"{out} is not empty, and no page of leaven's", "Name a new folder: --out FOLDER.")
+    for name, path in files(folder).items():
+        if path.suffix == ".png":
+            continue  # drawn from the SVG, and the largest files of a run
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, out / name)
+    told = source.run()
+    told["charts"] = [name for name in told.get("charts", ()) if name.endswith(".svg")]
+    data: dict[str, Any] = {"run": told, "live": source.live()}
+    if source.is_lift:
+        data["lift"] = _lift(source) if told["finished"] else None
+    else:
+        data["answers"] = _answers(source, told)
+    (out / "data").mkdir(exist_ok=True)
+    for name, value in data.items():
+        text = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
+        (out / "data" / f"{name}.js").write_text(f'"use strict";\nleaven.data.{name} = {text};\n', "utf-8", "replace")
+    scripts = "".join(f'<script src="data/{name}.js" defer></script>\n' for name in data)
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+    page = (BROWSER / "index.html").read_text(encoding="utf-8")
+    page = page.replace(POLICY_PLACE, policy).replace(DATA_PLACE, scripts)
+    (out / "index.html").write_text(page, encoding="utf-8")
+    return out / "index.html"
+
+
+def _answers(source: Source, told: dict[str, Any]) -> dict[str, Any]:
+    """A sample of the questions, and the paired differences of all of them, of the main method and every other."""
+    found = source.answers
+    everything = found.questions["question"].to_list() if found.cells else []
+    order = random.Random(SEED).sample(everything, len(everything))
+    chosen: list[dict[str, Any]] = []
+    room = LIMIT
+    for start in range(0, len(order), PIECE):
+        for question in found.texts(order[start : start + PIECE]):
+            line = {"size": question["size"], "test": question["test"], "number": question["question"],
+                    **mark(question, source.detector)}  # fmt: skip
+            room -= len(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace"))
+            chosen.append(line)
+            if room < 0:
+                break
+        if room < 0:
+            break
+    chosen.sort(key=lambda line: line["number"])
+    return {"total": len(everything), "seed": SEED, "questions": chosen, "differences": _differences(source, told),
+            "phrasings": _phrasings(found, told, {line["number"] for line in chosen})}  # fmt: skip
+
+
+def _differences(source: Source, told: dict[str, Any]) -> list[dict[str, Any]]:
+    """The main method beside every other on each test's first measure: those of the summary, and what it left out."""
+    lines = [
+        {**row, "a": row["b"], "b": row["a"], "items": cell["n_items"], "seeds": cell["n_seeds"]}
+        for row, cell in overview.compared(source.folder)
+    ]
+    there = {(line["metric"], line["size"], line["a"]) for line in lines}
+    others = [method["key"] for method in told["methods"] if method["key"] != told["main"]]
+    for size, test, other in product(told["sizes"], told["tests"], others):
+        query = Query(test["test"], test["measures"][0]["measure"], size, other, told["main"])
+        if (query.metric, size, other) not in there and (gap := source.answers.difference(query)):
+            lines.append({"metric": query.metric, "size": size, "a": other, "b": told["main"], **gap})
+    return lines
+
+
+def _phrasings(found: Answers, told: dict[str, Any], chosen: set[int]) -> dict[int, str]:
+    """Question → its phrasing, of those that can be filtered by."""
+    lines: dict[int, str] = {}
+    for test in told["tests"]:
+        known = set(test["phrasings"])
+        for number, phrasing in found.phrased(test["test"]).iter_rows() if known else ():
+            if number in chosen and phrasing in known:
+                lines[number] = phrasing
+    return lines
+
+
+def _lift(source: Source) -> dict[str, Any]:
+    """Rows of a lift with their stories: as many as there is room for, drawn at random, with equal chance."""
+    facets = source.facets()
+    total = sum(count for _, count in facets["verdict"])
+    order = random.Random(SEED).sample(range(total), min(total, 2_000))
+    audit = rows.Rows(pl.read_parquet(source.folder / "audit.parquet").lazy())
+    stories: list[dict[str, Any]] = []
+    room = LIMIT
+    for number in order:
+        story = audit.story(number)
+        if story is None:
+            continue
+        room -= len(json.dumps(story, ensure_ascii=False, default=str).encode("utf-8", "replace"))
+        stories.append(story)
+        if room < 0:
+            break
+    stories.sort(key=lambda story: story["row"])
+    return {"total": total, "seed": SEED, "facets": facets, "stories": stories}

@@ -1,0 +1,90 @@
+"""A run as it goes: what is done and what is left, losses, what was spent, and the last failures."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from leaven.runs import folder as runs
+from leaven.view import tables
+
+EVENTS = 40
+FAILURES = 20
+FAILED = ("failed", "error", "gave up", "refused")
+"""Words by which a line of an engine's log is one about a failure."""
+TAIL = 64_000
+
+
+def state(folder: Path) -> dict[str, Any]:
+    """How far the run is. Nothing here is large: losses are thinned out, the log is cut to its last lines."""
+    events = list(_events(folder))
+    finished = runs.closed(folder)
+    return {
+        "finished": runs.finished(folder) if finished else "",
+        "now": time.time(),
+        "written": max((event["time"] for event in events), default=None),
+        "cells": _cells(folder, events),
+        "stages": [event for event in events if event["event"] == "stage"],
+        "calls": [event for event in events if event["event"] == "calls"],
+        "losses": _losses(folder),
+        "failures": list(_failures(folder))[-FAILURES:],
+        "events": events[-EVENTS:],
+    }
+
+
+def _events(folder: Path) -> Iterator[dict[str, Any]]:
+    path = folder / runs.LOG
+    for line in path.read_bytes().split(b"\n") if path.is_file() else ():
+        try:
+            values = json.loads(line)
+        except ValueError:
+            continue  # the line that a kill tore, or that is being written
+        if isinstance(values, dict) and isinstance(values.get("time"), int | float):
+            yield values
+
+
+def _cells(folder: Path, events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Of a study the cells that are done and those that are not, and how long the rest may take at this pace."""
+    plan = folder / "plan.json"
+    if not plan.is_file():
+        return None
+    names = json.loads(plan.read_text(encoding="utf-8"))
+    done = {event["name"]: event for event in events if event["event"] == "cell"}
+    left = [name for name in names if name not in done]
+    pace = [_alike(name, done) for name in left]
+    known = [seconds for seconds in pace if seconds is not None]
+    return {
+        "done": [{"name": name, "seconds": done[name]["seconds"]} for name in names if name in done],
+        "left": left,
+        "seconds_left": sum(known) if left and len(known) == len(left) else None,
+    }
+
+
+def _alike(name: str, done: dict[str, Any]) -> float | None:
+    """The seconds of a cell of the same method and size, whose seed alone is another."""
+    stem = name.rpartition("-s")[0]
+    seconds = [event["seconds"] for other, event in done.items() if other.rpartition("-s")[0] == stem]
+    return sum(seconds) / len(seconds) if seconds else None
+
+
+def _losses(folder: Path) -> list[dict[str, Any]]:
+    """The loss of each cell that is done, at most 200 of its steps."""
+    curves = []
+    for _, about in tables.cells(folder):
+        losses = about["losses"]
+        every = max(1, -(-len(losses) // 200))
+        points = [(step + 1, losses[step]) for step in range(0, len(losses), every) if losses[step] is not None]
+        if points:
+            curves.append({"method": about["method"], "size": about["size"], "seed": about["seed"], "points": points})
+    return curves
+
+
+def _failures(folder: Path) -> Iterator[str]:
+    """The last lines of the engine's log that tell of a failure."""
+    path = folder / "llm.log"
+    if path.is_file():
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL))
+            text = file.read().decode("utf-8", "replace")
+        yield from (line[:400] for line in text.splitlines() if any(word in line.casefold() for word in FAILED))

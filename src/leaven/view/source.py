@@ -1,0 +1,123 @@
+"""What a page asks of a run, answered from its files: the same answers for the server and for a static folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeVar
+
+import polars as pl
+
+from leaven.errors import UserError
+from leaven.task.format import Format
+from leaven.view import again, answers, live, marking, overview, tables
+from leaven.view.answers import Answers, Query
+from leaven.view.rows import Query as RowsQuery
+from leaven.view.rows import Rows
+
+T = TypeVar("T", Query, RowsQuery)
+
+
+@dataclass
+class Source:
+    """A run. Cells that end while it is looked at are there at the next question."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        """Raises UserError for a folder that is no run."""
+        if not overview.is_run(self.folder):
+            raise UserError(f"{self.folder} holds no run", "Name the folder of a study or a lift: leaven view RUN.")
+        self._lock = Lock()
+        self._answers: tuple[tuple[Path, ...], Answers] | None = None
+
+    @property
+    def is_lift(self) -> bool:
+        """Whether it is a lift."""
+        return overview.is_lift(self.folder)
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        """The recipe, as it is written."""
+        return marking.recipe_of(self.folder)
+
+    @cached_property
+    def detector(self) -> Format | None:
+        """The study's format."""
+        return marking.detector(self.recipe)
+
+    @property
+    def answers(self) -> Answers:
+        """The answers of the cells that are done by now."""
+        done = tuple(sorted(self.folder.glob("cells/*/DONE")))
+        with self._lock:
+            if self._answers is None or self._answers[0] != done:
+                token = (self.recipe.get("token") or {}).get("text") or ""
+                self._answers = (done, answers.read(self.folder, token))
+            return self._answers[1]
+
+    def run(self) -> dict[str, Any]:
+        """The first page."""
+        return (
+            overview.of_lift(self.folder)
+            if self.is_lift
+            else overview.of_study(self.folder, self.answers, self.detector)
+        )
+
+    def page(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """A page of questions with their answers."""
+        query = read(Query, asked)
+        found = self.answers.page(query, self._lower(query))
+        return {**found, "questions": [marking.mark(question, self.detector) for question in found["questions"]]}
+
+    def difference(self, asked: Mapping[str, str]) -> dict[str, Any] | None:
+        """The paired difference of two methods on the questions of a query."""
+        return self.answers.difference(read(Query, asked))
+
+    def facets(self) -> dict[str, Any]:
+        """What the rows of a lift can be filtered and sorted by, and the thresholds that can be tried."""
+        audit = self._rows
+        return {**audit.facets(), "sliders": again.sliders(self.folder)}
+
+    def rows(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """A page of the rows of a lift."""
+        return self._rows.page(read(RowsQuery, asked))
+
+    def story(self, asked: Mapping[str, str]) -> dict[str, Any] | None:
+        """The story of one row."""
+        return self._rows.story(int(asked.get("row", "-1")))
+
+    def decide(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """What a lift would keep with other thresholds."""
+        with self._lock:  # one at a time: each takes the machine
+            return again.decide(self.folder, {name: float(value) for name, value in asked.items()})
+
+    def live(self) -> dict[str, Any]:
+        """The run as it goes."""
+        return live.state(self.folder)
+
+    @property
+    def _rows(self) -> Rows:
+        path = self.folder / "audit.parquet"
+        if not path.is_file():
+            raise UserError(f"{self.folder} holds no finished lift", "Its rows can be read when it is at its end.")
+        return Rows(pl.scan_parquet(path))
+
+    def _lower(self, query: Query) -> bool:
+        """Whether a lower mark is the better one."""
+        path = self.folder / "summary.json"
+        low = tables.read_summary(self.folder)["lower_is_better"] if path.is_file() else ()
+        return bool(overview.measure_in_words(query.test, query.measure, low)["lower_is_better"])
+
+
+def read(kind: type[T], asked: Mapping[str, str]) -> T:
+    """The query that an address holds; what it does not know is left out. Raises UserError for what is no query."""
+    known = {field.name: field.type for field in fields(kind)}
+    make: Any = kind  # mypy can't tell that each value has its field's type
+    try:
+        found: T = make(**{name: int(value) if known[name] is int else value for name, value in asked.items()
+                           if name in known})  # fmt: skip
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the page asked for something that is no query: {error}") from None
+    return found
