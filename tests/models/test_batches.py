@@ -64,12 +64,6 @@ def test_every_row_is_packed_once(lengths):
     assert (found["labels"] != -100).sum() == sum(length - 1 for length in lengths)
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=20), st.integers(1, 7), st.integers(0, 12))
-def test_what_was_seen_is_counted_from_the_steps(lengths, step_rows, steps):
-    order = batches.Order(lengths, schedule(len(lengths), step_rows), 3, sort=True)
-    assert order.seen(lengths, steps) == sum(lengths[row] for number in range(steps) for row in order.step(number))
-
-
 def test_a_padded_row_says_what_it_says_alone(tiny_model):
     """Without a mask: no token looks at the padding after its row."""
     model = load(tiny_model()).model

@@ -8,7 +8,7 @@ A method in two lines:
 """
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
 from pathlib import Path
@@ -81,6 +81,11 @@ class Bench:
         with self.ledger.timed("sample"):
             return self.ledger.keep(self.pool.external(n, self.seed, passes))
 
+    def dialogues(self, n: int) -> Dataset:
+        """`n` rows in which the base model asks and answers, whatever queries the pool has."""
+        with self.ledger.timed("sample"):
+            return self.ledger.keep(replace(self.pool, queries=Dataset.of([])).own(n, self.seed))
+
     def mix(self, task: Dataset, diverse: Dataset, passes: int = 1, *, reword: bool = False) -> Dataset:
         """Both shuffled together; with `tune.step_task_rows`, the diverse rows spread evenly over the steps.
 
@@ -96,7 +101,10 @@ class Bench:
             mixtures.append(mix(rows, diverse.rows(list(range(*between))), seed))
         return reduce(operator.add, mixtures)
 
-    def tune(self, mixture: Dataset, *, after: Fitted | None = None, kl_to_base: float = 0.0, **changes: Any) -> Fitted:
-        """The base model tuned on these rows, in their order (see `Tuner.tune`); `changes` override `tune` settings."""
+    def tune(self, mixture: Dataset, **changes: Any) -> Fitted:
+        """The base model tuned on these rows, in their order, as `Tuner.tune` says; `changes` override `tune` settings.
+
+        `after=`, `objective=` and `rollouts=` are the tuner's own.
+        """
         with self.ledger.timed("fit"):
-            return self.tuner.tune(mixture, after=after, kl_to_base=kl_to_base, **changes)
+            return self.tuner.tune(mixture, **changes)

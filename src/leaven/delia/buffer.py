@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
-from leaven.models.mask import WITHOUT_LOSS
+from leaven.models.mask import HELD, WITHOUT_LOSS
 from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
@@ -110,6 +110,12 @@ def without_loss(data: Dataset) -> Dataset:
     """The rows as they are, which a training reads in their places, and learns nothing from."""
     rows = (replace(row, meta={**row.meta, WITHOUT_LOSS: True}) for row in data)
     return Dataset.of(rows, (*data.made_by, "without loss"))
+
+
+def held(data: Dataset) -> Dataset:
+    """The rows as they are, on which a training holds the model to its base (`losses/kl_on_pool`)."""
+    rows = (replace(row, meta={**row.meta, HELD: True}) for row in data)
+    return Dataset.of(rows, (*data.made_by, "held"))
 
 
 def diverse_rows(task_rows: int, ratio: float) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from leaven.models import adapter, train
 from leaven.models.base import Base
 from leaven.models.load import Loaded
 from leaven.models.losses import cross_entropy
-from leaven.models.losses import kl_to_base as kl
 from leaven.models.mask import Encoded
 from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
@@ -33,11 +31,19 @@ class Tuner:
     folder: Path
     answerer: Answerer
 
-    def tune(self, mixture: Dataset, *, after: Fitted | None = None, kl_to_base: float = 0.0, **changes: Any) -> Fitted:
+    def tune(
+        self,
+        mixture: Dataset,
+        *,
+        after: Fitted | None = None,
+        objective: train.Loss = cross_entropy.loss,
+        rollouts: train.Rollouts | None = None,
+        **changes: Any,
+    ) -> Fitted:
         """The base model tuned on these rows, in their order; `changes` override the tuner's settings.
 
-        `after` goes on with an earlier stage's adapter, with an optimiser of its own; `kl_to_base` is the weight of the
-        divergence from the base model on the trained tokens.
+        `after` goes on with an earlier stage's adapter, with an optimiser of its own. `objective` is what is made
+        small, one of `models/losses`; with `rollouts` each step trains on what the model makes of its rows.
         """
         config = changed(self.config, changes)
         loaded = self.base.lend(self.token, self.seed) if after is None else after.weights
@@ -53,7 +59,8 @@ class Tuner:
                 task_share=buffer.task_share(mixture),
                 folder=self.folder / f"checkpoints{stage}",
                 on_step=lambda step, steps, loss, tokens: advance(step, steps, f"loss {loss:.3f}", tokens),
-                objective=partial(kl.loss, weight=kl_to_base) if kl_to_base else cross_entropy.loss,
+                objective=objective,
+                rollouts=rollouts,
             )
         self._write_mix(mixture.rows(list(tuned.rows), "trained on"), list(tuned.rows.values()), config)
         adapter.save(tuned.model, loaded.tokenizer, self.folder / "adapter", loaded.path, self.token)

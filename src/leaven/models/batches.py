@@ -37,12 +37,6 @@ class Order:
         rows = [epoch[place] for place in self.schedule.step(number)]
         return sorted(rows, key=lambda row: self.lengths[row]) if self.sort else rows
 
-    def seen(self, counts: Sequence[int], steps: int) -> int:
-        """The sum of `counts`, one a row, over the rows of the first `steps` steps."""
-        epochs, rest = divmod(steps, self.schedule.epoch_steps)
-        begun = range(steps - rest, steps)
-        return epochs * sum(counts) + sum(counts[row] for number in begun for row in self.step(number))
-
 
 def passes(lengths: Sequence[int], most_rows: int, most_tokens: int = MOST_TOKENS) -> list[slice]:
     """The forward passes of a step, as slices of its rows: those that cost least, by tokens and padding.
@@ -81,18 +75,25 @@ class Batch:
     """Rows of one forward pass, as tensors where the model is.
 
     `inputs` are the model's arguments; `target`, (rows, tokens), is the token that each position must predict, or
-    `IGNORED` where it carries no loss.
+    `IGNORED` where it carries no loss. `held` says of each trained token, (places,), whether its row is held to the
+    base model instead of being learnt. `teacher`: the same answers after the contexts that a teacher reads, if any.
     """
 
     inputs: dict[str, torch.Tensor]
     target: torch.Tensor
+    held: torch.Tensor
+    teacher: "Batch | None" = None
 
     @classmethod
     def of(cls, rows: Sequence[Encoded], pad_id: int, packed: bool, device: torch.device) -> "Batch":
-        """The rows side by side, padded, or packed one after another."""
-        tensors = pack(rows) if packed else pad(rows, pad_id)
+        """The rows side by side, padded, or packed one after another (but where a teacher reads others beside them)."""
+        taught = [row.taught for row in rows if row.context]
+        tensors = pack(rows) if packed and not taught else pad(rows, pad_id)
         target = functional.pad(tensors.pop("labels"), (0, 1), value=IGNORED)[:, 1:]
-        return cls({name: tensor.to(device) for name, tensor in tensors.items()}, target.to(device))
+        held = tensors.pop("held")[target != IGNORED]
+        inputs = {name: tensor.to(device) for name, tensor in tensors.items()}
+        teacher = cls.of(taught, pad_id, False, device) if taught else None
+        return cls(inputs, target.to(device), held.to(device), teacher)
 
     @property
     def answers(self) -> torch.Tensor:
@@ -109,7 +110,7 @@ class Batch:
 
 
 def pad(rows: Sequence[Encoded], pad_id: int) -> dict[str, torch.Tensor]:
-    """Rows padded on the right: input_ids, labels, each (rows, tokens).
+    """Rows padded on the right: input_ids, labels, held, each (rows, tokens).
 
     No mask: padding comes after the tokens of its row, where none of them looks, and carries no loss.
     """
@@ -117,11 +118,12 @@ def pad(rows: Sequence[Encoded], pad_id: int) -> dict[str, torch.Tensor]:
     return {
         "input_ids": _table([row.input_ids for row in rows], width, pad_id),
         "labels": _table([_labels(row) for row in rows], width, IGNORED),
+        "held": _table([_held(row) for row in rows], width, False),
     }
 
 
 def pack(rows: Sequence[Encoded]) -> dict[str, torch.Tensor]:
-    """Rows one after another in lines as long as the longest: input_ids, position_ids, labels, each (lines, tokens).
+    """Rows one after another in lines as long as the longest: input_ids, position_ids, labels, held, (lines, tokens).
 
     Positions start anew with every row and there is no attention mask: from that transformers sees where rows begin,
     and lets each attend to itself alone. The first label of a row is ignored, since no token of the row predicts it.
@@ -131,11 +133,13 @@ def pack(rows: Sequence[Encoded]) -> dict[str, torch.Tensor]:
     ids = [[token for row in line for token in row.input_ids] for line in lines]
     positions = [[place for row in line for place in range(len(row.input_ids))] for line in lines]
     labels = [[label for row in line for label in (IGNORED, *_labels(row)[1:])] for line in lines]
+    held = [[each for row in line for each in _held(row)] for line in lines]
     # The filling stands at position 0: each of its tokens is a row of its own.
     return {
         "input_ids": _table(ids, width, 0),
         "position_ids": _table(positions, width, 0),
         "labels": _table(labels, width, IGNORED),
+        "held": _table(held, width, False),
     }
 
 
@@ -155,6 +159,10 @@ def _lines(lengths: Sequence[int], width: int) -> list[list[int]]:
 
 def _labels(row: Encoded) -> list[int]:
     return [token if on else IGNORED for token, on in zip(row.input_ids, row.completion_mask, strict=True)]
+
+
+def _held(row: Encoded) -> list[bool]:
+    return [row.held] * len(row.input_ids)
 
 
 def _table(rows: Sequence[Sequence[int]], width: int, filling: int) -> torch.Tensor:

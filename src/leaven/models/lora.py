@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftConfig, PeftModel, TrainableTokensConfig, get_peft_model
 
 from leaven.errors import UserError
 from leaven.models.load import quiet_peft
@@ -15,11 +15,12 @@ def adapt(model: Any, config: TuneSection, token_id: int | None, answered: bool 
     """The model with an untrained adapter, or with the one that it has, ready to learn.
 
     With a token learning rate, the token's row of the embedding is trained as itself; that of an untied output layer
-    only where some answer holds the token (`answered`). Raises UserError for target modules that the model lacks.
+    only where some answer holds the token (`answered`). Without target modules nothing else is trained. Raises
+    UserError for target modules that the model lacks, and where nothing would be trained.
     """
     if not isinstance(model, PeftModel):
         with quiet_peft():
-            return get_peft_model(model, _lora(model, config, token_id, answered))
+            return get_peft_model(model, _adapter(model, config, token_id, answered))
     for name, weight in model.named_parameters():
         if _is_token_row(name):
             weight.requires_grad_(config.token_learning_rate is not None and (answered or _is_input_row(name)))
@@ -35,8 +36,8 @@ def optimizer(model: Any, config: TuneSection) -> torch.optim.AdamW:
 
 def _groups(model: Any, config: TuneSection) -> Iterator[dict[str, Any]]:
     named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-    layers = [weight for name, weight in named if not _is_token_row(name)]
-    yield {"params": layers, "weight_decay": config.weight_decay, "lr": config.learning_rate}
+    if layers := [weight for name, weight in named if not _is_token_row(name)]:
+        yield {"params": layers, "weight_decay": config.weight_decay, "lr": config.learning_rate}
     for name, weight in named:
         if _is_token_row(name):
             # An output row has no meaning to find: at the adapter's rate it stays near where it began.
@@ -44,7 +45,7 @@ def _groups(model: Any, config: TuneSection) -> Iterator[dict[str, Any]]:
             yield {"params": [weight], "weight_decay": 0.0, "lr": rate or config.learning_rate}
 
 
-def _lora(model: Any, config: TuneSection, token_id: int | None, answered: bool) -> LoraConfig:
+def _adapter(model: Any, config: TuneSection, token_id: int | None, answered: bool) -> PeftConfig:
     named = dict(model.named_modules())
     endings = {name.rpartition(".")[2] for name in named}
     if missing := [name for name in config.target_modules if name not in endings]:
@@ -53,13 +54,18 @@ def _lora(model: Any, config: TuneSection, token_id: int | None, answered: bool)
     tables = [model.get_input_embeddings()]
     if answered and model.get_output_embeddings().weight is not tables[0].weight:
         tables.append(model.get_output_embeddings())
-    rows = {name.rpartition(".")[2]: [token_id] for table in tables for name, layer in named.items() if layer is table}
+    names = [name.rpartition(".")[2] for table in tables for name, layer in named.items() if layer is table]
+    rows = {name: [token_id] for name in names} if token_id is not None and config.token_learning_rate else None
+    if not config.target_modules:
+        if rows is None:
+            raise UserError("nothing would be trained", "Give tune.target_modules, or tune.token_learning_rate.")
+        return TrainableTokensConfig(token_indices=[token_id], target_modules=names, task_type="CAUSAL_LM")
     return LoraConfig(
         r=config.lora_r,
         lora_alpha=config.lora_alpha,
         lora_dropout=config.lora_dropout,
         target_modules=list(config.target_modules),
-        trainable_token_indices=rows if token_id is not None and config.token_learning_rate is not None else None,
+        trainable_token_indices=rows,
         task_type="CAUSAL_LM",
     )
 

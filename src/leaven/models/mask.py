@@ -4,7 +4,7 @@ The row is rendered once with the model's chat template and tokenised once; the 
 text, so that no token boundary moves. A token that starts before the answer and ends inside it carries no loss.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -14,19 +14,33 @@ from leaven.rows.example import Example
 
 WITHOUT_LOSS = "without_loss"
 """A row with this field is read and carries no loss: it takes its place in a step, and teaches nothing."""
+HELD = "held"
+"""The answer of a row with this field is not learnt: the model is held to what the base model makes of its tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A row in tokens; where `completion_mask` is 1, the token carries loss."""
+    """A row in tokens; where `completion_mask` is 1, the token carries loss.
+
+    That loss is another one where the row is `held` (`losses/kl_on_pool`). A `context` is what a teacher reads in place
+    of the tokens before the answer (`losses/self_distillation`).
+    """
 
     input_ids: list[int]
     completion_mask: list[int]
+    held: bool = False
+    context: tuple[int, ...] = ()
 
     @property
     def trained(self) -> list[int]:
         """The tokens that carry loss; the first of the row never does, since nothing predicts it."""
         return [token for token, on in zip(self.input_ids[1:], self.completion_mask[1:], strict=True) if on]
+
+    @property
+    def taught(self) -> "Encoded":
+        """The row as its teacher reads it: the context, and from the answer on the same tokens."""
+        start = self.completion_mask.index(1) if 1 in self.completion_mask else len(self.input_ids)
+        return Encoded([*self.context, *self.input_ids[start:]], [0] * len(self.context) + self.completion_mask[start:])
 
 
 def encode(tokenizer: Any, example: Example) -> Encoded:
@@ -50,7 +64,9 @@ def encode(tokenizer: Any, example: Example) -> Encoded:
         encoded = _encode_cut(tokenizer, text, len(question), example.answer.strip())
     else:
         encoded = _encode(tokenizer, text, len(question))
-    return Encoded(encoded.input_ids, [0] * len(encoded.input_ids)) if example.meta.get(WITHOUT_LOSS) else encoded
+    if example.meta.get(WITHOUT_LOSS):
+        return Encoded(encoded.input_ids, [0] * len(encoded.input_ids))
+    return replace(encoded, held=bool(example.meta.get(HELD)))
 
 
 def colour(tokenizer: Any, encoded: Encoded) -> list[tuple[str, bool]]:

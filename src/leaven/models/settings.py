@@ -49,7 +49,7 @@ class TuneSection(Section):
     lora_dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout before the adapter."""
     target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
-    """The layers that get an adapter."""
+    """The layers that get an adapter; none ([]): the token's row alone is trained."""
     learning_rate: float = Field(2e-4, gt=0)
     """Learning rate of the adapter."""
     token_learning_rate: float | None = Field(4e-3, gt=0)

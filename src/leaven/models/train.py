@@ -31,12 +31,14 @@ from leaven.models.mask import Encoded
 from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop
+from leaven.rows.example import Drop, Example
 
 OnStep = Callable[[int, int, float, int], None]
 """Called after each step with the step, all steps, the loss, and the real tokens seen so far."""
 Loss = Callable[[Any, Batch], torch.Tensor]
 """The loss of a model on the rows of a forward pass, summed over their trained tokens."""
+Rollouts = Callable[[Loaded, int, Sequence[Example]], Sequence[Encoded]]
+"""What a step, by its number, trains on in place of its examples: what the model as it then is makes of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,12 @@ def fit(
     task_share: Fraction = Fraction(1),
     on_step: OnStep | None = None,
     objective: Loss = cross_entropy.loss,
+    rollouts: Rollouts | None = None,
 ) -> Tuned:
     """Tune an adapter on the rows, in their order; `folder` holds the state from which a killed training goes on.
 
     A model that has an adapter goes on with it. `task_share` of the rows are the task's, which `step_task_rows` counts.
+    With `rollouts` the rows say which examples a step has; what is trained is made of them in the step.
     Rows that can't be trained on come back in `dropped`. Raises UserError when none is left, and for target modules
     that the model doesn't have.
     """
@@ -87,6 +91,9 @@ def fit(
     torch.manual_seed(seed)  # dropout draws the same whether the adapter was drawn or was there
     schedule = Schedule.of(len(rows), config, task_share)
     training = _Training(model, rows, config, schedule, seed, loaded.tokenizer.pad_token_id, objective)
+    if rollouts is not None:
+        learner, examples = Loaded(model, loaded.tokenizer, loaded.path), data.rows(list(by_place))
+        training.rollouts = lambda step, numbers: rollouts(learner, step, list(examples.rows(numbers)))
     checkpoint = _Checkpoint(folder, _identity(rows, config, schedule, seed))
     training.restore(checkpoint.load())
     steps = schedule.steps
@@ -146,9 +153,8 @@ class _Training:
         objective: Loss,
     ) -> None:
         self.model, self.rows, self.config, self.pad_id, self.objective = model, rows, config, pad_id, objective
-        self.lengths = [len(row.input_ids) for row in rows]
         self.schedule = schedule
-        self.order = Order(self.lengths, self.schedule, seed, sort=config.batching != "random")
+        self.order = Order([len(row.input_ids) for row in rows], schedule, seed, sort=config.batching != "random")
         self.optimizer = lora.optimizer(model, config)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
@@ -157,13 +163,14 @@ class _Training:
         half = torch.float16 if config.dtype == "float16" else torch.bfloat16
         self.autocast = torch.autocast(model.device.type, half, enabled=gpu and config.dtype != "float32")
         self.scaler = torch.amp.GradScaler(model.device.type, enabled=gpu and config.dtype == "float16")
+        self.rollouts: Callable[[int, list[int]], Sequence[Encoded]] | None = None
         self.losses: list[float] = []
         self.tokens = self.trained_tokens = 0
 
     def step(self) -> None:
         """Take the next optimiser step, in forward passes of rows of like length."""
         numbers = self.order.step(len(self.losses))
-        rows = [self.rows[number] for number in numbers]
+        rows = self._rows(numbers)
         trained = sum(len(row.trained) for row in rows)
         total = torch.zeros((), device=self.model.device)
         for part in passes([len(row.input_ids) for row in rows], self.schedule.pass_rows, self.most_tokens):
@@ -174,8 +181,15 @@ class _Training:
             total += loss.detach()
         self._descend(self.schedule.learning_rate(len(self.losses)))
         self.losses.append(float(total))
-        self.tokens += sum(self.lengths[number] for number in numbers)
+        self.tokens += sum(len(row.input_ids) for row in rows)
         self.trained_tokens += trained
+
+    def _rows(self, numbers: list[int]) -> Sequence[Encoded]:
+        """The rows of a step, or what the model makes of them."""
+        if self.rollouts is None:
+            return [self.rows[number] for number in numbers]
+        rows = self.rollouts(len(self.losses), numbers)
+        return sorted(rows, key=lambda row: len(row.input_ids)) if self.order.sort else rows
 
     def _descend(self, factor: float) -> None:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
@@ -190,6 +204,8 @@ class _Training:
         """All that the next steps depend on."""
         return {
             "losses": self.losses,
+            "tokens": self.tokens,
+            "trained_tokens": self.trained_tokens,
             "weights": [weight.detach() for weight in self.weights],
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -209,8 +225,7 @@ class _Training:
         torch.set_rng_state(state["random"])
         torch.cuda.set_rng_state_all(state["random_gpu"])
         self.losses = list(state["losses"])
-        self.tokens = self.order.seen(self.lengths, len(self.losses))
-        self.trained_tokens = self.order.seen([len(row.trained) for row in self.rows], len(self.losses))
+        self.tokens, self.trained_tokens = state["tokens"], state["trained_tokens"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -11,13 +12,15 @@ from polars import read_parquet
 from leaven import plugs
 from leaven.delia import anchor, prompts
 from leaven.delia.ablations import ABLATIONS, expand
+from leaven.delia.makers import magpie
 from leaven.delia.methods import sdft
 from leaven.delia.settings import DiversifyChanges
+from leaven.errors import UserError
 from leaven.llm.engines.scripted import Scripted
 from leaven.models.load import load
 from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Message, Origin, answered, user
+from leaven.rows.example import Message, Origin, answered, pair, user
 from leaven.rows.outcomes import Outcome
 from leaven.study.recipe import RECIPES, parse
 from leaven.task.format import open_format
@@ -37,6 +40,14 @@ NEW = {
     "dipmt": {"dictionary": "lab", "k": 1},
     "anchor": {"ratio": 1},
     "sdft": {"form": "again"},
+    "asft": {},
+    "dft": {},
+    "kl_on_pool": {"ratio": 1},
+    "on_policy_sdft": {"tune": {"max_steps": 2}},
+    "replay": {"share": 0.3},
+    "small_batch": {"tune": {"max_steps": 2}},
+    "ssd": {},
+    "token_row": {"tune": {"learning_rate": 1}},
 }
 
 
@@ -263,7 +274,7 @@ def test_equal_steps_differ_from_common_tuning_in_steps_and_warm_up_alone(bench,
         fitted(made, train(100), name)
     (rows, plain), (same, controlled) = asked["common"], asked["common_equal_steps"]
     assert [row.id for row in rows] == [row.id for row in same]
-    assert plain == {} and controlled == {"kl_to_base": 0.0, "max_steps": 33, "warmup_steps": 1}
+    assert plain == {} and controlled == {"max_steps": 33, "warmup_steps": 1}
 
 
 def test_kl_holds_the_model_nearer_to_its_base(bench, train):
@@ -272,7 +283,7 @@ def test_kl_holds_the_model_nearer_to_its_base(bench, train):
     far = []
     for weight in (0.0, 5.0):
         made = bench()
-        found = made.tune(train(12), kl_to_base=weight or 1e-9, max_steps=20)
+        found = made.tune(train(12), objective=partial(kl.loss, weight=weight), max_steps=20)
         ids = found.loaded.tokenizer("is it so", return_tensors="pt")["input_ids"]
         with torch.no_grad():
             logits = found.loaded.model(ids).logits[0]
@@ -324,3 +335,94 @@ def test_masked_is_delias_own_mixture_in_its_order_without_loss_on_the_diverse_r
     assert silent["task"]["trained_tokens"] == parts["task"]["trained_tokens"]
     assert masked.trained_tokens < own.trained_tokens
     assert 0.0 in masked.losses and all(loss == loss for loss in masked.losses)  # a step of diverse rows alone
+
+
+def mixture_of(made):
+    """The rows that were trained on: (origin's step, question, answer), those of the task and the diverse ones."""
+    rows = list(Dataset.load(made.folder / "data" / "mixture.parquet"))
+    said = {part: [] for part in ("task", "diverse")}
+    for row in rows:
+        said[row.meta.get("mixture", "task")].append((row.origin.step, row.question, row.answer))
+    return said["task"], said["diverse"]
+
+
+@pytest.mark.parametrize(("share", "rows"), [(0.25, 4), (0.0025, 1), (0, 0)])
+def test_replay_brings_a_share_of_the_mixture_in_the_words_of_others(bench, train, share, rows):
+    made = bench()
+    fitted(made, train(12), "replay", share=share)
+    task, replayed = mixture_of(made)
+    answers = {row.question: row.answer for row in made.pool.queries}
+    assert len(task) == 12 and len(replayed) == rows
+    assert all(answers[question] == answer for _, question, answer in replayed)
+    assert not list(made.pool.folder.glob("**/*"))  # nothing was sampled
+
+
+def test_sa_sft_has_dialogues_of_the_model_with_itself_beside_the_task_as_it_is(bench, train, monkeypatch):
+    def dialogues(llm, config, seed, folder, n, **options):
+        return Outcome(Dataset.of(pair(f"what of {i}?", "this", Origin("magpie")) for i in range(n)))
+
+    monkeypatch.setattr(magpie, "make", dialogues)  # a random model has nothing to say to itself
+    made = bench()
+    fitted(made, train(4), "sa_sft", ratio=0.5)
+    task, own = mixture_of(made)
+    assert {question for _, question, _ in task} == {row.question for row in train(4)}
+    assert [step for step, _, _ in own] == ["magpie"] * 2
+
+
+def test_ssd_reads_no_answer_of_the_task(bench, train):
+    made = bench()
+    fitted(made, train(4), "ssd")
+    rows, diverse = mixture_of(made)
+    assert not diverse and {question for _, question, _ in rows} == {row.question for row in train(4)}
+    assert not {row.answer for row in train(4)} & {answer for _, _, answer in rows}
+
+
+def test_kl_on_pool_is_delias_own_mixture_in_its_order(bench, train):
+    rows = {}
+    for name in ("delia", "kl_on_pool"):
+        made = bench()
+        found = fitted(made, train(4), name, ratio=2)
+        mixture = Dataset.load(made.folder / "data" / "mixture.parquet")
+        rows[name] = ([row.messages for row in mixture], found.steps, found.trained_tokens)
+        assert [bool(row.meta.get("held")) for row in mixture] == [
+            name == "kl_on_pool" and row.meta["mixture"] == "diverse" for row in mixture
+        ]
+    assert rows["delia"] == rows["kl_on_pool"]
+
+
+def test_the_token_row_alone_moves(bench, train):
+    made = bench(token={"means": "json", "init": "random"})
+    before = {name: weight.clone() for name, weight in made.base().loaded.model.named_parameters()}
+    found = fitted(made, train(6), "token_row")
+    assert [name for name, weight in found.loaded.model.named_parameters() if weight.requires_grad] == [
+        "base_model.model.model.embed_tokens.trainable_tokens_delta.default"
+    ]
+    state = {name: weight for name, weight in found.loaded.model.state_dict().items() if "trainable" not in name}
+    kept = {name.replace("base_model.model.", "").replace(".base_layer", ""): weight for name, weight in state.items()}
+    assert all(torch.equal(kept[name], weight) for name, weight in before.items())
+    again = load(made.model.path, adapter=made.folder / "adapter")
+    prompt = [user("is 3 a model? Use the <sep> format.")]
+    assert made.tuner.answerer.fitted(again).respond(prompt) == found.respond(prompt)
+
+
+def test_nothing_is_trained_where_neither_layers_nor_the_token_may_learn(bench, train):
+    with pytest.raises(UserError, match="nothing would be trained"):
+        fitted(bench(), train(2), "token_row", tune={"token_learning_rate": None})
+
+
+def test_small_batches_take_as_many_steps_as_there_are_rows(bench, train):
+    assert fitted(bench(), train(6), "small_batch", tune={}).steps == 6
+
+
+def test_an_ablation_takes_other_settings_of_its_section_and_not_its_own_back():
+    assert expand("small_batch", {"tune": {"learning_rate": 1e-3}}) == (
+        "common", {"tune": {"step_task_rows": 1, "learning_rate": 1e-3}}
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="leave tune out, or name common"):
+        expand("small_batch", {"tune": {"step_task_rows": 4}})
+
+
+def test_a_student_answers_without_the_example_that_its_teacher_has(train):
+    method = plugs.load("methods", "on_policy_sdft")
+    (turn,) = method.with_example(train(1)[0])
+    assert train(1)[0].question in turn.content and train(1)[0].answer in turn.content

@@ -1,5 +1,7 @@
 """The control that the paper lacks: the task rows alone, for as many optimiser steps as DELIA takes."""
 
+from functools import partial
+
 from pydantic import Field
 
 from leaven.delia import buffer
@@ -30,7 +32,11 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     rows = bench.diversify(train, config.diversify)
     steps, warmup = equal_steps(len(train), bench, config)
     changes = {**config.tune, "max_steps": steps, "warmup_steps": warmup}
-    return bench.tune(rows.shuffle(bench.seed), kl_to_base=config.kl_to_base, **changes)
+    if config.kl_to_base:
+        from leaven.models.losses import kl_to_base
+
+        changes["objective"] = partial(kl_to_base.loss, weight=config.kl_to_base)
+    return bench.tune(rows.shuffle(bench.seed), **changes)
 
 
 def equal_steps(task_rows: int, bench: Bench, config: Config) -> tuple[int, int]:

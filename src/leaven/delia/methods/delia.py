@@ -19,10 +19,11 @@ class Config(Section):
     with one pass. auto: the smallest that a pilot finds sufficient (the recipe's `pilot`)."""
     diversify: DiversifyChanges = DiversifyChanges()
     """Whether to say the instructions in many ways; a mapping changes the recipe's `diversify`."""
-    buffer: Literal["own", "external", "task", "masked"] = "own"
-    """What the task rows are buffered with; own: what the model sampled from itself. Three controls put other rows in
-    their place: external (the same queries with the pool's answers), task (the task rows again) and masked (DELIA's own
-    mixture in its order and steps, but the diverse rows carry no loss)."""
+    buffer: Literal["own", "external", "task", "masked", "held", "dialogues"] = "own"
+    """What the task rows are buffered with; own: what the model sampled from itself. Two controls put other rows in
+    their place: external (the same queries with the pool's answers) and task (the task rows again). Two have DELIA's
+    own mixture in its order and steps, but the diverse rows carry no loss (masked), or KL(base ‖ tuned) in place of it
+    (held: KL on the pool's prompts). dialogues: the model writes the questions too, as SA-SFT has it (2602.20162)."""
     tune: TuneChanges = TuneChanges()
     """Changes of the recipe's `tune` section."""
 
@@ -42,13 +43,30 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     tune = changed(bench.settings.tune, config.tune)
     passes = buffer.passes(tune)
     n = passes * buffer.diverse_rows(len(train), config.ratio)
-    if config.buffer == "task":
-        diverse = stages.repeated(varied, n, bench.seed)
-    else:
-        diverse = bench.external(n, passes) if config.buffer == "external" else bench.diverse(n, passes)
-    if config.buffer == "masked":
-        diverse = buffer.without_loss(diverse)
+    diverse = _diverse(varied, n, passes, bench, config)
     if passes > 1:
         bench.ledger.notes.append(f"{passes} passes over the task rows, each beside diverse rows of its own.")
     mixture = bench.mix(varied, diverse, passes, reword=config.diversify.on)
-    return bench.tune(mixture, **{**config.tune, "num_train_epochs": tune.num_train_epochs / passes})
+    changes = {**config.tune, "num_train_epochs": tune.num_train_epochs / passes}
+    if config.buffer == "held":
+        from leaven.models.losses import kl_on_pool
+
+        changes["objective"] = kl_on_pool.loss
+    return bench.tune(mixture, **changes)
+
+
+def _diverse(task: Dataset, n: int, passes: int, bench: Bench, config: Config) -> Dataset:
+    """What the task rows are buffered with."""
+    match config.buffer:
+        case "task":
+            return stages.repeated(task, n, bench.seed)
+        case "external":
+            return bench.external(n, passes)
+        case "dialogues":
+            return bench.dialogues(n)
+        case "masked":
+            return buffer.without_loss(bench.diverse(n, passes))
+        case "held":
+            return buffer.held(bench.diverse(n, passes))
+        case "own":
+            return bench.diverse(n, passes)

@@ -12,14 +12,20 @@ from leaven.models.losses import cross_entropy
 
 
 def loss(model: Any, batch: Batch, weight: float) -> torch.Tensor:
-    """The sum of both; the base is the model without its adapter."""
-    with torch.no_grad(), model.disable_adapter():
-        base = batch.logits(model)
+    """The sum of both."""
+    base = base_logits(model, batch)
     logits = batch.logits(model)
     return cross_entropy.entropy(logits, batch.answers) + weight * divergence(logits, base).sum()
 
 
-def divergence(logits: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
-    """KL(tuned ‖ base) at each place, (places,), from logits of (places, vocabulary)."""
-    tuned, before = (torch.log_softmax(each.float(), -1) for each in (logits, base))
-    return (tuned.exp() * (tuned - before)).sum(-1)
+@torch.no_grad()
+def base_logits(model: Any, batch: Batch) -> torch.Tensor:
+    """What the base model says where a token is trained, (places, vocabulary): the model without its adapter."""
+    with model.disable_adapter():
+        return batch.logits(model)
+
+
+def divergence(logits: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """KL(these ‖ the others) at each place, (places,), from logits of (places, vocabulary)."""
+    these, those = (torch.log_softmax(each.float(), -1) for each in (logits, others))
+    return (these.exp() * (these - those)).sum(-1)
