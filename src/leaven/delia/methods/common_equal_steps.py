@@ -15,7 +15,7 @@ from leaven.section import Section
 class Config(Section):
     """What it is equal to."""
 
-    ratio: Ratio = 20
+    ratio: Ratio = Field(20, validate_default=True)
     """DELIA's ratio, auto where its is: its optimiser steps are matched."""
     diversify: DiversifyChanges = DiversifyChanges(on=False)
     """Say the instructions in many ways first, as DELIA does: then only the buffer differs."""

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from leaven.delia import buffer, stages
 from leaven.delia.bench import Bench, Fitted
 from leaven.delia.settings import AUTO, DiversifyChanges, Ratio, TuneChanges, changed
@@ -14,7 +16,7 @@ from leaven.task.task import Task
 class Config(Section):
     """What is mixed, and how it is tuned on."""
 
-    ratio: Ratio = 20
+    ratio: Ratio = Field(20, validate_default=True)
     """Diverse rows for each task row, and others in each pass (`tune.num_train_epochs`); the paper goes from 0 to 520,
     with one pass. auto: the smallest that a pilot finds sufficient (the recipe's `pilot`)."""
     diversify: DiversifyChanges = DiversifyChanges()
