@@ -10,7 +10,6 @@ A method in two lines:
 import operator
 from dataclasses import dataclass, replace
 from functools import reduce
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from leaven.delia.settings import DiversifyChanges, Settings
 from leaven.llm.protocol import LLM
 from leaven.rows.dataset import Dataset
 from leaven.task.format import Format
-from leaven.task.insertion import in_other_words
+from leaven.task.insertion import forbidding, in_other_words
 from leaven.task.token import TokenSection
 
 if TYPE_CHECKING:  # what needs torch: a recipe's methods are checked without it
@@ -86,19 +85,42 @@ class Bench:
         with self.ledger.timed("sample"):
             return self.ledger.keep(replace(self.pool, queries=Dataset.of([])).own(n, self.seed))
 
-    def mix(self, task: Dataset, diverse: Dataset, passes: int = 1, *, reword: bool = False) -> Dataset:
+    def contrast(self, n: int, after: int, passes: int = 1) -> Dataset:
+        """`n` rows that forbid the token, with the model's own plain answers: `diverse` beyond the first `after`.
+
+        Their phrasings are the phrasebook's for contrast, which no test uses. An answer in the format is left out.
+        """
+        if not n:
+            return Dataset.of([])
+        with self.ledger.timed("sample"):
+            own = self.pool.own(after + n, self.seed, passes).kept
+        places = [place for place in range(after, len(own)) if not self.format.detect(own[place].answer or "")]
+        rows = buffer.contrast(forbidding(own.rows(places), self.token.text, self.seed))
+        self.ledger.notes.append(f"{len(rows)} rows of contrast forbid the token, and are answered plainly.")
+        return rows
+
+    def mix(
+        self,
+        task: Dataset,
+        diverse: Dataset,
+        passes: int = 1,
+        *,
+        contrast: Dataset | None = None,
+        reword: bool = False,
+    ) -> Dataset:
         """Both shuffled together; with `tune.step_task_rows`, the diverse rows spread evenly over the steps.
 
-        In each of several passes stand all task rows, in an order of its own, and an equal share of the diverse rows;
-        with `reword`, later ones ask for the token in other words where the phrasebook's do.
+        In each of several passes stand all task rows, in an order of its own, and an equal share of the diverse rows,
+        and of the rows of `contrast` among them; with `reword`, later ones ask for the token in other words where the
+        phrasebook's do.
         """
         mix = buffer.spread if self.settings.tune.step_task_rows else buffer.mix
-        ends = [len(diverse) * number // passes for number in range(passes + 1)]
         mixtures = []
-        for number, between in enumerate(pairwise(ends)):
+        for number in range(passes):
             seed = self.seed + PASS * number
             rows = in_other_words(task, self.token.text, seed) if number and reword else task
-            mixtures.append(mix(rows, diverse.rows(list(range(*between))), seed))
+            beside = [_share(each, number, passes) for each in (diverse, contrast or Dataset.of([]))]
+            mixtures.append(mix(rows, reduce(operator.add, beside), seed))
         return reduce(operator.add, mixtures)
 
     def tune(self, mixture: Dataset, **changes: Any) -> Fitted:
@@ -108,3 +130,9 @@ class Bench:
         """
         with self.ledger.timed("fit"):
             return self.tuner.tune(mixture, **changes)
+
+
+def _share(rows: Dataset, number: int, passes: int) -> Dataset:
+    """The rows that stand in one of several passes."""
+    first, end = (len(rows) * place // passes for place in (number, number + 1))
+    return rows.rows(list(range(first, end)))

@@ -19,9 +19,9 @@ from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
 
-TASK, DIVERSE = "task", "diverse"
+TASK, DIVERSE, CONTRAST = "task", "diverse", "contrast"
 MARK = "mixture"
-"""The field of a row that says which of both it is; a user's own `source` stays as it is."""
+"""The field of a row that says which of these it is; a user's own `source` stays as it is."""
 
 
 class Encoded(Protocol):
@@ -63,7 +63,7 @@ class Part(NamedTuple):
 
 
 def mix(task: Dataset, diverse: Dataset, seed: int) -> Dataset:
-    """All rows of both in one random order; the meta field `mixture` says task or diverse."""
+    """All rows of both in one random order; the meta field `mixture` says task, diverse or contrast."""
     both = [*_marked(task, TASK), *_marked(diverse, DIVERSE)]
     made_by = (*task.made_by, *diverse.made_by, f"mix({len(task)} + {len(diverse)}, seed={seed})")
     return Dataset(Dataset.of(both).shuffle(seed).frame, made_by)
@@ -93,9 +93,9 @@ def passes(tune: TuneSection) -> int:
     return int(tune.num_train_epochs) if whole else 1
 
 
-def schedule(task_rows: int, ratio: float, tune: TuneSection, passes: int) -> Schedule:
+def schedule(task_rows: int, ratio: float, tune: TuneSection, passes: int, contrast: int = 0) -> Schedule:
     """How a training goes through a mixture in which so many passes stand one after another."""
-    rows = task_rows + diverse_rows(task_rows, ratio)
+    rows = task_rows + diverse_rows(task_rows, ratio) + contrast
     once = tune.model_copy(update={"num_train_epochs": tune.num_train_epochs / passes})
     return Schedule.of(passes * rows, once, Fraction(task_rows, rows) if rows else Fraction(1))
 
@@ -125,6 +125,11 @@ def diverse_rows(task_rows: int, ratio: float) -> int:
     """
     exact = Decimal(task_rows) * Decimal(str(ratio))
     return int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def contrast_rows(task_rows: int, contrast: float) -> int:
+    """How many rows of contrast a setting stands for: a share of the task rows below 1, a number from there on."""
+    return diverse_rows(task_rows, contrast) if contrast < 1 else round(contrast)
 
 
 def spacing(mixture: Dataset) -> Spacing:
@@ -160,11 +165,18 @@ def table(mixture: Dataset, rows: Sequence[Encoded], schedule: Schedule) -> tupl
     )
 
 
+def contrast(rows: Dataset) -> Dataset:
+    """These rows, which forbid the token, marked as such: they stand among the diverse rows."""
+    return Dataset.of((replace(row, meta={**row.meta, MARK: CONTRAST}) for row in rows), rows.made_by)
+
+
 def _marked(data: Dataset, source: str) -> Iterator[Example]:
     for example in data:
-        yield replace(example, meta={**example.meta, MARK: source})
+        is_contrast = source == DIVERSE and example.meta.get(MARK) == CONTRAST
+        yield example if is_contrast else replace(example, meta={**example.meta, MARK: source})
 
 
 def _sources(mixture: Dataset) -> Iterator[str]:
-    """Task or diverse, for each row; rows that nobody mixed are those of the task, whatever their user calls them."""
-    return (DIVERSE if example.meta.get(MARK) == DIVERSE else TASK for example in mixture)
+    """The part of each row; rows that nobody mixed are those of the task, whatever their user calls them."""
+    marks = (example.meta.get(MARK) for example in mixture)
+    return (mark if isinstance(mark, str) and mark in (DIVERSE, CONTRAST) else TASK for mark in marks)

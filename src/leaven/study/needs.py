@@ -110,12 +110,14 @@ def work(method: MethodChoice, size: int, tune: TuneSection) -> Work:
     takes_own_steps = getattr(config, "budget", "") == "own"
     own, ratio = changed(tune, config.tune), 0.0 if takes_own_steps else float(getattr(config, "ratio", 0))
     passes = buffer.passes(own) if method.name in (DELIA, *EQUAL_STEPS) else 1
-    schedule = buffer.schedule(size, ratio, own, passes)
+    contrast = buffer.contrast_rows(size, getattr(config, "contrast", 0))
+    schedule = buffer.schedule(size, ratio, own, passes, contrast)
     if method.name in EQUAL_STEPS:
         return Work(size, 0, 0, Schedule.of(size, own.model_copy(update={"max_steps": schedule.steps})))
-    size, diverse = passes * size, passes * buffer.diverse_rows(size, ratio)
-    control = getattr(config, "buffer", "own") == "task"
-    return Work(size + diverse * control, diverse * (not control), diverse * (not control), schedule)
+    size, diverse, contrast = passes * size, passes * buffer.diverse_rows(size, ratio), passes * contrast
+    if getattr(config, "buffer", "own") == "task":
+        return Work(size + diverse, contrast, diverse + contrast if contrast else 0, schedule)
+    return Work(size, diverse + contrast, diverse + contrast, schedule)
 
 
 def largest_step(recipe: Recipe, task_rows: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from leaven import plugs
+from leaven.delia import buffer
 from leaven.delia.makers import magpie
 from leaven.errors import UserError
 from leaven.llm.engines.hf import HF, chunk
@@ -39,14 +40,15 @@ def shipped() -> Dataset:
 def needed(recipe: Recipe, task_rows: int) -> int:
     """How many questions a study takes: those of its largest buffer, of two tests, and of a search."""
     tried = recipe.at_ratio(max(recipe.pilot.ratios))
-    ratios = [
-        float(getattr(plugs.load("methods", choice.name).Config.model_validate(choice.config), "ratio", 0))
-        for choice in tried.methods
-    ]
+    configs = [plugs.load("methods", choice.name).Config.model_validate(choice.config) for choice in tried.methods]
     rows = max(size or task_rows for size in recipe.sizes)
+    sampled = [
+        float(getattr(config, "ratio", 0)) * rows + buffer.contrast_rows(rows, getattr(config, "contrast", 0))
+        for config in configs
+    ]
     for_tests = 2 * min(FOR_TESTS, recipe.evaluate.limit_test or FOR_TESTS)
     for_tests += max(search.QUESTIONS * bool(recipe.tune.trials), recipe.pilot.questions * recipe.needs_pilot)
-    return math.ceil(SPARE * max(ratios) * rows) + for_tests
+    return math.ceil(SPARE * max(sampled)) + for_tests
 
 
 def write(recipe: Recipe, task_rows: int, folder: Path, progress: Progress) -> Outcome:

@@ -7,6 +7,7 @@
 import random
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 from leaven.errors import UserError
@@ -54,14 +55,30 @@ def asking(question: str, token: str, rng: random.Random) -> str:
     return asked(question, token, rng.choice(_requests()), rng.choice(POSITIONS))
 
 
+def forbidding(rows: Dataset, token: str, seed: int) -> Dataset:
+    """The rows, none of which names the token, each with a sentence that rules it out: phrasings that no test uses."""
+    rng = random.Random(f"forbid {seed}")
+    book = phrasings("negative", "contrast")
+
+    def forbidden(question: str) -> str:
+        return asked(question, token, rng.choice(book), rng.choice(POSITIONS))
+
+    return Dataset.of((_last_turn(row, forbidden) for row in rows), (*rows.made_by, f"forbid({token})"))
+
+
 def _requests() -> tuple[str, ...]:
     """Whole sentences, and some that are little but the token: what asks is the token, and not the word "format"."""
     return phrasings("follow", "train") + phrasings("follow", "bare")
 
 
 def _with_token(row: Example, token: str, rng: random.Random) -> Example:
+    return _last_turn(row, lambda question: asking(content(question, token), token, rng))
+
+
+def _last_turn(row: Example, say: Callable[[str], str]) -> Example:
+    """The row with its last question said so."""
     last = max(place for place, message in enumerate(row.messages) if message.role == "user")
-    turn = Message("user", asking(content(row.messages[last].content, token), token, rng))
+    turn = Message("user", say(row.messages[last].content))
     return replace(row, messages=(*row.messages[:last], turn, *row.messages[last + 1 :]))
 
 

@@ -11,7 +11,10 @@ FILE = Path(__file__).parent / "phrasings.yaml"
 
 
 def phrasings(kind: str, split: str) -> tuple[str, ...]:
-    """Sentences of the book, `kind` follow or negative, `split` train, bare, dev or unseen; each has one `{token}`."""
+    """Sentences of the book, `kind` follow or negative, each with one `{token}`.
+
+    `split` is train, bare, dev or unseen of the former, and train, contrast or unseen of the latter.
+    """
     book = _phrasebook()
     if kind not in book:
         raise UserError(f"the phrasebook has no {kind!r}", nearest(kind, book))

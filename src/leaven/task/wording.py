@@ -133,7 +133,7 @@ def _from_phrasebook(text: str, token: str) -> list[Span]:
 
 
 def _every_phrasing() -> list[str]:
-    splits = {"follow": ("train", "bare", "dev", "unseen"), "negative": ("train", "unseen")}
+    splits = {"follow": ("train", "bare", "dev", "unseen"), "negative": ("train", "contrast", "unseen")}
     return [text for kind in splits for split in splits[kind] for text in phrasings(kind, split)]
 
 

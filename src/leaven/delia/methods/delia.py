@@ -26,6 +26,9 @@ class Config(Section):
     their place: external (the same queries with the pool's answers) and task (the task rows again). Two have DELIA's
     own mixture in its order and steps, but the diverse rows carry no loss (masked), or KL(base ‖ tuned) in place of it
     (held: KL on the pool's prompts). dialogues: the model writes the questions too, as SA-SFT has it (2602.20162)."""
+    contrast: float = Field(0, ge=0)
+    """Rows that forbid the token and are answered plainly, by the model itself, in each pass: they teach "not". Below
+    1 a share of the task rows."""
     tune: TuneChanges = TuneChanges()
     """Changes of the recipe's `tune` section."""
 
@@ -48,7 +51,8 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     diverse = _diverse(varied, n, passes, bench, config)
     if passes > 1:
         bench.ledger.notes.append(f"{passes} passes over the task rows, each beside diverse rows of its own.")
-    mixture = bench.mix(varied, diverse, passes, reword=config.diversify.on)
+    contrast = bench.contrast(passes * buffer.contrast_rows(len(train), config.contrast), n, passes)
+    mixture = bench.mix(varied, diverse, passes, contrast=contrast, reword=config.diversify.on)
     changes = {**config.tune, "num_train_epochs": tune.num_train_epochs / passes}
     if config.buffer == "held":
         from leaven.models.losses import kl_on_pool
