@@ -43,16 +43,16 @@ class Batched:
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Replies batch by batch. Raises ServerError when the server does not take a batch."""
-        asked = list(spoken(prompts, self.name))
-        sampling = replace(sampling, draws=draws_of(asked, sampling))
+        queries = list(spoken(prompts, self.name))
+        sampling = replace(sampling, draws=draws_of(queries, sampling))
         # A budget may end the prompts before their draws.
         keys = [
-            key(self.name, prompt, sampling, draw).hex() for prompt, draw in zip(asked, sampling.draws, strict=False)
+            key(self.name, prompt, sampling, draw).hex() for prompt, draw in zip(queries, sampling.draws, strict=False)
         ]
         places = {name: place for place, name in enumerate(keys)}
 
         def line(name: str) -> bytes:
-            body = self.server.body(asked[places[name]], sampling)
+            body = self.server.body(queries[places[name]], sampling)
             request = {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body}
             return json.dumps(request).encode("ascii") + b"\n"  # no odd end of line that a server might split at
 
@@ -60,21 +60,23 @@ class Batched:
         pending = queue.resume(keys)
         new = [place for place, name in enumerate(keys) if name not in pending]
         first = set[int]()
-        for place, reply in self._at_once(new, asked, sampling):
+        for place, reply in self._at_once(new, queries, sampling):
             first.add(place)
             yield place, reply
         queue.add(keys[place] for place in new if place not in first)
         for name, reply in queue.replies(self.every):
             yield places[name], reply
 
-    def _at_once(self, new: Sequence[int], asked: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
+    def _at_once(
+        self, new: Sequence[int], queries: Sequence[Prompt], sampling: Sampling
+    ) -> Iterator[tuple[int, Reply]]:
         """The replies to all, where they are few, else to the first that is answered and what was tried before it."""
         few, form = len(new) <= FEW, bool(sampling.schema)
         for place in new[: FEW if few else PROBES]:
             if form in self.known and not few:
                 return
             one = replace(sampling, first=sampling.first + place, draws=(sampling.draws[place],))
-            ((_, reply),) = self.server.replies([asked[place]], one)
+            ((_, reply),) = self.server.replies([queries[place]], one)
             if reply.text is not None:
                 self.known.add(form)
             yield place, reply

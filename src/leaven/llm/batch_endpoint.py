@@ -59,7 +59,7 @@ class Endpoint:
         """The id of the one batch of a file. Raises Full where it has to wait for others."""
         request = Request("/batches", {"input_file_id": file, "endpoint": "/v1/chat/completions",
                                        "completion_window": "24h"})  # fmt: skip
-        for tried in range(1, TRIES + 1):
+        for number in range(1, TRIES + 1):
             answer = self._asked(request, attempts=1)
             if answer.value is not None:
                 return str(answer.value[0]["id"])
@@ -67,7 +67,7 @@ class Endpoint:
                 raise Full(answer.fault)
             if answer.refused and not _NOT_YET.search(answer.said):
                 break
-            time.sleep(WAIT * tried)
+            time.sleep(WAIT * number)
             if batch := self.find(file):
                 logger.warning("the batch %s was begun, though the server's answer was: %s", batch, answer.fault)
                 return batch

@@ -165,8 +165,8 @@ def _reply(line: dict[str, Any]) -> Reply:
     response = line.get("response") or {}
     status, body = response.get("status_code"), response.get("body")
     if status != 200:
-        said = line.get("error") or (body or {}).get("error") or {}
-        message = said.get("message") if isinstance(said, dict) else said
+        error = line.get("error") or (body or {}).get("error") or {}
+        message = error.get("message") if isinstance(error, dict) else error
         return Reply(None, f"the server refuses it ({status}): {str(message)[:200]}")
     reply = read_completion(json.dumps(body))
     return reply if isinstance(reply, Reply) else Reply(None, reply)

@@ -45,8 +45,8 @@ def price(model: str, path: Path | None = None) -> Price | None:
     place = path or PRICES
     try:
         table: dict[str, Any] = yaml.safe_load(place.read_text(encoding="utf-8"))
-        found = table["models"].get(model)
-        return Price(float(found["prompt"]), float(found["completion"]), str(table["date"])) if found else None
+        row = table["models"].get(model)
+        return Price(float(row["prompt"]), float(row["completion"]), str(table["date"])) if row else None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"{place} is no table of prices: {type(error).__name__} {error}",

@@ -35,7 +35,7 @@ class Form:
 
     def body(self, model: str, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
         """The JSON of a chat completion."""
-        told = with_schema(prompt, sampling.schema) if sampling.schema and self.way == "plain" else prompt
+        turns = with_schema(prompt, sampling.schema) if sampling.schema and self.way == "plain" else prompt
         settings = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -43,7 +43,7 @@ class Form:
         }
         body: dict[str, Any] = {
             "model": model,
-            "messages": wire(told),
+            "messages": wire(turns),
             **{name: value for name, value in settings.items() if name not in self.left_out},
         }
         if not sampling.schema or self.way == "plain":
@@ -77,25 +77,25 @@ class Dialect:
         """How a request is put first."""
         return Form(self.ways[0] if sampling.schema else "plain", self.limit, self.left_out)
 
-    def other(self, form: Form, said: str) -> Form | None:
+    def other(self, form: Form, message: str) -> Form | None:
         """Another way of putting what was refused so, by what the server said; None: the prompt itself is refused."""
-        if TOO_LONG.search(said):
+        if TOO_LONG.search(message):
             return None
-        if NEWER in said and form.limit != NEWER:
+        if NEWER in message and form.limit != NEWER:
             return replace(form, limit=NEWER)
         for setting in ("temperature", "top_p", form.limit):
-            if setting in said and setting not in form.left_out:
+            if setting in message and setting not in form.left_out:
                 return replace(form, left_out=form.left_out | {setting})
         ways = [way for way in self.ways if WAYS.index(way) > WAYS.index(form.way)]
         return replace(form, way=ways[0]) if ways else None
 
-    def learn(self, form: Form, tried: Sequence[Form], schema: bool) -> None:
-        """A request was taken in this form, after it was refused in those that were `tried`."""
+    def learn(self, form: Form, refusals: Sequence[Form], schema: bool) -> None:
+        """A request was taken in this form, after the server refused it in those of `refusals`."""
         if schema:
             self.taken.add(form.way)
-            for way in {other.way for other in tried} - {form.way} - self.refused:
+            for way in {other.way for other in refusals} - {form.way} - self.refused:
                 logger.warning("the server does not take a schema as %s", way)
-            self.refused |= {other.way for other in tried} - {form.way}
+            self.refused |= {other.way for other in refusals} - {form.way}
         for setting in sorted(form.left_out - self.left_out):
             logger.warning("the server does not take %s: its own default is used", setting)
         self.left_out |= form.left_out

@@ -33,17 +33,17 @@ def structured(
 ) -> Iterator[tuple[int, Parsed[T]]]:
     """Every prompt's reply as a `schema`; what can't be read is asked for once more, shown what was wrong."""
     text = json.dumps(schema.model_json_schema(), ensure_ascii=False)
-    asked = prompts if llm.takes_schema else [with_schema(prompt, text) for prompt in prompts]
-    held = replace(sampling, schema=text)
+    questions = prompts if llm.takes_schema else [with_schema(prompt, text) for prompt in prompts]
+    sampling = replace(sampling, schema=text)
     again: list[tuple[int, Parsed[T]]] = []
-    for index, reply in llm.replies(asked, held):
+    for index, reply in llm.replies(questions, sampling):
         parsed = read(reply, schema)
         if parsed.error is None or reply.text is None:
             yield index, parsed
         else:
             again.append((index, parsed))
-    repairs = [_repair(asked[index], parsed) for index, parsed in again]
-    for number, reply in llm.replies(repairs, replace(held, draws=())) if repairs else ():
+    repairs = [_repair(questions[index], parsed) for index, parsed in again]
+    for number, reply in llm.replies(repairs, replace(sampling, draws=())) if repairs else ():
         index, first = again[number]
         second = replace(read(reply, schema), asked=2)
         # A second failure keeps the first reply, which answered the question itself.
@@ -73,20 +73,20 @@ def read(reply: Reply, schema: type[T]) -> Parsed[T]:
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
     """The objects that stand one after another in a text, whatever is said between them."""
-    found = extract(text)
-    while found.text:
-        if found.value is not None:
-            yield dict(found.value)
-        text = text[text.index(found.text) + len(found.text) :]
-        found = extract(text)
+    first = extract(text)
+    while first.text:
+        if first.value is not None:
+            yield dict(first.value)
+        text = text[text.index(first.text) + len(first.text) :]
+        first = extract(text)
 
 
 def _whole(reply: Reply) -> Iterator[dict[str, Any]]:
     """The object that a reply begins with, in a code block or not, if its end is there."""
     text = reply.text or ""
-    found = extract(text)
-    if found.value is not None and found.way != "repaired" and _BEFORE.fullmatch(text[: text.index(found.text)]):
-        yield dict(found.value)
+    first = extract(text)
+    if first.value is not None and first.way != "repaired" and _BEFORE.fullmatch(text[: text.index(first.text)]):
+        yield dict(first.value)
 
 
 def with_schema(prompt: Prompt, schema: str) -> Prompt:
@@ -96,5 +96,5 @@ def with_schema(prompt: Prompt, schema: str) -> Prompt:
 
 
 def _repair(prompt: Prompt, parsed: Parsed[T]) -> Prompt:
-    said = Message("assistant", parsed.reply.text or "")
-    return (*prompt, said, Message("user", render("repair", error=parsed.error)))
+    answer = Message("assistant", parsed.reply.text or "")
+    return (*prompt, answer, Message("user", render("repair", error=parsed.error)))

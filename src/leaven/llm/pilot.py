@@ -53,14 +53,14 @@ class Step:
 
 def total(steps: Iterable[Step], price: Price | None) -> tuple[int, Range, Range, Range | None]:
     """Calls, tokens in, tokens out, and dollars of all steps; the ends of ranges are added up."""
-    found = list(steps)
-    costs = [step.cost(price) for step in found]
-    known = [cost for cost in costs if cost]
+    listing = list(steps)
+    costs = [step.cost(price) for step in listing]
+    prices = [cost for cost in costs if cost]
     return (
-        sum(step.calls for step in found),
-        _sum(step.prompt_tokens for step in found),
-        _sum(step.completion_tokens for step in found),
-        _sum(known) if price else None,
+        sum(step.calls for step in listing),
+        _sum(step.prompt_tokens for step in listing),
+        _sum(step.completion_tokens for step in listing),
+        _sum(prices) if price else None,
     )
 
 
@@ -75,5 +75,5 @@ def _range(values: list[int], calls: int) -> Range:
 
 
 def _sum(ranges: Iterable[Range]) -> Range:
-    found = list(ranges)
-    return sum(low for low, _ in found), sum(high for _, high in found)
+    ends = list(ranges)
+    return sum(low for low, _ in ends), sum(high for _, high in ends)

@@ -44,8 +44,8 @@ def default_path() -> Path:
 def key(engine: str, prompt: Prompt, sampling: Sampling, draw: int) -> bytes:
     """Sixteen bytes that stand for a reply; greedy ones do not depend on the seed."""
     seed = sampling.seed if sampling.temperature > 0 else 0
-    drawn = [sampling.temperature, sampling.top_p, sampling.max_new_tokens, sampling.schema, seed, draw]
-    about = [engine, [message.key for message in prompt], *drawn]
+    settings = [sampling.temperature, sampling.top_p, sampling.max_new_tokens, sampling.schema, seed, draw]
+    about = [engine, [message.key for message in prompt], *settings]
     return hashlib.sha256(json.dumps(about, ensure_ascii=False).encode("utf-8", "surrogatepass")).digest()[:16]
 
 
@@ -53,11 +53,11 @@ def draws_of(prompts: Sequence[Prompt], sampling: Sampling) -> tuple[int, ...]:
     """Which draw of its prompt each one is, as told or else counted: equal prompts are different draws."""
     if sampling.draws:
         return sampling.draws
-    drawn, found = Counter[Prompt](), list[int]()
+    counts, draws = Counter[Prompt](), list[int]()
     for prompt in prompts:
-        found.append(drawn[prompt])
-        drawn[prompt] += 1
-    return tuple(found)
+        draws.append(counts[prompt])
+        counts[prompt] += 1
+    return tuple(draws)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,11 @@ class Stored(Around):
 
         Raises UserError when the store can't be written, once the calls under way have ended.
         """
-        asked = list(prompts)
-        sampling = replace(sampling, draws=draws_of(asked, sampling))
+        queries = list(prompts)
+        sampling = replace(sampling, draws=draws_of(queries, sampling))
         waiting = {
             place: key(self.name, prompt, sampling, draw)
-            for place, (prompt, draw) in enumerate(zip(asked, sampling.draws, strict=True))
+            for place, (prompt, draw) in enumerate(zip(queries, sampling.draws, strict=True))
         }
         try:
             with self.store.claims() as claims:
@@ -84,7 +84,7 @@ class Stored(Around):
                         del waiting[place]
                         yield place, reply
                     mine = claims.claim(waiting)
-                    for place, reply in self._ask(mine, dict(waiting), asked, sampling, claims):
+                    for place, reply in self._ask(mine, dict(waiting), queries, sampling, claims):
                         del waiting[place]
                         yield place, reply
                     if waiting and not mine:
@@ -96,32 +96,32 @@ class Stored(Around):
         places = list(waiting.items())
         for start in range(0, len(places), READ_AT_ONCE):
             part = places[start : start + READ_AT_ONCE]
-            found = self.store.get([known for _, known in part])
-            for place, known in part:
-                if known in found:
-                    yield place, found[known]
+            replies = self.store.get([reply_key for _, reply_key in part])
+            for place, reply_key in part:
+                if reply_key in replies:
+                    yield place, replies[reply_key]
 
     def _ask(
         self,
         mine: Sequence[int],
         keys: Mapping[int, bytes],
-        asked: Sequence[Prompt],
+        queries: Sequence[Prompt],
         sampling: Sampling,
         claims: Claims,
     ) -> Iterator[tuple[int, Reply]]:
         """The engine's replies, each stored as it comes; when one can't be, no more is asked."""
         # Engines draw by place: what is left of a row of prompts must not begin with the draws of its beginning.
-        drawn = tuple(sampling.draws[place] for place in mine)
-        sampling = replace(sampling, first=sampling.first + min(mine, default=0), draws=drawn)
+        draws = tuple(sampling.draws[place] for place in mine)
+        sampling = replace(sampling, first=sampling.first + min(mine, default=0), draws=draws)
         leftovers, failures = dict[int, Reply](), self.store.failures
         failures.clear()
-        wanted = (asked[place] for place in takewhile(lambda _: not failures, mine))
+        wanted = (queries[place] for place in takewhile(lambda _: not failures, mine))
         try:
             for number, reply in self.engine.replies(wanted, sampling):
                 place = mine[number]
                 if reply.text is None:
                     claims.release(keys[place])
-                elif failures or not self.store.put(keys[place], self.name, asked[place], sampling, reply):
+                elif failures or not self.store.put(keys[place], self.name, queries[place], sampling, reply):
                     leftovers[place] = reply
                 yield place, reply
         except UserError:  # the budget may be used up as well
@@ -129,7 +129,8 @@ class Stored(Around):
                 raise
         if failures:
             again = [
-                self.store.put(keys[place], self.name, asked[place], sampling, leftovers[place]) for place in leftovers
+                self.store.put(keys[place], self.name, queries[place], sampling, leftovers[place])
+                for place in leftovers
             ]
             raise self.store.unwritable(failures[0], again.count(False)) from failures[0]
 
@@ -166,18 +167,26 @@ class Store:
         )
         return {row[0]: Reply(row[1], None, row[2], row[3], row[4], cached=True, attempts=0) for row in rows}
 
-    def put(self, known: bytes, engine: str, prompt: Prompt, sampling: Sampling, reply: Reply) -> bool:
+    def put(self, reply_key: bytes, engine: str, prompt: Prompt, sampling: Sampling, reply: Reply) -> bool:
         """Keep a reply, which then waits in no batch and is claimed by nobody; one that is there already stays.
 
         Returns False where that fails, and says why in `failures`.
         """
-        asked = json.dumps([*(message.key for message in prompt), asdict(replace(sampling, draws=()))])
-        row = (known, engine, asked, reply.text, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens)
+        question = json.dumps([*(message.key for message in prompt), asdict(replace(sampling, draws=()))])
+        row = (
+            reply_key,
+            engine,
+            question,
+            reply.text,
+            reply.finish_reason,
+            reply.prompt_tokens,
+            reply.completion_tokens,
+        )
         try:
             with transaction(self.base):
                 self.base.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, time.time()))
-                self.base.execute("DELETE FROM claims WHERE key = ?", (known,))
-                self.base.execute("DELETE FROM batches WHERE key = ?", (known.hex(),))
+                self.base.execute("DELETE FROM claims WHERE key = ?", (reply_key,))
+                self.base.execute("DELETE FROM batches WHERE key = ?", (reply_key.hex(),))
         except sqlite3.Error as error:
             self.failures.append(error)
             return False
@@ -194,7 +203,7 @@ class Store:
 
     def forget_batch(self, keys: Iterable[str]) -> None:
         """The replies to these keys have been fetched."""
-        self.base.executemany("DELETE FROM batches WHERE key = ?", [(known,) for known in keys])
+        self.base.executemany("DELETE FROM batches WHERE key = ?", [(one,) for one in keys])
 
     def stats(self) -> list[dict[str, Any]]:
         """Replies, tokens and dates, engine by engine."""
@@ -207,19 +216,19 @@ class Store:
 
     def prune(self, engine: str | None = None, before: float | None = None) -> int:
         """Forget the replies of an engine, or those made before a time, or both; returns how many."""
-        found = self.base.execute(
+        count = self.base.execute(
             "DELETE FROM replies WHERE (?1 IS NULL OR engine = ?1) AND (?2 IS NULL OR made < ?2)", (engine, before)
         ).rowcount
         self.base.execute("VACUUM")
-        return found
+        return count
 
     def export(self) -> Iterator[dict[str, Any]]:
         """Every reply with what was asked, in the order in which they were made."""
         names = ("engine", "asked", "text", "finish_reason", "prompt_tokens", "completion_tokens", "made")
         for row in self.base.execute(f"SELECT {', '.join(names)} FROM replies ORDER BY made, key"):
-            found = dict(zip(names, row, strict=True))
-            *messages, sampling = json.loads(found.pop("asked"))
-            yield {"messages": messages, "sampling": sampling, **found}
+            line = dict(zip(names, row, strict=True))
+            *messages, sampling = json.loads(line.pop("asked"))
+            yield {"messages": messages, "sampling": sampling, **line}
 
     def claims(self) -> Claims:
         """What one call asks for, kept from being asked twice: `with store.claims() as claims: ...`."""

@@ -47,8 +47,8 @@ async def gathered(
 
     starter = asyncio.create_task(start())
     try:
-        while (found := await ready.get()) is not None:
-            yield found
+        while (item := await ready.get()) is not None:
+            yield item
         if errors:
             raise errors[0]
     finally:
@@ -64,8 +64,8 @@ def listen(source: AsyncIterator[R]) -> Iterator[R]:
 
     async def pump() -> None:
         try:
-            async for found in source:
-                ready.put(found)
+            async for item in source:
+                ready.put(item)
             ready.put(None)
         except BaseException as error:
             ready.put(error)
@@ -76,10 +76,10 @@ def listen(source: AsyncIterator[R]) -> Iterator[R]:
     thread = threading.Thread(target=_run, args=(loop, task), daemon=True, name="leaven-llm")
     thread.start()
     try:
-        while (found := ready.get()) is not None:
-            if isinstance(found, BaseException):
-                raise found
-            yield found
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
     finally:
         if not loop.is_closed():
             loop.call_soon_threadsafe(task.cancel)

@@ -128,19 +128,19 @@ class Trust:
 
 def trust(marks: Values, again: Values, lengths: Values, planted: Mapping[str, Values]) -> Trust:
     """From the marks of all rows, those of a second round, and of planted copies (NaN where there is none); lengths."""
-    known, both = ~np.isnan(marks), ~np.isnan(marks) & ~np.isnan(again)
-    given = marks[known]
-    _, counts = np.unique(given, return_counts=True)
-    pairs = len(given) * (len(given) - 1)
+    readable, both = ~np.isnan(marks), ~np.isnan(marks) & ~np.isnan(again)
+    values = marks[readable]
+    _, counts = np.unique(values, return_counts=True)
+    pairs = len(values) * (len(values) - 1)
     return Trust(
-        len(given),
+        len(values),
         int(both.sum()),
         spearman(marks[both], again[both]),
         float(np.abs(marks[both] - again[both]).mean()) if both.any() else float("nan"),
         float((counts * (counts - 1)).sum() / pairs) if pairs else float("nan"),
-        float((given >= TOP).mean()) if len(given) else float("nan"),
-        spearman(given, lengths[known]),
-        float(given[0]) if len(given) > 1 and len(counts) == 1 else None,
+        float((values >= TOP).mean()) if len(values) else float("nan"),
+        spearman(values, lengths[readable]),
+        float(values[0]) if len(values) > 1 and len(counts) == 1 else None,
         {name: _shift(column - marks) for name, column in planted.items() if not np.isnan(column).all()},
     )
 
@@ -153,12 +153,12 @@ def spearman(first: Values, second: Values) -> float:
 
 
 def _shift(differences: Values) -> Shift:
-    known = differences[~np.isnan(differences)]
-    if len(known) < 2:
-        return Shift(len(known), float(known.mean()) if len(known) else float("nan"), float("nan"), float("nan"))
-    half = float(stats.t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
-    mean = float(known.mean())
-    return Shift(len(known), mean, mean - half, mean + half)
+    values = differences[~np.isnan(differences)]
+    if len(values) < 2:
+        return Shift(len(values), float(values.mean()) if len(values) else float("nan"), float("nan"), float("nan"))
+    half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    mean = float(values.mean())
+    return Shift(len(values), mean, mean - half, mean + half)
 
 
 def _finite(value: Any) -> Any:

@@ -63,14 +63,14 @@ class HF:
         """
         from leaven.models.template import around_question
 
-        asked = list(prompts)
-        before, after = around_question(self.loaded.tokenizer) if () in asked else ("", "")
-        for index, reply in self._completions([prompt or before for prompt in asked], sampling):
-            if asked[index]:
+        turns = list(prompts)
+        before, after = around_question(self.loaded.tokenizer) if () in turns else ("", "")
+        for index, reply in self._completions([prompt or before for prompt in turns], sampling):
+            if turns[index]:
                 yield index, reply
             else:
-                said, ended, _ = (reply.text or "").partition(after)
-                yield index, replace(reply, text=said, finish_reason="stop" if ended else reply.finish_reason)
+                question, ended, _ = (reply.text or "").partition(after)
+                yield index, replace(reply, text=question, finish_reason="stop" if ended else reply.finish_reason)
 
     def _completions(self, prompts: Sequence[Prompt | str], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         from leaven.models.generate import generate

@@ -63,41 +63,41 @@ class OpenAI:
 
     async def _answered(self, prompts: Iterable[Prompt], sampling: Sampling) -> AsyncIterator[tuple[int, Reply]]:
         async with self.client.session() as session:
-            async for found in gathered(partial(self._reply, session, sampling), prompts, self.client.servers):
-                yield found
+            async for numbered in gathered(partial(self._reply, session, sampling), prompts, self.client.servers):
+                yield numbered
 
     async def _reply(self, session: aiohttp.ClientSession, sampling: Sampling, place: Place, prompt: Prompt) -> Reply:
         """The reply to one prompt, put otherwise as often as there is another way and the server refuses it."""
-        form, tried, calls = self.dialect.form(sampling), list[Form](), 0
+        form, refusals, calls = self.dialect.form(sampling), list[Form](), 0
         while True:
             request = Request(PATH, form.body(self.model, prompt, sampling))
             answer = await self.client.ask(session, place, request, read_completion)
             calls += answer.calls
             if reply := answer.value:
                 answer.place.server.throttle.spent(reply.prompt_tokens + reply.completion_tokens)
-                self.dialect.learn(form, tried, bool(sampling.schema))
+                self.dialect.learn(form, refusals, bool(sampling.schema))
                 return replace(reply, attempts=calls)
             other = self.dialect.other(form, answer.said) if answer.refused else None
             if other is None:
                 return Reply(None, answer.fault, attempts=calls)
-            tried.append(form)
+            refusals.append(form)
             form, place = other, await self.client.servers.place()
 
 
 def read_completion(text: str) -> Reply | str:
     """The reply in the JSON of a chat completion, or what is wrong with it."""
     try:
-        found = json.loads(text)
-        choice = found["choices"][0]
-        message, usage = choice["message"], found.get("usage") or {}
+        body = json.loads(text)
+        choice = body["choices"][0]
+        message, usage = choice["message"], body.get("usage") or {}
         tools = message.get("tool_calls") or []
-        said = tools[0]["function"]["arguments"] if tools else message.get("content")
+        content = tools[0]["function"]["arguments"] if tools else message.get("content")
         came, went = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         return f"the answer is no chat completion: {type(error).__name__}"
     finish = choice.get("finish_reason")
-    if said is None:
+    if content is None:
         return Reply(None, f"no text (finish_reason {finish})", finish, came, went)
     # Half a character can be written in JSON, but in no file.
-    whole = str(said).encode("utf-8", "replace").decode()
+    whole = str(content).encode("utf-8", "replace").decode()
     return Reply(whole, None, finish, came, went)

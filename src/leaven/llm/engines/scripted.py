@@ -46,8 +46,8 @@ class Scripted:
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Every reply, in the order of the prompts; words are counted as tokens."""
         for index, prompt in enumerate(spoken(prompts, self.name)):
-            said = self.answer(prompt, sampling.seed + sampling.first + index if sampling.temperature > 0 else 0)
-            yield index, said if isinstance(said, Reply) else _complete(prompt, said, "stop")
+            answer = self.answer(prompt, sampling.seed + sampling.first + index if sampling.temperature > 0 else 0)
+            yield index, answer if isinstance(answer, Reply) else _complete(prompt, answer, "stop")
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:

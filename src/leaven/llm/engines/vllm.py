@@ -49,29 +49,29 @@ class VLLM:
             turns = [wire(prompt) for _, prompt in chunk]
             yield from zip(places, self._answers(turns, self._drawn(places, sampling)), strict=True)
 
-    def _answers(self, turns: Sequence[Turns], drawn: Sequence[Any]) -> list[Reply]:
+    def _answers(self, turns: Sequence[Turns], samplings: Sequence[Any]) -> list[Reply]:
         """A chunk's replies; what vLLM refuses (a prompt that is too long) is found by halves, and fails alone."""
         try:
-            return [_reply(output) for output in self.model.chat(turns, drawn, use_tqdm=False)]
+            return [_reply(output) for output in self.model.chat(turns, samplings, use_tqdm=False)]
         except ValueError as error:
             if len(turns) == 1:
                 return [Reply(None, f"vLLM refuses it: {str(error)[:200]}")]
         half = len(turns) // 2
-        return self._answers(turns[:half], drawn[:half]) + self._answers(turns[half:], drawn[half:])
+        return self._answers(turns[:half], samplings[:half]) + self._answers(turns[half:], samplings[half:])
 
     def _drawn(self, places: Sequence[int], sampling: Sampling) -> list[Any]:
         """How each place of a chunk is drawn, in vLLM's words."""
         from vllm import SamplingParams
         from vllm.sampling_params import StructuredOutputsParams
 
-        held = StructuredOutputsParams(json=json.loads(sampling.schema)) if sampling.schema else None
+        outputs = StructuredOutputsParams(json=json.loads(sampling.schema)) if sampling.schema else None
         return [
             SamplingParams(
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
                 max_tokens=sampling.max_new_tokens,
                 seed=sampling.seed + sampling.first + place,
-                structured_outputs=held,
+                structured_outputs=outputs,
                 logit_bias=dict.fromkeys(self.silent, -100.0) or None,
             )
             for place in places
@@ -79,8 +79,10 @@ class VLLM:
 
 
 def _reply(output: Any) -> Reply:
-    said = output.outputs[0]
-    return Reply(said.text, None, said.finish_reason, len(output.prompt_token_ids), len(said.token_ids))
+    completion = output.outputs[0]
+    return Reply(
+        completion.text, None, completion.finish_reason, len(output.prompt_token_ids), len(completion.token_ids)
+    )
 
 
 def _silent(path: str) -> tuple[int, ...]:
