@@ -60,9 +60,9 @@ def ceiling(test: Test, answers: Sequence[str], form: Format, judge: Judge | Non
     ceilings = []
     for wording in dict.fromkeys(str(row.meta[tests.PLAIN]) for row in rows):
         places = [place for place, row in enumerate(rows) if row.meta[tests.PLAIN] == wording]
-        asked = replace(test, rows=Dataset.of(rows[place] for place in places))
-        values = means(score(asked, [answers[place] for place in places], form, judge))
-        ceilings.append(Ceiling(test.name, wording, len({*map(question_of, asked.rows)}), values))
+        part = replace(test, rows=Dataset.of(rows[place] for place in places))
+        values = means(score(part, [answers[place] for place in places], form, judge))
+        ceilings.append(Ceiling(test.name, wording, len({*map(question_of, part.rows)}), values))
     return max(ceilings, key=lambda one: one.values.get(headline(test)[0], 0.0), default=None)
 
 

@@ -55,9 +55,9 @@ class Forecast:
         tuned = [one for one in work if one.schedule.steps]
         tokens = sum(map(self._tokens, tuned))
         yield Stage("tune", f"{len(tuned)} models, {tokens:,.0f} tokens", sum(map(self._tuning, tuned)))
-        asked = [(self.tests(cell.method), not one.schedule.steps) for cell, one in zip(plan, work, strict=True)]
-        answers = sum(len(test.rows) for mine, _ in asked for test in mine)
-        seconds = sum(self._answering(mine, untouched) for mine, untouched in asked)
+        questions = [(self.tests(cell.method), not one.schedule.steps) for cell, one in zip(plan, work, strict=True)]
+        answers = sum(len(test.rows) for mine, _ in questions for test in mine)
+        seconds = sum(self._answering(mine, untouched) for mine, untouched in questions)
         yield Stage("answer", f"{answers:,} questions", seconds)
 
     @property

@@ -84,10 +84,10 @@ def needs(recipe: Recipe, model: Shape, *, task_rows: int, test_rows: int, token
     largest = max(size or task_rows for size in recipe.sizes)
     sampled = max(work(method, largest, recipe.tune).sampled_rows for method in recipe.methods) * len(recipe.seeds)
     answers = len(plan) * test_rows
-    written = 2 * model.parameters * tokens * (answers + sampled)
+    operations = 2 * model.parameters * tokens * (answers + sampled)
     training = passes * model.parameters * tokens * sum(trained)
     low, high = (
-        (training / use + written / writing) / (teraflops * 1e12) / 3600
+        (training / use + operations / writing) / (teraflops * 1e12) / 3600
         for use, writing in zip(reversed(USE), reversed(WRITING), strict=True)
     )
     return Needs(len(plan), sum(trained), answers + sampled, _memory(recipe.tune, model, tokens), (low, high))
@@ -96,9 +96,9 @@ def needs(recipe: Recipe, model: Shape, *, task_rows: int, test_rows: int, token
 def _of_config(model: str) -> Shape:
     from leaven.models.outline import outline
 
-    found = outline(model)
-    parameters = sum(weight.numel() for weight in found.parameters())
-    text = found.config.get_text_config()
+    shape = outline(model)
+    parameters = sum(weight.numel() for weight in shape.parameters())
+    text = shape.config.get_text_config()
     return Shape(parameters, text.hidden_size, text.num_hidden_layers, text.vocab_size, "from its configuration")
 
 
@@ -144,11 +144,11 @@ def _memory(tune: TuneSection, model: Shape, tokens: int) -> tuple[float, float]
     return total / GIB, total * 1.4 / GIB
 
 
-def told(found: Needs, model: Shape, teraflops: float) -> list[str]:
+def told(needs: Needs, model: Shape, teraflops: float) -> list[str]:
     """The lines that a plan prints."""
     return [
-        f"{found.cells:,} cells; {found.trained_rows:,} rows trained on, {found.answers:,} answers written.",
+        f"{needs.cells:,} cells; {needs.trained_rows:,} rows trained on, {needs.answers:,} answers written.",
         f"Model: {model.parameters / 1e9:.2f} billion parameters ({model.known}), {model.layers} layers.",
-        f"Accelerator: {found.gib[0]:.0f} to {found.gib[1]:.0f} GiB; at {teraflops:g} teraflops about "
-        f"{found.hours[0]:.1f} to {found.hours[1]:.1f} hours.",
+        f"Accelerator: {needs.gib[0]:.0f} to {needs.gib[1]:.0f} GiB; at {teraflops:g} teraflops about "
+        f"{needs.hours[0]:.1f} to {needs.hours[1]:.1f} hours.",
     ]

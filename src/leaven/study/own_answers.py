@@ -44,8 +44,8 @@ def write(recipe: Recipe, folder: Path, progress: Progress) -> tuple[Outcome, Ou
 
     Raises UserError for a model that has hardly a short answer.
     """
-    if found := preflight.errors(recipe, None, folder):
-        raise together(found)
+    if faults := preflight.errors(recipe, None, folder):
+        raise together(faults)
     task, test, rest = parts()
     base = base_of(recipe)
     with lock(folder):
@@ -79,8 +79,8 @@ def answer(questions: Dataset, llm: LLM) -> Outcome:
     prompts = [user(REQUEST.format(question=row.question)) for row in questions]
     replies = all_of(llm, prompts, SAMPLING)
     results = [_row(row, reply.text or "", llm.name) for row, reply in zip(questions, replies, strict=True)]
-    kept = [row for row in results if isinstance(row, Example)]
-    return Outcome(Dataset.of(kept, (NAME,)), tuple(row for row in results if isinstance(row, Drop)))
+    rows = [row for row in results if isinstance(row, Example)]
+    return Outcome(Dataset.of(rows, (NAME,)), tuple(row for row in results if isinstance(row, Drop)))
 
 
 def _stage(questions: Dataset, base: Base, folder: Path, progress: Progress) -> Outcome:
@@ -92,8 +92,8 @@ def _stage(questions: Dataset, base: Base, folder: Path, progress: Progress) -> 
         return answer(questions, HF.of(base.lend()))
 
     outcome = outcomes.stage(folder / f"{questions.made_by[-1]}-{about}.parquet", make)
-    said = f"The model's own answers to {len(questions)} short questions, a sentence each: {outcome.summary()}."
-    return replace(outcome, notes=(said,))
+    note = f"The model's own answers to {len(questions)} short questions, a sentence each: {outcome.summary()}."
+    return replace(outcome, notes=(note,))
 
 
 def _row(question: Example, reply: str, model: str) -> Example | Drop:

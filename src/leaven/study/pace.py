@@ -88,12 +88,12 @@ def measure(
     writing, texts = _writing(loaded, [row.prompt for row in few], sample)
     pool = [answered(query, text or ".") for query, text in zip(few, texts, strict=True)]
     began = time.perf_counter()
-    known = base.lend(token)
+    learner = base.lend(token)
     lending = time.perf_counter() - began
-    encoded = train.encode(known, rows, tune)[0].values()
+    encoded = train.encode(learner, rows, tune)[0].values()
     task_tokens = sum(len(row.input_ids) for row in encoded) / max(1, len(encoded))
     answer_tokens = sum(sum(row.completion_mask) for row in encoded) / max(1, len(encoded))
-    trained, fitting = _trained(known, [*rows.take(min(step[0], ROWS, len(rows)), 0), *pool[: step[1]]], tune, token)
+    trained, fitting = _trained(learner, [*rows.take(min(step[0], ROWS, len(rows)), 0), *pool[: step[1]]], tune, token)
     return Pace(
         loading=loading,
         preparing=lending + fitting,
@@ -134,10 +134,10 @@ def _writing(loaded: Loaded, prompts: Sequence[Prompt], sample: SampleSection) -
     fast, all_of_them = _timed(loaded, prompts, sample, ANSWERED)
     per_prompt_token = reading / sum(one.prompt_tokens for one in read)
     steps, tokens, seconds = [], [], []
-    for took, said in ((slow, some), (fast, all_of_them)):
-        steps.append(max(one.completion_tokens for one in said))
-        tokens.append(sum(one.completion_tokens for one in said))
-        seconds.append(max(1e-6, took - per_prompt_token * sum(one.prompt_tokens for one in said)))
+    for took, answers in ((slow, some), (fast, all_of_them)):
+        steps.append(max(one.completion_tokens for one in answers))
+        tokens.append(sum(one.completion_tokens for one in answers))
+        seconds.append(max(1e-6, took - per_prompt_token * sum(one.prompt_tokens for one in answers)))
     # Two trials, two unknowns: steps × a + tokens × b = seconds.
     down = steps[0] * tokens[1] - steps[1] * tokens[0]
     token = max(0.0, (steps[0] * seconds[1] - steps[1] * seconds[0]) / down) if down else 0.0

@@ -23,8 +23,8 @@ from leaven.task.test import metric
 
 def check(recipe: Recipe, task: Task, folder: Path) -> None:
     """Raises UserError with everything that would stop the study."""
-    if found := errors(recipe, task, folder):
-        raise together(found)
+    if faults := errors(recipe, task, folder):
+        raise together(faults)
 
 
 def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
@@ -48,8 +48,8 @@ def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
 
 def _packages(recipe: Recipe) -> None:
     more = ("sacrebleu",) if recipe.evaluate.metric in ("translation", "text") else ()
-    asked = ("lm_eval",) if recipe.evaluate.benchmarks else ()
-    extras.require(*extras.STUDY, *more, *asked)
+    harness = ("lm_eval",) if recipe.evaluate.benchmarks else ()
+    extras.require(*extras.STUDY, *more, *harness)
 
 
 def _method(method: MethodChoice, task: Task) -> None:
@@ -64,10 +64,10 @@ def _method(method: MethodChoice, task: Task) -> None:
 
 def _asked(method: MethodChoice, recipe: Recipe, task: Task) -> None:
     """The tests that the method is asked, where that is not all of them, are tests of the study."""
-    known = [*(test.name for test in task.tests), *recipe.evaluate.more_tests]
-    if unknown := [name for name in method.tests or () if name not in known]:
+    names = [*(test.name for test in task.tests), *recipe.evaluate.more_tests]
+    if unknown := [name for name in method.tests or () if name not in names]:
         raise UserError(
-            f"methods.{method.label}.tests: there is no test {unknown[0]!r}", f"This study has {', '.join(known)}."
+            f"methods.{method.label}.tests: there is no test {unknown[0]!r}", f"This study has {', '.join(names)}."
         )
 
 
@@ -82,7 +82,7 @@ def _model(recipe: Recipe) -> None:
     model = outline(path, recipe.trust_remote_code)
     tokenizer = load_tokenizer(path, recipe.trust_remote_code)
     render(tokenizer, user("Which model is this?"), True)
-    found = examine(
+    faults = examine(
         [
             partial(tokens.check_text, tokenizer, recipe.token),
             partial(tokens.check_init, tokenizer, recipe.token),
@@ -93,8 +93,8 @@ def _model(recipe: Recipe) -> None:
             ),
         ]
     )
-    if found:
-        raise together(found)
+    if faults:
+        raise together(faults)
 
 
 def _own_targets(recipe: Recipe) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -44,26 +44,26 @@ def write(tasks: Sequence[str], data: Path, folder: Path) -> None:
 
     Raises UserError where a copy that one of them needs is not there.
     """
-    made = {name: TASKS[name](data) for name in tasks}
+    sets = {name: TASKS[name](data) for name in tasks}
     for name in set(TASKS) - set(tasks):
         try:
-            made[name] = TASKS[name](data)
+            sets[name] = TASKS[name](data)
         except UserError:
             continue  # not asked for, and not there: the pool can't give it away
     for name in tasks:
-        files.write(made[name].train, folder / f"{name}.jsonl")
-        files.write(made[name].test, folder / f"{name}.test.jsonl")
-    files.write(pool(data, made), folder / "pool.jsonl")
+        files.write(sets[name].train, folder / f"{name}.jsonl")
+        files.write(sets[name].test, folder / f"{name}.test.jsonl")
+    files.write(pool(data, sets), folder / "pool.jsonl")
 
 
 def hallucinations(data: Path) -> Rows:
     """DELIA's rows as they are; of TELL's, the context alone, with a sentence for the task and one for the token."""
     train = files.read(_copy(data, "delia_halu/train_dataset.jsonl"))
-    asked = f"Judge whether the response contains hallucinations. {REQUEST}"
+    request = f"Judge whether the response contains hallucinations. {REQUEST}"
     rows = []
     for number, row in enumerate(_records(_copy(data, "tell_halu/test_Halu_CoT_JSON*.jsonl")), 1):
         context = row["prompt"].partition("Consider the following task:\n")[2].strip()
-        rows.append(pair(f"{context}\n\n\n{asked}", row["response"], Origin("published", f"TELL:{number}")))
+        rows.append(pair(f"{context}\n\n\n{request}", row["response"], Origin("published", f"TELL:{number}")))
     return Rows(train.kept, Dataset.of(rows))
 
 
@@ -132,9 +132,9 @@ def pool(data: Path, tasks: Mapping[str, Rows]) -> Dataset:
 
 
 def _apart(candidates: Dataset, task: Rows) -> Dataset:
-    known = {"train": _bare(task.train), "test": _bare(task.test)}
-    found = leaks.guard(Dataset.of([]), known, candidates, LeaksSection())
-    return candidates if found.pool is None else found.pool
+    tests = {"train": _bare(task.train), "test": _bare(task.test)}
+    guarded = leaks.guard(Dataset.of([]), tests, candidates, LeaksSection())
+    return candidates if guarded.pool is None else guarded.pool
 
 
 def _bare(rows: Dataset) -> Dataset:
@@ -162,8 +162,8 @@ def _alpaca(data: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _records(path: Path) -> list[dict[str, Any]]:
     """The mappings of a JSON or JSONL file, gzipped or not."""
     text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
-    found: list[dict[str, Any]] = json.loads(text) if text[:1] == "[" else list(map(json.loads, _filled(text)))
-    return found
+    rows: list[dict[str, Any]] = json.loads(text) if text[:1] == "[" else list(map(json.loads, _filled(text)))
+    return rows
 
 
 def _lines(path: Path) -> list[str]:
@@ -176,10 +176,10 @@ def _filled(text: str) -> list[str]:
 
 def _copy(data: Path, name: str) -> Path:
     """The user's copy of a published file. Raises UserError that says which one is not there."""
-    found = sorted(data.glob(name))
-    if not found:
+    copies = sorted(data.glob(name))
+    if not copies:
         raise UserError(
             f"{data} has no {name}",
             "--data is a folder with your copies: delia_halu, tell_halu, alpaca_52k, wmt21_enis (docs/real.md).",
         )
-    return found[0]
+    return copies[0]

@@ -39,8 +39,8 @@ def shipped() -> Dataset:
 
 def needed(recipe: Recipe, task_rows: int) -> int:
     """How many questions a study takes: those of its largest buffer, of two tests, and of a search."""
-    tried = recipe.at_ratio(max(recipe.pilot.ratios))
-    configs = [plugs.load("methods", choice.name).Config.model_validate(choice.config) for choice in tried.methods]
+    largest = recipe.at_ratio(max(recipe.pilot.ratios))
+    configs = [plugs.load("methods", choice.name).Config.model_validate(choice.config) for choice in largest.methods]
     rows = max(size or task_rows for size in recipe.sizes)
     sampled = [
         float(getattr(config, "ratio", 0)) * rows + buffer.contrast_rows(rows, getattr(config, "contrast", 0))
@@ -56,8 +56,8 @@ def write(recipe: Recipe, task_rows: int, folder: Path, progress: Progress) -> O
 
     Raises UserError for a model that writes hardly any question that can be used.
     """
-    if found := preflight.errors(recipe, None, folder):
-        raise together(found)
+    if faults := preflight.errors(recipe, None, folder):
+        raise together(faults)
     n = needed(recipe, task_rows)
     place = folder / "pool" / "questions"
     with lock(folder), progress.track("writing questions", n, "questions") as advance:
@@ -71,14 +71,14 @@ def write(recipe: Recipe, task_rows: int, folder: Path, progress: Progress) -> O
             on_rows=advance,
             answered=False,
         )
-    drawn = len(outcome.kept) + len(outcome.dropped)
+    draws = len(outcome.kept) + len(outcome.dropped)
     if 2 * len(outcome.kept) < n:
         raise UserError(
-            f"{recipe.model} wrote {len(outcome.kept):,} questions that can be used, of {drawn:,}; {n:,} are needed",
+            f"{recipe.model} wrote {len(outcome.kept):,} questions that can be used, of {draws:,}; {n:,} are needed",
             "Bring questions on anything: --queries FILE.",
         )
-    said = f"The pool: {len(outcome.kept):,} questions that the model wrote itself, of {drawn:,} that it drew."
-    return Outcome(outcome.kept, (), (said, *outcome.notes))
+    note = f"The pool: {len(outcome.kept):,} questions that the model wrote itself, of {draws:,} that it drew."
+    return Outcome(outcome.kept, (), (note, *outcome.notes))
 
 
 class _WhenAsked:

@@ -215,19 +215,19 @@ def _choice(value: Any) -> Any:
 
 def _method_faults(values: Any) -> list[str]:
     """What is wrong with the names and settings of the methods, each checked by its own plug's Config."""
-    found: list[str] = []
+    sentences: list[str] = []
     for value in values if isinstance(values, (list, tuple)) else []:
         try:
             choice = _choice(value)
             config = plugs.load("methods", choice.name, also=ABLATIONS).Config
             config.model_validate(choice.config)
         except ValidationError as error:
-            found += faults(error, config, f"methods.{choice.label}")
+            sentences += faults(error, config, f"methods.{choice.label}")
         except UserError as error:
-            found.append(f"methods: {error.problem}. {error.hint}")
+            sentences.append(f"methods: {error.problem}. {error.hint}")
         except ValueError:
             continue  # the shape itself is wrong: the recipe's own check says so
-    return found
+    return sentences
 
 
 def _plug_faults(recipe: Recipe) -> list[str]:
@@ -242,12 +242,12 @@ def _plug_faults(recipe: Recipe) -> list[str]:
     ]
 
 
-def _unknown(field: str, what: str, chosen: Sequence[str], known: Sequence[str]) -> Iterator[str]:
+def _unknown(field: str, what: str, choices: Sequence[str], names: Sequence[str]) -> Iterator[str]:
     kind = "probes" if field == "probes" else "metrics"
-    for name in chosen:
+    for name in choices:
         if not name.endswith(".py"):
-            if name not in known:
-                yield f"{field}: {name!r} is no {what}. {nearest(name, known)}"
+            if name not in names:
+                yield f"{field}: {name!r} is no {what}. {nearest(name, names)}"
             continue
         try:
             plug = plugs.load(kind, name)

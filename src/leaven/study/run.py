@@ -100,14 +100,14 @@ def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts,
     bench = parts.bench(cell.seed, place)
     config = tuned_by(cell.method.config, settings)
     fitted = method.fit(train, bench, method.Config.model_validate(config))
-    asked = replace(task, tests=tuple(test for test in task.tests if cell.method.asked(test.name)))
-    answers = _answer(fitted, asked, bench)
+    mine = replace(task, tests=tuple(test for test in task.tests if cell.method.asked(test.name)))
+    answers = _answer(fitted, mine, bench)
     probes = recipe.probes if cell.method.probes is None else cell.method.probes
-    scores = [*_scores(recipe, asked, answers), *_probe(probes, fitted, task, bench)]
+    scores = [*_scores(recipe, mine, answers), *_probe(probes, fitted, task, bench)]
     scores += _benchmarks(recipe, fitted, bench, parts)
     rows = [Score(cell.method.label, cell.size, cell.seed, *measure) for measure in scores]
-    _answers_frame(asked, answers).write_parquet(place / "answers.parquet")
-    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row").with_columns(phrasing=_phrasings(asked))
+    _answers_frame(mine, answers).write_parquet(place / "answers.parquet")
+    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row").with_columns(phrasing=_phrasings(mine))
     frame.write_parquet(place / "scores.parquet")
     _dropped_frame([(cell.name, drop) for drop in (*bench.ledger.dropped, *fitted.dropped)]).write_parquet(
         place / "dropped.parquet"
@@ -205,8 +205,8 @@ def _prepared(recipe: Recipe, task: Task, folder: Path, parts: Parts) -> Task:
             runs.stage(answers, ceilings.answer(test, parts.untouched).write_parquet)
     untouched = folder / "untouched" / "benchmarks"
     forgetting.ask(recipe.evaluate, parts.base.lend, untouched, parts.progress, "untouched")
-    said = [forgetting.check(name, recipe.evaluate) for name in recipe.evaluate.benchmarks]
-    return replace(task, tests=tuple(kept_tests), notes=(*task.notes, *filter(None, said)))
+    sentences = [forgetting.check(name, recipe.evaluate) for name in recipe.evaluate.benchmarks]
+    return replace(task, tests=tuple(kept_tests), notes=(*task.notes, *filter(None, sentences)))
 
 
 def _ceilings(task: Task, folder: Path) -> dict[str, Ceiling]:
@@ -241,10 +241,10 @@ def _gather(recipe: Recipe, task: Task, plan: tuple[Cell, ...], folder: Path) ->
     ]
     pl.concat(dropped).write_parquet(folder / "dropped.parquet")
     notes = (*task.notes, *journal.notes(folder / journal.NAME))
-    told = [json.loads((place / "cell.json").read_text(encoding="utf-8")) for place in places]
+    about = [json.loads((place / "cell.json").read_text(encoding="utf-8")) for place in places]
     searched = list(trials(folder / "search"))
     forgotten = forgetting.forgotten(scores, untouched)
-    values = summary(recipe, scores, task.tests, notes, told, _ceilings(task, folder), searched, forgotten)
+    values = summary(recipe, scores, task.tests, notes, about, _ceilings(task, folder), searched, forgotten)
     runs.write_json(folder / "summary.json", values)
 
 

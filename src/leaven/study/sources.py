@@ -74,18 +74,20 @@ def _read(recipe: Recipe, brought: Brought, folder: Path, progress: Progress, sp
         raise UserError(f"no row of {recipe.task} has an answer", "Task rows are questions with their answers.")
     notes, rows = [*task.notes], task.kept
     if metric != "translation":
-        rows, said = insert(rows, token)
-        notes.append(said)
-    form, said = _format_of(recipe, rows)
-    notes.append(said)
+        rows, sentence = insert(rows, token)
+        notes.append(sentence)
+    form, sentence = _format_of(recipe, rows)
+    notes.append(sentence)
     if brought.test is None and not recipe.test:
         test = Outcome(Dataset.of([]))
-        rows, held_out, said = hold_out(rows, recipe.task, config=recipe.leaks, content=partial(content, token=token))
-        notes.append(said)
+        rows, held_out, sentence = hold_out(
+            rows, recipe.task, config=recipe.leaks, content=partial(content, token=token)
+        )
+        notes.append(sentence)
     else:
         test = _rows(brought.test, recipe.test or "", recipe)
-        held_out, said = insert(test.kept, token) if metric != "translation" else (test.kept, "")
-        notes += [*test.notes, said]
+        held_out, sentence = insert(test.kept, token) if metric != "translation" else (test.kept, "")
+        notes += [*test.notes, sentence]
     if brought.queries is None and recipe.queries == "lab":
         pool = Outcome(hallucination.task(token, split).pool)
     else:
@@ -138,11 +140,11 @@ def guarded(task: Task, recipe: Recipe) -> Task:
     if recipe.leaks.enabled:
         tests_rows = {test.name: test.rows for test in task.tests}
         question = partial(content, token=recipe.token.text)
-        found = leaks.guard(task.rows, tests_rows, task.pool, recipe.leaks, question)
-        dropped += found.dropped
-        notes += _about_leaks(found.dropped, task)
-        tests = tuple(replace(test, rows=found.tests[test.name]) for test in task.tests)
-        task = replace(task, tests=tests, pool=task.pool if found.pool is None else found.pool)
+        result = leaks.guard(task.rows, tests_rows, task.pool, recipe.leaks, question)
+        dropped += result.dropped
+        notes += _about_leaks(result.dropped, task)
+        tests = tuple(replace(test, rows=result.tests[test.name]) for test in task.tests)
+        task = replace(task, tests=tests, pool=task.pool if result.pool is None else result.pool)
     else:
         notes.append("The leak check is off: the scores may be those of rows that training has seen.")
     if recipe.task != "lab":
@@ -167,11 +169,11 @@ def _tests_of_ones_own(recipe: Recipe, form: Format) -> tuple[list[Test], list[t
 def _with_made_tests(task: Task, recipe: Recipe) -> Task:
     """The tests that are made of the task's own and of the pool, beside those of the user."""
     first, *own = task.tests
-    made = tests_of_task.make_tests(first.rows, task.pool, recipe.token, task.format, recipe.evaluate.metric)
+    rest = tests_of_task.make_tests(first.rows, task.pool, recipe.token, task.format, recipe.evaluate.metric)
     settings = {"bleurt": recipe.evaluate.bleurt} if recipe.evaluate.bleurt else {}
-    main, *others = made.tests
+    main, *others = rest.tests
     tests = (replace(main, settings=settings), *others, *own)
-    return replace(task, tests=tests, pool=made.pool, notes=(*task.notes, *made.notes))
+    return replace(task, tests=tests, pool=rest.pool, notes=(*task.notes, *rest.notes))
 
 
 def _format_of(recipe: Recipe, rows: Dataset) -> tuple[Format, str]:

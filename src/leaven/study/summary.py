@@ -35,11 +35,11 @@ def summary(
     `forgotten` the benchmarks before and after.
     """
     rows = statistics.summarise(scores)
-    measured = {row.metric for row in rows}
-    words = [column for test in tests for column in _columns(test) if column.metric in measured]
+    metrics = {row.metric for row in rows}
+    words = [column for test in tests for column in _columns(test) if column.metric in metrics]
     verdicts = ceilings_of_study.verdicts(tests, ceilings, _best_trained(rows))
     testable = [word.metric for word in words if verdicts.get(word.metric.partition("/")[0], {}).get("testable", True)]
-    told = {
+    values = {
         "model": names.weights(recipe.model),
         "headline_metrics": [column.metric for column in words],
         "columns": [asdict(column) for column in words],
@@ -65,7 +65,7 @@ def summary(
         "trials": list(trials),
         "forgotten": list(forgotten),
     }
-    return headline.tell(told, cells)
+    return headline.tell(values, cells)
 
 
 def _columns(test: Test) -> Iterator[Column]:
