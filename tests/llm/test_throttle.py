@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.llm.virtual import Capped, Rated, seconds
+from tests.llm.virtual import Busy, Capped, Rated, seconds
 
 from leaven.llm.throttle import Limits, Minute, Throttle
 
@@ -20,6 +20,33 @@ def test_a_server_that_refuses_beyond_its_cap_is_driven_just_below(monkeypatch, 
     assert calls * 0.2 / cap / seconds(monkeypatch, server, calls) >= 0.95
     assert server.refused <= refused  # the first burst, and a probe now and then
     assert throttle_of(server).cap == cap
+
+
+@pytest.mark.parametrize("each", [0.0003, 0.0005])
+def test_whatever_messages_take_a_refused_call_ends_with_the_others(monkeypatch, each):
+    """One that waited as long as Retry-After says ended alone, .2 s late, where a probe came at the end of the run."""
+    server = Busy(64, client=each, server=each)
+    assert 2000 * 0.2 / 64 / seconds(monkeypatch, server, 2000) >= 0.95
+    assert server.refused <= 25
+
+
+def test_a_long_run_leaves_hardly_a_place_idle(monkeypatch):
+    server = Busy(64)
+    took = seconds(monkeypatch, server, 4000)
+    assert server.idle / (64 * took) <= 0.03 and server.refused <= 40
+
+
+def test_calls_that_all_are_refused_are_not_asked_on_and_on(monkeypatch):
+    """Another client has all places: refused calls wait, though they are said to be too many at a time."""
+
+    class Taken(Capped):
+        async def __call__(self):
+            self.cap = 0 if asyncio.get_running_loop().time() < 20 else 8
+            return await super().__call__()
+
+    server = Taken(0)
+    assert seconds(monkeypatch, server, 40) < 30
+    assert server.refused <= 64 + 20 / 0.2
 
 
 def test_a_server_that_lets_calls_wait_is_never_idle(monkeypatch):

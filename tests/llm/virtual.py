@@ -55,6 +55,40 @@ class Capped:
         return 200, DONE, None
 
 
+class Busy(Capped):
+    """As processes are: client and server work through one message after another, and the first calls connect."""
+
+    def __init__(self, cap, client=0.0005, server=0.0005, connect=0.0004):
+        super().__init__(cap)
+        self.seconds_of, self.connect = {"client": client, "server": server}, connect
+        self.free, self.came, self.idle, self.changed = {"client": 0.0, "server": 0.0}, 0, 0.0, 0.0
+
+    async def handle(self, who, further=0.0):
+        now = asyncio.get_running_loop().time()
+        self.free[who] = max(self.free[who], now) + self.seconds_of[who] + further
+        await asyncio.sleep(self.free[who] - now)
+
+    def change(self, by):
+        """So many calls more at the server; until now some of its places were idle."""
+        now = asyncio.get_running_loop().time()
+        self.idle += (now - self.changed) * (self.cap - self.under_way)
+        self.under_way, self.changed = self.under_way + by, now
+
+    async def __call__(self):
+        self.came += 1
+        await self.handle("client", self.connect if self.came <= self.cap else 0.0)
+        await self.handle("server")
+        if full := self.under_way >= self.cap:
+            self.refused += 1
+        else:
+            self.change(+1)
+            await asyncio.sleep(self.seconds)
+            self.change(-1)
+        await self.handle("server")
+        await self.handle("client")
+        return (429, "", 0.2) if full else (200, DONE, None)
+
+
 class Rated:
     """Takes so many calls a minute, counted in seconds, and says how long to wait."""
 

@@ -117,10 +117,10 @@ class Client:
             fault = value if isinstance(value, str) else self._fault(status, said)
             if status == 429:
                 place.server.answered()
-                place.server.throttle.refused(place.call, retry_after)
+                full = place.server.throttle.refused(place.call, retry_after)
                 refused_since = refused_since or time.monotonic()
                 given_up = attempts == 1 or time.monotonic() - refused_since > limits.patience_seconds
-                wait = (retry_after or limits.backoff_seconds) * random.uniform(1, 1.5)
+                wait = 0 if full else (retry_after or limits.backoff_seconds) * random.uniform(1, 1.5)
             elif status in (0, 200) or status >= 500 or status in PASSING:
                 place.server.broke(fault, status, first=calls == 1)
                 self._raise_if_dead(place, fault)

@@ -23,6 +23,8 @@ PROBE_SECONDS, SELDOM_SECONDS = 1.0, 10.0
 """The pause before one call more than its cap is tried at a server; it doubles with each that is refused."""
 FORGET, CHANCE = 1 / 32, 0.1
 """A server that refuses fewer than a tenth of the calls, whose share forgets at this rate, does so by chance."""
+DOUBT = 7 / 8
+"""Where calls are refused one after another, the cap is no lower than this share of what the first of them says."""
 BURST_SECONDS = 1.0
 """Refusals that are no further apart are one event."""
 
@@ -99,6 +101,7 @@ class Throttle:
     _probe_at: float = 0
     _lowered: float = -1e9
     _decreased: float = -1e9
+    _least: float = 0
     _closed_until: float = -1e9
     _calls: Minute = field(default_factory=Minute)
     _tokens: Minute = field(default_factory=Minute)
@@ -149,22 +152,31 @@ class Throttle:
         elif now >= self._probe_at:
             self._allow(self.cap + self._step)
 
-    def refused(self, call: Call, retry_after: float | None) -> None:
-        """The server refused a call (429)."""
+    def refused(self, call: Call, retry_after: float | None) -> bool:
+        """The server refused a call (429); True: for want of room, which the next call to end will give.
+
+        It need not wait as long as Retry-After says: another call would have the place meanwhile, so that the server
+        gets as many, and the one that waited ends after all others.
+        """
         now, soon = time.monotonic(), max(BURST_SECONDS, retry_after or 0)
         first, probing = not self._refused, self.cap is not None and self._peak > self.cap
         self.turned_away += 1
         self._refused = True
         self._share += (1 - self._share) * FORGET
-        if call.began <= self._lowered:  # it was under way when another was refused: both were too many
-            if self.cap is not None:
+        recent = not probing and now - self._lowered <= BURST_SECONDS
+        if call.began <= self._lowered or (recent and self.cap is not None and call.under_way > self.cap):
+            if self.cap is not None:  # it was under way beside another that was refused: both were too many
                 self._stay_at(self.cap - 1)
+                self._least = self.allowed * DOUBT
+        elif recent and self.cap is not None and call.under_way == self.cap > max(1, self._least):
+            self._stay_at(self.cap - 1)  # answers under way stand for calls that the server has no more
         elif not first and not probing and self._share < CHANCE:
-            return
+            return False
         elif first or probing or now - self._lowered > soon:
             self._step, self._pause = 1, min(2 * self._pause, SELDOM_SECONDS)
             self._lowered, self._probe_at = now, now + self._pause
             self._stay_at(self._peak - 1)
+            self._least = self.allowed * DOUBT
         else:  # so soon again, and not with more at a time: it is the rate
             self._closed_until = max(self._closed_until, now + (retry_after or 0))
             self._lowered, self.cap = now, None
@@ -172,6 +184,7 @@ class Throttle:
                 self._decreased = now
                 self._allow(self.allowed * DECREASE)
                 self._known = self.allowed
+        return self.cap is not None and self.under_way > 0
 
     def _stay_at(self, cap: int) -> None:
         self.cap, self._peak = max(1, cap), self.under_way
