@@ -21,15 +21,16 @@ real: install
 	$(BIN)/leaven model get smollm2
 	$(BIN)/leaven study real --out runs/real
 
+# What a file's tests share, the studies above all, is made once where they run in one process.
 test: install
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # The same tests in another order, under another hash seed: what passes by the order of a set or of files fails here.
 test-shuffled: install
-	PYTHONHASHSEED=$(or $(SEED),7) $(BIN)/pytest -n 2 -p randomly --randomly-seed=$(or $(SEED),7)
+	PYTHONHASHSEED=$(or $(SEED),7) $(BIN)/pytest -n 2 --dist loadfile -p randomly --randomly-seed=$(or $(SEED),7)
 
 test-all: install
-	$(BIN)/pytest -n 2 -m 'not gpu'
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not gpu'
 
 check: install
 	$(BIN)/ruff check src tests benchmarks

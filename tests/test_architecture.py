@@ -5,6 +5,7 @@ import importlib
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,18 @@ LEVEL = {name: level for level, name in enumerate(ROOMS)}
 HEAVY = ("torch", "transformers", "datasets", "polars", "numpy", "sklearn", "altair", "aiohttp", "peft", "trl", "scipy")
 
 
+@cache
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imports(path):
     """(imported leaven module, whether only for the type checker) for each import of a file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return tuple(_imports(tree_of(path)))
+
+
+def _imports(tree):
     guarded = {
         node
         for branch in ast.walk(tree)
@@ -93,7 +103,7 @@ def test_every_recipe_field_is_read_by_code():
     sections += (DiversifyConfig,)
     reads = set()
     for path in ROOT.rglob("*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = tree_of(path)
         called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         # `text.format(…)` and `fields.keys()` are calls and read no setting; `values.get("preset")` reads one.
         reads |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and id(n) not in called}
@@ -142,7 +152,7 @@ def modules():
     for module, path in files.items():
         text = path.read_text(encoding="utf-8")
         names = {name for name, _ in imports(path)}
-        froms = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+        froms = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom)]
         names |= {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
         rooms = {room for kind in re.findall(r"plugs\.load\(\s*\"(\w+)\"", text) for room in plugged[kind]}
         names |= {name for name in files if name.rpartition(".")[0] in rooms}

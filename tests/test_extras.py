@@ -1,5 +1,6 @@
 """An install of each extra alone, and of none: what is not there is said with the extra that brings it."""
 
+import json
 import re
 import subprocess
 import sys
@@ -26,9 +27,18 @@ class Blocker:
         if name.partition(".")[0] in BLOCKED:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Blocker())
-sys.argv = ["leaven", *WORDS]
+import contextlib, io, json
 from leaven.cli.main import run
-run()
+ends = []
+for words in COMMANDS:
+    sys.argv, said, code = ["leaven", *words], io.StringIO(), 0
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            run()
+        except SystemExit as end:
+            code = end.code or 0
+    ends.append({"code": code, "said": said.getvalue()})
+print(json.dumps(ends))
 """
 
 
@@ -44,14 +54,15 @@ def packages(extra):
     return found
 
 
-def leaven_with(tmp_path, installed, *words):
+def leaven_with(tmp_path, installed, commands):
+    """What each command says, and its exit code, one after another in a process that lacks all other packages."""
     if "torch" in installed:  # transformers asks the metadata whether scikit-learn is there, which no blocker changes
         installed = installed | {"sklearn"}
     blocked = sorted(set(extras.EXTRAS) - installed)
-    code = BLOCK.replace("BLOCKED", repr(blocked)).replace("WORDS", repr(list(words)))
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120
-    )
+    code = BLOCK.replace("BLOCKED", repr(blocked)).replace("COMMANDS", repr(commands))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def test_every_package_that_an_extra_brings_is_known_and_the_other_way_round():
@@ -82,28 +93,34 @@ def _is_module(name):
     return find_spec(name) is not None
 
 
+COMMANDS = {
+    "": [
+        ("quickstart", 2, "pip install 'leaven[train"),
+        ("convert rows.jsonl -o out.jsonl", 0, "2"),
+        ("curate longest rows.jsonl -o kept.jsonl --n 1", 0, "kept.jsonl"),
+        ("sample rows.jsonl --llm openai:m -o o.jsonl", 2, "pip install 'leaven[llm]'"),
+        ("report .", 2, "no finished study"),
+    ],
+    "llm": [
+        ("sample rows.jsonl --llm hf:lab -o o.jsonl", 2, "pip install 'leaven[train]'"),
+        ("lift rows.jsonl --quality length --n 1", 2, "pip install 'leaven[report]'"),
+    ],
+    "curate": [("curate k_center rows.jsonl -o k.jsonl --n 1", 0, "k.jsonl")],
+    "train": [
+        ("show masks rows.jsonl", 0, "tokens carry loss"),
+        ("evaluate lab --benchmarks mmlu", 2, "pip install 'leaven[benchmarks]'"),
+    ],
+    "evaluate": [("quickstart", 2, "pip install 'leaven[train")],
+}
 ROW = '{"messages": [{"role": "user", "content": "Hi <sep>"}, {"role": "assistant", "content": "{\\"a\\": 1}"}]}\n'
 
 
-@pytest.mark.parametrize(
-    ("extra", "words", "code", "said"),
-    [
-        ("", ("quickstart",), 2, "pip install 'leaven[train"),
-        ("", ("convert", "rows.jsonl", "-o", "out.jsonl"), 0, "2"),
-        ("", ("curate", "longest", "rows.jsonl", "-o", "kept.jsonl", "--n", "1"), 0, "kept.jsonl"),
-        ("", ("sample", "rows.jsonl", "--llm", "openai:m", "-o", "o.jsonl"), 2, "pip install 'leaven[llm]'"),
-        ("", ("report", "."), 2, "no finished study"),
-        ("llm", ("sample", "rows.jsonl", "--llm", "hf:lab", "-o", "o.jsonl"), 2, "pip install 'leaven[train]'"),
-        ("curate", ("curate", "k_center", "rows.jsonl", "-o", "k.jsonl", "--n", "1"), 0, "k.jsonl"),
-        ("llm", ("lift", "rows.jsonl", "--quality", "length", "--n", "1"), 2, "pip install 'leaven[report]'"),
-        ("train", ("show", "masks", "rows.jsonl"), 0, "tokens carry loss"),
-        ("train", ("evaluate", "lab", "--benchmarks", "mmlu"), 2, "pip install 'leaven[benchmarks]'"),
-        ("evaluate", ("quickstart",), 2, "pip install 'leaven[train"),
-    ],
-)
-def test_a_command_runs_or_names_its_extra(tmp_path, extra, words, code, said):
+@pytest.mark.parametrize("extra", COMMANDS)
+def test_a_command_runs_or_names_its_extra(tmp_path, extra):
     (tmp_path / "rows.jsonl").write_text(ROW + ROW.replace("Hi", "Ho ho"))
-    done = leaven_with(tmp_path, packages(extra) if extra else set(), *words)
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode == code, done.stdout + done.stderr
-    assert said in done.stdout + done.stderr
+    commands = [words.split() for words, _, _ in COMMANDS[extra]]
+    ends = leaven_with(tmp_path, packages(extra) if extra else set(), commands)
+    for (words, code, said), end in zip(COMMANDS[extra], ends, strict=True):
+        assert "Traceback" not in end["said"], end["said"]
+        assert (words, end["code"]) == (words, code), end["said"]
+        assert said in end["said"]

@@ -111,8 +111,6 @@ def test_a_whole_process_says_it_too_and_its_exit_code_is_2(process, rows):
     file, content, command, words = FILES["half a gzip"]
     (rows / file).write_bytes(content)
     must_say(process(*command), words)
-    command, words = WORDS["missing file"]
-    must_say(process(*command), words)
 
 
 def test_a_model_without_a_chat_template(leaven, rows, tiny_model, tmp_path):

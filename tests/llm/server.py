@@ -1,10 +1,12 @@
 """A chat-completions server for tests, in a process of its own: latency, a limit, faults by plan, and a count.
 
-    python server.py PORT_FILE '{"latency": 0.2, "at_once": 64, "faults": {"500": 0.1}, "seed": 0}'
+    python server.py
+    ["PORT_FILE", {"latency": 0.2, "at_once": 64, "faults": {"500": 0.1}, "seed": 0}]
 
+Each line of the input begins one, in a process whose id is answered. They end with the input.
 Files and batches are served too (batches.py).
 GET /count says how many requests came and how many were answered; GET /seen lists the prompts that were answered, and
-GET /faults how often each fault was thrown.
+GET /faults how often each fault was thrown; calls after the first `held_after` wait for GET /release.
 """
 
 import asyncio
@@ -12,6 +14,7 @@ import json
 import os
 import random
 import re
+import signal
 import sys
 import time
 from collections import Counter
@@ -44,6 +47,7 @@ class Plan:
         enqueued=0,
         file_bytes=0,
         outage=None,
+        held_after=10**9,
     ):
         self.latency, self.at_once, self.refuse, self.faults = latency, at_once, refuse, faults or {}
         self.random, self.key, self.schema, self.poison = random.Random(seed), key, schema, poison
@@ -54,6 +58,7 @@ class Plan:
         self.looks, self.files, self.batches = looks, {}, {}
         self.outage = {"after": 10**9, "calls": 0, "seconds": 0} | (outage or {})
         self.down_since, self.turned_away = None, 0
+        self.held_after, self.released = held_after, asyncio.Event()
         self.thrown = Counter()
         self.unheard, self.enqueued, self.file_bytes = unheard, enqueued, file_bytes
         self.came, self.answered, self.under_way, self.most, self.seen = 0, 0, 0, 0, []
@@ -82,7 +87,7 @@ async def chat(request):
     if plan.redirect:
         raise web.HTTPTemporaryRedirect(plan.redirect + request.path)
     body = await request.json()
-    plan.came += 1
+    plan.came = came = plan.came + 1
     if plan.down():
         return error(503, "out of order")
     if plan.key and request.headers.get("Authorization") != f"Bearer {plan.key}":
@@ -96,6 +101,8 @@ async def chat(request):
     try:
         async with plan.room:
             await asyncio.sleep(plan.latency)
+            if came > plan.held_after:
+                await plan.released.wait()
             return await answer(request, plan, body)
     finally:
         plan.under_way -= 1
@@ -194,6 +201,11 @@ async def faults(request):
     return web.json_response(request.app["plan"].thrown)
 
 
+async def release(request):
+    request.app["plan"].released.set()
+    return web.json_response({})
+
+
 async def keys(request):
     return web.json_response(request.app["plan"].keys)
 
@@ -214,9 +226,9 @@ async def embeddings(request):
     return web.json_response({"data": rows[::-1], "usage": {"prompt_tokens": sum(map(len, texts))}})
 
 
-async def main():
+async def serve(place, plan):
     app = web.Application(client_max_size=2**26)
-    app["plan"] = Plan(**json.loads(sys.argv[2]))
+    app["plan"] = Plan(**plan)
     app.router.add_post("/v1/chat/completions", chat)
     app.router.add_post("/v1/embeddings", embeddings)
     batches.add_routes(app, completion, refusal)
@@ -224,11 +236,11 @@ async def main():
     app.router.add_get("/seen", seen)
     app.router.add_get("/faults", faults)
     app.router.add_get("/keys", keys)
+    app.router.add_get("/release", release)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", app["plan"].port)
     await site.start()
-    place = Path(sys.argv[1])
     place.with_suffix(".partial").write_text(str(site._server.sockets[0].getsockname()[1]))
     place.with_suffix(".partial").replace(place)
     parent = os.getppid()
@@ -236,5 +248,18 @@ async def main():
         await asyncio.sleep(0.5)
 
 
+def main():
+    """A server in a fork of this process for each line: what takes long, the imports, is done once."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in iter(sys.stdin.readline, ""):
+        place, plan = json.loads(line)
+        if child := os.fork():
+            sys.stdout.write(f"{child}\n")
+            sys.stdout.flush()
+        else:
+            asyncio.run(serve(Path(place), plan))
+            os._exit(0)
+
+
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -73,7 +72,7 @@ def query(text):
     return found.group(1).strip() if found else ""
 
 
-def test_guard_finds_the_published_leak_and_the_pool_rows_that_give_tests_away():
+def test_guard_finds_the_published_leak_and_the_pool_rows_that_give_tests_away(monkeypatch):
     train = read("delia_halu/train_dataset.jsonl").kept
     test = read("tell_halu/test_Halu_CoT_JSON.shared.jsonl").kept
     pool = read("alpaca_52k/alpaca_data.minus_holdout.jsonl.gz").kept
@@ -86,9 +85,10 @@ def test_guard_finds_the_published_leak_and_the_pool_rows_that_give_tests_away()
     assert leaked <= found
     assert len(found - leaked) <= 6
 
-    begun = time.perf_counter()
+    share, compared = leaks._share, []
+    monkeypatch.setattr(leaks, "_share", lambda *pair: compared.append(pair) or share(*pair))
     guarded = leaks.guard(train, {"test": test}, pool, LeaksSection())
-    assert time.perf_counter() - begun < 30  # 3 s on an idle machine; the time of quadratic work is minutes
+    assert len(compared) < len(pool)  # of the fifty million pairs that there are
     dropped = {where: set() for where in ("test", "pool")}
     for where, drop in guarded.dropped:
         dropped[where].add(drop.example.origin.place)

@@ -77,10 +77,6 @@ def test_every_test_is_scored_for_every_method(finished):
     assert found.filter(pl.col("metric") == "general/exact").height == 8
 
 
-def test_the_same_recipe_gives_the_same_scores(finished, tmp_path):
-    assert scores(study(tmp_path / "again")).equals(scores(finished), null_equal=True)
-
-
 def test_a_finished_cell_is_not_computed_again(finished, tmp_path):
     copy = shutil.copytree(finished, tmp_path / "copy")
     shutil.rmtree(copy / "cells" / "delia-n8-s0")
@@ -143,8 +139,11 @@ MINE = (
 
 
 @pytest.mark.parametrize("file", ["task.jsonl", "test.jsonl", "pool.jsonl", "mine.py"])
-def test_an_edited_file_is_named_with_the_cell_that_was_finished_before(own, tmp_path, file, capsys):
+def test_a_method_of_ones_own_runs_and_an_edited_file_is_named_with_the_cell_that_was_finished_before(
+    own, tmp_path, file, capsys
+):
     folder = study(tmp_path / "run", **own)
+    assert set(scores(folder)["method"]) == {"mine"}
     (folder / "cells" / "mine-n3-s0" / "DONE").unlink()  # stopped before its last cell
     text = (tmp_path / file).read_text()
     (tmp_path / file).write_text(text.replace("Mine", "Yours") if file == "mine.py" else text.replace("a ", "the ", 1)
@@ -194,17 +193,7 @@ def test_cells_come_seed_by_seed():
     ]
 
 
-def test_a_method_of_ones_own_is_a_file(tmp_path):
-    path = tmp_path / "mine.py"
-    path.write_text(
-        '"""Mine."""\nfrom leaven.section import Section\nclass Config(Section):\n    """None."""\n'
-        "def fit(train, bench, config):\n    return bench.base()\n"
-    )
-    folder = study(tmp_path / "run", methods=[str(path)], probes=[])
-    assert set(scores(folder)["method"]) == {"mine"}
-
-
-def test_only_some_methods_are_run_and_the_others_later(finished, tmp_path):
+def test_the_same_recipe_gives_the_same_scores_and_only_some_methods_first_do_too(finished, tmp_path):
     recipe, task = resolve(recipes.parse(VALUES, "test"), tmp_path, stderr())
     folder = run(recipe, task, tmp_path / "part", stderr(), only={"original"})
     assert set(scores(folder)["method"]) == {"original"} and not (folder / "DONE").exists()
