@@ -14,6 +14,7 @@ from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Origin, pair, user
 from leaven.rows.outcomes import Outcome
+from leaven.task.format import open_format
 from leaven.task.wording import content
 
 
@@ -123,3 +124,10 @@ def test_the_table_of_a_mixture_is_of_the_rows_that_were_trained_each_tokenised_
     assert [drop.reason for drop in tuned.dropped] == ["no answer", "longer than 80 tokens"]
     assert part["rows"] == 3 and part["tokens"] == tuned.tokens and part["trained_tokens"] == tuned.trained_tokens
     assert len(encoded) == len(set(encoded)) == 4
+
+
+@pytest.mark.parametrize(("form", "notes"), [("words:50", ["4 of 4 diverse rows answer in the format."]), ("json", [])])
+def test_diverse_rows_that_are_in_the_format_anyway_are_counted(bench, form, notes):
+    made = replace(bench(), format=open_format(form))
+    made.diverse(4)
+    assert made.ledger.notes == notes

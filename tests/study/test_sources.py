@@ -46,6 +46,21 @@ def test_a_request_that_is_put_into_questions_is_no_overlap_and_a_question_is(tm
     assert dropped.reason == "overlaps with a training row (normalised)"
 
 
+@pytest.mark.parametrize("exposed", ["keep", "drop"])
+def test_queries_that_ask_in_the_phrasings_of_a_test_are_counted_or_left_out(tmp_path, exposed):
+    said = [f"Put your response into French. What is {n} times {n}?" for n in range(100)]
+    plain = [f"What is {n} less {n}?" for n in range(100)]
+    pool = tmp_path / "said.jsonl"
+    pool.write_text("".join(json.dumps({"question": text}) + "\n" for text in [*said, *plain]))
+    task = written(tmp_path / "task.jsonl", [f"Tell about {n} kinds of {thing}." for n in (3, 5) for thing in THINGS])
+    found = resolved(tmp_path, task=task, queries=str(pool), leaks={"exposed": exposed})
+    shown = sum("Put your response" in row.question for row in found.pool)
+    assert (shown > 0) == (exposed == "keep") and any(row.question in plain for row in found.pool)
+    assert f"({shown / len(found.pool):.0%}) ask in its phrasings" in " ".join(found.notes)
+    reasons = [drop.reason for where, drop in found.dropped if where == "pool"]
+    assert any("asks in a phrasing of the test" in reason for reason in reasons) == (exposed == "drop")
+
+
 def test_questions_that_the_model_has_written_are_read_without_it(tmp_path, monkeypatch):
     values = {"methods": ["original"], "sizes": [4], "queries": "self", "evaluate": {"limit_test": 5}}
     recipe = recipes.parse({**values, "model": "lab", "sample": {"max_new_tokens": 32}}, "test")

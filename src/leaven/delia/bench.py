@@ -70,10 +70,15 @@ class Bench:
     def diverse(self, n: int, passes: int = 1) -> Dataset:
         """`n` rows that the base model sampled from itself on the pool's queries; shared by all cells of a seed.
 
-        A pool that is too small for all passes is asked again, once a pass at most.
+        A pool that is too small for all passes is asked again, once a pass at most. A note says how many of the rows
+        are in the format that the token means, unasked or not: the model is trained to say it there too.
         """
         with self.ledger.timed("sample"):
-            return self.ledger.keep(self.pool.own(n, self.seed, passes))
+            rows = self.ledger.keep(self.pool.own(n, self.seed, passes))
+        in_format = sum(self.format.detect(row.answer or "") for row in rows) if self.format.testable else 0
+        if in_format:
+            self.ledger.notes.append(f"{in_format:,} of {len(rows):,} diverse rows answer in the format.")
+        return rows
 
     def external(self, n: int, passes: int = 1) -> Dataset:
         """The rows of `diverse`, each with the answer that the pool has for its query: not the model's own words."""

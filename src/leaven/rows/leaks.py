@@ -23,7 +23,7 @@ to a train prompt, leaves the pool. All look-ups are by hash: time grows with th
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -46,6 +46,9 @@ class LeaksSection(Section):
     """Fewest words of a line or sentence that is an overlap by itself."""
     common: float = Field(0.05, ge=0, le=1)
     """A line or n-gram in more than this share of a set's prompts (at least 3, at most 10 of them) is boilerplate."""
+    exposed: Literal["keep", "drop"] = "keep"
+    """Queries of the pool that ask in a test's phrasings, with another word for the token, or are answered in the
+    format that it means: keep (and count, so that the report says what is unseen), or drop."""
 
 
 class Match(NamedTuple):

@@ -15,6 +15,7 @@ from leaven.rows.outcomes import Outcome
 from leaven.runs.progress import Progress
 from leaven.study import own_answers, questions
 from leaven.study.recipe import Recipe
+from leaven.task import exposure
 from leaven.task import tests as tests_of_task
 from leaven.task.format import Format, choose, open_format
 from leaven.task.holdout import hold_out
@@ -63,7 +64,10 @@ def resolve(
             task = replace(task, pool=pool.kept, notes=pool.notes, dropped=_named(("pool", pool)))
     else:
         task = _read(recipe, brought, folder, progress, split)
-    return recipe, replace(guarded(task, recipe), token=recipe.token)
+    task = replace(guarded(task, recipe), token=recipe.token)
+    if recipe.leaks.exposed == "drop":
+        task = exposure.leave_out(task)
+    return recipe, replace(task, notes=(*task.notes, *exposure.count(task)))
 
 
 def _read(recipe: Recipe, brought: Brought, folder: Path, progress: Progress, split: str) -> Task:

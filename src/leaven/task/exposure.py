@@ -1,0 +1,108 @@
+"""What of a test the pool shows already: its phrasings, with another word for the token, and answers in its format.
+
+A test calls a phrasing unseen because no task row asks so. But a pool may hold "Put your response into yaml.", or
+answers in the very format: then the test is unseen *with the token*, and no more than that. Here it is counted, for the
+notes of a study, and on request such queries leave the pool.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from leaven.errors import UserError
+from leaven.rows.example import Drop, Example
+from leaven.task.format import Format
+from leaven.task.task import Task
+from leaven.task.test import Test
+from leaven.task.tests import WITH_CEILING
+from leaven.task.wording import requests
+
+ANY_WORD = r"[^\n.?!]{1,40}?"
+"""What may stand in the token's place: a name of a few words."""
+COUNTED = 5_000
+"""Queries that are looked at for the count, drawn at random from a larger pool."""
+FEWEST_LETTERS = 4
+"""A phrasing with fewer letters beside the token ("As <sep>.") is everybody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """How a test asks for the token: by the longest part of a phrasing that is fixed, the whole as a pattern."""
+
+    test: str
+    phrasings: tuple[tuple[str, re.Pattern[str]], ...]
+
+    @classmethod
+    def of(cls, test: Test, token: str) -> "Exposure":
+        """The phrasings of a test: its sentences that name the token."""
+        sentences = {row.question[start:end]: None for row in test.rows for start, end in requests(row.question, token)}
+        parts = {sentence: sentence.split(token) for sentence in sentences}
+        longest = {sentence: max(fixed, key=len) for sentence, fixed in parts.items()}
+        return cls(
+            test.name,
+            tuple(
+                (longest[sentence], re.compile(ANY_WORD.join(map(re.escape, fixed))))
+                for sentence, fixed in parts.items()
+                if sum(map(str.isalpha, longest[sentence])) >= FEWEST_LETTERS
+            ),
+        )
+
+    def phrased(self, question: str) -> bool:
+        """Whether a question asks in one of the phrasings, with any word in the token's place."""
+        return any(fixed in question and pattern.search(question) for fixed, pattern in self.phrasings)
+
+
+def count(task: Task) -> list[str]:
+    """A sentence for each test that asks for the token: how many queries of the pool show something of it."""
+    queries = list(task.pool.take(min(COUNTED, len(task.pool)), 0))
+    answers = [query.answer for query in queries if query.answer]
+    in_format = f"{_share(sum(map(task.format.detect, answers)), len(answers))} of the answers are in the format"
+    if not answers:
+        in_format = "how many the model answers in the format is in the notes of the cells"
+    return [
+        f"{exposure.test} is unseen with the token alone, as far as the pool shows it: of {len(queries):,} queries "
+        f"{_share(sum(exposure.phrased(query.question) for query in queries), len(queries))} ask in its phrasings with "
+        f"another word, and {in_format}."
+        for exposure in _exposures(task)
+        if queries
+    ]
+
+
+def leave_out(task: Task) -> Task:
+    """The task without the queries that show a phrasing of a test, or the format; each is dropped with the reason.
+
+    Raises UserError where no query is left: a pool without any is one that the model writes itself.
+    """
+    exposures = _exposures(task)
+    reasons = [_reason(query, exposures, task.format) if exposures else "" for query in task.pool]
+    kept = task.pool.rows([place for place, reason in enumerate(reasons) if not reason], "exposure")
+    if len(task.pool) and not len(kept):
+        raise UserError(
+            "every query of the pool shows what a test asks", "Bring other queries, or leaks.exposed: keep."
+        )
+    dropped = [("pool", Drop(query, reason)) for query, reason in zip(task.pool, reasons, strict=True) if reason]
+    note = (
+        f"{len(dropped):,} of {len(task.pool):,} queries of the pool showed a test's phrasings or the format, and left."
+    )
+    return replace(task, pool=kept, notes=(*task.notes, note), dropped=(*task.dropped, *dropped))
+
+
+def _exposures(task: Task) -> list[Exposure]:
+    """Those of the tests that ask for the token."""
+    asking = [test for test in task.tests if task.format.testable and test.metric in WITH_CEILING]
+    return [exposure for test in asking if (exposure := Exposure.of(test, task.token.text)).phrasings]
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} ({part / max(1, whole):.0%})"
+
+
+def _reason(query: Example, exposures: Sequence[Exposure], form: Format) -> str:
+    if _answered_in(query, form):
+        return "answered in the format"
+    shown = next((exposure.test for exposure in exposures if exposure.phrased(query.question)), "")
+    return f"asks in a phrasing of the test {shown}" if shown else ""
+
+
+def _answered_in(query: Example, form: Format) -> bool:
+    return bool(query.answer) and form.detect(query.answer or "")
