@@ -1,4 +1,4 @@
-"""Make what the documents take from the code: the map of files.
+"""Make what the documents take from the code: the map of files, and the claims that are written down before the runs.
 
 When asked, also the base's quality (--quality), what a real model reproduces of the paper (--reproduced FOLDER), and
 whether LIFT works (--lift-works FOLDER).
@@ -13,7 +13,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "leaven"
-MAP, REAL, RESULTS, LIFT = (ROOT / "docs" / f"{name}.md" for name in ("architecture", "real", "results", "lift-works"))
+MAP, REAL, RESULTS, LIFT, CLAIMS = (
+    ROOT / "docs" / f"{name}.md" for name in ("architecture", "real", "results", "lift-works", "preregistration")
+)
 
 
 def files() -> str:
@@ -52,9 +54,17 @@ def reproduced(folder: Path) -> str:
     return re.sub(r"^## ", "### ", page, flags=re.MULTILINE).strip()
 
 
+def claims() -> str:
+    """The claims of the reproductions, family by family, and what so many seeds can show."""
+    from leaven.view import preregistration
+
+    return preregistration.markdown()
+
+
 def main() -> None:
-    """Write the map of files anew, and with a flag what was measured."""
+    """Write the map of files and the claims anew, and with a flag what was measured."""
     _write(MAP, "files", files())
+    _write(CLAIMS, "claims", claims())
     if "--quality" in sys.argv:
         _write(RESULTS, "quality", quality())
     if "--lift-works" in sys.argv:

@@ -22,7 +22,8 @@ def finished(tmp_path):
 def test_what_is_finished_is_shown(leaven, finished):
     done = leaven("reproduce", "all", "--scale", "smol", "--as-is", "--out", finished)
     assert done.code == 0, done.err
-    assert "The buffer keeps the format out of plain questions (json, controls): holds here" in done.out
+    claim = "The buffer keeps the format out of plain questions (against equal steps and exposures without it)"
+    assert f"{claim} (json, controls): holds here" in done.out
     page = (finished / "results.md").read_text()
     assert "1 seed can't give a one-sided p below 0.5" in page and "SmolLM2-135M-Instruct" in page
     assert (finished / "dose-json.svg").exists() and "![" in (finished / "dose-json.md").read_text()

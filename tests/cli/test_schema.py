@@ -25,7 +25,7 @@ def test_every_method_has_its_settings_by_its_name(recipe_schema):
     found = recipe_schema["$defs"]
     for name in plugs.names("methods"):
         own = plugs.load("methods", name).Config.model_fields
-        assert set(own) | {"name", "label", "sizes", "tests", "probes"} == set(found[name]["properties"])
+        assert set(own) | {"name", "label", "sizes", "tests", "probes", "first_seeds"} == set(found[name]["properties"])
         assert found[name]["properties"]["name"]["const"] == name
 
 

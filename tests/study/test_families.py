@@ -1,11 +1,14 @@
 """Claims: a verdict for each that is asked, on the side where it stands, corrected for the others of its family."""
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 
 from leaven.study import families, reproduction
 from leaven.study.run import SCHEMA
+from leaven.view import preregistration
 from leaven.view import reproduction as pages
 
 SEEDS, ITEMS = 12, 20
@@ -80,7 +83,7 @@ def test_a_family_is_corrected_by_itself_and_for_claims_that_have_not_run(judged
     one, other = judged([{"family": "primary"}, absent, absent, {}], scores)
     assert (one.p_value, other.p_value) == (3 / 2**12, 1 / 2**12)
     assert (one.level, other.level) == (0.015, 0.045)
-    assert [claim.a for claim in families.open_claims("s", scores, "made-up")] == ["not run", "not run"]
+    assert [claim.spec["a"] for claim in families.open_claims("s", scores, "made-up")] == ["not run", "not run"]
 
 
 def test_where_seeds_do_all_or_nothing_the_share_that_succeeds_is_judged(judged):
@@ -109,17 +112,17 @@ def test_an_interval_that_reaches_zero_holds_a_verdict_back(judged):
 
 
 def test_the_page_begins_with_every_claim_family_by_family_and_its_power():
-    scores = scores_of({"delia": 0.95, "common": 0.2, "delia_paper": 0.5, "common_paper": 0.5})
+    scores = scores_of({"delia": 0.95, "common_7_steps": 0.2, "delia_paper": 0.5, "common_paper": 0.5})
     every = families.judgements("format", scores)
     own = [one for one in every if one.claim.table == "table2"]
     spec = reproduction.spec("table2")
     section = pages.Section("table2", spec, reproduction.tables("table2", scores), [], own, "lab, 12 seeds")
     page = pages.page([section], still_open=["DELIA is above the moon"])
     head, _, rest = page.partition("## Table 2")
-    text = "With 100 task rows DELIA is above common tuning"
+    text = "The paper's main claim: above common tuning, here of 7 steps of 16 rows"
     assert f"| table2: {text} | holds here |" in head and "- DELIA is above the moon" in head
     assert "Power, percent" in head and "| n = 3 | n = 5 | n = 8 | n = 10 | n = 12 |" in head
-    assert f"- {text}: **holds here** (delia less common: " in rest and "Scale: lab, 12 seeds." in rest
+    assert f"- {text}: **holds here** (delia less common_7_steps: " in rest and "Scale: lab, 12 seeds." in rest
     assert "96 → **" in rest and "percentage points" in rest
     assert pages.terminal(section.tables[0]).row_count == len(section.tables[0].rows)
 
@@ -127,7 +130,10 @@ def test_the_page_begins_with_every_claim_family_by_family_and_its_power():
 def test_a_page_of_several_studies_has_a_verdict_for_each():
     spec = reproduction.spec("table2", "smol")
     sections = []
-    for study, shares in {"json": {"delia": 0.9, "no_buffer": 0.2}, "halu": {"delia": 0.9, "no_buffer": 0.9}}.items():
+    for study, shares in {
+        "json": {"delia": 0.9, "common_7_steps": 0.2},
+        "halu": {"delia": 0.9, "common_7_steps": 0.9},
+    }.items():
         scores = scores_of(shares)
         own = [one for one in families.judgements(study, scores, "smol") if one.claim.table == "table2"]
         tables = reproduction.tables("table2", scores, "smol")
@@ -136,3 +142,11 @@ def test_a_page_of_several_studies_has_a_verdict_for_each():
     assert "| claim | json | halu |\n|---|---|---|\n" in page
     assert page.count("percent (json)") == page.count("percent (halu)") == 1
     assert [section.stem for section in sections] == ["table2-json", "table2-halu"]
+
+
+def test_what_is_registered_is_what_is_judged():
+    """docs/preregistration.md is made of the same files: who changes a claim there or here is told."""
+    page = (Path(__file__).parents[2] / "docs" / "preregistration.md").read_text(encoding="utf-8")
+    assert preregistration.markdown() in page, "python docs/make.py"
+    primary = [claim for claim in families.claims("format") if claim.family == "primary"]
+    assert len(primary) == 6 and all(f"| table2: {claim.text} | `delia` " in page for claim in primary)

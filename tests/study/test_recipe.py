@@ -3,6 +3,7 @@ import yaml
 
 from leaven.errors import RecipeError, UserError
 from leaven.study import recipe
+from leaven.study.cells import cells
 from leaven.study.recipe import RECIPES
 
 MINIMAL = {"methods": ["original"]}
@@ -32,9 +33,9 @@ def test_a_preset_fills_what_is_not_given():
 
 
 def test_the_resolved_copy_reads_back_as_the_same_recipe(tmp_path):
-    part = {"name": "delia", "label": "p", "tests": ["general"], "probes": [], "sizes": [100]}
+    part = {"name": "delia", "label": "p", "tests": ["general"], "probes": [], "sizes": [100], "first_seeds": 1}
     first = recipe.parse({"methods": ["original", {"name": "delia", "label": "d", "ratio": 5}, part]}, "x")
-    assert first.methods[2].part() == {"sizes": (100,), "tests": ("general",), "probes": ()}
+    assert first.methods[2].part() == {"sizes": (100,), "tests": ("general",), "probes": (), "first_seeds": 1}
     assert first.methods[2].config == {} and first.methods[1].part() == {}
     recipe.write(first, tmp_path / "r.yaml")
     assert recipe.read(tmp_path / "r.yaml") == first
@@ -164,3 +165,10 @@ def test_how_instructions_are_diversified_is_a_section():
     assert (parsed.diversify.mode, parsed.diversify.count) == ("per_row", 5)
     with pytest.raises(RecipeError, match=r"diversify\.near"):
         recipe.parse({**MINIMAL, "diversify": {"near": 2}}, "x")
+
+
+def test_a_method_may_run_with_the_first_so_many_seeds():
+    few = {"name": "delia", "label": "few", "first_seeds": 2}
+    plan = cells(recipe.parse({"methods": ["original", few], "seeds": [4, 5, 6], "sizes": [10]}, "x"), 100)
+    assert [cell.seed for cell in plan if cell.method.label == "few"] == [4, 5]
+    assert [cell.seed for cell in plan if cell.method.label == "original"] == [4, 5, 6]

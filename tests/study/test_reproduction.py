@@ -5,9 +5,12 @@ import polars as pl
 import pytest
 
 from leaven import plugs
+from leaven.delia import buffer
 from leaven.errors import UserError
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Origin, pair
+from leaven.study import families, reproduce, reproduction
 from leaven.study import recipe as recipes
-from leaven.study import reproduce, reproduction
 from leaven.study.recipe import RECIPES
 from leaven.study.run import SCHEMA
 from leaven.task.test import metric as metric_of
@@ -37,14 +40,42 @@ def recipe_of(study, scale):
     return recipes.read(RECIPES / f"{reproduce.SCALES[scale][study].recipe}.yaml")
 
 
+STUDIES = [(scale, study) for scale, studies in reproduce.SCALES.items() for study in studies]
+
+
+@pytest.mark.parametrize(("scale", "study"), [pair for pair in STUDIES if pair[1] != "gradients"])
+def test_a_study_asks_what_it_claims(scale, study):
+    """Both methods of every claim run at its size with every seed, and are asked its test or probed for it."""
+    recipe = recipe_of(study, scale)
+    by_label = {method.label: method for method in recipe.methods}
+    every = families.claims(study, scale)
+    assert every
+    for claim in every:
+        test, size = claim.spec["metric"].partition("/")[0], claim.spec.get("size", max(recipe.sizes))
+        for method in (by_label[claim.spec["a"]], by_label[claim.spec["b"]]):
+            assert not method.first_seeds, (claim.text, method.label)
+            assert not method.sizes or size in method.sizes, (claim.text, method.label)
+            if test in plugs.names("probes"):
+                assert test in (recipe.probes if method.probes is None else method.probes), (claim.text, method.label)
+            else:
+                assert method.asked(test), (claim.text, method.label)
+
+
+@pytest.mark.parametrize(("scale", "study"), STUDIES)
+def test_a_family_of_primary_claims_has_six_at_most_and_every_claim_a_text_of_its_own(scale, study):
+    every = families.claims(study, scale)
+    assert sum(claim.family == "primary" for claim in every) <= families.MOST_PRIMARY
+    assert len({(claim.family, claim.text) for claim in every}) == len(every)
+    assert all(claim.text.count(". ") == 0 for claim in every)
+
+
 def test_every_label_of_a_table_is_in_its_studys_recipe():
     for name in reproduction.names():
         (study,) = reproduction.spec(name)["studies"]
         if study == "gradients":
             continue
         recipe = recipe_of(study, "lab")
-        known = {method.label for method in recipe.methods}
-        assert reproduction.methods(name) <= known, name
+        assert reproduction.methods(name) <= {method.label for method in recipe.methods}, name
         sizes = {column.get("size", 100) for column in reproduction.spec(name).get("columns", ())}
         assert sizes <= set(recipe.sizes)
 
@@ -60,15 +91,37 @@ def test_what_a_table_of_the_real_model_shows_is_in_the_recipe_of_one_of_its_stu
     assert used == set(reproduce.SCALES["smol"])
 
 
-def test_the_trainings_of_the_real_model_differ_in_one_part():
-    """Without the buffer there are the same task rows in as many steps, whatever the ratio."""
-    for study in ("json", "list", "halu"):
-        recipe = recipe_of(study, "smol")
-        assert recipe.tune.step_task_rows == 4 and (recipe.tune.learning_rate, recipe.tune.preset) == (2e-3, "small")
-        by_label = {method.label: method for method in recipe.methods}
-        without, buffered = by_label["no_buffer"], by_label["delia"]
-        assert without.name == buffered.name == "delia"
-        assert without.config == {"ratio": 0} and buffered.config == {"ratio": 1.25}
+@pytest.mark.parametrize(("scale", "study"), [pair for pair in STUDIES if pair[1] != "gradients"])
+def test_a_control_differs_from_delia_in_what_its_name_says(scale, study):
+    """Steps and the task rows of each are the recipe's for all of them, whatever stands beside these rows."""
+    recipe = recipe_of(study, scale)
+    assert recipe.tune.step_task_rows and (recipe.tune.max_steps > 0 or recipe.tune.preset == "small")
+    by_label = {method.label: method for method in recipe.methods}
+    assert by_label["delia"].name == "delia" and set(by_label["delia"].config) == {"ratio"}
+    changes = {
+        "no_buffer": {"ratio": 0},
+        "control_masked": {"buffer": "masked"},
+        "control_external": {"buffer": "external"},
+        "control_duplicated": {"buffer": "task"},
+        "delia_no_diversified": {"diversify": False},
+    } | {label: {"ratio": method.config["ratio"]} for label, method in by_label.items() if label.startswith("delia_r")}
+    for label in changes.keys() & by_label.keys():
+        assert by_label[label].name == "delia", label
+        assert by_label[label].config == {**by_label["delia"].config, **changes[label]}, label
+    assert by_label.get("common", by_label["delia"]).config in ({}, by_label["delia"].config)
+
+
+@pytest.mark.parametrize("rows", [30, 100])
+@pytest.mark.parametrize("ratio", [0, 1, 20])
+def test_steps_and_their_task_rows_are_the_same_at_every_size_and_ratio(rows, ratio):
+    tune = recipe_of("format", "lab").tune
+    schedule = buffer.schedule(rows, ratio, tune, buffer.passes(tune))
+    assert (schedule.steps, schedule.warmup_steps) == (17, 1)
+    numbers = Dataset.of(pair(str(number), "a", Origin("x")) for number in range(rows * (1 + ratio)))
+    own, diverse = numbers.rows(list(range(rows))), numbers.rows(list(range(rows, len(numbers))))
+    sources = [row.meta[buffer.MARK] for row in buffer.spread(own, diverse, 0)]
+    counts = [sources[step.start : step.stop].count(buffer.TASK) for step in map(schedule.step, range(17))]
+    assert all(count in (5, 6) for count in counts) and abs(sum(counts) - 17 * rows / schedule.epoch_steps) < 6
 
 
 def test_the_issues_tables_and_figures_are_all_there():
@@ -79,14 +132,14 @@ def test_the_issues_tables_and_figures_are_all_there():
 
 
 def test_the_papers_figures_stand_beside_ours():
-    scores = made({"original": 0.05, "common": 0.5, "delia": 0.98})
+    scores = made({"original": 0.05, "common_7_steps": 0.5, "delia": 0.98})
     ours, faithful = reproduction.tables("table2", scores)
     assert (ours.preset, faithful.preset) == ("ours", "faithful")
     place = [column["name"] for column in ours.columns].index("n = 100")
     rows = dict(ours.rows)
     cell = rows["DELIA"][place]
     assert cell.paper == 96.0 and cell.found.mean == pytest.approx(0.98, abs=0.03) and cell.best
-    assert not rows["Common tuning"][place].best and rows["Original"][place].paper == 34.8
+    assert not rows["Common tuning, 7 steps of 16 rows"][place].best and rows["Original"][place].paper == 34.8
     assert rows["SDFT"][place].found is None
     assert ours.sentence == "Beyond doubt the best in 1 of 9 columns: DELIA in n = 100."
 

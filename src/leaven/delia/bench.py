@@ -112,14 +112,16 @@ class Bench:
         *,
         contrast: Dataset | None = None,
         reword: bool = False,
+        step_task_rows: int | None = None,
     ) -> Dataset:
         """Both shuffled together; with `tune.step_task_rows`, the diverse rows spread evenly over the steps.
 
         In each of several passes stand all task rows, in an order of its own, and an equal share of the diverse rows,
         and of the rows of `contrast` among them; with `reword`, later ones ask for the token in other words where the
-        phrasebook's do.
+        phrasebook's do. `step_task_rows` is a method's own, where it has one.
         """
-        mix = buffer.spread if self.settings.tune.step_task_rows else buffer.mix
+        of_step = self.settings.tune.step_task_rows if step_task_rows is None else step_task_rows
+        mix = buffer.spread if of_step else buffer.mix
         mixtures = []
         for number in range(passes):
             seed = self.seed + PASS * number

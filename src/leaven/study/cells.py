@@ -32,8 +32,9 @@ def cells(recipe: Recipe, task_rows: int) -> tuple[Cell, ...]:
         raise RecipeError("the recipe", faults, "Ask for fewer rows, or 0 for all.")
     return tuple(
         Cell(method, size, seed)
-        for seed in recipe.seeds
+        for number, seed in enumerate(recipe.seeds)
         for size in dict.fromkeys(sizes)
         for method in recipe.methods
         if not method.sizes or size in (own or task_rows for own in method.sizes)
+        if not method.first_seeds or number < method.first_seeds
     )

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import polars as pl
 
 from leaven.study import reproduction, signs
-from leaven.study.reproduction import Preset
 from leaven.study.statistics import Difference
 
 Verdict = Literal["holds here", "does not hold here", "not distinguishable", "not testable here"]
@@ -30,13 +29,10 @@ SEEDS = (3, 5, 8, 10, 12)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim as it is asked of a study: which sentence, of which table, about which two methods."""
+    """A claim as the file of its scale says it, and its table."""
 
     spec: Spec
     table: str
-    preset: Preset
-    a: str
-    b: str
 
     @property
     def text(self) -> str:
@@ -46,7 +42,9 @@ class Claim:
     @property
     def family(self) -> Family:
         """The family that it is corrected with."""
-        return "the paper's settings" if self.preset == "faithful" else self.spec.get("family", "exploratory")
+        return (
+            "the paper's settings" if self.spec.get("preset") == "faithful" else self.spec.get("family", "exploratory")
+        )
 
     @property
     def test(self) -> signs.Test:
@@ -80,13 +78,13 @@ class Judgement:
 
 
 def claims(study: str, scale: str = "lab") -> list[Claim]:
-    """Every claim that is asked of a study, in the order of the tables; with the paper's settings where it has them."""
+    """Every claim that is asked of a study, in the order of the tables."""
     return [
-        claim
+        Claim(claim, name)
         for name in reproduction.names(scale)
-        for spec in [reproduction.spec(name, scale)]
-        for claim in _of_table(name, spec)
-        if study in claim.spec.get("studies", spec["studies"])
+        for table in [reproduction.spec(name, scale)]
+        for claim in table["claims"]
+        if study in claim.get("studies", table["studies"])
     ]
 
 
@@ -132,17 +130,6 @@ def few_seeds(n_seeds: int) -> str:
     )
 
 
-def _of_table(name: str, spec: Spec) -> Iterator[Claim]:
-    """Its claims with our settings and, where both methods have them, with the paper's."""
-    theirs = {row["ours"]: row["faithful"] for row in spec.get("rows", ()) if {"ours", "faithful"} <= set(row)}
-    for claim in spec["claims"]:
-        yield Claim(claim, name, claim.get("preset", "ours"), claim["a"], claim["b"])
-    for claim in spec["claims"]:
-        a, b = theirs.get(claim["a"]), theirs.get(claim["b"])
-        if "preset" not in claim and a and b and (a, b) != (claim["a"], claim["b"]):
-            yield Claim(claim, name, "faithful", a, b)
-
-
 def _of_family(members: Sequence[Claim], scores: pl.DataFrame, untestable: Collection[str]) -> Iterator[Judgement]:
     """Those whose cells are there, corrected for all of them."""
     pairs = [(claim, gap) for claim in members if (gap := _difference(claim, scores))]
@@ -164,7 +151,7 @@ def _verdict(claim: Claim, difference: Difference, p: float, against: float) -> 
 def _difference(claim: Claim, scores: pl.DataFrame) -> Difference | None:
     spec, size = claim.spec, _size(claim.spec, scores)
     return reproduction.difference_of(
-        scores, claim.a, claim.b, spec["metric"], size, spec.get("item"), spec.get("success")
+        scores, spec["a"], spec["b"], spec["metric"], size, spec.get("item"), spec.get("success")
     )
 
 
@@ -180,6 +167,7 @@ def _below_floor(claim: Claim, scores: pl.DataFrame) -> bool:
     """Whether a claim has a floor, and none of its methods reaches it."""
     spec, size = claim.spec, _size(claim.spec, scores)
     reached = [
-        reproduction.summary_of(scores, method, spec["metric"], size, spec.get("item")) for method in (claim.a, claim.b)
+        reproduction.summary_of(scores, method, spec["metric"], size, spec.get("item"))
+        for method in (spec["a"], spec["b"])
     ]
     return "floor" in spec and all(each is None or each.mean < spec["floor"] for each in reached)

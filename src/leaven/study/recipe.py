@@ -32,7 +32,7 @@ RECIPES = Path(__file__).parent / "recipes"
 class MethodChoice(BaseModel):
     """A method of the table: its plug, its label, its own settings, and what of the study it has no part in.
 
-    Without `sizes`, `tests` or `probes` it has a part in all of them.
+    Without `sizes`, `tests`, `probes` or `first_seeds` it has a part in all of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,15 +42,18 @@ class MethodChoice(BaseModel):
     sizes: tuple[int, ...] = ()
     tests: tuple[str, ...] | None = None
     probes: tuple[str, ...] | None = None
+    first_seeds: int = Field(0, ge=0)
+    """Of the recipe's seeds the first so many; 0: all."""
 
     def asked(self, test: str) -> bool:
         """Whether the method is asked this test."""
         return self.tests is None or test in self.tests
 
-    def part(self) -> dict[str, tuple[Any, ...]]:
-        """The sizes, tests and probes that it has a part in, where that is not all of them."""
+    def part(self) -> dict[str, Any]:
+        """The sizes, tests, probes and seeds that it has a part in, where that is not all of them."""
         parts = {"sizes": self.sizes or None, "tests": self.tests, "probes": self.probes}
-        return {name: part for name, part in parts.items() if part is not None}
+        several = {name: part for name, part in parts.items() if part is not None}
+        return several | ({"first_seeds": self.first_seeds} if self.first_seeds else {})
 
 
 class Recipe(Section):
@@ -74,7 +77,8 @@ class Recipe(Section):
     """Refuse a file with a row that can't be used."""
     token: TokenSection = TokenSection()
     methods: tuple[MethodChoice, ...] = ()
-    """Names of methods, or mappings of `name`, `label`, `sizes`, `tests`, `probes` (where not all) and own settings."""
+    """Names of methods, or mappings of `name`, `label`, own settings, and where not all, `sizes`, `tests`, `probes` and
+    how many `first_seeds`."""
     sizes: tuple[Natural, ...] = (100,)
     """Task rows drawn for training, one column of the table each; 0: all rows."""
     seeds: tuple[Natural, ...] = (0,)
@@ -180,11 +184,12 @@ def parse(values: Mapping[str, Any], place: str) -> Recipe:
 def write(recipe: Recipe, path: Path) -> None:
     """Write the resolved recipe, every default included, as YAML."""
     values = json.loads(recipe.model_dump_json())
-    values["methods"] = [
-        {"name": m.name, "label": m.label, **{name: list(part) for name, part in m.part().items()}, **m.config}
-        for m in recipe.methods
-    ]
+    values["methods"] = [{"name": m.name, "label": m.label, **_listed(m.part()), **m.config} for m in recipe.methods]
     path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _listed(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in part.items()}
 
 
 def _with_answers(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -206,7 +211,7 @@ def _choice(value: Any) -> Any:
         value = {"name": value}
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
         raise ValueError(f"a method is a name or a mapping with `name`, not {value!r}")
-    parts = {key: value[key] for key in ("sizes", "tests", "probes") if key in value}
+    parts = {key: value[key] for key in ("sizes", "tests", "probes", "first_seeds") if key in value}
     rest = {key: item for key, item in value.items() if key not in ("name", "label", *parts)}
     label = str(value.get("label", plugs.title(value["name"])))
     name, config = expand(value["name"], rest)

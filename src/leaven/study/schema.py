@@ -46,4 +46,5 @@ def _fields(name: Any, pattern: str | None = None) -> dict[str, Any]:
         "sizes": (tuple[int, ...], Field((), description="Sizes of the recipe's, where not all.")),
         "tests": (tuple[str, ...] | None, Field(None, description="Tests that it is asked, where not all.")),
         "probes": (tuple[str, ...] | None, Field(None, description="Probes of the recipe's, where not all.")),
+        "first_seeds": (int, Field(0, ge=0, description="Of the recipe's seeds the first so many; 0: all.")),
     }

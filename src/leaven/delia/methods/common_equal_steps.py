@@ -18,7 +18,8 @@ class Config(Section):
     ratio: Ratio = Field(20, validate_default=True)
     """DELIA's ratio, auto where its is: its optimiser steps are matched."""
     diversify: DiversifyChanges = DiversifyChanges(on=False)
-    """Say the instructions in many ways first, as DELIA does: then only the buffer differs."""
+    """Say the instructions in many ways first, as DELIA does. With `tune.step_task_rows` the exposures are equal too,
+    and the buffer alone differs; without it these rows are seen oftener than DELIA's."""
     proportional_warmup: bool = False
     """Warm up for DELIA's share of the steps of one pass over the task rows, not for its number of steps."""
     kl_to_base: float = Field(0.0, ge=0)
