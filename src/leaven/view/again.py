@@ -14,36 +14,43 @@ from leaven.errors import UserError
 from leaven.lift import run as lifts
 from leaven.lift import settings as lift_settings
 from leaven.lift.recipe import halves
-from leaven.lift.selection import Size
 from leaven.llm.budget import Counted
 from leaven.runs.progress import Progress
 from leaven.view import rows
 
 SAMPLE = 12
 """Rows shown of those that come, and of those that go."""
+NUMBERS = {
+    "variety": {"keep": 1.0},
+    "dedup": {"threshold": 1.0},
+    "quality": {"judge_weight": 1.0, "percentile": 100.0},
+}
+"""Of LIFT's selecting stages the settings that choose and don't score, each with the most that it may be."""
+SHORT = {("variety", "keep"): "keep_variety"}
 LARGEST = 20_000
 """Rows of a lift that is decided anew while somebody waits; with more, the command is given instead."""
 
 
 def sliders(folder: Path) -> list[dict[str, Any]]:
-    """The numbers of a lift that `--from` may change: name, label, value, and between what it may lie."""
+    """The numbers of a lift that `--from` may change: name, label, value, and between what it may lie.
+
+    Where scores that were paid for come after a stage, it may keep no more rows than it did: others have no score.
+    """
     settings = lift_settings.read(folder)
-    known = pl.scan_parquet(folder / "audit.parquet").select(pl.len()).collect().item()
-    found = [{"name": "n", "label": "rows to keep at most", "value": settings.n, "low": 1, "high": known, "step": 1}]
+    rows_in_all = pl.scan_parquet(folder / "audit.parquet").select(pl.len()).collect().item()
+    n = {"name": "n", "label": "rows to keep at most", "value": settings.n, "low": 1, "high": rows_in_all, "step": 1}
     if settings.stages:
-        return found
-    if settings.variety and not settings.spread and settings.variety.keep < 1:
-        found.append(_share("keep_variety", "share that variety keeps", settings.variety.keep))
-    selecting = {stage.label or stage.name: stage for stage in halves(settings.plan)[1]}
-    for label in ("dedup", "quality"):
-        if stage := selecting.get(label):
-            config, free = stage.settings(), set(stage.module.Config.model_fields) - set(_scored_by(stage.module))
-            for name in ("threshold", "keep", "percentile", "judge_weight"):
-                if name in free and not (isinstance(config, Size) and name == "keep"):
-                    value = getattr(config, name)
-                    high = 100 if name == "percentile" else 1
-                    slider = {**_share(f"{label}.{name}", f"{label}: {name.replace('_', ' ')}", value), "high": high}
-                    found.append({**slider, "step": high / 100})
+        return [n]
+    _, selecting = halves(settings.plan)
+    found = [n]
+    for place, stage in enumerate(selecting):
+        is_followed = any(later.dear for later in selecting[place + 1 :])
+        for name, highest in NUMBERS.get(stage.name, {}).items():
+            if (value := getattr(stage.settings(), name, None)) is not None:
+                high = value if is_followed else highest
+                label = f"{stage.name}: {name.replace('_', ' ')}"
+                slider = {"name": SHORT.get((stage.name, name), f"{stage.name}.{name}"), "label": label}
+                found.append({**slider, "value": value, "low": highest / 100, "high": high, "step": highest / 100})
     return found
 
 
@@ -92,14 +99,6 @@ def _command(folder: Path, changes: Mapping[str, float]) -> str:
     said = [f"{flags[name]} {value:g}" if name in flags else f"--set {name}={value:g}"
             for name, value in changes.items()]  # fmt: skip
     return " ".join([f"leaven lift --from {folder}", *said, "--out FOLDER"])
-
-
-def _share(name: str, label: str, value: float) -> dict[str, Any]:
-    return {"name": name, "label": label, "value": value, "low": 0.01, "high": 1, "step": 0.01}
-
-
-def _scored_by(module: Any) -> tuple[str, ...]:
-    return tuple(getattr(module, "SCORED_BY", ()))
 
 
 def _no_engine(spec: str, what: str) -> AbstractContextManager[Counted]:

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import polars as pl
 
 from leaven.study import headline, statistics
-from leaven.task.wording import request
 from leaven.view import tables
 
 Show = Literal["all", "differ", "worse", "better", "wrong"]
@@ -23,6 +22,8 @@ PAGE = 20
 """Questions on a page."""
 PHRASINGS = 60
 """The most phrasings that are offered as a filter."""
+HELD = 100_000_000
+"""Bytes of Parquet that are held in memory, as long as a page is served."""
 KEYS = ("size", "test", "item")
 
 
@@ -59,10 +60,8 @@ class Answers:
     def questions(self) -> pl.DataFrame:
         """A line for each question of each size: question (its number), size, test, item, prompt, reference."""
         frames = [
-            pl.scan_parquet(path.parent / "answers.parquet")
-            .select("test", "item", "prompt", "reference")
-            .with_columns(size=pl.lit(about["size"], pl.Int64))
-            for path, about in self.cells
+            frame.select("test", "item", "prompt", "reference", size=pl.lit(about["size"], pl.Int64))
+            for frame, (_, about) in zip(self._answers, self.cells, strict=True)
         ]
         return pl.concat(frames).unique(KEYS, keep="first", maintain_order=True).collect().with_row_index("question")
 
@@ -70,22 +69,38 @@ class Answers:
     def lines(self) -> pl.DataFrame:
         """Which line of which cell (its number in `cells`) answers a question."""
         frames = [
-            pl.scan_parquet(path.parent / "answers.parquet", row_index_name="line")
-            .select("line", "test", "item")
-            .with_columns(size=pl.lit(about["size"], pl.Int64), cell=pl.lit(number, pl.UInt32))
-            for number, (path, about) in enumerate(self.cells)
+            frame.select("line", "test", "item", size=pl.lit(about["size"], pl.Int64), cell=pl.lit(number, pl.UInt32))
+            for number, (frame, (_, about)) in enumerate(zip(self._answers, self.cells, strict=True))
         ]
         known = self.questions.lazy().select("question", *KEYS)
         return pl.concat(frames).join(known, on=KEYS).select("question", "cell", "line").collect()
 
+    @cached_property
+    def _answers(self) -> tuple[pl.LazyFrame, ...]:
+        """The answers of each cell with their `line`: held in memory unless they are many."""
+        paths = [path.parent / "answers.parquet" for path, _ in self.cells]
+        return _opened(paths, row_index_name="line")
+
+    @cached_property
+    def _scores(self) -> tuple[pl.LazyFrame, ...]:
+        """The defined scores of each cell."""
+        defined = pl.col("value").is_not_null() & pl.col("value").is_not_nan()
+        frames = _opened([path.parent / "scores.parquet" for path, _ in self.cells])
+        none = pl.lit(None, pl.String).alias("phrasing")  # cells of before say none
+        told = ("phrasing" in frame.collect_schema() for frame in frames)
+        return tuple((one if says else one.with_columns(none)).filter(defined)
+                     for one, says in zip(frames, told, strict=True))  # fmt: skip
+
     def measures(self) -> dict[str, list[str]]:
-        """Test → the measures that single answers of it have, those of a headline first."""
-        pairs = pl.concat([self._scores(path).select("metric", "item") for path, _ in self.cells]).unique()
-        parts = pl.col("metric").str.split_exact("/", 1).struct.rename_fields(["test", "measure"])
-        items = self.questions.lazy().select("test", "item").unique()
-        told = pairs.with_columns(parts).unnest("metric").join(items, on=["test", "item"])
-        names = told.select("test", "measure").unique().sort("test", "measure").collect()
-        return {test: names.filter(pl.col("test") == test)["measure"].to_list() for test in names["test"].unique()}
+        """Test → the measures that single answers of it have."""
+        firsts = pl.concat([one.group_by("metric").agg(pl.col("item").first()) for one in self._scores])
+        items = set(self.questions.select("test", "item").iter_rows())
+        found: dict[str, set[str]] = {}
+        for metric, item in firsts.collect().iter_rows():
+            test, _, measure = metric.partition("/")
+            if (test, item) in items:
+                found.setdefault(test, set()).add(measure)
+        return {test: sorted(names) for test, names in sorted(found.items())}
 
     def phrasings(self, test: str) -> list[str]:
         """The ways in which the questions of a test ask for the format, the most frequent first."""
@@ -113,8 +128,9 @@ class Answers:
         Filters by marks do not count: the difference of those where b is worse would say nothing but that.
         """
         paired = self.values(query.metric, query.size).join(self._asked(query), on="question", how="semi")
-        scores = paired.select("method", "seed", "value", metric=pl.lit(query.metric), item=pl.col("question"),
-                               size=pl.lit(query.size))  # fmt: skip
+        keys = ("method", "seed", "phrasing", "value")
+        names = {"item": pl.col("question"), "metric": pl.lit(query.metric), "size": pl.lit(query.size)}
+        scores = paired.select(*keys, **names)
         there = set(scores["method"])
         if query.a == query.b or not {query.a, query.b} <= there:
             return None
@@ -129,13 +145,24 @@ class Answers:
         }
 
     def values(self, metric: str, size: int) -> pl.DataFrame:
-        """question, method, seed, value: what the answers of one size are marked on a metric."""
-        test = metric.partition("/")[0]
-        frames = [self._scores(path).filter(pl.col("metric") == metric) for path, about in self.cells
-                  if about["size"] == size]  # fmt: skip
-        known = self.questions.lazy().filter(pl.col("test") == test, pl.col("size") == size).select("question", "item")
-        found = pl.concat(frames).select("item", "method", "seed", "value").join(known, on="item")
-        return found.select("question", "method", "seed", "value").collect()
+        """question, method, seed, phrasing, value: what the answers of one size are marked on a metric."""
+        key = (metric, size)
+        if key not in self._known:
+            test = metric.partition("/")[0]
+            frames = [
+                frame.filter(pl.col("metric") == metric)
+                for frame, (_, about) in zip(self._scores, self.cells, strict=True)
+                if about["size"] == size
+            ]
+            there = (pl.col("test") == test) & (pl.col("size") == size)
+            known = self.questions.lazy().filter(there).select("question", "item")
+            found = pl.concat(frames).select("item", "method", "seed", "phrasing", "value").join(known, on="item")
+            self._known[key] = found.select("question", "method", "seed", "phrasing", "value").collect()
+        return self._known[key]
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, int], pl.DataFrame]:
+        return {}
 
     def texts(self, questions: Sequence[int]) -> list[dict[str, Any]]:
         """These questions in their order, each with its `answers`: method, seed, text and `marks`, measure → value."""
@@ -159,21 +186,21 @@ class Answers:
 
     def _texts(self, lines: pl.DataFrame) -> pl.LazyFrame:
         """cell, line and answer of these lines."""
-        return pl.concat(
-            pl.scan_parquet(self.cells[cell][0].parent / "answers.parquet", row_index_name="line")
+        texts: pl.LazyFrame = pl.concat(
+            self._answers[cell]
             .filter(pl.col("line").is_in(lines.filter(pl.col("cell") == cell)["line"].to_list()))
             .select("line", "answer", cell=pl.lit(cell, pl.UInt32))
             for cell in lines["cell"].unique().sort()
         )
+        return texts
 
     def _marks(self, asked: pl.DataFrame) -> pl.LazyFrame:
         """cell, metric, item and value of all that these questions' answers are marked on."""
-        items = asked["item"].unique().to_list()
+        asked_for = pl.col("item").is_in(asked["item"].unique().to_list())
         return pl.concat(
-            self._scores(path).filter(pl.col("item").is_in(items))
-            .select("metric", "item", "value", cell=pl.lit(cell, pl.UInt32)).select("cell", "metric", "item", "value")
-            for cell, (path, _) in enumerate(self.cells)
-        )  # fmt: skip
+            scores.filter(asked_for).select(pl.lit(cell, pl.UInt32).alias("cell"), "metric", "item", "value")
+            for cell, scores in enumerate(self._scores)
+        )
 
     def _marked(self, query: Query, lower_is_better: bool) -> pl.DataFrame:
         """The questions of the query before it filters by marks, with what those filters ask."""
@@ -206,25 +233,28 @@ class Answers:
     def _says(self, asked: pl.DataFrame, words: str) -> pl.Expr:
         """Whether a question, its reference or an answer to it holds the words, whatever their case."""
         pattern = f"(?i){pl.escape_regex(words)}"
-        frames = [
-            pl.scan_parquet(path.parent / "answers.parquet", row_index_name="line")
-            .filter(pl.col("answer").str.contains(pattern))
-            .select("line", cell=pl.lit(number, pl.UInt32))
-            for number, (path, _) in enumerate(self.cells)
-        ]
-        hits = self.lines.join(pl.concat(frames).collect(), on=["cell", "line"], how="semi")["question"].unique()
+        hits = pl.concat(
+            frame.filter(pl.col("answer").str.contains(pattern)).select("line", cell=pl.lit(number, pl.UInt32))
+            for number, frame in enumerate(self._answers)
+        )
+        answered = self.lines.join(hits.collect(), on=["cell", "line"], how="semi")["question"].unique()
         own = pl.col("prompt").str.contains(pattern) | pl.col("reference").str.contains(pattern).fill_null(False)
-        return own | pl.col("question").is_in(hits.to_list())
+        return own | pl.col("question").is_in(answered.to_list())
 
     def phrased(self, test: str) -> pl.DataFrame:
-        """Question and phrasing of a test's questions."""
+        """The phrasing of each question of a test: the sentences that name the token, each ended by . ! or ?"""
         asked = self.questions.filter(pl.col("test") == test)
-        told = [request(prompt, self.token) if self.token else "" for prompt in asked["prompt"]]
-        return asked.select("question").with_columns(phrasing=pl.Series(told, dtype=pl.String))
+        named = pl.escape_regex(self.token)
+        sentences = pl.col("prompt").str.extract_all(rf"[^.!?\n]*{named}[^.!?\n]*[.!?]*").list.join(" ")
+        said = sentences.str.replace_all(r"\s+", " ").str.strip_chars() if self.token else pl.lit("")
+        return asked.select("question", phrasing=said)
 
-    def _scores(self, path: Path) -> pl.LazyFrame:
-        scores = pl.scan_parquet(path.parent / "scores.parquet")
-        return scores.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan())
+
+def _opened(paths: Sequence[Path], **options: Any) -> tuple[pl.LazyFrame, ...]:
+    """Tables of the cells: in memory where all of them are small, else read as far as each question needs."""
+    if sum(path.stat().st_size for path in paths) <= HELD:
+        return tuple(pl.read_parquet(path, **options).lazy() for path in paths)
+    return tuple(pl.scan_parquet(path, **options) for path in paths)
 
 
 def _order(show: Show) -> pl.Expr:

@@ -45,7 +45,7 @@ function filters(asked, found, run) {
       test.phrasings.length ? leaven.select("asked as", asked.phrasing, [["", "any phrasing"], ...test.phrasings.map((one) => [one, one])], (value) => leaven.go({ phrasing: value })) : null,
       leaven.searchField(asked.search, (value) => leaven.go({ search: value }, true))),
     el("div", { class: "chips", role: "group", "aria-label": "Which questions" }, chips.map(([key, words, count]) =>
-      el("button", { type: "button", "aria-pressed": String(asked.show === key), onclick: () => leaven.go({ show: key === "all" ? "" : key }) }, words, " ", el("b", {}, leaven.count(count))))));
+      el("button", { type: "button", id: `show ${key}`, "aria-pressed": String(asked.show === key), onclick: () => leaven.go({ show: key === "all" ? "" : key }) }, words, " ", el("b", {}, leaven.count(count))))));
 }
 
 // The paired difference in a sentence, and as an interval beside zero.

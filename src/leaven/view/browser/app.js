@@ -21,6 +21,7 @@ leaven.draw = async () => {
 function settle(name, place) {
   place.className = `view ${name}`;
   place.id = "view";
+  place.dataset.address = location.hash;
   const main = document.getElementById("main"), focus = document.activeElement?.id, opened = [...document.querySelectorAll("details[id][open]")].map((one) => one.id);
   const caret = focus === "search" ? document.activeElement.selectionStart : null;
   main.replaceChildren(place);

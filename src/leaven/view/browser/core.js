@@ -62,11 +62,11 @@ leaven.points = (value) => {
   return text === "0" ? "0" : `${value < 0 ? "−" : "+"}${text}`;
 };
 
-// A labelled control; `choices` are [value, label] pairs.
+// A labelled control; `choices` are [value, label] pairs. What has an id keeps the focus when the page is drawn anew.
 leaven.select = (label, value, choices, change) => {
   const options = choices.map(([key, name]) => leaven.el("option", { value: key, selected: String(key) === String(value) }, name));
   return leaven.el("label", { class: "field" }, leaven.el("span", {}, label),
-    leaven.el("select", { onchange: (event) => change(event.target.value) }, options));
+    leaven.el("select", { id: `choose ${label}`, onchange: (event) => change(event.target.value) }, options));
 };
 
 leaven.searchField = (value, change) => {
@@ -82,7 +82,7 @@ leaven.searchField = (value, change) => {
 // Earlier and later pages of a list.
 leaven.pager = (page, pages) => {
   if (pages < 2) return null;
-  const step = (by, words) => leaven.el("button", { type: "button", disabled: page + by < 0 || page + by >= pages,
+  const step = (by, words) => leaven.el("button", { type: "button", id: `page ${by}`, disabled: page + by < 0 || page + by >= pages,
     onclick: () => { leaven.go({ page: page + by || "" }); scrollTo(0, 0); } }, words);
   return leaven.el("p", { class: "pager" }, step(-1, "← earlier"), ` page ${page + 1} of ${leaven.count(pages)} `, step(1, "later →"));
 };

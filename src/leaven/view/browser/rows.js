@@ -76,7 +76,7 @@ function decided(found) {
   if (!found.decided) return [el("p", {}, `${leaven.count(found.rows)} rows are more than a page waits for.`), command];
   const sample = (title, part) => el("div", {}, el("h3", {}, `${title}: ${leaven.count(part.rows)}`), el("ul", { class: "rows" }, part.sample.map((row) => el("li", {}, el("a", { href: leaven.address({ view: "rows", row: row.row }) },
     el("span", { class: "tag soft" }, `row ${row.row}${row.stage ? ` · ${row.stage}: ${row.reason}` : ""}`), el("b", { dir: "auto" }, row.question))))));
-  return [el("p", {}, el("b", {}, `${leaven.count(found.kept)} rows would be kept`), `, now ${leaven.count(found.was)}. `, found.stages.map((row) => `${row.stage}: ${leaven.count(row.rows)} ${row.reason}`).join("; ") || "Nothing is dropped", "."],
+  return [el("p", {}, el("b", {}, `${leaven.count(found.kept)} rows would be kept`), `, now ${leaven.count(found.was)}. `, found.stages.map((row) => `${row.stage}: ${leaven.count(row.rows)} ${row.reason}`).join("; ") || "Nothing is dropped", "."),
     command, el("div", { class: "side" }, sample("Come", found.come), sample("Go", found.gone))];
 }
 
