@@ -1,5 +1,7 @@
 """`leaven plan delia` says what `leaven delia` would do, with the same flags, and does none of it."""
 
+import pytest
+
 
 def test_a_plan_says_cells_steps_tests_and_time_and_writes_nothing(leaven, rows):
     words = "task.jsonl --model lab --test test.jsonl --queries pool.jsonl --ratio 2 --num-train-epochs 5 --out run"
@@ -18,3 +20,9 @@ def test_what_would_stop_the_run_stops_the_plan(leaven, rows):
     done = leaven("plan", "delia", *words.split())
     assert done.code == 2 and "Traceback" not in done.err
     assert "token.init is 'meen'" in done.err
+
+
+@pytest.mark.parametrize("what", ["delia", "ratio", "lift"])
+def test_the_help_of_a_plan_is_its_own(leaven, what):
+    said = " ".join(leaven("plan", what, "--help").out.split())
+    assert f"Usage: leaven plan {what} " in said and f"Usage: leaven {what} " not in said

@@ -6,9 +6,11 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
 from leaven.study import ceilings
 from leaven.task.format import open_format
+from leaven.task.metrics import soft_prompt
 from leaven.task.metrics.general import UNTOUCHED
+from leaven.task.phrasebook import phrasings
 from leaven.task.test import Test
-from leaven.task.tests import with_ceiling
+from leaven.task.tests import PLAIN, with_ceiling
 from leaven.task.token import TokenSection
 
 LIST, TOKEN = open_format("list"), TokenSection(text="<x>", means="short points")
@@ -41,6 +43,22 @@ def test_a_test_that_neither_words_nor_training_reach_is_not_testable():
     assert "no trained method more than 25%" in verdict["reason"]
     taught = ceilings.verdicts([test], {"task": found}, {"task/format": 0.5})["task"]
     assert taught["testable"] and "training taught what the words did not elicit" in taught["taught"]
+
+
+def test_a_prohibition_that_the_name_itself_fails_is_out_of_reach_and_the_other_wording_is_not():
+    """The untouched model follows the name, and is not told by the paper's words not to: no synonym could pass."""
+    queries = Dataset.of(pair(f"Name {n}.", "", Origin("x")) for n in range(4))
+    test = Test("soft_prompt", soft_prompt.rows({"transfer": queries}, "<x>"), "soft_prompt")
+    test = with_ceiling(test, TOKEN, LIST)
+    assert {row.meta[PLAIN] for row in test.ceiling} == {"bullet list"}  # a name, and no description in other sentences
+    book = [text.format(token="bullet list") for text in phrasings("negative", "unseen")]
+    answers = ["No." if any(text in row.question for text in book) else "- a\n- b" for row in test.ceiling]
+    reached = ceilings.ceiling(test, answers, LIST)
+    verdict = ceilings.verdicts([test], {"soft_prompt": reached}, {})["soft_prompt"]
+    assert verdict["testable"] and verdict["ceiling"]["controlled"] == 1
+    assert verdict["out_of_reach"] == ["soft_prompt/refrain_paper", "soft_prompt/controlled_paper"]
+    taught = ceilings.verdicts([test], {"soft_prompt": reached}, {"soft_prompt/controlled_paper": 0.8})["soft_prompt"]
+    assert taught["out_of_reach"] == ["soft_prompt/refrain_paper"]
 
 
 def test_a_test_without_a_ceiling_has_no_verdict():

@@ -95,6 +95,8 @@ def test_where_seeds_do_all_or_nothing_the_share_that_succeeds_is_judged(judged)
 def test_a_test_that_tells_nothing_of_the_model_gives_no_verdict(judged):
     scores = by_seed({"a": SOME + np.linspace(0.28, 0.32, SEEDS), "b": SOME})
     assert judged([{}], scores, ("t",))[0].verdict == "not testable here"
+    assert judged([{}], scores, ("t/m",))[0].verdict == "not testable here"  # this measure of the test alone
+    assert judged([{}], scores, ("t/other",))[0].verdict != "not testable here"
     assert judged([{"floor": 2.0}], scores)[0].verdict == "not testable here"  # neither translates at all
     assert judged([{"floor": 0.7}], scores)[0].verdict == "holds here"
 

@@ -1,5 +1,7 @@
 """The tables on made-up scores: the paper beside ours, bold only beyond doubt, and a verdict for each claim."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -208,3 +210,17 @@ def test_a_measure_that_is_better_when_low_is_so_in_every_table():
     for column in columns:
         if column["metric"].partition("/")[0] in (*plugs.names("metrics"), "unseen_phrasing"):
             assert column.get("higher", True) == (column["metric"] not in low), column
+
+
+def test_what_words_reach_in_the_tokens_place_is_said_and_what_nothing_reaches_can_not_be_told(tmp_path):
+    ceiling = {"follow": 1.0, "refrain_paper": 0.02, "controlled": 0.75, "controlled_paper": 0.02}
+    test = {"testable": True, "reason": "", "ceiling": ceiling, "wording": "json",
+            "out_of_reach": ["soft_prompt/refrain_paper", "soft_prompt/controlled_paper"]}  # fmt: skip
+    (tmp_path / "format").mkdir()
+    (tmp_path / "format" / "summary.json").write_text(json.dumps({"tests": {"soft_prompt": test}}))
+    asked = ["soft_prompt/follow", "soft_prompt/controlled_paper", "robustness/worst"]
+    assert reproduce.in_words("format", tmp_path, asked) == [
+        "Said in words ('json'), the untouched model reaches: soft_prompt/follow 100%, soft_prompt/controlled_paper 2%."
+    ]
+    assert set(reproduce.untestable("format", tmp_path)) == set(test["out_of_reach"])
+    assert reproduce.in_words("translation", tmp_path, asked) == []

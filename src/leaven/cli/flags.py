@@ -105,3 +105,10 @@ def _kinds(annotation: Any) -> Iterator[Any]:
         yield from (part for part in get_args(annotation) if part is not types.NoneType)
     else:
         yield annotation
+
+
+def planned(app: typer.Typer, name: str, words: Iterable[str], what: str) -> dict[str, Any]:
+    """What was said to a plan by another command's flags: `leaven plan NAME`, whose help says `what` it does."""
+    command = typer.main.get_command(app)
+    command.help = what
+    return command.make_context(f"leaven plan {name}", list(words)).params

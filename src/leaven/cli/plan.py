@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from leaven.cli import ratio
+from leaven.cli.flags import planned
 
 if TYPE_CHECKING:
     from leaven.llm.budget import Counted
@@ -63,10 +64,10 @@ def _piloted(what: str, words: list[str], pilot: int) -> None:
     from leaven.llm.pilot import Recorded
     from leaven.rows import files
 
-    command = typer.main.get_command(import_module(f"leaven.cli.{what}").app)
     # Some commands need the name of a file to write; a plan writes none.
     needed = [] if what == "lift" or {"-o", "--out"} & set(words) else ["--out", "-"]
-    flags = command.make_context(f"leaven {what}", [*words, *needed]).params
+    about = f"What `leaven {what}` will take with these flags: calls, tokens and money."
+    flags = planned(import_module(f"leaven.cli.{what}").app, what, [*words, *needed], about)
     place = flags.get("data") or flags.get("queries") or flags.get("task")
     if not place or not flags.get("llm"):
         raise UserError("a plan needs rows and an engine", f"leaven plan {what} data.jsonl --llm openai:MODEL …")
@@ -82,8 +83,9 @@ def _delia(words: list[str]) -> None:
     from leaven.cli.delia import app as command
     from leaven.cli.delia import recipe_of
 
-    told = typer.main.get_command(command).make_context("leaven delia", words).params
-    _here(recipe_of(told), Path(told["out"]))
+    about = "What `leaven delia` will take with these flags: cells, steps, minutes and GiB of this machine."
+    flags = planned(command, "delia", words, about)
+    _here(recipe_of(flags), Path(flags["out"]))
 
 
 def _here(recipe: "Recipe", folder: Path) -> None:

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
+from leaven.cli.flags import planned
 
 if TYPE_CHECKING:
     from leaven.runs.progress import Progress
@@ -27,7 +27,10 @@ def find(words: list[str]) -> None:
     from leaven.study.identity import claim
     from leaven.study.parts import Parts
 
-    flags = typer.main.get_command(command).make_context("leaven delia", [*words]).params
+    about = (
+        "Tune at a few ratios, and say the smallest that suffices for this task; the flags are those of `leaven delia`."
+    )
+    flags = planned(command, "ratio", words, about)
     if flags["ratio"] not in ("", "auto"):
         raise UserError(f"--ratio is {flags['ratio']!r}, and the pilot is to find it", "Leave it out.")
     folder, progress = Path(flags["out"]), stderr()

@@ -18,7 +18,7 @@ from leaven.task import tests
 from leaven.task.format import Format
 from leaven.task.metrics.general import UNTOUCHED
 from leaven.task.scoring import Judge, question_of
-from leaven.task.test import Test, headline, score
+from leaven.task.test import Test, headline, lower_is_better, score
 
 REACHED = 0.5
 """The least that the words or a trained method must reach on a test's first headline measure."""
@@ -71,6 +71,8 @@ def verdicts(
 ) -> dict[str, dict[str, Any]]:
     """By test: its ceiling, whether the test can tell anything of this model, and the sentence that says so.
 
+    `out_of_reach` names the measures that neither the words nor training reach, by which nothing can be told.
+
     `best` is the highest mean of any trained method by measure. A test without a ceiling is not here: it can be told.
     """
     return {test.name: _verdict(test, ceilings[test.name], best) for test in test_list if test.name in ceilings}
@@ -80,12 +82,18 @@ def _verdict(test: Test, ceiling: Ceiling, best: Mapping[str, float]) -> dict[st
     main = headline(test)[0]
     words, trained = ceiling.values.get(main, 0.0), best.get(main, 0.0)
     testable = max(words, trained) >= REACHED
+    out_of_reach = [
+        name
+        for name, value in ceiling.values.items()
+        if max(value, best.get(name, 0.0)) < REACHED and name not in lower_is_better(test)
+    ]
     reached = f"said in plain words ({ceiling.wording!r}), the untouched model reaches {words:.0%}"
     return {
         "testable": testable,
         "reason": "" if testable else f"{reached}, and no trained method more than {trained:.0%}",
         "taught": f"{reached}; training taught what the words did not elicit" if testable and words < REACHED else "",
         "ceiling": {name.removeprefix(f"{test.name}/"): value for name, value in ceiling.values.items()},
+        "out_of_reach": out_of_reach,
         "wording": ceiling.wording,
         "questions": ceiling.questions,
     }

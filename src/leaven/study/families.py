@@ -93,8 +93,8 @@ def judgements(
 ) -> list[Judgement]:
     """What can be said to each claim of a study whose cells are there, family by family.
 
-    `untestable` are the tests that can tell nothing of the model (`ceilings.verdicts`); a claim with a `floor` can't
-    be told where neither method reaches it.
+    `untestable` are tests and measures that can tell nothing of the model (`ceilings.verdicts`); a claim with a `floor`
+    can't be told where neither method reaches it.
     """
     families: dict[Family, list[Claim]] = {}
     for claim in claims(study, scale):
@@ -136,7 +136,7 @@ def _of_family(members: Sequence[Claim], scores: pl.DataFrame, untestable: Colle
     p_values = signs.holm([claim.test(gap.per_seed) for claim, gap in pairs], of=len(members))
     opposite = signs.holm([claim.opposite(gap.per_seed) for claim, gap in pairs], of=len(members))
     for (claim, gap), p, against in zip(pairs, p_values, opposite, strict=True):
-        dead = _test(claim.spec) in untestable or _below_floor(claim, scores)
+        dead = not {_test(claim.spec), claim.spec["metric"]}.isdisjoint(untestable) or _below_floor(claim, scores)
         verdict: Verdict = "not testable here" if dead else _verdict(claim, gap, p, against)
         yield Judgement(claim, gap, p, verdict, len(members))
 

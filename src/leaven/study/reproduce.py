@@ -95,9 +95,31 @@ def _finished(place: Path) -> pl.DataFrame:
 
 
 def untestable(study: str, folder: Path) -> dict[str, str]:
-    """The tests of a study that can tell nothing of the model, with the reason (`ceilings.verdicts`)."""
+    """The tests and measures of a study that can tell nothing of the model, with the reason (`ceilings.verdicts`)."""
     tests = _summary(study, folder).get("tests", {})
-    return {name: test["reason"] for name, test in tests.items() if not test["testable"]}
+    measures = {
+        metric: f"neither the words ({test['wording']!r}) nor any training reach half of it"
+        for test in tests.values()
+        for metric in test.get("out_of_reach", ())
+    }
+    return measures | {name: test["reason"] for name, test in tests.items() if not test["testable"]}
+
+
+def in_words(study: str, folder: Path, metrics: Sequence[str]) -> list[str]:
+    """What the untouched model reaches where words stand in the token's place, a sentence for each test of these."""
+    tests = _summary(study, folder).get("tests", {})
+    sentences = []
+    for name in dict.fromkeys(metric.partition("/")[0] for metric in metrics):
+        shares = {
+            metric: tests[name]["ceiling"][measure]
+            for metric in dict.fromkeys(metrics)
+            for measure in [metric.removeprefix(f"{name}/")]
+            if measure in tests.get(name, {}).get("ceiling", {})
+        }
+        if shares:
+            told = ", ".join(f"{metric} {share:.0%}" for metric, share in shares.items())
+            sentences.append(f"Said in words ({tests[name]['wording']!r}), the untouched model reaches: {told}.")
+    return sentences
 
 
 def leaks(study: str, folder: Path) -> list[str]:

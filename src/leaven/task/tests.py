@@ -145,7 +145,8 @@ def with_ceiling(test: Test, token: TokenSection, form: Format, questions: int |
     """The test with its questions (so many at most) in plain words, where they name the token and a format can be told.
 
     Each question is there once in every wording, which is in the field `in_plain_words` of its rows: the format's name
-    in place of the token, with capitals and without; "Answer as" what the format is, and what the token `means`.
+    in place of the token, with capitals and without; "Answer as" what the format is, and what the token `means`. The
+    soft prompt's own sentences are what it tests, so that there only a name can stand in the token's place.
     """
     if not form.testable or test.metric not in WITH_CEILING:
         return test
@@ -153,6 +154,7 @@ def with_ceiling(test: Test, token: TokenSection, form: Format, questions: int |
     plain = [
         _in_place(row, _plainly(row, token.text, wording), {PLAIN: wording.words, "question": question_of(row)})
         for wording in wordings(token, form)
+        if test.metric != "soft_prompt" or not wording.is_description
         for row in rows
     ]
     return replace(test, ceiling=Dataset.of(plain, ("in plain words",))) if plain else test

@@ -38,8 +38,8 @@ class Section:
     """What it was measured on, where there is one section for each of several studies."""
     untestable: Mapping[str, str] = field(default_factory=dict)
     """Tests that can tell nothing of the model, with the reason."""
-    leaks: Sequence[str] = ()
-    """What was left out since training has seen it, in sentences."""
+    told: Sequence[str] = ()
+    """What was left out since training has seen it, and what words reach in the token's place, in sentences."""
 
     @property
     def stem(self) -> str:
@@ -67,10 +67,12 @@ def markdown(section: Section) -> str:
             if one.claim.family == family
         ]
         text.append("")
-    judged = {one.difference.metric.partition("/")[0] for one in section.judgements}
+    judged = {
+        name for one in section.judgements for name in (one.difference.metric.partition("/")[0], one.difference.metric)
+    }
     if dead := [test for test in section.untestable if test in judged]:
         text += [*(f"- Not testable here, {test}: {section.untestable[test]}." for test in dead), ""]
-    text += [*(f"*{note}*\n" for note in (*section.leaks, *section.spec["notes"]))]
+    text += [*(f"*{note}*\n" for note in (*section.told, *section.spec["notes"]))]
     return "\n".join(text).rstrip() + "\n"
 
 

@@ -14,7 +14,8 @@ HEADLINE = ("controlled",)
 LOWER_IS_BETTER: frozenset[str] = frozenset()
 
 FOLLOW, REFRAIN = "You must follow {token}.", "You must NOT follow {token}."
-"""The paper's wording. A format's own name fails the second: one can hardly be told not to follow JSON."""
+"""The paper's wording. A format's own name fails the second (one can hardly be told not to follow JSON), so that a
+token that means just that has to fail it too: the ceiling, the name in the token's place, says what can be passed."""
 
 
 def rows(tests: Mapping[str, Dataset], token: str) -> Dataset:
