@@ -51,6 +51,8 @@ LLAMA_3 = (
     "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
 )
 HEADERS = ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
+SPARE = "<|spare|>"
+PRINTABLE = [chr(code) for code in range(33, 127)] + ["Ġ", "Ċ"]
 TERMINAL = {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
 # family -> (chat template, bos, eos, pad, further special tokens, tokens that end an answer)
 FAMILIES = {
@@ -130,12 +132,17 @@ def process(tmp_path):
     return call
 
 
-def tiny_tokenizer_of(family):
-    """A byte-level BPE tokenizer with the family's chat template, pad token and special tokens."""
+def tiny_tokenizer_of(family, printable=False):
+    """A byte-level BPE tokenizer with the family's chat template, pad token and special tokens.
+
+    With `printable` it has no bytes that are not letters of ASCII: what a model says is text, whatever it says. It then
+    has a special token too that nothing uses.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     template, bos, eos, pad, further, _ = FAMILIES[family]
+    further = (*further, SPARE) if printable else further
     special = [token for token in (bos, eos, pad, *further) if token]
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -143,7 +150,7 @@ def tiny_tokenizer_of(family):
     trainer = trainers.BpeTrainer(
         vocab_size=340,
         special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        initial_alphabet=PRINTABLE if printable else pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     backend.train_from_iterator(SENTENCES, trainer)
@@ -206,11 +213,11 @@ def tiny_model(tmp_path_factory):
 
     folders = {}
 
-    def make(family="llama", tied=False, padded=False, **overrides):
-        key = (family, tied, padded, *sorted((name, str(value)) for name, value in overrides.items()))
+    def make(family="llama", tied=False, padded=False, printable=False, **overrides):
+        key = (family, tied, padded, printable, *sorted((name, str(value)) for name, value in overrides.items()))
         if key in folders:
             return folders[key]
-        tokenizer = tiny_tokenizer_of(family)
+        tokenizer = tiny_tokenizer_of(family, printable)
         rows = len(tokenizer) + (24 if padded else 0)
         special = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
         with torch.random.fork_rng():

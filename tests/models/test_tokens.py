@@ -4,7 +4,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from leaven.errors import UserError
-from leaven.models import adapter, tokens, train
+from leaven.models import adapter, tokens, train, unused
 from leaven.models.arithmetic import answers
 from leaven.models.generate import generate
 from leaven.models.load import Loaded, load, quiet_peft
@@ -202,3 +202,49 @@ def test_a_merged_model_keeps_the_dtype_of_its_base(tiny_model, tmp_path):
     with torch.no_grad():
         logits = load(str(tmp_path / "merged")).model(input_ids=ids).logits
         assert torch.allclose(logits, model(input_ids=ids).logits, atol=0.15)
+
+
+RESERVED = "<|reserved_special_token_0|>"
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_reused_token_grows_nothing_and_leaves_the_output_layer_as_it_is(tiny_model, tied):
+    path = tiny_model("llama", tied)
+    loaded, untouched = load(path), load(path)
+    token_id = tokens.add(loaded.model, loaded.tokenizer, TokenSection(reuse=RESERVED), seed=0)
+    assert token_id == untouched.tokenizer.convert_tokens_to_ids(RESERVED) and tokens.silent(loaded.model) == [token_id]
+    assert loaded.tokenizer.get_vocab() == untouched.tokenizer.get_vocab()
+    old, new = (each.model.get_input_embeddings().weight for each in (untouched, loaded))
+    moved = (old != new).any(1).nonzero().flatten().tolist()
+    assert moved == [token_id] and old.shape == new.shape
+    if not tied:
+        heads = (each.model.get_output_embeddings().weight for each in (untouched, loaded))
+        assert torch.equal(*heads)
+
+
+@pytest.mark.parametrize("text", ["</s>", "json", "<nowhere>"])
+def test_a_token_that_is_needed_or_not_there_is_not_reused(tiny_model, text):
+    loaded = load(tiny_model())
+    with pytest.raises(UserError, match=r"token\.reuse"):
+        tokens.add(loaded.model, loaded.tokenizer, TokenSection(reuse=text), 0)
+
+
+def test_a_reused_token_has_no_other_name_in_prompts():
+    assert TokenSection(reuse=RESERVED).text == RESERVED and not TokenSection(reuse=RESERVED).lstrip
+    for more in ({"text": "<sep>"}, {"lstrip": True}):
+        with pytest.raises(ValueError, match="reuse"):
+            TokenSection(reuse=RESERVED, **more)
+
+
+def test_rows_that_nothing_has_moved_are_told_by_their_likeness(tiny_model):
+    loaded = load(tiny_model("llama3"))
+    inputs = loaded.model.get_input_embeddings().weight
+    texts = [f"<|spare_{number}|>" for number in range(4)]
+    loaded.tokenizer.add_special_tokens({"additional_special_tokens": texts}, replace_extra_special_tokens=False)
+    loaded.model.resize_token_embeddings(len(loaded.tokenizer), mean_resizing=False)
+    inputs = loaded.model.get_input_embeddings().weight
+    with torch.no_grad():
+        inputs[-4:-1] = inputs[5] + 0.01 * torch.randn(3, inputs.shape[1], generator=torch.Generator().manual_seed(0))
+        inputs[-1] = inputs[7] * 1.1 + inputs[9]
+    reserved = unused.of(loaded.model, loaded.tokenizer)
+    assert {each.text: each.unused for each in reserved} == dict(zip(texts, [True, True, True, False], strict=True))

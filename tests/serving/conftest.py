@@ -1,4 +1,4 @@
-"""Tiny tuned models: an adapter with learned rows, saved as a study saves it."""
+"""Tiny tuned models: an adapter whose weights and rows are as if training had moved all of them."""
 
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from leaven.task.token import TokenSection
 
 @pytest.fixture
 def tuned(tiny_model, tmp_path):
-    """A factory: the folder of an adapter whose weights and rows are as if training had moved all of them."""
+    """A factory: the folder of an adapter for a tiny model, as a study saves it."""
 
-    def make(family="llama", tied=False, padded=False, answered=False, token=None, **overrides):
-        token = token or TokenSection()
-        path = tiny_model(family, tied, padded, **overrides)
+    def make(family="llama", tied=False, padded=False, answered=False, reused=False):
+        token = TokenSection(reuse="<|spare|>") if reused else TokenSection()
+        more = {"query_pre_attn_scalar": 8} if family == "gemma3" else {}
+        path = tiny_model(family, tied, padded, printable=True, max_position_embeddings=512, **more)
         loaded = load(path, dtype="float32")
         token_id = tokens.add(loaded.model, loaded.tokenizer, token, seed=0)
         if answered:
@@ -30,7 +31,7 @@ def tuned(tiny_model, tmp_path):
             for name, weight in model.named_parameters():
                 if "lora_" in name or "trainable_tokens_delta" in name:
                     weight.add_(0.3 * torch.randn(weight.shape, generator=generator))
-        folder = tmp_path / f"{family}-{tied}-{padded}-{answered}"
+        folder = tmp_path / "tuned"
         adapter.save(model, loaded.tokenizer, folder, path, token)
         return Path(folder)
 

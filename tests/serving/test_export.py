@@ -12,66 +12,67 @@ from leaven.models.template import encode, render
 from leaven.rows.example import user
 from leaven.serving import artefact, export, plain, source
 
-QUESTIONS = ("answer one in <sep> format please", "use <sep>", "the capital of France is", "yes or no")
-SOME = [("llama", False, False, True), ("qwen3", True, False, False), ("gemma3", True, True, False)]
+QUESTIONS = ("answer one in {} format please", "use {}", "the capital of France is", "yes or no")
+# Family; whether layers are tied, the vocabulary is padded, answers hold the token, the model had it.
+SOME = [("llama", False, False, True, False), ("qwen3", True, False, False, False), ("gemma3", True, True, False, True)]
 WIDE = [
-    (family, tied, padded, answered)
+    (family, tied, padded, answered, reused)
     for family in ("llama", "llama3", "qwen2", "qwen3", "gemma", "gemma3", "mistral", "phi3")
     for tied in (False, True)
     for padded in (False, True)
     for answered in (False, True)
+    for reused in (False, True)
 ]
 EVERY = [*SOME, *(pytest.param(*case, marks=pytest.mark.slow) for case in WIDE)]
 
 
-def logits(model, tokenizer):
-    """Of the last token of each question: (questions, vocabulary)."""
-    prompts = [encode(tokenizer, render(tokenizer, user(question), True)) for question in QUESTIONS]
+def read(model, prompts):
+    """Logits after each prompt, (prompts, vocabulary), and greedy answers of a few tokens by `generate`."""
     with torch.no_grad():
-        return torch.stack([model(input_ids=torch.tensor([ids])).logits[0, -1] for ids in prompts])
+        logits = torch.stack([model(input_ids=ids).logits[0, -1] for ids in prompts])
+    answers = [model.generate(ids, max_new_tokens=6, do_sample=False, pad_token_id=0)[0].tolist() for ids in prompts]
+    return logits, answers
 
 
-def texts(model, tokenizer):
-    """Greedy answers of a few tokens, by transformers' own `generate`."""
-    prompts = [torch.tensor([encode(tokenizer, render(tokenizer, user(question), True))]) for question in QUESTIONS]
-    return [model.generate(ids, max_new_tokens=6, do_sample=False, pad_token_id=0)[0].tolist() for ids in prompts]
+def same(ours, theirs, token_id):
+    """Within 1e-4; the logit of a token that is never said may be another."""
+    logits, others = ours[0].clone(), theirs[0].clone()
+    if token_id is not None:
+        logits[:, token_id] = others[:, token_id] = 0.0
+    assert logits.shape == others.shape and (logits - others).abs().max() < 1e-4
+    assert ours[1] == theirs[1]
 
 
-def same(model, tuned, tokenizer, token_id=None):
-    ours, theirs = logits(model, tokenizer), logits(tuned.model, tokenizer)
-    if token_id is not None:  # the logit of a token that is never said may be the base's
-        ours[:, token_id] = theirs[:, token_id] = 0.0
-    assert ours.shape == theirs.shape and (ours - theirs).abs().max() < 1e-4
-    model.generation_config = tuned.model.generation_config
-    assert texts(model, tokenizer) == texts(tuned.model, tokenizer)
-
-
-@pytest.mark.parametrize(("family", "tied", "padded", "answered"), EVERY)
-def test_every_way_of_loading_gives_the_same_logits_and_texts(tuned, tmp_path, family, tied, padded, answered):
-    where = source.find(tuned(family, tied, padded, answered))
+@pytest.mark.parametrize(("family", "tied", "padded", "answered", "reused"), EVERY)
+def test_every_way_of_loading_gives_the_same_logits_and_texts(tuned, tmp_path, family, tied, padded, answered, reused):
+    where = source.find(tuned(family, tied, padded, answered, reused))
     done = export.write(where, tmp_path / "out", kinds=())
-    assert [folder.name for folder in done.folders] == ["adapter", "merged", *([] if padded else ["base-with-token"])]
-    reference = load(where.base, where.adapter, dtype="float32")
+    assert [folder.name for folder in done.folders] == [
+        "adapter",
+        "merged",
+        *(["base-with-token"] if not padded and not reused else []),
+    ]
+    tuned_model = load(where.base, where.adapter, dtype="float32")
     tokenizer = load_tokenizer(str(tmp_path / "out" / "adapter"))
-    silent = None if answered else tokenizer.convert_tokens_to_ids("<sep>")
+    token = "<|spare|>" if reused else "<sep>"
+    silent = None if answered else tokenizer.convert_tokens_to_ids(token)
+    texts = [render(tokenizer, user(question.format(token)), True) for question in QUESTIONS]
+    prompts = [torch.tensor([encode(tokenizer, text)]) for text in texts]
+    reference = read(tuned_model.model, prompts)
     config = json.loads((tmp_path / "out" / "adapter" / "adapter_config.json").read_text())
-    for name in ("adapter", "merged again"):
-        base = AutoModelForCausalLM.from_pretrained(config["base_model_name_or_path"], dtype=torch.float32)
-        with quiet_peft():
-            model = PeftModel.from_pretrained(base, str(tmp_path / "out" / "adapter"))
-            if name == "merged again":
-                if tied:  # two tables now: a low-rank update of one is not one of the other
-                    head = base.get_output_embeddings()
-                    target = head.base_layer if hasattr(head, "base_layer") else head
-                    target.weight = torch.nn.Parameter(target.weight.detach().clone())
-                    base.config.tie_word_embeddings = False
-                model = model.merge_and_unload()
-                model.save_pretrained(tmp_path / "again")
-                model = AutoModelForCausalLM.from_pretrained(tmp_path / "again", dtype=torch.float32)
-        same(model.eval(), reference, tokenizer, silent)
+    base = AutoModelForCausalLM.from_pretrained(config["base_model_name_or_path"], dtype=torch.float32)
+    with quiet_peft():
+        model = PeftModel.from_pretrained(base, str(tmp_path / "out" / "adapter")).eval()
+    model.generation_config = base.generation_config = tuned_model.model.generation_config
+    same(read(model, prompts), reference, silent)
+    if not tied:  # where layers are tied, peft itself merges the embedding's update into the output layer too
+        model.merge_and_unload().save_pretrained(tmp_path / "again")
+        again = AutoModelForCausalLM.from_pretrained(tmp_path / "again", dtype=torch.float32).eval()
+        same(read(again, prompts), reference, silent)
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "merged", dtype=torch.float32).eval()
-    same(merged, reference, load_tokenizer(str(tmp_path / "out" / "merged")))
-    for each in artefact.in_folder(tmp_path / "out", where.base, "<sep>"):
+    assert load_tokenizer(str(tmp_path / "out" / "merged")).get_vocab() == tokenizer.get_vocab()
+    same(read(merged, prompts), reference, silent)
+    for each in artefact.in_folder(tmp_path / "out", where.base, token):
         assert artefact.lost_rows(each) == ""
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from leaven.study.recipe import Recipe
 
 app = typer.Typer(add_completion=False)
+NEW_TOKEN = "<sep>"
 FLAGS = [
     *flags.of(SampleSection, "Self-sampling", without=("max_new_tokens", "conditioned")),
     *flags.of(EvaluateSection, "Tests", without=("limit_test", "max_new_tokens", "tests")),
@@ -54,7 +55,10 @@ def delia(
     ] = "",
     token: Annotated[
         str, typer.Option(help="The new special token; put into the questions where none names it.")
-    ] = "<sep>",
+    ] = NEW_TOKEN,
+    reuse: Annotated[
+        str, typer.Option(help="In its place a special token that the model has and does not use: leaven show tokens.")
+    ] = "",
     answers: Annotated[
         str, typer.Option(help="How answers show what it means: auto, json, list, label:REGEX, words:N, text, a .py …")
     ] = "auto",
@@ -106,6 +110,8 @@ def recipe_of(options: Mapping[str, Any]) -> "Recipe":
     from leaven.study import recipe as recipes
     from leaven.study.sources import SELF
 
+    if options["reuse"] and options["token"] not in (NEW_TOKEN, options["reuse"]):
+        raise UserError(f"--token {options['token']} and --reuse {options['reuse']}", "The token is one or the other.")
     ratio = ratio_of(options["ratio"]) if options["ratio"] else defaults.ratio(options["model"])
     tune = {"preset": options["preset"] or defaults.preset(options["model"]), **flags.given(TuneSection, options)}
     values = {
@@ -117,7 +123,7 @@ def recipe_of(options: Mapping[str, Any]) -> "Recipe":
         "columns": options["columns"],
         "strict": options["strict"],
         "token": {
-            "text": options["token"],
+            **({"reuse": options["reuse"]} if options["reuse"] else {"text": options["token"]}),
             "means": options["means"],
             "answers": options["answers"],
             "init": options["init"] or ("random" if options["preset"] == "paper" else "neighbours"),

@@ -68,6 +68,34 @@ def mix(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> No
         Console().print(mix_table(path.parent.name, json.loads(path.read_text(encoding="utf-8"))))
 
 
+@app.command(epilog="Example: leaven show tokens smollm2")
+def tokens(model: Annotated[str, typer.Argument(help="A folder or hub id, or the name of a model.")]) -> None:
+    """Print the special tokens that a model has and does not use: a task may take one over (token: {reuse: …})."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from leaven import extras
+
+    extras.require(*extras.STUDY)
+    from leaven.models import unused
+    from leaven.models.load import load
+
+    loaded = load(model, dtype="stored")
+    reserved = unused.of(loaded.model, loaded.tokenizer)
+    table = Table("token", "id", "norm / median", "nearest rows", "", box=box.SIMPLE_HEAD)
+    for each in reserved:
+        near = ", ".join(f"{text} {cosine:.2f}" for text, cosine in each.neighbours)
+        row = (each.text, str(each.token_id), f"{each.norm:.2f}", near, "unused" if each.unused else "in use, it seems")
+        table.add_row(*map(escape, row))
+    Console().print(table)
+    first = next((each.text for each in reserved if each.unused), "")
+    print(
+        f"Next: token: {{reuse: {first!r}}}" if first else "None is unused: let the vocabulary grow (token: {text: …})."
+    )
+
+
 @app.command(epilog="Example: leaven show prompt diversify task.jsonl --row 3")
 def prompt(
     name: Annotated[str, typer.Argument(help="The name of a prompt (leaven ls prompts).")],

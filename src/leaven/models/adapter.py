@@ -93,7 +93,7 @@ def merged(loaded: Loaded) -> Loaded:
     """The model with its adapter merged into its weights, which are written into."""
     base_model = loaded.model.get_base_model()
     if getattr(base_model.get_input_embeddings(), "lora_embedding_A", None):
-        _untie(base_model)
+        untie(base_model)
     with quiet_peft():
         return replace(loaded, model=loaded.model.merge_and_unload())
 
@@ -113,8 +113,8 @@ def published(tokenizer: Any) -> Any:
     return bare
 
 
-def _untie(model: Any) -> None:
-    """Give the output layer weights of its own: a low-rank update of the embedding is not one of the output layer."""
+def untie(model: Any) -> None:
+    """Give the output layer weights of its own: what changes a row of the embedding is not to change what is said."""
     output = model.get_output_embeddings()
     output.weight = torch.nn.Parameter(output.weight.detach().clone())
     model.config.tie_word_embeddings = False

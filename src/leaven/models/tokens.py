@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from leaven.errors import UserError, nearest
+from leaven.models import unused
 from leaven.models.load import grow
 from leaven.task.token import TokenSection
 
@@ -21,7 +22,8 @@ def add(model: Any, tokenizer: Any, token: TokenSection, seed: int) -> int:
     """Put the token into the vocabulary, give it its first row, silence it, and return its id.
 
     A vocabulary with spare rows (many models are padded) is not resized. The row of an untied output layer is the
-    mean of the others, the same in every run: its logit is the mean of all logits, and never the highest.
+    mean of the others, the same in every run: its logit is the mean of all logits, and never the highest. A token that
+    is reused is there already, and its output row stays the base's: no engine has another.
     Raises UserError for a text that is empty or in the vocabulary already, and for an `init` that can't be made.
     """
     from tokenizers import AddedToken
@@ -30,14 +32,15 @@ def add(model: Any, tokenizer: Any, token: TokenSection, seed: int) -> int:
     check_init(tokenizer, token)
     old = len(tokenizer)
     row = _first_row(model, tokenizer, token, seed)
-    added = AddedToken(token.text, special=True, lstrip=token.lstrip, normalized=False)
-    tokenizer.add_special_tokens({"additional_special_tokens": [added]}, replace_extra_special_tokens=False)
+    if not token.reuse:
+        added = AddedToken(token.text, special=True, lstrip=token.lstrip, normalized=False)
+        tokenizer.add_special_tokens({"additional_special_tokens": [added]}, replace_extra_special_tokens=False)
     token_id = int(tokenizer.convert_tokens_to_ids(token.text))
     grow(model, len(tokenizer))
     with torch.no_grad():
         inputs, outputs = model.get_input_embeddings().weight, model.get_output_embeddings()
         inputs[token_id] = row.to(inputs)
-        if outputs is not None and outputs.weight is not inputs:
+        if outputs is not None and outputs.weight is not inputs and not token.reuse:
             outputs.weight[token_id] = outputs.weight[:old].float().mean(0).to(outputs.weight)
     silence(model, [token_id])
     return token_id
@@ -60,13 +63,16 @@ def allow(model: Any, token_id: int | None) -> None:
 
 
 def check_text(tokenizer: Any, token: TokenSection) -> None:
-    """Raises UserError for a token that can't be added to the vocabulary."""
+    """Raises UserError for a token that can't be added to the vocabulary, or can't be reused."""
+    if token.reuse:
+        return unused.check(tokenizer, token.reuse)
     if not token.text.strip() or token.text != token.text.strip():
         raise UserError(f"token.text is {token.text!r}", "A token is a text without blanks around it, such as '<sep>'.")
     if token.text in tokenizer.get_vocab():
         raise UserError(
             f"the token {token.text!r} is in the model's vocabulary already",
-            "Choose a text that the model doesn't know, or init: reserved:TOKEN for one of its spare tokens.",
+            "Choose a text that the model doesn't know, or reuse: TOKEN for one that it does not use "
+            "(leaven show tokens MODEL).",
         )
 
 

@@ -30,9 +30,13 @@ class Artefact:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A greedy answer, and where an engine tells, the log-probabilities of its likeliest first tokens by their ids."""
+    """A greedy answer, and where an engine tells, the log-probabilities of its likeliest first tokens by their ids.
+
+    `bare` is the text without its special tokens, where both are known.
+    """
 
     text: str
+    bare: str | None = None
     first: Mapping[int, float] = field(default_factory=dict)
 
 

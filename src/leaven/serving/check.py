@@ -19,6 +19,8 @@ from leaven.serving.engines import _in_process
 from leaven.task.wording import names
 
 MAX_NEW_TOKENS = 48
+TORN = "�"
+"""What is left of a letter whose last tokens were cut off; servers leave it out."""
 SAME, DIFFERS, REFUSED, ABSENT = "same", "differs", "refused", "not here"
 
 
@@ -79,22 +81,21 @@ def in_memory(about: dict[str, str], asked: Sequence[Prompt], dtype: str = "floa
 
 
 def compare(tuned: Tuned, replies: Sequence[Reply]) -> tuple[str, str]:
-    """(verdict, how they differ): texts first, then the first token and its log-probabilities."""
-    texts = [reply.text for reply in replies]
-    bare = [reply.text.replace(tuned.token, "") for reply in tuned.replies]
-    hidden = [text != own.text and text == rest for text, own, rest in zip(texts, tuned.replies, bare, strict=True)]
-    same = [text == own.text or hides for text, own, hides in zip(texts, tuned.replies, hidden, strict=True)]
+    """(verdict, how they differ): texts first, then the first token and its logits."""
+    pairs = [(reply.text.rstrip(TORN), own) for reply, own in zip(replies, tuned.replies, strict=True)]
+    same = [text in (own.text.rstrip(TORN), (own.bare or "").rstrip(TORN)) for text, own in pairs]
+    hidden = [tuned.token in own.text and tuned.token not in text for text, own in pairs]
     named = [names(prompt[-1].content, tuned.token) for prompt in tuned.prompts]
     parts = []
     for told, of in ((True, f"with {tuned.token}"), (False, "without")):
         alike = [each for each, has in zip(same, named, strict=True) if has == told]
         parts.append(f"{sum(alike)} of {len(alike)} texts {of}")
     if gap := _gap(tuned, replies):
-        agree, most = gap
-        parts.append(f"first token the same in {agree} of {len(replies)}, log-probabilities within {most:.2g}")
+        agree, told_of, most = gap
+        parts.append(f"first token the same in {agree} of {told_of}, logits within {most:.2g}")
     if any(hidden):
         parts.append(f"skip_special_tokens hides {tuned.token} in {sum(hidden)} answers: ask for it to be kept")
-    if tuned.silent and (said := sum(tuned.token in text for text in texts)):
+    if tuned.silent and (said := sum(tuned.token in text for text, _ in pairs)):
         parts.append(f"{tuned.token} is said in {said} answers: forbid it by logit_bias")
     return (SAME if all(same) else DIFFERS), "; ".join(parts)
 
@@ -108,22 +109,26 @@ def _cell(name: str, engine: ModuleType, artefact: Artefact, tuned: Tuned) -> Ce
         return Cell(name, artefact.name, REFUSED, f"by {name}: {reason or type(error).__name__}")
 
 
-def _gap(tuned: Tuned, replies: Sequence[Reply]) -> tuple[int, float] | None:
-    """How often the likeliest first token is the same, and the largest difference of log-probabilities that both tell.
+def _gap(tuned: Tuned, replies: Sequence[Reply]) -> tuple[int, int, float] | None:
+    """How often the likeliest first token is the same, of how many, and the largest difference of logits.
 
-    The tuned model's ten likeliest are compared. The token itself is left out where it is never said: its own logit is
-    one that engines with tied weights take from the base.
+    The tuned model's ten likeliest are compared, each by how far it is below the first. The token itself is left out
+    where it is never said: its own logit is one that engines with tied weights take from the base.
     """
     agree, most = 0, 0.0
-    if not all(reply.first for reply in replies):
-        return None
-    for own, other in zip(tuned.replies, replies, strict=True):
+    told = [(own, other) for own, other in zip(tuned.replies, replies, strict=True) if other.first]
+    for own, other in told:
         left_out = {tuned.token_id} if tuned.silent else set()
         ranked = [each for each in sorted(own.first, key=own.first.__getitem__, reverse=True) if each not in left_out]
         theirs = {each: value for each, value in other.first.items() if each not in left_out}
-        agree += ranked[0] == max(theirs, key=theirs.__getitem__)
-        most = max([most, *(abs(own.first[each] - theirs[each]) for each in ranked[:10] if each in theirs)])
-    return agree, most
+        agree += (top := ranked[0]) == max(theirs, key=theirs.__getitem__)
+        below = (
+            abs(own.first[each] - own.first[top] - theirs[each] + theirs[top])
+            for each in ranked[:10]
+            if {top, each} <= set(theirs)
+        )
+        most = max([most, *below])
+    return (agree, len(told), most) if told else None
 
 
 def _chosen(asked: Sequence[Prompt], token: str, limit: int) -> list[Prompt]:

@@ -13,6 +13,7 @@ from transformers.utils import GENERATION_CONFIG_NAME
 from leaven import extras
 from leaven.errors import UserError
 from leaven.models import adapter as adapters
+from leaven.models import tokens
 from leaven.models.load import Loaded, grow, load, load_tokenizer
 from leaven.runs import folder as runs
 from leaven.serving import card, modelfile, plain, prompts
@@ -41,7 +42,8 @@ def write(
     tokenizer = load_tokenizer(str(source.adapter))
     base = load(source.base, dtype="stored")
     base.model.generation_config = _generation(source, base.model)
-    token = _token(source, tokenizer)
+    ids = plain.token_ids(source.adapter)
+    token = _token(source, tokenizer, ids)
     grown = len(tokenizer) > base.model.get_input_embeddings().weight.shape[0]
     folders = [out / ADAPTER]
     if grown:
@@ -56,7 +58,7 @@ def write(
     stored = base.model.dtype
     del base
     say(f"writing {out / MERGED}")
-    notes = _merged(source, stored, out / MERGED, say, kinds)
+    notes = _merged(source, ids, stored, out / MERGED, say, kinds)
     folders.insert(1, out / MERGED)
     prompts.write(prompts.of(source, token), out / PROMPTS)
     runs.write_json(out / ABOUT, {"adapter": str(source.adapter.resolve()), "base": source.base, "token": token})
@@ -80,15 +82,37 @@ def _generation(source: Source, base: Any) -> GenerationConfig:
 
 
 def _merged(
-    source: Source, stored: torch.dtype, folder: Path, say: Callable[[str], None], kinds: Sequence[str]
+    source: Source,
+    token_ids: Sequence[int],
+    stored: torch.dtype,
+    folder: Path,
+    say: Callable[[str], None],
+    kinds: Sequence[str],
 ) -> list[str]:
     """Merge in float32, so that each file is rounded once; what is said where no GGUF file can be written."""
     loaded = adapters.merged(load(source.base, source.adapter, dtype="float32"))
+    _silence(loaded.model, token_ids)
     notes = _gguf(loaded, folder, say, kinds) if kinds else []
     loaded.model.to(stored)
     loaded.model.config.dtype = stored
     adapters.write(loaded, folder)
     return notes
+
+
+def _silence(model: Any, token_ids: Sequence[int]) -> None:
+    """Give a token that no answer holds an output row that never wins: the mean of the others, of an own output layer.
+
+    `suppress_tokens` says the same, and hardly an engine but transformers reads it. Gemma's are tied by its code.
+    """
+    silent = [each for each in token_ids if each in tokens.silent(model)]
+    if not silent or not model.config.tie_word_embeddings or model.config.model_type.startswith("gemma"):
+        return
+    adapters.untie(model)
+    weight = model.get_output_embeddings().weight
+    others = torch.ones(len(weight), dtype=torch.bool)
+    others[silent] = False
+    with torch.no_grad():
+        weight[silent] = weight[others].mean(0)
 
 
 def _gguf(loaded: Loaded, folder: Path, say: Callable[[str], None], kinds: Sequence[str]) -> list[str]:
@@ -104,8 +128,8 @@ def _gguf(loaded: Loaded, folder: Path, say: Callable[[str], None], kinds: Seque
     return list(filter(None, [modelfile.write(loaded, folder)]))
 
 
-def _token(source: Source, tokenizer: Any) -> str:
+def _token(source: Source, tokenizer: Any, ids: Sequence[int]) -> str:
     """The token that the adapter brings. Raises UserError for an adapter that brings none."""
-    if not (ids := plain.token_ids(source.adapter)):
+    if not ids:
         raise UserError(f"{source.adapter} brings no token", "Any engine takes it as it is, or merged: leaven merge.")
     return str(tokenizer.convert_ids_to_tokens(ids[0]))

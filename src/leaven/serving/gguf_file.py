@@ -33,6 +33,8 @@ TYPES = {
     "F16": gguf.LlamaFileType.MOSTLY_F16,
     "Q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
 }
+NAME = "tuned with leaven"
+"""Not the base's: by a name such as Phi-3, llama.cpp lets all special tokens swallow what stands after them."""
 BLOCK = 32
 """Numbers that share a scale in Q8_0: a row that is no multiple of it stays in F16."""
 
@@ -48,7 +50,7 @@ def write(loaded: Loaded, path: Path, kind: str = "F16") -> None:
 
     def make(partial: Path) -> None:
         writer = gguf.GGUFWriter(partial, gguf.MODEL_ARCH_NAMES[family])
-        writer.add_name(Path(loaded.path).name)
+        writer.add_name(NAME)
         writer.add_file_type(TYPES[kind])
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
         _add_sizes(writer, config)
@@ -66,11 +68,15 @@ def write(loaded: Loaded, path: Path, kind: str = "F16") -> None:
 
 def _family(config: Any) -> gguf.MODEL_ARCH:
     if config.model_type not in ARCHITECTURES:
-        raise UserError(
-            f"no GGUF file is written of a model of the family {config.model_type}",
-            "Convert merged/ by llama.cpp's own convert_hf_to_gguf.py; all other folders are there.",
-        )
+        raise _refused(f"a model of the family {config.model_type}")
     return ARCHITECTURES[config.model_type]
+
+
+def _refused(what: str) -> UserError:
+    return UserError(
+        f"no GGUF file is written of {what}",
+        "Convert merged/ by llama.cpp's own convert_hf_to_gguf.py; all other folders are there.",
+    )
 
 
 def _add_sizes(writer: gguf.GGUFWriter, config: Any) -> None:
@@ -88,26 +94,33 @@ def _add_sizes(writer: gguf.GGUFWriter, config: Any) -> None:
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     if window := _window(config):
         writer.add_sliding_window(window)
+    if getattr(config, "query_pre_attn_scalar", None) not in (None, width):
+        raise _refused(f"attention that is scaled by {config.query_pre_attn_scalar} with heads of {width}")
     positions = config.rope_parameters
     if "full_attention" in positions:
         writer.add_rope_freq_base_swa(positions["sliding_attention"]["rope_theta"])
-        writer.add_sliding_window_pattern([kind == "sliding_attention" for kind in config.layer_types])
+        writer.add_sliding_window_pattern(_period(config.layer_types))
         positions = positions["full_attention"]
     writer.add_rope_freq_base(positions["rope_theta"])
     if positions.get("rope_type") == "linear":
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(positions["factor"])
     elif positions.get("rope_type") not in (None, "default", "llama3"):
-        raise UserError(
-            f"no GGUF file is written of positions scaled by {positions['rope_type']}",
-            "Convert merged/ by llama.cpp's own convert_hf_to_gguf.py; all other folders are there.",
-        )
+        raise _refused(f"positions scaled by {positions['rope_type']}")
 
 
 def _window(config: Any) -> int | None:
     """How far a layer looks back, where that is less than all."""
     used = getattr(config, "use_sliding_window", True)
     return getattr(config, "sliding_window", None) if used else None
+
+
+def _period(kinds: list[str]) -> int:
+    """Every how many layers one looks back on everything. Raises UserError where that is no rule."""
+    period = kinds.index("full_attention") + 1 if "full_attention" in kinds else len(kinds) + 1
+    if any((place % period == 0) != (kind == "full_attention") for place, kind in enumerate(kinds, 1)):
+        raise _refused("layers that look back on everything at unequal distances")
+    return period
 
 
 def _add_words(writer: gguf.GGUFWriter, loaded: Loaded, words: vocabulary.Vocabulary) -> None:

@@ -54,6 +54,8 @@ def of(tokenizer: Any, rows: int) -> Vocabulary:
     if model["type"] != "BPE":
         raise _refused(f"a tokenizer of the type {model['type']}")
     added = {token["id"]: token for token in core["added_tokens"]}
+    if swallowing := [token["content"] for token in added.values() if token["rstrip"]]:
+        raise _refused(f"tokens that swallow the space after them ({', '.join(swallowing[:3])})")
     names = {token_id: text for text, token_id in tokenizer.get_vocab().items()}
     pieces = bool(model.get("byte_fallback"))
     tokens = [names.get(each, f"[PAD{each}]") for each in range(rows)]

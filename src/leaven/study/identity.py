@@ -17,7 +17,12 @@ from leaven.study.recipe import Recipe
 from leaven.task.settings import EvaluateSection
 from leaven.task.task import Task
 
-LATER = (("evaluate", "judge_temperature", 0.0), ("evaluate", "judge_max_new_tokens", 512), ("diversify", "top_p", 1.0))
+LATER = (
+    ("evaluate", "judge_temperature", 0.0),
+    ("evaluate", "judge_max_new_tokens", 512),
+    ("diversify", "top_p", 1.0),
+    ("token", "reuse", ""),
+)
 """Settings that studies of before did not have, and what they did: where that is said, it is the same study."""
 PACKAGES = ("torch", "transformers", "peft", "numpy", "polars")
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from leaven.errors import UserError
 from leaven.section import Section
@@ -13,6 +13,9 @@ class TokenSection(Section):
 
     text: str = "<sep>"
     """The token as it stands in the prompts."""
+    reuse: str = ""
+    """A special token that the model has and does not use (leaven show tokens MODEL), in place of a new one: the
+    vocabulary does not grow, and engines that read the base's tokenizer know it."""
     means: str = ""
     """What it stands for, in plain words; never part of a prompt, read by probes and by baselines."""
     alternatives: tuple[str, ...] = ()
@@ -28,6 +31,19 @@ class TokenSection(Section):
     alone, as DELIA's), mean (of the words of `means`), copy:TEXT or reserved:TOKEN."""
     lstrip: bool = True
     """Whether the token swallows the space before it, so that no stray space token precedes it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reused(cls, values: Any) -> Any:
+        """What is reused is also how it stands in prompts; said twice, it must agree."""
+        if not isinstance(values, dict) or not values.get("reuse"):
+            return values
+        if values.get("text", values["reuse"]) != values["reuse"]:
+            raise ValueError(f"text is {values['text']!r} and reuse {values['reuse']!r}: the token stands in prompts "
+                             "by the name that the model knows; leave text out")  # fmt: skip
+        if values.get("lstrip"):
+            raise ValueError("lstrip is true with reuse: how the model's own token is matched stays as it is")
+        return {**values, "text": values["reuse"], "lstrip": False}
 
     def meaning(self, instead: str = "") -> str:
         """What it stands for, or what is said `instead`. Raises UserError where neither is there."""

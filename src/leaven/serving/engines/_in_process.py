@@ -32,12 +32,14 @@ def likeliest(logits: torch.Tensor) -> dict[int, float]:
 
 
 def _reply(model: Any, tokenizer: Any, prompt: Prompt, max_new_tokens: int) -> Reply:
-    ids = torch.tensor([encode(tokenizer, render(tokenizer, prompt, True))], device=model.device)
-    first = likeliest(model(input_ids=ids).logits[0, -1])
+    read = torch.tensor([encode(tokenizer, render(tokenizer, prompt, True))], device=model.device)
+    first = likeliest(model(input_ids=read).logits[0, -1])
     out = model.generate(
-        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=max_new_tokens, do_sample=False,
+        input_ids=read, attention_mask=torch.ones_like(read), max_new_tokens=max_new_tokens, do_sample=False,
         pad_token_id=tokenizer.pad_token_id,
-    )[0, ids.shape[1] :].tolist()  # fmt: skip
+    )[0, read.shape[1] :].tolist()  # fmt: skip
     ends = model.generation_config.eos_token_id
     ends = {*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id, tokenizer.pad_token_id}
-    return Reply(tokenizer.decode([i for i in out if i not in ends], clean_up_tokenization_spaces=False), first)
+    ids = [each for each in out if each not in ends]
+    text, bare = (tokenizer.decode(ids, skip_special_tokens=skip) for skip in (False, True))
+    return Reply(text, bare, first)

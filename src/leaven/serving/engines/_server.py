@@ -23,9 +23,11 @@ PATIENCE = 300
 @contextmanager
 def running(command: Sequence[str], address: str, ready: str) -> Iterator[str]:
     """A server's address, once the path `ready` answers. Raises Refused with its last words where it ends before."""
-    with tempfile.TemporaryFile("w+") as log:
-        quiet = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=quiet)
+    quiet = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=quiet) as process,
+    ):
         try:
             until = time.monotonic() + PATIENCE
             while not _answers(address + ready):
@@ -36,7 +38,6 @@ def running(command: Sequence[str], address: str, ready: str) -> Iterator[str]:
             yield address
         finally:
             process.terminate()
-            process.wait(timeout=30)
 
 
 def free_port() -> int:
@@ -47,9 +48,9 @@ def free_port() -> int:
 
 
 def chat(address: str, prompt: Prompt, max_tokens: int, **more: Any) -> dict[str, Any]:
-    """The first choice of a greedy chat completion. Raises Refused where the server gives none."""
+    """A greedy chat completion. Raises Refused where the server gives none."""
     body = {"messages": [openai(turn) for turn in prompt], "temperature": 0, "max_tokens": max_tokens, **more}
-    return dict(post(f"{address}/v1/chat/completions", body)["choices"][0])
+    return post(f"{address}/v1/chat/completions", body)
 
 
 def post(url: str, body: Mapping[str, Any]) -> dict[str, Any]:

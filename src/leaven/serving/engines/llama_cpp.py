@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from leaven.rows.example import Prompt
 from leaven.serving.artefact import Artefact, Ask, Reply
@@ -39,8 +40,10 @@ def serve(artefact: Artefact) -> Iterator[Ask]:
         yield ask
 
 
-def _reply(choice: dict[str, dict[str, object]]) -> Reply:
-    content = choice["logprobs"]["content"]
-    assert isinstance(content, list)
-    first = content[0]["top_logprobs"] if content else []
-    return Reply(str(choice["message"]["content"] or ""), {told["id"]: told["logprob"] for told in first})
+def _reply(done: dict[str, Any]) -> Reply:
+    (choice,) = done["choices"]
+    tokens = (choice.get("logprobs") or {}).get("content") or []
+    # Tokens that end within a letter are held back, and nothing is told of them: then the first one is not known.
+    held_back = done["usage"]["completion_tokens"] - len(tokens) - (choice["finish_reason"] == "stop")
+    first = tokens[0]["top_logprobs"] if tokens and held_back <= 0 else []
+    return Reply(choice["message"]["content"] or "", first={told["id"]: told["logprob"] for told in first})

@@ -41,6 +41,6 @@ def serve(artefact: Artefact) -> Iterator[Ask]:
         answers = lm.generate_until(requests, disable_tqdm=True)
         ids = (torch.tensor([encode(tokenizer, text)], device=lm.device) for text in texts)
         first = (_in_process.likeliest(lm._model_call(each)[0, -1]) for each in ids)
-        return [Reply(text, told) for text, told in zip(answers, first, strict=True)]
+        return [Reply(text, first=told) for text, told in zip(answers, first, strict=True)]
 
     yield ask

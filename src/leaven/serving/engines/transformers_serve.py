@@ -21,7 +21,7 @@ def serve(artefact: Artefact) -> Iterator[Ask]:
     with _server.running(command, f"http://localhost:{port}", "/health") as address:
 
         def ask(prompts: Sequence[Prompt], max_new_tokens: int) -> list[Reply]:
-            choices = (_server.chat(address, each, max_new_tokens, model=model, stream=False) for each in prompts)
-            return [Reply(choice["message"]["content"] or "") for choice in choices]
+            done = (_server.chat(address, each, max_new_tokens, model=model, stream=False) for each in prompts)
+            return [Reply(each["choices"][0]["message"]["content"] or "") for each in done]
 
         yield ask

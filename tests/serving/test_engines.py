@@ -1,0 +1,101 @@
+import dataclasses
+import shutil
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from leaven.rows.example import user
+from leaven.serving import artefact, check, export, prompts, source
+from leaven.serving.artefact import Reply
+
+pytest.importorskip("gguf")
+FAMILIES = ("llama", "llama3", "qwen2", "qwen3", "gemma", "gemma3", "mistral", "phi3")
+QUESTIONS = ("Name a river in {} format", "answer the claim\n{}", "the capital of Spain", "yes, or no?")
+
+
+@pytest.fixture
+def exported(tuned, tmp_path):
+    """A factory: an export of a tiny model, with few prompts."""
+
+    def make(*kinds, reused=False, **of):
+        where = source.find(tuned(reused=reused, **of))
+        export.write(where, tmp_path / "out", kinds=kinds)
+        asked = [user(question.format("<|spare|>" if reused else "<sep>")) for question in QUESTIONS]
+        prompts.write(asked, tmp_path / "out" / export.PROMPTS)
+        return tmp_path / "out"
+
+    return make
+
+
+def test_peft_and_transformers_answer_as_the_tuned_model_and_rows_that_are_lost_are_refused(exported, leaven):
+    out = exported(family="qwen3", tied=True)
+    done = leaven("check-serving", out, "--engine", "peft", "--engine", "transformers")
+    assert done.code == 0 and done.out.count("same") >= 2 and "differs" not in done.out
+    assert (
+        "| merged | same | 2 of 2 texts with <sep>; 2 of 2 texts without; first token"
+        in (out / "serving.md").read_text()
+    )
+    weights = out / "adapter" / "adapter_model.safetensors"
+    whole = load_file(weights)
+    table = "base_model.model.model.embed_tokens"
+    lost = {name: weight for name, weight in whole.items() if "embedding" not in name}
+    for rows, why in (
+        ({f"{table}.base_layer.weight": whole[f"{table}.lora_embedding_A"]}, "vLLM and llama.cpp leave out"),
+        ({f"{table}.token_adapter.trainable_tokens_delta": whole[f"{table}.lora_embedding_B"].T.contiguous()}, "vLLM"),
+        ({}, "holds no row of <sep>"),
+    ):
+        save_file({**lost, **rows}, weights)
+        (cell,) = check.check(out, ["peft"])
+        assert cell.verdict == check.REFUSED and why in cell.detail
+
+
+def test_a_base_without_the_row_is_refused(exported):
+    out = exported(family="llama")
+    shutil.rmtree(out / "base-with-token")
+    adapter, merged = artefact.in_folder(out, export.about(out)["base"], "<sep>")
+    assert "columns, and" in artefact.lost_rows(adapter) and not artefact.lost_rows(merged)
+
+
+def test_how_replies_differ_is_told():
+    asked = (user("in <sep>"), user("plain"))
+    own = (Reply("yes <sep>", "yes ", {1: -0.1, 2: -2.0, 9: -3.0}), Reply("no", "no", {1: -0.5, 2: -1.0, 9: -1.5}))
+    tuned = check.Tuned(asked, own, "<sep>", 9, silent=False)
+    assert check.compare(tuned, own)[0] == check.SAME
+    hidden = (dataclasses.replace(own[0], text="yes "), own[1])
+    verdict, detail = check.compare(tuned, hidden)
+    assert verdict == check.SAME and "skip_special_tokens hides <sep> in 1 answers" in detail
+    other = (own[0], Reply("nay", first={2: -0.5, 1: -0.7, 9: -1.5}))
+    verdict, detail = check.compare(tuned, other)
+    assert verdict == check.DIFFERS and "1 of 1 texts with <sep>; 0 of 1 texts without" in detail
+    assert "first token the same in 1 of 2, logits within 0.7" in detail  # 2 was 0.5 below 1, and is 0.2 above
+    silent = dataclasses.replace(tuned, silent=True, replies=(Reply("yes", "yes", own[0].first), own[1]))
+    assert "<sep> is said in 1 answers" in check.compare(silent, own)[1]
+
+
+@pytest.mark.slow
+def test_lm_eval_takes_the_merged_model_and_would_cut_a_padded_base(exported):
+    out = exported(family="llama", padded=True)
+    merged, adapter = sorted(check.check(out, ["lm_eval"]), key=lambda cell: cell.artefact != "merged")
+    assert merged.verdict == check.SAME, merged.detail
+    assert adapter.verdict == check.REFUSED and "cuts the base" in adapter.detail
+
+
+@pytest.mark.slow
+def test_transformers_serve_answers_over_http(exported):
+    (cell,) = check.check(exported(family="llama"), ["transformers_serve"])
+    assert cell.verdict == check.SAME, cell.detail
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reused", [False, True])
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_llama_cpp_gives_the_same_answers(exported, family, tied, padded, reused):
+    pytest.importorskip("xllamacpp")
+    tied = tied or family.startswith("gemma")
+    (cell,) = check.check(exported("F32", family=family, tied=tied, padded=padded, reused=reused), ["llama_cpp"])
+    # llama.cpp looks Gemma's GELU up in a table of half precision.
+    most = 5e-3 if family.startswith("gemma") else 1e-4
+    assert "first token the same in 4 of 4" in cell.detail and float(cell.detail.split()[-1]) < most, cell.detail
+    assert cell.verdict == check.SAME or family.startswith("gemma"), cell.detail
