@@ -25,6 +25,7 @@ from leaven.task.insertion import forbidding, in_other_words
 from leaven.task.token import TokenSection
 
 if TYPE_CHECKING:  # what needs torch: a recipe's methods are checked without it
+    from leaven.delia.choice import Choice
     from leaven.delia.pool import Pool
     from leaven.delia.tuner import Tuner
     from leaven.models.base import Base
@@ -78,6 +79,24 @@ class Bench:
         in_format = sum(self.format.detect(row.answer or "") for row in rows) if self.format.testable else 0
         if in_format:
             self.ledger.notes.append(f"{in_format:,} of {len(rows):,} diverse rows answer in the format.")
+        return rows
+
+    def chosen(self, n: int, passes: int, choice: "Choice", task: Dataset) -> Dataset:
+        """`n` rows of `diverse`, chosen from several times as many, or answers to queries that are chosen before."""
+        from leaven.delia import choice as choices
+
+        around = choices.Circumstances(task, self.token.text, self.seed, self.model.path, self.teacher)
+        several = round(choice.of * n)
+        with self.ledger.timed("sample"):
+            if choice.rows == "samples":
+                samples = self.ledger.keep(self.pool.own(several, self.seed, passes))
+                rows = choices.choose(samples, n, choice, around)
+            else:
+                queries = self.pool.queries.take(min(several, len(self.pool.queries)), self.seed)
+                kept = choices.choose(queries, n, choice, around)
+                rows = self.ledger.keep(replace(self.pool, queries=kept).own(n, self.seed, passes))
+                rows = Dataset(rows.frame, (*kept.made_by, *rows.made_by))
+        self.ledger.notes.append(f"Of {several:,} {choice.rows}, {choice.selector} chose the buffer's {len(rows):,}.")
         return rows
 
     def external(self, n: int, passes: int = 1) -> Dataset:

@@ -79,5 +79,9 @@ class Tuner:
         schedule = Schedule.of(len(mixture), config, buffer.task_share(mixture))
         parts = buffer.table(mixture, rows, schedule)
         gaps = buffer.spacing(mixture)
-        table = {"mix": [part._asdict() for part in parts], "spacing": {"mean": gaps.mean_gap, "max": gaps.max_gap}}
+        table = {
+            "mix": [part._asdict() for part in parts],
+            "spacing": {"mean": gaps.mean_gap, "max": gaps.max_gap},
+            "made_by": list(mixture.made_by),
+        }
         runs.write_json(self.folder / "mix.json", table)

@@ -54,17 +54,18 @@ def select(selector: str | ModuleType, rows: Dataset, settings: Mapping[str, Any
         if "vectors" in needs
         else no_vectors
     )
-    if module is variety and not values["embeddings"]:
-        _check_variety(values["embedder"])
+    if "vectors" in needs and not values["embeddings"]:
+        check_embedder(module, values["embedder"])
     model = names.path(values["model"]) if "model" in needs else ""
     context = Context(values.get("seed", 0), vectors, llm, model, progress)
     scores = selection.score(module, rows, config, context)
     return selection.choose(module, rows, scores, config, context)
 
 
-def _check_variety(embedder: str) -> None:
-    """Raises UserError where variety would rank by LSA and nobody has asked for that."""
-    if embedding.left_to_lsa(embedder):
+def check_embedder(selector: ModuleType, embedder: str) -> None:
+    """Raises UserError for one that there is not, and where variety would rank by LSA and nobody has asked for that."""
+    embedding.check(embedder)
+    if selector is variety and embedding.left_to_lsa(embedder):
         raise UserError(
             "variety needs embeddings that know more than words, and no sentence encoder is on this machine",
             "leaven model get minilm (84 MB), or bring --embeddings FILE.npy. Without any: leaven curate k_center, "

@@ -4,13 +4,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from leaven.delia import buffer, stages
+from leaven.delia import buffer, choice, stages
 from leaven.delia.bench import Bench, Fitted
+from leaven.delia.choice import Choice
 from leaven.delia.settings import AUTO, DiversifyChanges, Ratio, TuneChanges, changed
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
 from leaven.task.task import Task
+
+CHOSEN = ("own", "masked", "held")
+"""The buffers of the model's own answers to the pool, of which some can be chosen."""
 
 
 class Config(Section):
@@ -29,12 +33,23 @@ class Config(Section):
     contrast: float = Field(0, ge=0)
     """Rows that forbid the token and are answered plainly, by the model itself, in each pass: they teach "not". Below
     1 a share of the task rows."""
+    choose: Choice | None = None
+    """Which of several times as many self-samples, or queries, the buffer holds; without it, those that come first."""
     tune: TuneChanges = TuneChanges()
     """Changes of the recipe's `tune` section."""
 
 
 def check(config: Config, task: Task) -> None:
-    """Raises UserError where the buffer takes the pool's answers, and a query has none."""
+    """Raises UserError where the buffer takes the pool's answers, and a query has none, or can't be chosen."""
+    if config.choose is not None:
+        if config.buffer not in CHOSEN:
+            raise UserError(
+                f"choose says which own answers are kept, and buffer: {config.buffer} has none",
+                "Leave one of them out.",
+            )
+        if config.choose.rows == "queries" and not len(task.pool):
+            raise UserError("choose.rows: queries, but the model writes them itself", "Write rows: samples.")
+        choice.check(config.choose)
     if config.buffer == "external" and any(query.answer is None for query in task.pool):
         raise UserError(
             "buffer: external takes the pool's answers, but not every query has one", "Bring answered rows."
@@ -48,7 +63,7 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     tune = changed(bench.settings.tune, config.tune)
     passes = buffer.passes(tune)
     n = passes * buffer.diverse_rows(len(train), config.ratio)
-    diverse = _diverse(varied, n, passes, bench, config)
+    diverse = _diverse(train, varied, n, passes, bench, config)
     if passes > 1:
         bench.ledger.notes.append(f"{passes} passes over the task rows, each beside diverse rows of its own.")
     contrast = bench.contrast(passes * buffer.contrast_rows(len(train), config.contrast), n, passes)
@@ -63,18 +78,16 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     return bench.tune(mixture, **changes)
 
 
-def _diverse(task: Dataset, n: int, passes: int, bench: Bench, config: Config) -> Dataset:
+def _diverse(train: Dataset, varied: Dataset, n: int, passes: int, bench: Bench, config: Config) -> Dataset:
     """What the task rows are buffered with."""
     match config.buffer:
         case "task":
-            return stages.repeated(task, n, bench.seed)
+            return stages.repeated(varied, n, bench.seed)
         case "external":
             return bench.external(n, passes)
         case "dialogues":
             return bench.dialogues(n)
-        case "masked":
-            return buffer.without_loss(bench.diverse(n, passes))
-        case "held":
-            return buffer.held(bench.diverse(n, passes))
-        case "own":
-            return bench.diverse(n, passes)
+    own = bench.chosen(n, passes, config.choose, train) if config.choose else bench.diverse(n, passes)
+    if config.buffer == "masked":
+        return buffer.without_loss(own)
+    return buffer.held(own) if config.buffer == "held" else own
