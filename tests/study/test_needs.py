@@ -54,3 +54,12 @@ def test_every_recipe_that_ships_has_a_plan(path):
     assert found.cells > 0 and found.trained_rows > 0
     assert 0 < found.gib[0] < found.gib[1]
     assert 0 < found.hours[0] < found.hours[1]
+
+
+def test_what_is_chosen_from_is_sampled_too_unless_queries_are_chosen():
+    choose = {"selector": "random", "of": 5}
+    plain, samples, queries = (
+        of(methods=[{"name": "delia", "ratio": 9, **choice}]).answers
+        for choice in ({}, {"choose": choose}, {"choose": {**choose, "rows": "queries"}})
+    )
+    assert (samples - plain, queries - plain) == (4 * 900 * 2, 0)
