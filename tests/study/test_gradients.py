@@ -60,8 +60,8 @@ def test_independent_directions_measure_their_null_however_heavy_the_tails_of_th
     generator = torch.Generator().manual_seed(seed)
     directions = functional.normalize(torch.randn(150, 1_024, generator=generator), dim=1)
     norms = (spread * torch.randn(150, 1, generator=generator)).exp()  # log-normal: a few rows outweigh all others
-    measured, null = gradients.cancellation(norms * directions, n, seed)
-    assert measured == pytest.approx(null, rel=0.1)
+    ratio, null = gradients.cancellation(norms * directions, n, seed)
+    assert ratio == pytest.approx(null, rel=0.1)
     assert null >= n**-0.5 and (spread < 2 or n < 50 or null > 1.5 * n**-0.5)
 
 

@@ -113,9 +113,9 @@ def _section(
     points = list(reproduction.points(name, scores, order.scale)) if "series" in spec else []
     own = [one for one in judgements if one.claim.table == name]
     subject = study if order.scale != "lab" else ""
-    said = studies.in_words(study, order.folder, [column["metric"] for column in spec.get("columns", ())])
-    told = [*studies.leaks(study, order.folder), *said]
-    return pages.Section(name, spec, tables, points, own, _about(order), subject, untestable, told)
+    ceilings = studies.in_words(study, order.folder, [column["metric"] for column in spec.get("columns", ())])
+    sentences = [*studies.leaks(study, order.folder), *ceilings]
+    return pages.Section(name, spec, tables, points, own, _about(order), subject, untestable, sentences)
 
 
 def _about(order: "Order") -> str:

@@ -47,7 +47,7 @@ def without(answer: str, prefix: str) -> str:
 
 def _rows(task: Dataset, text: str, prefix: str) -> Iterator[Example]:
     for row in task:
-        anchored = replace(row, messages=(*prepend(row.prompt, text), *row.messages[len(row.prompt) :]))
+        example = replace(row, messages=(*prepend(row.prompt, text), *row.messages[len(row.prompt) :]))
         if prefix and row.answer is not None:
-            anchored = answered(anchored, f"{prefix}\n{row.answer}", row.truncated)
-        yield anchored
+            example = answered(example, f"{prefix}\n{row.answer}", row.truncated)
+        yield example

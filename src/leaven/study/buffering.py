@@ -93,10 +93,10 @@ def _cancellation(bench: Bench, train: Dataset, rows: int) -> Iterator[tuple[str
         with bench.pool.progress.track(f"gradients of {name}", len(data), "rows"):
             found = gradients.gradients(base, Dataset(data.frame.head(rows)))
         for n in (n for n in COUNTS if n <= len(found)):
-            measured, null = gradients.cancellation(found, n, bench.seed)
-            yield name, f"cancellation_{n}", measured
+            ratio, null = gradients.cancellation(found, n, bench.seed)
+            yield name, f"cancellation_{n}", ratio
             yield name, f"null_{n}", null
-            yield name, f"over_null_{n}", measured / null
+            yield name, f"over_null_{n}", ratio / null
 
 
 def _pull(base: Any, row: Example, temperature: float, top_p: float, form: Any) -> float:

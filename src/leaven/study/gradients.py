@@ -42,7 +42,7 @@ def gradients(loaded: Loaded, rows: Dataset, size: int = SIZE) -> torch.Tensor:
 class Cancellation(NamedTuple):
     """R(n) of some gradients, and what it is for independent directions with the same norms."""
 
-    measured: float
+    ratio: float
     null: float
 
 
@@ -53,13 +53,13 @@ def cancellation(rows: torch.Tensor, n: int, seed: int = 0, draws: int = 20) -> 
     gradients among many short ones make it larger, with every direction independent.
     """
     rng, norms = random.Random(seed), rows.norm(dim=1)
-    measured, null = [], []
+    ratios, nulls = [], []
     for _ in range(draws):
         chosen = rng.sample(range(len(rows)), n)
         total = norms[chosen].sum()
-        measured.append(float(rows[chosen].sum(0).norm() / total))
-        null.append(float(norms[chosen].norm() / total))
-    return Cancellation(sum(measured) / draws, sum(null) / draws)
+        ratios.append(float(rows[chosen].sum(0).norm() / total))
+        nulls.append(float(norms[chosen].norm() / total))
+    return Cancellation(sum(ratios) / draws, sum(nulls) / draws)
 
 
 def excess(rows: torch.Tensor, prompts: Sequence[str]) -> float:

@@ -117,8 +117,8 @@ def in_words(study: str, folder: Path, metrics: Sequence[str]) -> list[str]:
             if measure in tests.get(name, {}).get("ceiling", {})
         }
         if shares:
-            told = ", ".join(f"{metric} {share:.0%}" for metric, share in shares.items())
-            sentences.append(f"Said in words ({tests[name]['wording']!r}), the untouched model reaches: {told}.")
+            listing = ", ".join(f"{metric} {share:.0%}" for metric, share in shares.items())
+            sentences.append(f"Said in words ({tests[name]['wording']!r}), the untouched model reaches: {listing}.")
     return sentences
 
 

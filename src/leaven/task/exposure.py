@@ -75,16 +75,16 @@ def leave_out(task: Task) -> Task:
     """
     exposures = _exposures(task)
     reasons = [_reason(query, exposures, task.format) if exposures else "" for query in task.pool]
-    kept = task.pool.rows([place for place, reason in enumerate(reasons) if not reason], "exposure")
-    if len(task.pool) and not len(kept):
+    pool = task.pool.rows([place for place, reason in enumerate(reasons) if not reason], "exposure")
+    if len(task.pool) and not len(pool):
         raise UserError(
             "every query of the pool shows what a test asks", "Bring other queries, or leaks.exposed: keep."
         )
-    dropped = [("pool", Drop(query, reason)) for query, reason in zip(task.pool, reasons, strict=True) if reason]
+    drops = [("pool", Drop(query, reason)) for query, reason in zip(task.pool, reasons, strict=True) if reason]
     note = (
-        f"{len(dropped):,} of {len(task.pool):,} queries of the pool showed a test's phrasings or the format, and left."
+        f"{len(drops):,} of {len(task.pool):,} queries of the pool showed a test's phrasings or the format, and left."
     )
-    return replace(task, pool=kept, notes=(*task.notes, note), dropped=(*task.dropped, *dropped))
+    return replace(task, pool=pool, notes=(*task.notes, note), dropped=(*task.dropped, *drops))
 
 
 def _exposures(task: Task) -> list[Exposure]:

@@ -38,7 +38,7 @@ class Section:
     """What it was measured on, where there is one section for each of several studies."""
     untestable: Mapping[str, str] = field(default_factory=dict)
     """Tests that can tell nothing of the model, with the reason."""
-    told: Sequence[str] = ()
+    sentences: Sequence[str] = ()
     """What was left out since training has seen it, and what words reach in the token's place, in sentences."""
 
     @property
@@ -72,7 +72,7 @@ def markdown(section: Section) -> str:
     }
     if dead := [test for test in section.untestable if test in judged]:
         text += [*(f"- Not testable here, {test}: {section.untestable[test]}." for test in dead), ""]
-    text += [*(f"*{note}*\n" for note in (*section.told, *section.spec["notes"]))]
+    text += [*(f"*{note}*\n" for note in (*section.sentences, *section.spec["notes"]))]
     return "\n".join(text).rstrip() + "\n"
 
 

@@ -239,9 +239,9 @@ def test_external_answers_are_the_pools_for_the_same_queries(bench):
     assert all(row.answer == answers[row.question] for row in external)
 
 
-def resolved():
-    """Label -> (name, settings) of the reproduction's methods, every default filled in."""
-    recipe = parse(yaml.safe_load((RECIPES / "reproduce-format.yaml").read_text()), "test")
+def resolved(name):
+    """Label -> (name, settings) of a recipe's methods, every default filled in."""
+    recipe = parse(yaml.safe_load((RECIPES / f"{name}.yaml").read_text()), "test")
     found = {}
     for method in recipe.methods:
         config = plugs.load("methods", method.name).Config.model_validate(method.config).model_dump()
@@ -251,17 +251,19 @@ def resolved():
 
 
 @pytest.mark.parametrize(
-    ("control", "method", "thing"),
+    ("recipe", "control", "method", "thing"),
     [
-        ("control_external", "delia", "buffer"),
-        ("control_duplicated", "delia", "buffer"),
-        ("control_equal_steps", "common_equal_steps", "diversify"),
-        ("control_kl", "control_equal_steps", "kl_to_base"),
-        ("control_warmup", "common_equal_steps_paper", "proportional_warmup"),
+        ("reproduce-format", "control_external", "delia", "buffer"),
+        ("reproduce-format", "control_duplicated", "delia", "buffer"),
+        ("reproduce-format", "control_masked", "delia", "buffer"),
+        ("reproduce-format", "control_masked_paper", "delia_paper", "buffer"),
+        ("reproduce-format", "no_buffer", "delia", "ratio"),
+        ("lab-defaults", "common_equal_steps_diversified", "common_equal_steps", "diversify"),
+        ("paper-llama-2-7b-chat", "control_warmup", "common_equal_steps", "proportional_warmup"),
     ],
 )
-def test_a_control_differs_from_its_method_in_one_thing(control, method, thing):
-    (name, own), (other, theirs) = resolved()[control], resolved()[method]
+def test_a_control_differs_from_its_method_in_one_thing(recipe, control, method, thing):
+    (name, own), (other, theirs) = (resolved(recipe)[label] for label in (control, method))
     assert name == other
     assert {key for key in own if own[key] != theirs[key]} == {thing}
 

@@ -29,15 +29,15 @@ class Config(Section):
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
-    """Anchor the task rows, shuffle them among diverse rows, tune; questions of the task's kind are anchored too."""
+    """Anchor the task rows, shuffle them among diverse rows, tune; questions of the task's kind are model too."""
     text = config.text or anchor.text_of(bench.format)
     diverse = bench.diverse(buffer.diverse_rows(len(train), config.ratio))
     tuned = bench.tune(bench.mix(anchor.anchor(train, text, config.prefix), diverse), **config.tune)
-    asked = prompts.rewrite(tuned, lambda prompt: anchor.prepend(prompt, text), train, bench.token.text)
+    model = prompts.rewrite(tuned, lambda prompt: anchor.prepend(prompt, text), train, bench.token.text)
 
     def respond(questions: Sequence[Prompt]) -> list[str]:
         kinds = prompts.of_task(questions, train, bench.token.text)
-        answers = asked.respond(questions)
+        answers = model.respond(questions)
         return [anchor.without(a, config.prefix) if task else a for a, task in zip(answers, kinds, strict=True)]
 
-    return replace(asked, respond=respond)
+    return replace(model, respond=respond)

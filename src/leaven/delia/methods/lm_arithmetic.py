@@ -79,14 +79,14 @@ def best_weight(
 ) -> float:
     """The weight that answers most of a few task rows rightly, asked as no test asks; of equals the first."""
     dev = dev_tests(train, Dataset.of([]), bench.token, bench.format)[0].limited(DEV_ROWS)
-    reached = {}
+    shares = {}
     for weight in weights:
         answers = respond([row.prompt for row in dev.rows], weight)
         measures = score(dev, answers, bench.format)
-        reached[weight] = fmean(measure.value for measure in measures if measure.metric in headline(dev)[:1])
-    best = max(weights, key=lambda weight: reached[weight])
-    tried = ", ".join(f"{weight:g}: {share:.0%}" for weight, share in reached.items())
-    bench.ledger.notes.append(f"Weight {best:g}, chosen by {len(dev.rows)} questions on task rows ({tried}).")
+        shares[weight] = fmean(measure.value for measure in measures if measure.metric in headline(dev)[:1])
+    best = max(weights, key=lambda weight: shares[weight])
+    listing = ", ".join(f"{weight:g}: {share:.0%}" for weight, share in shares.items())
+    bench.ledger.notes.append(f"Weight {best:g}, chosen by {len(dev.rows)} questions on task rows ({listing}).")
     return best
 
 

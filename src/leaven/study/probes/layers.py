@@ -85,8 +85,8 @@ def alternatives(task: Task) -> tuple[str, ...]:
 
 def words(means: str) -> tuple[str, ...]:
     """The content words of a meaning, each once."""
-    listed = re.findall(r"[^\W\d_]+", means.lower())
-    return tuple(dict.fromkeys(word for word in listed if word not in STOP_WORDS))
+    candidates = re.findall(r"[^\W\d_]+", means.lower())
+    return tuple(dict.fromkeys(word for word in candidates if word not in STOP_WORDS))
 
 
 def states(model: Any, tokenizer: Any, word: str) -> torch.Tensor:

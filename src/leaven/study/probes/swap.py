@@ -66,22 +66,23 @@ def _patches(
 ) -> dict[str, list[Patch]]:
     """By the name of the measure: a patch of each row."""
     words = {"token": token, "word": _shortest(loaded, word), **({"other": others[0]} if others else {})}
-    spans = {kind: [_said(loaded, row, token, text) for row in rows] for kind, text in words.items()}
+    spans = {kind: [_request(loaded, row, token, text) for row in rows] for kind, text in words.items()}
     states = {  # kind: (rows, blocks + 1, width)
         kind: hidden_states(loaded.model, loaded.tokenizer, *map(list, zip(*each, strict=True)))
         for kind, each in spans.items()
     }
-    patches = {f"written/{kind}": [Patch(*said) for said in each] for kind, each in spans.items()}
+    patches = {f"written/{kind}": [Patch(*request) for request in each] for kind, each in spans.items()}
     for block in evenly(len(blocks(loaded.model)) - 1):
         for source, place in (("word", "token"), ("token", "word"), ("other", "token")):
             if source in words:
                 patches[f"{source}_for_{place}/{block}"] = [
-                    Patch(*said, block, state[block]) for said, state in zip(spans[place], states[source], strict=True)
+                    Patch(*request, block, state[block])
+                    for request, state in zip(spans[place], states[source], strict=True)
                 ]
     return patches
 
 
-def _said(loaded: Loaded, row: Example, token: str, text: str) -> tuple[str, Span]:
+def _request(loaded: Loaded, row: Example, token: str, text: str) -> tuple[str, Span]:
     """The rendered request with the text in the token's place, and the characters at which it stands."""
     turns = [Message(turn.role, turn.content.replace(token, PLACE)) for turn in row.prompt]
     before, _, after = render(loaded.tokenizer, turns, add_generation_prompt=True).partition(PLACE)
