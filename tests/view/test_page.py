@@ -145,14 +145,26 @@ def test_a_single_method_without_probes_still_has_a_page(tmp_path):
     assert "nothing to compare" in page.write(folder).read_text(encoding="utf-8")
 
 
-def test_the_page_begins_with_what_was_found_the_table_and_the_cost(plain, plain_html):
+def test_the_page_begins_with_a_plain_sentence_what_was_found_the_figure_and_the_table(plain, plain_html):
     text = "".join(Parsed(plain_html).words)
     summary = tables.read_summary(plain)
-    first = text.index(summary["headline"])
+    first, found = (
+        text.index("With 5 examples the model answers in your format 60 times of 100"),
+        text.index(summary["headline"]),
+    )
     assert summary["headline"].startswith("DELIA") and "the strongest other method, common" in summary["headline"]
-    assert first < text.index("Cost of DELIA") < text.index("new phrasings", first + 200) < text.index("side by side")
+    table = text.index("in plain words") if "in plain words" in text else text.index("optimiser steps")
+    assert first < found < text.index("Cost of DELIA") < text.index("The methods side by side") < table
     for column in summary["columns"]:
         assert column["explanation"] in text
+
+
+def test_methods_stand_by_their_names_and_not_by_their_keys(plain, plain_html):
+    table = plain_html[plain_html.index("<tbody>") : plain_html.index("</tbody>")]
+    for name in ("Untouched model", "Common", "DELIA"):
+        assert f'data-head="method">{name}<' in table
+    drawing = (plain / "charts" / "headline.svg").read_text(encoding="utf-8")
+    assert ">Untouched model<" in drawing and ">original<" not in drawing
 
 
 def test_a_run_of_before_is_shown_in_todays_words(plain, tmp_path):

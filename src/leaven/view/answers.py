@@ -242,7 +242,7 @@ class Answers:
         return own | pl.col("question").is_in(answered.to_list())
 
     def phrased(self, test: str) -> pl.DataFrame:
-        """The phrasing of each question of a test: the sentences that name the token, each ended by . ! or ?"""
+        """The phrasing of each question of a test: the sentences that name the token, ended by a stop or the line."""
         asked = self.questions.filter(pl.col("test") == test)
         named = pl.escape_regex(self.token)
         sentences = pl.col("prompt").str.extract_all(rf"[^.!?\n]*{named}[^.!?\n]*[.!?]*").list.join(" ")

@@ -47,7 +47,7 @@ def _found(folder: Path) -> dict[str, Any]:
         "columns": [
             {**column, "testable": tables.testable(summary, column["metric"])} for column in summary["columns"]
         ],
-        "methods": [{"key": key, "name": name(key), "summary": told.get(key, "")} for key in summary["methods"]],
+        "methods": [{"key": key, "name": plain.name(key), "summary": told.get(key, "")} for key in summary["methods"]],
         "table": [
             {
                 "method": method,
@@ -82,7 +82,7 @@ def _so_far(found: Answers) -> dict[str, Any]:
         "headline": "The study is not at its end: answers of the cells that are done can be read.",
         **{key: [] for key in ("findings", "warnings", "cautions", "notes", "columns", "table", "costs", "ceilings",
                                "charts")},
-        "methods": [{"key": key, "name": name(key), "summary": ""} for key in methods],
+        "methods": [{"key": key, "name": plain.name(key), "summary": ""} for key in methods],
         "forgotten": {"heads": [], "lines": []},
         "report": False,
     }  # fmt: skip
@@ -142,16 +142,6 @@ def of_lift(folder: Path) -> dict[str, Any]:
         "charts": _charts(folder),
         "report": (folder / "report.html").is_file(),
     }
-
-
-def name(method: str) -> str:
-    """A method's name at the head of a line.
-
-    >>> name("original"), name("delia"), name("common_equal_steps")
-    ('Untouched model', 'DELIA', 'Common equal steps')
-    """
-    said = headline.named(method).removeprefix("the ")
-    return said[:1].upper() + said[1:]
 
 
 def _environment(folder: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ policy forbids the page to load anything.
 """
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from markupsafe import Markup
 from leaven.errors import UserError
 from leaven.study import headline
 from leaven.study.headline import percent
-from leaven.view import forgetting, samples, tables
+from leaven.view import forgetting, plain, samples, tables
 
 
 def write(folder: Path) -> Path:
@@ -26,21 +27,24 @@ def write(folder: Path) -> Path:
         raise UserError("the report needs altair and vl-convert", "pip install 'leaven[report]'") from None
     summary = tables.read_summary(folder)
     cells = [about for _, about in tables.cells(folder)]
-    scores = pl.read_parquet(folder / "scores.parquet")
+    names = {method: plain.name(method) for method in summary["methods"]}
+    scores = pl.read_parquet(folder / "scores.parquet").with_columns(pl.col("method").replace(names))
     trials = summary.get("trials", [])
     (folder / "charts").mkdir(exist_ok=True)
     drawings = {
         name: charts.draw(chart, folder / "charts" / name)
         for name, chart in {
-            "headline": charts.headline(summary),
+            "headline": charts.headline({**summary, "methods": list(names.values()), "rows": _named(summary["rows"])}),
             "layers": charts.layers(scores),
             "swaps": charts.swaps(scores),
-            "losses": charts.losses(cells),
+            "losses": charts.losses(_named(cells)),
         }.items()
         if chart is not None
     }
     html = templates().get_template("page.html.jinja").render(
         summary=summary,
+        sentence=plain.sentence(summary),
+        name=plain.name,
         cells=cells,
         best=tables.best(summary),
         lines=list(tables.lines(summary)),
@@ -65,6 +69,11 @@ def write(folder: Path) -> Path:
     path = folder / "report.html"
     path.write_text(html, encoding="utf-8")
     return path
+
+
+def _named(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with their methods by name, as charts say them."""
+    return [{**row, "method": plain.name(row["method"])} for row in rows]
 
 
 def _dropped(folder: Path) -> dict[str, Any]:

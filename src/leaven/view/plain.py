@@ -10,6 +10,7 @@ measure what was forgotten is told so.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from leaven.study import headline
 from leaven.study.headline import LEAK, UNTOUCHED, main
 
 Summary = Mapping[str, Any]
@@ -35,6 +36,16 @@ def sentence(summary: Summary) -> str:
         return ""
     examples = f"With {size:,} example{'s' * (size > 1)} the model" if method != UNTOUCHED else "The untouched model"
     return f"{examples} {done}{_loss(summary, method, size)}."
+
+
+def name(method: str) -> str:
+    """A method's name at the head of a line.
+
+    >>> name("original"), name("delia"), name("common_equal_steps")
+    ('Untouched model', 'DELIA', 'Common equal steps')
+    """
+    said = headline.named(method).removeprefix("the ")
+    return said[:1].upper() + said[1:]
 
 
 def _does(summary: Summary, method: str, column: Mapping[str, Any], size: int) -> str:
