@@ -137,6 +137,21 @@ def test_attention_of_short_rows_is_attention(monkeypatch):
         assert (ours - right).abs().max() < 3 * (theirs - right).abs().max() + 0.01 * scale
 
 
+def test_attention_of_one_new_token_sees_what_the_mask_shows(monkeypatch):
+    draw = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(2, heads, tokens, 8, generator=draw) for heads, tokens in ((4, 1), (2, 9), (2, 9)))
+    shown = torch.tensor([[0, 0, 1, 1, 1, 1, 1, 0, 0], [1] * 7 + [0] * 2], dtype=torch.bool)[:, None, None]
+    module = SimpleNamespace(num_key_value_groups=2, is_causal=True)
+    exact, _ = attention.sdpa_attention_forward(module, query, key, value, shown, scaling=0.3)
+    monkeypatch.setattr(attention, "sdpa_attention_forward", None)  # one token must not be sent there
+    halves = [part.bfloat16() for part in (query, key, value)]
+    ours, _ = attention.attend(module, *halves, shown, scaling=0.3)
+    assert ours.shape == exact.shape == (2, 1, 4, 8)
+    assert (ours - exact).abs().max() < 0.03 * exact.abs().max()
+    halves[1][:, :, 7:], halves[2][:, :, 7:] = 99, 99  # what is hidden from both
+    assert torch.equal(ours, attention.attend(module, *halves, shown, scaling=0.3)[0])
+
+
 def test_attention_that_is_long_or_masked_goes_to_torch(monkeypatch):
     there = []
     monkeypatch.setattr(attention, "sdpa_attention_forward", lambda *args, **more: there.append(1))

@@ -1,7 +1,7 @@
 """Attention over short rows in 16 bits on a CPU, as plain products of matrices.
 
 torch's own kernel works through small blocks there, and takes three times as long forward and backward at 128 tokens,
-and no less before a thousand.
+and no less before a thousand; and nearly twice as long for one new token of many rows.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 LONGEST = 512
-"""Tokens of a row up to which the products are faster; beyond, the scores they keep for the way back are many too."""
+"""New tokens of a row up to which products are faster; beyond, the scores they keep for the way back are many too."""
 NAME = "sdpa"
 
 
@@ -41,20 +41,27 @@ def attend(
 ) -> Any:
     """Attention as transformers asks for it: a query of (rows, heads, tokens, width) to (rows, tokens, heads, width).
 
-    What is not short, causal and in 16 bits on a CPU goes to torch's kernel.
+    What is not in 16 bits on a CPU, and a short row or one new token, goes to torch's kernel.
     """
     rows, heads, tokens, width = query.shape
+    groups, columns = key.shape[1:3]
     own = query.device.type == "cpu" and query.dtype in (torch.bfloat16, torch.float16) and tokens <= LONGEST
-    if not own or attention_mask is not None or dropout or key.shape[2] != tokens or _told(module, more):
+    plain = tokens in (1, columns) if attention_mask is None else tokens == 1 and attention_mask.dtype == torch.bool
+    if not own or not plain or dropout or _told(module, more):
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more
         )  # fmt: skip
     # Heads that share keys stand under one another: their scores are one product, and no key is repeated.
-    shared = heads // key.shape[1]
+    shared = heads // groups
     queries = query.reshape(-1, shared * tokens, width)
-    keys, values = (each.reshape(-1, tokens, each.shape[-1]) for each in (key, value))
+    keys, values = (each.reshape(-1, columns, each.shape[-1]) for each in (key, value))
     scale = width**-0.5 if scaling is None else scaling
-    scores = torch.baddbmm(_causal(tokens, shared, query.dtype), queries, keys.transpose(1, 2), alpha=scale)
+    causal = attention_mask is None and tokens > 1
+    bias = _causal(tokens, shared, query.dtype) if causal else query.new_zeros(1)
+    scores = torch.baddbmm(bias, queries, keys.transpose(1, 2), beta=int(causal), alpha=scale)
+    if attention_mask is not None:
+        # (rows, 1, 1, columns): one new token sees the same of the others in every head
+        scores.view(rows, groups, shared, columns).masked_fill_(~attention_mask, torch.finfo(scores.dtype).min)
     answer = torch.bmm(scores.softmax(-1), values).view(rows, heads, tokens, -1)
     return answer.transpose(1, 2).contiguous(), None
 

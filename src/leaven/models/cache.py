@@ -9,9 +9,16 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
+SPARE = 32
+"""Columns by which the room of a cache grows."""
+
 
 class RoomyLayer(DynamicLayer):  # type: ignore[misc]
-    """A layer that writes into spare room, where DynamicLayer copies all it holds at every step."""
+    """A layer that writes into spare room, where DynamicLayer copies all it holds at every step.
+
+    A model is given the whole room, and a mask that hides the spare columns: products of what lies in one piece take
+    half the time, and meet the same shapes for many steps.
+    """
 
     keys: torch.Tensor
     values: torch.Tensor
@@ -19,36 +26,54 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.length = 0
-        self._room: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def update(
         self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append states of shape (rows, heads, new, width); return all, (rows, heads, length, width)."""
+        """Append states of shape (rows, heads, new, width); return all, (rows, heads, room, width)."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        start, self.length = self.length, self.length + key_states.shape[-2]
-        if self._room is None or self._room[0].shape[-2] < self.length:
-            self._room = (self._enlarge(self.keys, key_states), self._enlarge(self.values, value_states))
-        for room, states in zip(self._room, (key_states, value_states), strict=True):
-            room[:, :, start : self.length] = states
-        self.keys, self.values = (room[:, :, : self.length] for room in self._room)
+        room, end = self._room(key_states.shape[-2]), self.length + key_states.shape[-2]
+        if not self.length or room != self.keys.shape[-2]:
+            self.keys, self.values = (
+                self._enlarge(old, new, room) for old, new in ((self.keys, key_states), (self.values, value_states))
+            )
+        self.keys[:, :, self.length : end] = key_states
+        self.values[:, :, self.length : end] = value_states
+        self.length = end
         return self.keys, self.values
 
     def put(self, keys: torch.Tensor, values: torch.Tensor) -> None:
         """Replace all states by these, (rows, heads, length, width)."""
-        self.keys, self.values, self.length, self._room = keys, values, keys.shape[-2], None
+        self.keys, self.values, self.length = keys, values, keys.shape[-2]
+
+    @property
+    def states(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values without spare room, (rows, heads, length, width)."""
+        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
     def get_seq_length(self) -> int:
         """Columns that are filled."""
         return self.length
 
-    def _enlarge(self, old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Columns that a model will be given with so many new ones, and the first of them."""
+        return self._room(query_length), 0
+
+    def _room(self, new: int) -> int:
+        """Columns for so many new ones: none to spare after what is read at once, some where tokens come one by one."""
+        room, needed = self.keys.shape[-2] if self.length else 0, self.length + new
+        if needed <= room:
+            return room
+        # Of the first tokens, be it one, transformers takes an absent mask to be enough.
+        return needed if new > 1 or not self.length else -(-needed // SPARE) * SPARE
+
+    def _enlarge(self, old: torch.Tensor, new: torch.Tensor, room: int) -> torch.Tensor:
         rows, heads, _, width = new.shape
-        room = new.new_empty(rows, heads, self.length + max(32, self.length // 4), width)
-        if old.numel():
-            room[:, :, : old.shape[-2]] = old
-        return room
+        enlarged = new.new_zeros(rows, heads, room, width)  # a share of nothing times what is not a number is none
+        if self.length:
+            enlarged[:, :, : self.length] = old[:, :, : self.length]
+        return enlarged
 
 
 def empty() -> Any:
@@ -59,32 +84,31 @@ def empty() -> Any:
 def select(cache: Any, rows: torch.Tensor, columns: int) -> None:
     """Keep these rows, and of each the last `columns` columns."""
     for layer in cache.layers:
-        layer.put(layer.keys[rows, :, -columns:], layer.values[rows, :, -columns:])
+        keys, values = layer.states
+        layer.put(keys[rows, :, -columns:], values[rows, :, -columns:])
 
 
 def join(cache: Any, newcomers: Any) -> None:
     """Put the rows of `newcomers` below those of `cache`, the shorter ones padded on the left."""
     for layer, other in zip(cache.layers, newcomers.layers, strict=True):
         columns = max(layer.length, other.length)
-        layer.put(
-            torch.cat([_pad(layer.keys, columns), _pad(other.keys, columns)]),
-            torch.cat([_pad(layer.values, columns), _pad(other.values, columns)]),
-        )
+        both = zip(layer.states, other.states, strict=True)
+        layer.put(*(torch.cat([_pad(states, columns), _pad(new, columns)]) for states, new in both))
 
 
 def repeat(cache: Any, rows: int) -> Any:
     """A new cache of so many rows, each with the states of the one row of `cache`."""
     copies = empty()
     for number, layer in enumerate(cache.layers):
-        copies.update(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1), number)
+        copies.update(*(states.expand(rows, -1, -1, -1) for states in layer.states), number)
     return copies
 
 
 def reorder(cache: Any, order: torch.Tensor) -> None:
     """Put the columns of each row into another order, (rows, columns)."""
+    index = order[:, None, :, None]  # (rows, 1, columns, 1)
     for layer in cache.layers:
-        index = order[:, None, :, None].expand_as(layer.keys)  # (rows, heads, columns, width)
-        layer.put(layer.keys.gather(2, index), layer.values.gather(2, order[:, None, :, None].expand_as(layer.values)))
+        layer.put(*(states.gather(2, index.expand_as(states)) for states in layer.states))
 
 
 def _pad(states: torch.Tensor, columns: int) -> torch.Tensor:

@@ -18,6 +18,7 @@ import torch
 from leaven.errors import UserError
 from leaven.models import cache as kv
 from leaven.models import tokens
+from leaven.models.attention import short_rows
 from leaven.models.draw import draw
 from leaven.models.fold import folded
 from leaven.models.template import encode, render
@@ -230,7 +231,8 @@ def _forward(
     """Logits (rows, vocabulary) after the last of the new tokens, (rows, new), whose states the cache then holds."""
     optional = {"position_ids": position, "logits_to_keep": 1}
     arguments = {name: value for name, value in optional.items() if name in decoder.accepts}
-    output = decoder.model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **arguments)
+    with short_rows():
+        output = decoder.model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **arguments)
     logits: torch.Tensor = output.logits[:, -1]
     return logits
 
