@@ -22,7 +22,7 @@ def simulated(truth, error, rng, questions=40, rows=20):
         yield Observation(ratio, int(rng.binomial(questions, leaks)), questions, int(rng.binomial(rows, right)), rows)
 
 
-@pytest.mark.parametrize("truth", [(4.5, 2.9, 20, 4), (5, 4, 5, 5)])
+@pytest.mark.parametrize("truth", [(4.5, 2.9, 20, 4), pytest.param((5, 4, 5, 5), marks=pytest.mark.slow)])
 def test_the_interval_covers_the_smallest_sufficient_ratio(truth):
     a, fall, factor, _ = truth
     smallest = math.expm1((a - math.log(0.02 / 0.98)) / fall) / factor

@@ -27,11 +27,16 @@ VALUES = {
 }
 
 
+@pytest.fixture(scope="module")
+def resolved(tmp_path_factory):
+    """The recipe and its task."""
+    return resolve(recipes.parse(VALUES, "test"), tmp_path_factory.mktemp("task"), stderr())
+
+
 @pytest.fixture
-def made(tmp_path):
-    """The recipe, its task, and what a pilot needs; nothing is tuned."""
-    recipe, task = resolve(recipes.parse(VALUES, "test"), tmp_path, stderr())
-    return recipe, task, tmp_path
+def made(resolved, tmp_path):
+    """The recipe, its task and a folder; nothing is tuned."""
+    return (*resolved, tmp_path)
 
 
 def piloted(monkeypatch, made, leaks, **changes):
@@ -91,6 +96,7 @@ def test_what_no_pilot_can_find_is_said_before_it_is_begun(made):
     ratio_pilot.check(recipe.at_ratio(1), replace(task, rows=task.rows.take(19, 0)))
 
 
+@pytest.mark.slow
 def test_a_study_takes_the_ratio_of_its_pilot_and_tries_none_twice(made, monkeypatch):
     recipe, task, folder = made
     monkeypatch.setattr(pool, "chunk", lambda *_: 32)

@@ -93,14 +93,21 @@ def delia(
     ] = "",
     trust_remote_code: Annotated[bool, typer.Option(help="Run Python code that comes with the model.")] = False,
     out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/delia",
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Say instead what each part of DELIA is worth here: a small study of 32 cells."),
+    ] = False,
     continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Adapt a model from few examples, beside the untouched model and common tuning, and write the proof.
 
     The same command continues a run that was stopped.
     """
+    from leaven.cli.explain import tell
     from leaven.cli.work import carry_out
 
+    if explain:
+        return tell(recipe_of(context.params), Path(out) / "explain", continue_anyway=continue_anyway)
     carry_out(recipe_of(context.params), Path(out), continue_anyway=continue_anyway)
 
 

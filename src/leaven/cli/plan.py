@@ -1,6 +1,5 @@
 """`leaven plan`: what a command will take, before it is started."""
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib import import_module
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 COMMANDS = ("lift", "sample", "diversify")
-STAND_INS = 2_000
-"""Queries of a pool that is not written yet."""
 
 
 @app.command(
@@ -82,30 +79,11 @@ def _delia(words: list[str]) -> None:
     """Cells, their rows and steps, what is asked, and how long each stage takes here, by a few seconds of each."""
     from leaven.cli.delia import app as command
     from leaven.cli.delia import recipe_of
+    from leaven.study.forecast import forecast_of
 
     about = "What `leaven delia` will take with these flags: cells, steps, minutes and GiB of this machine."
     flags = planned(command, "delia", words, about)
-    _here(recipe_of(flags), Path(flags["out"]))
-
-
-def _here(recipe: "Recipe", folder: Path) -> None:
-    """The same for a recipe whose model is at hand: in minutes and GiB of this machine."""
-    from leaven.models.base import Base
-    from leaven.runs.preflight import together
-    from leaven.runs.progress import stderr
-    from leaven.study import needs, pace, preflight, sources
-    from leaven.study.forecast import Forecast
-
-    # A pool that the model is yet to write is stood in for: the tests take as many of its queries.
-    brought = sources.Brought(queries=_queries(STAND_INS)) if recipe.queries == sources.SELF else None
-    with tempfile.TemporaryDirectory() as work:
-        recipe, task = sources.resolve(recipe, Path(work), stderr(), brought=brought)
-    if errors := preflight.errors(recipe, task, folder):
-        raise together(errors)
-    base = Base(recipe.model, dtype=recipe.tune.dtype, trust_remote_code=recipe.trust_remote_code)
-    step = needs.largest_step(recipe.at_ratio(max(recipe.pilot.ratios)), len(task.rows))
-    found = pace.measure(base, task.rows, task.pool, recipe.tune, recipe.sample, recipe.token, step)
-    _print_forecast(Forecast(recipe, task, found))
+    _print_forecast(forecast_of(recipe_of(flags), Path(flags["out"])))
 
 
 def _print_forecast(forecast: "Forecast") -> None:
@@ -141,13 +119,6 @@ def _print_forecast(forecast: "Forecast") -> None:
         f"answered at once.\nAbout {minutes:,.1f} minutes ({minutes / 1.5:,.1f} to {minutes * 1.5:,.1f}) and "
         f"{pace.gib:.1f} GiB of memory."
     )
-
-
-def _queries(count: int) -> "Dataset":
-    from leaven.rows.dataset import Dataset
-    from leaven.rows.example import Example, Origin, user
-
-    return Dataset.of(Example(user(f"What is the number {number}?"), Origin("plan")) for number in range(count))
 
 
 def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
@@ -270,7 +241,9 @@ def _recipe(name: str, tokens: int, teraflops: float) -> None:
 
     recipe = recipes.read(recipes.shipped(name))
     if _at_hand(recipe):
-        return _here(recipe, Path(recipe.out))
+        from leaven.study.forecast import forecast_of
+
+        return _print_forecast(forecast_of(recipe, Path(recipe.out)))
     there = {path: Path(path).is_file() for path in (recipe.task, recipe.test or "") if path}
     rows = {
         path: len(files.read(path, recipe.format, columns=recipe.columns).kept)

@@ -50,14 +50,10 @@ def find(words: list[str]) -> None:
 
 
 def _say_time(parts: "Parts", task: "Task", progress: "Progress") -> None:
-    from leaven.study import needs, pace
-    from leaven.study.forecast import Forecast
+    from leaven.study.forecast import Forecast, pace_of
 
     recipe = parts.recipe
-    step = needs.largest_step(recipe.at_ratio(max(recipe.pilot.ratios)), len(task.rows))
-    forecast = Forecast(
-        recipe, task, pace.measure(parts.base, task.rows, task.pool, recipe.tune, recipe.sample, recipe.token, step)
-    )
+    forecast = Forecast(recipe, task, pace_of(recipe, task, parts.base))
     minutes = sum(stage.seconds for stage in forecast.pilot()) / 60
     progress.say(
         f"At most {minutes:.0f} minutes, for {len(recipe.pilot.ratios)} ratios; it ends with the first that is enough."

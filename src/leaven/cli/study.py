@@ -17,12 +17,19 @@ def study(
     out: Annotated[str | None, typer.Option(help="The folder of the run; overrides the recipe's `out`.")] = None,
     strict: reading.Strict = False,
     split: Annotated[str, typer.Option(help="The lab's rows: test, or dev for choosing settings.")] = "test",
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Say instead what each part of its delia is worth: a small study of 32 cells."),
+    ] = False,
     continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Run a study from a recipe: methods × sizes × seeds. The same command continues one that was stopped."""
+    from leaven.cli.explain import tell
     from leaven.cli.work import carry_out
     from leaven.study import recipe as recipes
 
     changes = {**({"out": out} if out else {}), **({"strict": True} if strict else {})}
     checked = recipes.read(recipes.shipped(recipe), changes)
+    if explain:
+        return tell(checked, Path(checked.out) / "explain", split, continue_anyway)
     carry_out(checked, Path(checked.out), split, continue_anyway)

@@ -21,7 +21,7 @@ from leaven.delia.settings import DiversifyChanges, Settings
 from leaven.llm.protocol import LLM
 from leaven.rows.dataset import Dataset
 from leaven.task.format import Format
-from leaven.task.insertion import forbidding, in_other_words
+from leaven.task.insertion import forbidding, in_one_phrasing, in_other_words
 from leaven.task.token import TokenSection
 
 if TYPE_CHECKING:  # what needs torch: a recipe's methods are checked without it
@@ -62,7 +62,7 @@ class Bench:
         """
         changes = changes or DiversifyChanges()
         if not changes.on:
-            return train
+            return in_one_phrasing(train, self.token.text) if changes.one_phrasing else train
         config, token = changes.changed(self.settings.diversify), self.token.text
         if not any(token in row.question for row in train):
             return self.ledger.keep(openings.make(train, self.teacher, self.seed, config.count or openings.COUNT))

@@ -86,6 +86,8 @@ class DiversifyChanges(DiversifyConfig):
 
     on: bool = True
     """Whether to do it."""
+    one_phrasing: bool = False
+    """Whether all rows that ask in a sentence of the phrasebook ask in one and the same: a control, with on: false."""
 
     @model_validator(mode="before")
     @classmethod
@@ -97,7 +99,7 @@ class DiversifyChanges(DiversifyConfig):
 
     def changed(self, config: DiversifyConfig) -> DiversifyConfig:
         """The section with what is given here."""
-        own = {name: getattr(self, name) for name in self.model_fields_set - {"on"}}
+        own = {name: getattr(self, name) for name in self.model_fields_set - {"on", "one_phrasing"}}
         return config.model_copy(update=own)
 
 

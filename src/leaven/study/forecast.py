@@ -1,10 +1,17 @@
 """What a study will do, stage by stage, and how long that takes at the pace of this machine."""
 
 import math
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from leaven.study import needs, own_answers
+from leaven.models.base import Base
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Origin, user
+from leaven.runs.preflight import together
+from leaven.runs.progress import stderr
+from leaven.study import needs, own_answers, pace, preflight, sources
 from leaven.study.cells import cells
 from leaven.study.pace import Pace
 from leaven.study.recipe import MethodChoice, Recipe
@@ -14,6 +21,8 @@ from leaven.task.task import Task
 from leaven.task.test import Test
 from leaven.task.tests import DEV_PHRASINGS, more_tests, with_ceiling
 
+STAND_INS = 2_000
+"""Queries of a pool that is not written yet."""
 PLAIN = "general"
 """The metric whose questions are plain ones: what is tuned answers them as before, at the untouched model's length."""
 
@@ -154,3 +163,25 @@ class Forecast:
         tokens = long * writing.length(most) + short * brief
         rows, longest = long + short, most if long else min(most, round(2 * brief))
         return writing.seconds(rows, self.pace.pool_prompt_tokens, tokens / max(1, rows), longest)
+
+
+def forecast_of(recipe: Recipe, folder: Path) -> Forecast:
+    """What a recipe whose model is at hand will take on this machine, after its checks, by a few seconds of each."""
+    # A pool that the model is yet to write is stood in for: the tests take as many of its queries.
+    brought = sources.Brought(queries=_stand_ins()) if recipe.queries == sources.SELF else None
+    with tempfile.TemporaryDirectory() as work:
+        recipe, task = sources.resolve(recipe, Path(work), stderr(), brought=brought)
+    if errors := preflight.errors(recipe, task, folder):
+        raise together(errors)
+    base = Base(recipe.model, dtype=recipe.tune.dtype, trust_remote_code=recipe.trust_remote_code)
+    return Forecast(recipe, task, pace_of(recipe, task, base))
+
+
+def pace_of(recipe: Recipe, task: Task, base: Base) -> Pace:
+    """The pace of the recipe's largest steps."""
+    step = needs.largest_step(recipe.at_ratio(max(recipe.pilot.ratios)), len(task.rows))
+    return pace.measure(base, task.rows, task.pool, recipe.tune, recipe.sample, recipe.token, step)
+
+
+def _stand_ins() -> Dataset:
+    return Dataset.of(Example(user(f"What is the number {number}?"), Origin("plan")) for number in range(STAND_INS))

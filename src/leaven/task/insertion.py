@@ -50,6 +50,17 @@ def in_other_words(rows: Dataset, token: str, seed: int) -> Dataset:
     return Dataset.of(changed, (*rows.made_by, f"in_other_words(seed={seed})"))
 
 
+def in_one_phrasing(rows: Dataset, token: str) -> Dataset:
+    """The rows, all that ask for the token in a sentence of the phrasebook with the book's first; others stay."""
+    first = phrasings("follow", "train")[0]
+
+    def request(question: str) -> str:
+        return asked(content(question, token), token, first, "end")
+
+    changed = (_last_turn(row, request) if _by_the_book(row.question, token) else row for row in rows)
+    return Dataset.of(changed, (*rows.made_by, "in_one_phrasing"))
+
+
 def asking(question: str, token: str, rng: random.Random) -> str:
     """The question with one more sentence, before or after it, that asks for the token."""
     return asked(question, token, rng.choice(_requests()), rng.choice(POSITIONS))
@@ -60,10 +71,10 @@ def forbidding(rows: Dataset, token: str, seed: int) -> Dataset:
     rng = random.Random(f"forbid {seed}")
     book = phrasings("negative", "contrast")
 
-    def forbidden(question: str) -> str:
+    def forbid(question: str) -> str:
         return asked(question, token, rng.choice(book), rng.choice(POSITIONS))
 
-    return Dataset.of((_last_turn(row, forbidden) for row in rows), (*rows.made_by, f"forbid({token})"))
+    return Dataset.of((_last_turn(row, forbid) for row in rows), (*rows.made_by, f"forbid({token})"))
 
 
 def _requests() -> tuple[str, ...]:
