@@ -1,7 +1,7 @@
 """Make what the documents take from the code: the map of files, and the claims that are written down before the runs.
 
-When asked, also the base's quality (--quality), what a real model reproduces of the paper (--reproduced FOLDER), and
-whether LIFT works (--lift-works FOLDER).
+When asked, also the base's quality (--quality), what a real model, or with --lab the lab's, reproduces of the paper
+(--reproduced FOLDER), and whether LIFT works (--lift-works FOLDER).
 """
 
 import ast
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "src" / "leaven"
+PACKAGE, RUNS = ROOT / "src" / "leaven", ROOT / "docs" / "runs"
 MAP, REAL, RESULTS, LIFT, CLAIMS = (
     ROOT / "docs" / f"{name}.md" for name in ("architecture", "real", "results", "lift-works", "preregistration")
 )
@@ -45,12 +45,23 @@ def put(text: str, mark: str, content: str) -> str:
     )
 
 
-def reproduced(folder: Path) -> str:
-    """The page of `leaven reproduce all --scale smol`, a level deeper, with its charts among the figures."""
+def reproduced(folder: Path, scale: str) -> str:
+    """The page of `leaven reproduce all` in a folder, a level deeper.
+
+    Its charts go to docs/figures, and the score tables of its studies to docs/runs, from which anyone can compute it
+    anew: leaven reproduce all --from docs/runs.
+    """
+    from leaven.study import reproduce, score_tables
+
+    for study in reproduce.SCALES[scale]:
+        scores = reproduce.finished(folder / study)
+        if len(scores):
+            order = reproduce.Order(scale, (), folder)
+            score_tables.write(scale, study, scores, reproduce.about(study, order), RUNS)
     page = (folder / "results.md").read_text(encoding="utf-8").split("\n", 2)[2]
     for chart in sorted(folder.glob("*.svg")):
-        shutil.copyfile(chart, REAL.parent / "figures" / f"smol-{chart.name}")
-        page = page.replace(f"]({chart.name})", f"](figures/smol-{chart.name})")
+        shutil.copyfile(chart, REAL.parent / "figures" / f"{scale}-{chart.name}")
+        page = page.replace(f"]({chart.name})", f"](figures/{scale}-{chart.name})")
     return re.sub(r"^## ", "### ", page, flags=re.MULTILINE).strip()
 
 
@@ -70,7 +81,8 @@ def main() -> None:
     if "--lift-works" in sys.argv:
         _write(LIFT, "figures", (_folder("--lift-works") / "results.md").read_text(encoding="utf-8").strip())
     if "--reproduced" in sys.argv:
-        _write(REAL, "reproduced", reproduced(_folder("--reproduced")))
+        scale = "lab" if "--lab" in sys.argv else "smol"
+        _write(RESULTS if scale == "lab" else REAL, "reproduced", reproduced(_folder("--reproduced"), scale))
 
 
 def _folder(flag: str) -> Path:

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from leaven.runs import folder as runs
+from leaven.study import reproduce, score_tables
 from leaven.study.run import SCHEMA
 
 
@@ -25,13 +26,45 @@ def test_what_is_finished_is_shown(leaven, finished):
     claim = "The buffer keeps the format out of plain questions (against equal steps and exposures without it)"
     assert f"{claim} (json, controls): holds here" in done.out
     page = (finished / "results.md").read_text()
-    assert "1 seed can't give a one-sided p below 0.5" in page and "SmolLM2-135M-Instruct" in page
+    assert (
+        ", 12 seeds." in page
+        and "No verdict yet, since their cells have not all run" in page
+        and "SmolLM2-135M-Instruct" in page
+    )
     assert (finished / "dose-json.svg").exists() and "![" in (finished / "dose-json.md").read_text()
 
 
 def test_one_table_of_one_study_is_named_by_its_file(leaven, finished):
     done = leaven("reproduce", "dose", "--scale", "smol", "--as-is", "--out", finished)
     assert f"read {finished}/dose-json.md" in done.out and (finished / "dose-json.md").exists()
+
+
+def test_whoever_has_the_score_tables_can_compute_each_figure_anew(leaven, finished, tmp_path):
+    """`docs/make.py --reproduced` keeps them under docs/runs; the page is the same to the letter."""
+    order = reproduce.Order("smol", (), finished)
+    about, table = (
+        score_tables.About({"transfer": {"testable": False, "reason": "why"}}, ("Leak check: 1 row.",)),
+        tmp_path / "tables",
+    )
+    score_tables.write("smol", "json", reproduce.finished(finished / "json"), about, table)
+    assert sorted(path.name for path in table.iterdir()) == ["smol-json.json", "smol-json.parquet"]
+    assert reproduce.about("json", order._replace(tables=table)).untestable == {"transfer": "why"}
+    assert reproduce.about("json", order) == score_tables.About()
+    pages = []
+    for flags in (("--as-is", "--out", finished), ("--from", table, "--out", tmp_path / "new")):
+        done = leaven("reproduce", "dose", "--scale", "smol", *flags)
+        assert done.code == 0, done.err
+        pages.append((flags[-1] / "dose-json.md").read_text().replace("*Leak check: 1 row.*\n\n", ""))
+    assert pages[0] == pages[1] and "12 seeds" in pages[1]
+    assert leaven("reproduce", "dose", "--scale", "smol", "--from", tmp_path / "run").code == 2
+
+
+def test_a_score_table_holds_what_is_read_of_it_and_nothing_else(finished, tmp_path):
+    scores = reproduce.finished(finished / "json")
+    more = scores.with_columns(metric=pl.lit("general/other"))
+    score_tables.write("smol", "json", pl.concat([more, scores]), score_tables.About(), tmp_path)
+    kept = score_tables.read("smol", "json", tmp_path)
+    assert set(kept["metric"]) == {"general/leak"} and len(kept) == len(scores) and kept["phrasing"].is_null().all()
 
 
 def test_where_nothing_is_finished_nothing_is_shown(leaven, tmp_path):

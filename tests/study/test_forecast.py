@@ -1,9 +1,14 @@
 """What a study will do, counted by hand at a pace of round numbers."""
 
+import shutil
+from types import SimpleNamespace
+
 import pytest
 
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
+from leaven.runs import folder as runs
+from leaven.study import forecast as forecasts
 from leaven.study import needs
 from leaven.study import recipe as recipes
 from leaven.study.forecast import Forecast
@@ -79,3 +84,22 @@ def test_epochs_and_steps_of_a_methods_own_count():
 def test_the_largest_step_is_that_of_the_cell_that_trains_most():
     recipe = forecast(["common", {"name": "delia", "ratio": 2.5}]).recipe
     assert needs.largest_step(recipe, 100) == (4, 10)
+
+
+def test_what_is_left_of_a_study_takes_as_long_as_the_cells_that_are_there(tmp_path, monkeypatch):
+    recipe = recipes.parse({"methods": ["original", "common"], "seeds": [0, 1, 2], "sizes": [5]}, "x")
+    task = SimpleNamespace(rows=range(5))
+    for label, seed, seconds in (("original", 0, 600.0), ("original", 1, 1200.0), ("common", 0, 2700.0)):
+        place = tmp_path / "cells" / f"{label}-n5-s{seed}"
+        runs.write_json(place / "cell.json", {"method": label, "size": 5, "seconds": {"all": seconds}})
+        runs.close(place)
+    left = forecasts.open_cells(recipe, task, tmp_path, {"original", "common"})
+    assert [cell.name for cell in left] == ["common-n5-s1", "original-n5-s2", "common-n5-s2"]
+    assert forecasts.hours(left, recipe, task, tmp_path) == (900 + 2 * 2700) / 3600
+    # What has not run yet is told by the pace of the machine.
+    monkeypatch.setattr(forecasts, "pace_of", lambda recipe, task, base: PACE)
+    stages = [forecasts.Stage("tune", "3 models", 3 * 1800.0)]
+    monkeypatch.setattr(Forecast, "stages", lambda self: stages if len(self.recipe.methods) == 1 else [])
+    shutil.rmtree(tmp_path / "cells" / "common-n5-s0")
+    left = forecasts.open_cells(recipe, task, tmp_path, {"original", "common"})
+    assert forecasts.hours(left, recipe, task, tmp_path) == (900 + 3 * 1800) / 3600

@@ -109,7 +109,8 @@ def test_the_page_says_how_many_rows_were_left_out(tmp_path):
     notes = ["halu.jsonl: 100 rows", "Leak check: 34 of 1,006 rows of task leaked and are left out.",
              "Leak check: 0 of 400 rows of pool leaked and are left out."]  # fmt: skip
     runs.write_json(tmp_path / "halu" / "summary.json", {"notes": notes, "tests": {}})
-    assert reproduce.leaks("halu", tmp_path) == [notes[1]] and reproduce.leaks("json", tmp_path) == []
+    order = Order("smol", [0], tmp_path)
+    assert [reproduce.about(study, order).leaks for study in ("halu", "json")] == [(notes[1],), ()]
     spec = reproduction.spec("table2", "smol")
     page = pages.markdown(pages.Section("table2", spec, [], [], [], "smol", "halu", {}, [notes[1]]))
     assert "*Leak check: 34 of 1,006 rows of task leaked and are left out.*" in page
@@ -168,7 +169,8 @@ def test_a_study_in_miniature_gives_tables_and_shares_its_pool(copies, tmp_path)
     assert [name for name, _ in table.rows] == ["Random", "DELIA without its buffer", "DELIA"]
     (soft,) = reproduction.tables("demo", scores, "smol")
     assert len(soft.rows) == 4 and soft.rows[3][1][0].found is not None
-    assert set(reproduce.untestable("json", tmp_path)) <= {test.name for test in task.tests} | {"soft_prompt"}
+    untestable = {name.partition("/")[0] for name in reproduce.about("json", order).untestable}
+    assert untestable <= {test.name for test in task.tests} | {"soft_prompt"}
     assert sorted(path.name for path in (tmp_path / "pool").iterdir()) == ["seed-0"]
     assert not (place / "pool").exists()
     steps = {m: json.loads((place / f"cells/{m}-n4-s0/cell.json").read_text())["steps"] for m in ("no_buffer", "delia")}

@@ -39,7 +39,7 @@ def by_seed(values, metric):
 
 
 def recipe_of(study, scale):
-    return recipes.read(RECIPES / f"{reproduce.SCALES[scale][study].recipe}.yaml")
+    return recipes.read(RECIPES / f"{reproduce.SCALES[scale][study]}.yaml")
 
 
 STUDIES = [(scale, study) for scale, studies in reproduce.SCALES.items() for study in studies]
@@ -219,8 +219,9 @@ def test_what_words_reach_in_the_tokens_place_is_said_and_what_nothing_reaches_c
     (tmp_path / "format").mkdir()
     (tmp_path / "format" / "summary.json").write_text(json.dumps({"tests": {"soft_prompt": test}}))
     asked = ["soft_prompt/follow", "soft_prompt/controlled_paper", "robustness/worst"]
-    assert reproduce.in_words("format", tmp_path, asked) == [
+    order = reproduce.Order("lab", (), tmp_path)
+    assert reproduce.about("format", order).in_words(asked) == [
         "Said in words ('json'), the untouched model reaches: soft_prompt/follow 100%, soft_prompt/controlled_paper 2%."
     ]
-    assert set(reproduce.untestable("format", tmp_path)) == set(test["out_of_reach"])
-    assert reproduce.in_words("translation", tmp_path, asked) == []
+    assert set(reproduce.about("format", order).untestable) == set(test["out_of_reach"])
+    assert reproduce.about("translation", order).in_words(asked) == []

@@ -44,6 +44,9 @@ def reproduce(
     first_seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
     out: Annotated[str, typer.Option(help="The folder of the run; runs/reproduce-SCALE where none is named.")] = "",
     as_is: Annotated[bool, typer.Option("--as-is", help="Run nothing: show what is finished.")] = False,
+    tables: Annotated[
+        str, typer.Option("--from", help="Run nothing: compute all from the score tables in FOLDER.", metavar="FOLDER")
+    ] = "",
     continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Reproduce tables and figures of the DELIA paper, with fair controls, intervals, and a verdict on each claim.
@@ -61,7 +64,8 @@ def reproduce(
     count, folder = seeds or SEEDS[scale], Path(out or f"runs/reproduce-{scale}")
     wanted = reproduction.names(scale) if what == "all" else [what]
     chosen = list(range(first_seed, first_seed + count))
-    order = Order(scale, chosen, folder, split, Path(data).expanduser() if data else None, continue_anyway, as_is)
+    copies, score_tables = (Path(path).expanduser() if path else None for path in (data, tables))
+    order = Order(scale, chosen, folder, split, copies, continue_anyway, as_is, score_tables)
     _results(wanted, order, "results" if what == "all" else what)
     return None
 
@@ -76,28 +80,29 @@ def _results(wanted: list[str], order: "Order", page: str) -> None:
     specs = {name: reproduction.spec(name, order.scale) for name in wanted}
     sections: dict[tuple[str, str], Section] = {}
     still_open: list[str] = []
+    most_seeds = 0
     for study in dict.fromkeys(study for spec in specs.values() for study in spec["studies"]):
         needed = [name for name, spec in specs.items() if study in spec["studies"]]
-        if not order.as_is:
-            minutes = studies.SCALES[order.scale][study].minutes * len(order.seeds)
-            print(f"{study}: all of it takes about {minutes} minutes on two cores; cells that are there cost nothing.")
         scores = studies.scores(study, needed, order)
-        judgements = families.judgements(study, scores, order.scale, studies.untestable(study, order.folder))
+        judgements = families.judgements(study, scores, order.scale, studies.about(study, order).untestable)
         still_open += [
             claim.text for claim in families.open_claims(study, scores, order.scale) if claim.table in needed
         ]
+        most_seeds = max(most_seeds, scores["seed"].n_unique())
         for name in needed if len(scores) else ():
             sections[name, study] = _section(name, study, scores, judgements, order)
             _show(sections[name, study], order.folder)
     shown = [sections[name, study] for name in wanted for study in specs[name]["studies"] if (name, study) in sections]
     if not shown:
-        raise UserError(f"nothing is finished in {order.folder}", "Leave --as-is out.")
+        where, without = (order.tables, "--from") if order.tables else (order.folder, "--as-is")
+        raise UserError(f"nothing is finished in {where}", f"Leave {without} out.")
     if len(shown) > 1:
-        text = pages.page(shown, families.few_seeds(len(order.seeds)), still_open)
+        text = pages.page(shown, families.few_seeds(most_seeds), still_open)
         (order.folder / f"{page}.md").write_text(text, encoding="utf-8")
     else:
         page = shown[0].stem
-    print(f"Next: read {order.folder}/{page}.md, or leaven report {order.folder}/{next(iter(sections))[1]}.")
+    report = "" if order.tables else f", or leaven report {order.folder}/{next(iter(sections))[1]}"
+    print(f"Next: read {order.folder}/{page}.md{report}.")
 
 
 def _section(
@@ -108,19 +113,19 @@ def _section(
     from leaven.study import reproduction
     from leaven.view import reproduction as pages
 
-    spec, untestable = reproduction.spec(name, order.scale), studies.untestable(study, order.folder)
+    spec, about = reproduction.spec(name, order.scale), studies.about(study, order)
     tables = reproduction.tables(name, scores, order.scale) if "rows" in spec else []
     points = list(reproduction.points(name, scores, order.scale)) if "series" in spec else []
     own = [one for one in judgements if one.claim.table == name]
     subject = study if order.scale != "lab" else ""
-    ceilings = studies.in_words(study, order.folder, [column["metric"] for column in spec.get("columns", ())])
-    sentences = [*studies.leaks(study, order.folder), *ceilings]
-    return pages.Section(name, spec, tables, points, own, _about(order), subject, untestable, sentences)
+    sentences = [*about.leaks, *about.in_words([column["metric"] for column in spec.get("columns", ())])]
+    scale = _about(order, scores["seed"].n_unique())
+    return pages.Section(name, spec, tables, points, own, scale, subject, about.untestable, sentences)
 
 
-def _about(order: "Order") -> str:
+def _about(order: "Order", n_seeds: int) -> str:
     """The scale of a section in words."""
-    seeds = f"{len(order.seeds)} seed{'s' if len(order.seeds) > 1 else ''}"
+    seeds = f"{n_seeds} seed{'s' if n_seeds > 1 else ''}"
     return f"{MODELS[order.scale]}, {seeds}" + (f", split {order.split}" if order.scale == "lab" else "")
 
 
@@ -132,6 +137,7 @@ def _show(section: "Section", folder: Path) -> None:
 
     console = Console()
     console.width = max(console.width, 150)  # the tables have many columns; a narrower terminal wraps whole lines
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{section.stem}.md").write_text(pages.markdown(section), encoding="utf-8")
     if section.points:
         pages.chart(section, folder / section.stem)

@@ -1,18 +1,21 @@
 """What a study will do, stage by stage, and how long that takes at the pace of this machine."""
 
+import json
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from leaven.models.base import Base
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Origin, user
+from leaven.runs import folder as runs
 from leaven.runs.preflight import together
 from leaven.runs.progress import stderr
 from leaven.study import needs, own_answers, pace, preflight, sources
-from leaven.study.cells import cells
+from leaven.study.cells import Cell, cells
 from leaven.study.pace import Pace
 from leaven.study.recipe import MethodChoice, Recipe
 from leaven.study.search import QUESTIONS
@@ -185,3 +188,32 @@ def pace_of(recipe: Recipe, task: Task, base: Base) -> Pace:
 
 def _stand_ins() -> Dataset:
     return Dataset.of(Example(user(f"What is the number {number}?"), Origin("plan")) for number in range(STAND_INS))
+
+
+def open_cells(recipe: Recipe, task: Task, folder: Path, labels: Collection[str]) -> list[Cell]:
+    """The cells of these methods that a study in the folder has still to run."""
+    plan = cells(recipe, len(task.rows))
+    return [cell for cell in plan if cell.method.label in labels and not runs.closed(folder / "cells" / cell.name)]
+
+
+def hours(left: Sequence[Cell], recipe: Recipe, task: Task, folder: Path) -> float:
+    """How long they take: as long as those of another seed that are there, and the others at this machine's pace."""
+    seconds = _seconds(folder)
+    known = [fmean(seconds[cell.method.label, cell.size]) for cell in left if (cell.method.label, cell.size) in seconds]
+    if len(known) == len(left):
+        return sum(known) / 3600
+    unknown = {cell.method.label for cell in left if (cell.method.label, cell.size) not in seconds}
+    part = recipe.model_copy(update={"methods": tuple(one for one in recipe.methods if one.label in unknown)})
+    base = Base(recipe.model, dtype=recipe.tune.dtype, trust_remote_code=recipe.trust_remote_code)
+    total = sum(stage.seconds for stage in Forecast(part, task, pace_of(part, task, base)).stages())
+    return (sum(known) + total * (len(left) - len(known)) / len(cells(part, len(task.rows)))) / 3600
+
+
+def _seconds(folder: Path) -> dict[tuple[str, int], list[float]]:
+    """What the finished cells of a folder took, by method and size."""
+    seconds: dict[tuple[str, int], list[float]] = {}
+    for path in sorted(folder.glob("cells/*/cell.json")):
+        if runs.closed(path.parent):
+            cell = json.loads(path.read_text(encoding="utf-8"))
+            seconds.setdefault((cell["method"], cell["size"]), []).append(cell["seconds"]["all"])
+    return seconds

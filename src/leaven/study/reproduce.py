@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
@@ -11,34 +11,28 @@ from leaven.errors import UserError
 from leaven.runs import folder as runs
 from leaven.runs.lock import lock
 from leaven.runs.progress import stderr
-from leaven.study import buffering, identity, published, reproduction
+from leaven.study import buffering, forecast, identity, published, reproduction, score_tables
 from leaven.study import recipe as recipes
 from leaven.study.recipe import Recipe
 from leaven.study.run import SCHEMA, run
 from leaven.study.sources import resolve
 
-
-class Study(NamedTuple):
-    """The recipe of a study that ships, and the minutes that a seed of all of it takes on two cores."""
-
-    recipe: str
-    minutes: int
-
-
 SCALES = {
     "lab": {
-        "format": Study("reproduce-format", 39),
-        "translation": Study("reproduce-translation", 6),
-        "gradients": Study("reproduce-format", 5),
+        "format": "reproduce-format",
+        "translation": "reproduce-translation",
+        "gradients": "reproduce-format",
     },
     "smol": {
-        "json": Study("reproduce-smol-json", 16),
-        "list": Study("reproduce-smol-list", 5),
-        "halu": Study("reproduce-smol-halu", 7),
-        "translation": Study("reproduce-smol-translation", 4),
+        "json": "reproduce-smol-json",
+        "list": "reproduce-smol-list",
+        "halu": "reproduce-smol-halu",
+        "translation": "reproduce-smol-translation",
     },
 }
-"""The studies of the files `reproduction.yaml` (the lab) and `reproduction-SCALE.yaml`."""
+"""The studies of the files `reproduction.yaml` (the lab) and `reproduction-SCALE.yaml`, and their recipes."""
+GRADIENTS = 5
+"""Minutes that a seed of the study of gradients takes on two cores."""
 
 
 class Order(NamedTuple):
@@ -51,6 +45,8 @@ class Order(NamedTuple):
     data: Path | None = None
     continue_anyway: bool = False
     as_is: bool = False
+    tables: Path | None = None
+    """A folder of score tables to read, and run nothing (`score_tables`)."""
 
 
 def scores(study: str, names: Sequence[str], order: Order) -> pl.DataFrame:
@@ -59,14 +55,22 @@ def scores(study: str, names: Sequence[str], order: Order) -> pl.DataFrame:
     Raises UserError where rows are needed that do not ship, and no folder has them.
     """
     place = order.folder / study
+    if order.tables:
+        return score_tables.read(order.scale, study, order.tables)
     if order.as_is:
-        return _finished(place)
+        return finished(place)
     recipe, task = resolve(read(study, order), place, stderr(), order.split)
     if study == "gradients":
+        stderr().say(f"{study}: about {GRADIENTS} minutes a seed; seeds that are there cost nothing.")
         with lock(place):
             identity.claim(recipe, task, place, order.continue_anyway)
             return buffering.run(recipe, task, place, stderr())
     labels = frozenset().union(*(reproduction.methods(name, order.scale) for name in names))
+    if left := forecast.open_cells(recipe, task, place, labels):
+        hours = forecast.hours(left, recipe, task, place)
+        stderr().say(
+            f"{study}: {len(left)} cells to run, about {hours:.1f} hours here; those that are there cost nothing."
+        )
     pool = None if order.scale == "lab" else order.folder / "pool"
     run(recipe, task, place, stderr(), labels, order.continue_anyway, pool)
     return pl.read_parquet(place / "scores.parquet")
@@ -74,7 +78,7 @@ def scores(study: str, names: Sequence[str], order: Order) -> pl.DataFrame:
 
 def read(study: str, order: Order) -> Recipe:
     """The recipe of a study with these seeds, and with the user's rows where it is not about the lab."""
-    shipped = recipes.shipped(SCALES[order.scale][study].recipe)
+    shipped = recipes.shipped(SCALES[order.scale][study])
     recipe = recipes.read(shipped, {"seeds": list(order.seeds), "out": str(order.folder / study)})
     if order.scale == "lab":
         return recipe
@@ -88,48 +92,16 @@ def read(study: str, order: Order) -> Recipe:
     return recipe.model_copy(update={key: str(place / getattr(recipe, key)) for key in ("task", "test", "queries")})
 
 
-def _finished(place: Path) -> pl.DataFrame:
-    """The scores of the cells that are finished, also those of a run that was stopped."""
+def finished(place: Path) -> pl.DataFrame:
+    """The scores of the cells (of gradients, the seeds) that are finished, also those of a run that was stopped."""
     cells = [path for path in sorted(place.glob("cells/*/scores.parquet")) if runs.closed(path.parent)]
+    cells += sorted(place.glob("seed-*/scores.parquet"))
     return pl.concat([pl.DataFrame(schema=SCHEMA), *map(pl.read_parquet, cells)], how="diagonal")
 
 
-def untestable(study: str, folder: Path) -> dict[str, str]:
-    """The tests and measures of a study that can tell nothing of the model, with the reason (`ceilings.verdicts`)."""
-    tests = _summary(study, folder).get("tests", {})
-    measures = {
-        metric: f"neither the words ({test['wording']!r}) nor any training reach half of it"
-        for test in tests.values()
-        for metric in test.get("out_of_reach", ())
-    }
-    return measures | {name: test["reason"] for name, test in tests.items() if not test["testable"]}
-
-
-def in_words(study: str, folder: Path, metrics: Sequence[str]) -> list[str]:
-    """What the untouched model reaches where words stand in the token's place, a sentence for each test of these."""
-    tests = _summary(study, folder).get("tests", {})
-    sentences = []
-    for name in dict.fromkeys(metric.partition("/")[0] for metric in metrics):
-        shares = {
-            metric: tests[name]["ceiling"][measure]
-            for metric in dict.fromkeys(metrics)
-            for measure in [metric.removeprefix(f"{name}/")]
-            if measure in tests.get(name, {}).get("ceiling", {})
-        }
-        if shares:
-            listing = ", ".join(f"{metric} {share:.0%}" for metric, share in shares.items())
-            sentences.append(f"Said in words ({tests[name]['wording']!r}), the untouched model reaches: {listing}.")
-    return sentences
-
-
-def leaks(study: str, folder: Path) -> list[str]:
-    """What the guard left out of the tests and the pool of a study, a sentence for each that lost a row."""
-    notes = _summary(study, folder).get("notes", [])
-    return [note for note in notes if note.startswith("Leak check: ") and not note.startswith("Leak check: 0 ")]
-
-
-def _summary(study: str, folder: Path) -> dict[str, Any]:
-    """The summary of a study, empty where it has none yet."""
-    path = folder / study / "summary.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return found
+def about(study: str, order: Order) -> score_tables.About:
+    """What the summary of a study says of its tests, and what the guard left out; nothing where it has none yet."""
+    if order.tables:
+        return score_tables.about(order.scale, study, order.tables)
+    path = order.folder / study / "summary.json"
+    return score_tables.About.of(json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
