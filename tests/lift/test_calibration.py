@@ -74,7 +74,7 @@ def folder(tmp_path):
 
 def test_a_judge_that_knows_agrees_with_every_set_and_beats_length(folder):
     sets = published_marks.read(folder, 0, 0)
-    results, trust = calibrate(sets, JUDGE, Sampling(0.0), 10, 20)
+    results, trust, _ = calibrate(sets, JUDGE, Sampling(0.0), 10, 20)
     found = {one.name: (one.measure, one.count, one.whole, round(one.judge.value, 3)) for one in results}
     assert found == {
         "prometheus": ("Spearman", 20, 20, 1.0),
@@ -93,14 +93,14 @@ def test_a_judge_that_goes_by_length_gains_nothing(folder):
         return marks(min(50, len(prompt[0].content.rpartition("Response:\n")[2].partition("\n\nReply")[0])))
 
     llm = Scripted(length)
-    results, _ = calibrate(published_marks.read(folder, 8, 0), llm, Sampling(0.0), 0, 0)
+    results, _, _ = calibrate(published_marks.read(folder, 8, 0), llm, Sampling(0.0), 0, 0)
     assert {one.whole for one in results} == {8}
     assert not any(one.better for one in results)
 
 
 def test_rows_whose_marks_can_not_be_read_are_left_out_with_their_pair(folder):
     llm = Scripted(lambda prompt, draw: "so so" if "> Do 3." in prompt[0].content else marks(10 * worth(prompt)))
-    results, _ = calibrate(published_marks.read(folder, 0, 0), llm, Sampling(0.0), 0, 0)
+    results, _, _ = calibrate(published_marks.read(folder, 0, 0), llm, Sampling(0.0), 0, 0)
     assert {one.name: (one.count, one.whole) for one in results}["pandalm"] == (18, 19)
     with pytest.raises(UserError, match="no mark that can be read"):
         calibrate(published_marks.read(folder, 0, 0), Scripted(lambda prompt, draw: "?"), Sampling(0.0), 0, 0)
@@ -173,5 +173,5 @@ def test_the_published_files_are_read():
 
 def test_a_set_stands_alone():
     rows = Dataset.of(pair(f"Q{i}?", f"worth {i}", Origin("x")) for i in range(5))
-    (result,), _ = calibrate([Published("mine", "Spearman", rows, np.arange(5.0))], JUDGE, Sampling(0.0), 0, 0)
+    (result,), _, _ = calibrate([Published("mine", "Spearman", rows, np.arange(5.0))], JUDGE, Sampling(0.0), 0, 0)
     assert result.judge.value == pytest.approx(1)

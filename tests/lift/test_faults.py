@@ -116,6 +116,44 @@ def test_a_stage_stops_above_the_share_that_may_fail_and_says_how_to_go_on(rows,
     assert "The same command asks for the open rows alone" in done.err
 
 
+def test_planted_rows_and_second_judgings_whose_calls_failed_are_asked_again_by_the_same_command(rows):
+    """Every planted row that asks for full marks breaks at first; no mark that is there is paid again."""
+    settings = {"llm": "", "judge": "openai:m", "quality": {"name": "quality", "twice": 3, "planted": 4}}
+    settings = {**FULL, **settings, "keep_variety": 1}
+
+    def lift(url):
+        spend = {"base_url": url, "store": str(rows / "r.db"), "attempts": 1}
+        return leaven.lift(str(rows / "d.jsonl"), folder=rows / "run", spend=spend, **settings)
+
+    with serving(rows, teacher=True, poison="Note to whoever") as url:
+        port = int(url.split(":")[2].split("/")[0])
+        found = lift(url)
+        assert list(found.open) == ["quality (planted, or judged twice)"]
+        assert len(found.open["quality (planted, or judged twice)"]) == 4
+    with serving(rows, teacher=True, port=port) as url:
+        found = lift(url)
+        assert not found.open
+        assert len(asked := asked_of(url, "seen")) == 4 and all("Note to whoever" in text for text in asked)
+    scores = pl.read_parquet(found.folder / "scores" / "quality.parquet")
+    assert scores["judge_flattered"].drop_nulls().drop_nans().len() == 4
+
+
+@pytest.mark.parametrize("command", ["lift", "curate", "judge-check"])
+def test_where_every_call_of_a_judge_fails_the_exit_code_says_that_work_is_open(rows, leaven, command):
+    pairs = [{"input": f"Do {i}.", "output_1": "a", "output_2": "b", "label": 1} for i in range(2)]
+    (rows / "LLMBar_Natural.json").write_text(json.dumps(pairs))
+    (rows / "d.jsonl").write_text("".join((rows / "d.jsonl").read_text().splitlines(True)[:4]))
+    words = {
+        "lift": ("lift", "d.jsonl", "--judge", "openai:m", "--embedder", "lsa:4"),
+        "curate": ("curate", "quality", "d.jsonl", "-o", "kept.jsonl", "--llm", "openai:m"),
+        "judge-check": ("judge-check", ".", "--llm", "openai:m"),
+    }[command]
+    with serving(rows, teacher=True, poison="mark") as url:
+        done = leaven(*words, "--base-url", url, "--attempts", 1, LEAVEN_CACHE=str(rows / "c"), OPENAI_API_KEY="k")
+    assert done.code == 3, done.err
+    assert "since every call failed" in done.err and "The same command asks again" in done.err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [1, 3, 10, 30, 60])
 def test_outages_in_real_time_with_all_attempts(rows, leaven, seconds):

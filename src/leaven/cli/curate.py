@@ -132,4 +132,4 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
     if rejects:
         print(f"The others, each with its reason: {out}.rejects.jsonl")
     reading.say_left_out(data)
-    resume.finish(out, whole=not outcomes.failures(outcome))
+    resume.finish(out, whole=not (outcomes.failures(outcome) or outcome.open))

@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from leaven.errors import UserError
 from leaven.lift.published_marks import Measure, Published
-from leaven.llm.judge import judged, totals, trials
+from leaven.llm.judge import check_read, judged, totals, trials
 from leaven.llm.protocol import LLM, Sampling
 from leaven.llm.trust import KINDS, Trust, spearman, trust
 from leaven.rows.dataset import Dataset
@@ -54,23 +53,25 @@ class Result:
 
 def calibrate(
     sets: Sequence[Published], llm: LLM, sampling: Sampling, twice: int, planted: int
-) -> tuple[list[Result], Trust]:
-    """Every set judged, and how far the judge can be trusted on them. Raises UserError when no mark can be read."""
+) -> tuple[list[Result], Trust, list[str]]:
+    """Every set judged, how far the judge can be trusted on them, and the errors of calls that failed.
+
+    Raises UserError when no mark can be read, Unfinished when every call failed.
+    """
     rows = [row for one in sets for row in one.rows]
     parsed = judged(rows, llm, sampling)
     marks = totals(parsed)
-    if np.isnan(marks).all():
-        said = f"{parsed[0].error}: {(parsed[0].reply.text or '')[:200]}"
-        raise UserError(f"{llm.name} gave no mark that can be read, the first reply: {said}", "Try another engine.")
+    check_read(parsed, llm.name)
     lengths = np.asarray([float(len(row.answer or "")) for row in rows])
     order = [place for place in Dataset.of(rows).permutation(sampling.seed) if not np.isnan(marks[place])]
-    tried = trials(rows, sorted(order[:twice]), sorted(order[:planted]), llm, sampling)
+    tried, errors = trials(rows, sorted(order[:twice]), sorted(order[:planted]), llm, sampling)
     results, start = [], 0
     for one in sets:
         end = start + len(one.rows)
         results.append(_result(one, marks[start:end], lengths[start:end]))
         start = end
-    return results, trust(marks, tried["again"], lengths, {kind: tried[kind] for kind in KINDS})
+    errors = [one.error or "" for one in parsed if one.reply.text is None] + errors
+    return results, trust(marks, tried["again"], lengths, {kind: tried[kind] for kind in KINDS}), errors
 
 
 def figure(measure: Measure, values: Values, labels: Values) -> float:

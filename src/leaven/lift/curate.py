@@ -92,8 +92,9 @@ def scored(
             scores = selection.score(stage.module, pool.left, config, context)
         rows.note(folder, stage.name, scores.notes, context.progress)
         scoring.write(path, pool.alive, scores)
-        if not scores.failed:
+        if not scores.failed and not scores.open:
             rows.settle(path, folder, inputs)
+        return replace(scoring.read(path, pool.alive), open=scores.open)
     return scoring.read(path, pool.alive)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leaven import extras
-from leaven.errors import UserError
+from leaven.errors import Unfinished, UserError
 from leaven.lift import contamination, embedding
 from leaven.lift import vectors as table
 from leaven.lift.curate import measured_by
@@ -55,7 +55,8 @@ def check(
         untried = [one for one in settings.plan if not (folder / "scores" / f"{one.name}.parquet").exists()]
         errors = examine([partial(_judge, settings, stage, open_llm, brought) for stage in untried])
     if errors:
-        raise together(errors, "the first call")
+        open_calls = [error for error in errors if isinstance(error, Unfinished)]
+        raise open_calls[0] if len(open_calls) == len(errors) else together(errors, "the first call")
 
 
 def engines(settings: Settings, spend: Mapping[str, Any]) -> None:
@@ -148,9 +149,4 @@ def _judge(settings: Settings, stage: Stage, open_llm: Open, brought: Outcome | 
     answered = [place for place, row in enumerate(data) if row.answer is not None][:TRIED]
     with open_llm(spec, "trying the judge") as llm:
         marks = judge.judged(data.rows(answered), llm, sampling)
-    if marks and all(parsed.value is None for parsed in marks):
-        raise UserError(
-            f"{spec} gave no mark that can be read, its first reply: {marks[0].error}: "
-            f"{(marks[0].reply.text or '')[:200]}",
-            "Look at what it is asked: leaven show prompt quality DATA --row 1. Or name another: --judge ENGINE.",
-        )
+    judge.check_read(marks, spec)

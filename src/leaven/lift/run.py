@@ -193,7 +193,8 @@ def _kept(work: Work, stage: Stage, state: State, selecting: bool, last: bool) -
     errors = list(scores.failed.values())
     _bear(work, stage, errors, len(pool.alive))
     pool = curate.chosen(stage, pool, scores, config, context, work.folder)
-    return replace(state, pool=pool, open={**state.open, stage.name: errors} if errors else state.open)
+    left = {stage.name: errors, f"{stage.name} (planted, or judged twice)": list(scores.open)}
+    return replace(state, pool=pool, open={**state.open, **{name: some for name, some in left.items() if some}})
 
 
 def _bear(work: Work, stage: Stage, errors: Sequence[str], rows: int) -> None:

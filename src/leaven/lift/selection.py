@@ -64,13 +64,14 @@ class Scores:
 
     `columns` hold by name a value for each row (NaN: it could not be measured), `said` what was said of a row, by its
     position. `failed` are the rows whose call failed, by position, with the error: that is no verdict on them, and they
-    are asked for again.
+    are asked for again. `open` are the errors of calls that failed and were about no row of the data.
     """
 
     columns: Mapping[str, Sequence[float]] = field(default_factory=dict)
     said: Mapping[int, str] = field(default_factory=dict)
     failed: Mapping[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
 
     def array(self, name: str) -> npt.NDArray[np.float64]:
         """A column, (rows,)."""
@@ -97,7 +98,8 @@ def choose(selector: ModuleType, data: Dataset, scores: Scores, config: Section,
     shift = lengths.warning(
         [row.answer or "" for row in outcome.kept], [drop.example.answer or "" for drop in outcome.dropped]
     )
-    return replace(outcome, notes=(*scores.notes, *outcome.notes, *((shift,) if shift else ())))
+    notes = (*scores.notes, *outcome.notes, *((shift,) if shift else ()))
+    return replace(outcome, notes=notes, open=scores.open)
 
 
 def outcome(

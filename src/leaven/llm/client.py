@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 import aiohttp
 
-from leaven.errors import UserError
+from leaven.errors import Unfinished, UserError
 from leaven.llm.address import Key, addresses, key
 from leaven.llm.servers import Place, Servers
 from leaven.llm.throttle import Limits
@@ -31,6 +31,10 @@ HINT = "Check OPENAI_API_KEY, --base-url and the model's name."
 
 class ServerError(UserError):
     """The server can't be used; what was answered so far has been yielded, and the same command goes on."""
+
+
+class OutOfReach(ServerError, Unfinished):
+    """No server answers any more, though one did: what is left is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,8 @@ class Client:
             return
         urls = " and ".join(server.url for server in self.servers.each)
         verb = "do" if len(self.servers.each) > 1 else "does"
-        self.fatal = ServerError(
+        kind = OutOfReach if any(server.heard for server in self.servers.each) else ServerError
+        self.fatal = kind(
             f"{urls} {verb} not answer: {fault}, {place.server.broken:,} times",
             "Start the server or check --base-url; the same command goes on from here.",
         )

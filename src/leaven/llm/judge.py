@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, Field
 
+from leaven.errors import Unfinished, UserError
 from leaven.llm.parse import Parsed, structured
 from leaven.llm.prompts.render import FOLDER, render
 from leaven.llm.protocol import LLM, Sampling
@@ -59,13 +60,34 @@ def totals(parsed: Iterable[Parsed[Marks]]) -> Values:
     return np.asarray([float(one.value.total) if one.value else np.nan for one in parsed])
 
 
+def check_read(parsed: Sequence[Parsed[Marks]], name: str) -> None:
+    """Raises UserError where no mark can be read, with the first reply; Unfinished where that is since calls failed."""
+    if not parsed or any(one.value for one in parsed):
+        return
+    first = parsed[0]
+    if all(one.reply.text is None for one in parsed):
+        raise Unfinished(
+            f"{name} gave no mark, since every call failed, the first: {first.error}",
+            "The same command asks again.",
+        )
+    raise UserError(
+        f"{name} gave no mark that can be read, the first reply: {fault(first)}",
+        "Look at what it is asked: leaven show prompt quality DATA --row 1. Or name another judge.",
+    )
+
+
+def fault(parsed: Parsed[Marks]) -> str:
+    """Why a reply can't be read, and how it begins."""
+    return f"{parsed.error}: {(parsed.reply.text or '')[:200]}"
+
+
 def trials(
     data: Sequence[Example], twice: Sequence[int], planted: Sequence[int], llm: LLM, sampling: Sampling
-) -> dict[str, Values]:
-    """What shows how far marks can be trusted, a value for each row of the data, NaN where nothing was asked.
+) -> tuple[dict[str, Values], list[str]]:
+    """What shows how far marks can be trusted, and the errors of calls that failed.
 
-    "again" are the points of a second draw for the places `twice`; the others, by their kinds, the points of what was
-    planted at the places `planted`.
+    Columns have a value for each row of the data, NaN where nothing was asked: "again" are the points of a second draw
+    for the places `twice`; the others, by their kinds, the points of what was planted at the places `planted`.
     """
     asking = [("again", place, data[place]) for place in twice]
     for kind, rows in plants([data[place] for place in planted]).items():
@@ -76,7 +98,7 @@ def trials(
     columns = {kind: np.full(len(data), np.nan) for kind in ("again", *KINDS)}
     for (kind, place, _), points in zip(asking, totals(parsed), strict=True):
         columns[kind][place] = points
-    return columns
+    return columns, [one.error or "" for one in parsed if one.reply.text is None]
 
 
 def plants(rows: Sequence[Example]) -> dict[str, list[Example | None]]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +15,7 @@ from leaven.rows.example import Message, Prompt
 from leaven.task.formats._objects import extract
 
 T = TypeVar("T", bound=BaseModel)
+_QUOTED = re.compile(r"^> ?(.*)", re.MULTILINE)
 _BEFORE = re.compile(r"\s*(?:```\w*\s*)?")
 
 
@@ -37,7 +38,7 @@ def structured(
     sampling = replace(sampling, schema=text)
     again: list[tuple[int, Parsed[T]]] = []
     for index, reply in llm.replies(questions, sampling):
-        parsed = read(reply, schema)
+        parsed = read(reply, schema, prompts[index])
         if parsed.error is None or reply.text is None:
             yield index, parsed
         else:
@@ -45,30 +46,63 @@ def structured(
     repairs = [_repair(questions[index], parsed) for index, parsed in again]
     for number, reply in llm.replies(repairs, replace(sampling, draws=())) if repairs else ():
         index, first = again[number]
-        second = replace(read(reply, schema), asked=2)
+        second = replace(read(reply, schema, prompts[index]), asked=2)
         # A second failure keeps the first reply, which answered the question itself.
         yield index, second if second.error is None else replace(first, asked=2)
 
 
-def read(reply: Reply, schema: type[T]) -> Parsed[T]:
-    """The last object of a reply that is about the schema: in strict JSON, as a Python literal, or repaired.
+def read(reply: Reply, schema: type[T], question: Prompt = ()) -> Parsed[T]:
+    """The object of a reply that has the schema's fields: in strict JSON, as a Python literal, or repaired.
 
-    What stands before it may be a draft, or a quotation of what was to be judged; where the last does not fit, nothing
-    before it counts. Thinking is no part of the reply. Of a reply that was cut the last object may be missing, so that
-    only one counts with which the reply begins, and which is whole.
+    Of several those don't count that stand in the `question` or in quoted lines (`> …`): a judge quotes what it judges,
+    before its own marks or after them. Where more than one is left and they differ, none is taken: a draft, a quotation
+    and a verdict look alike. Thinking is no part of the reply. Of a reply that was cut the object may be missing, so
+    that only one counts with which the reply begins, and which is whole.
     """
     if reply.text is None:
         return Parsed(None, reply, reply.error)
     reply = replace(reply, text=thinking.said(reply.text))
     objects = list(_whole(reply)) if reply.truncated else list(_objects(reply.text or ""))
-    about = [value for value in objects if set(value) & set(schema.model_fields)] or objects
-    if not about:
+    own = _own(_about(objects, schema) or objects, reply.text or "", schema, question)
+    if not own:
         return Parsed(None, reply, "cut at the token limit" if reply.truncated else "no JSON object")
     try:
-        return Parsed(schema.model_validate(about[-1]), reply)
+        value = schema.model_validate(own[-1])
+        if len({_core(one, schema) for one in own}) > 1:
+            return Parsed(None, reply, f"{len(own)} objects that differ, and nothing says which one counts")
+        return Parsed(value, reply)
     except ValidationError as error:
         first = error.errors()[0]
         return Parsed(None, reply, f"{'.'.join(map(str, first['loc'])) or 'object'}: {first['msg']}")
+
+
+def _about(objects: Sequence[dict[str, Any]], schema: type[BaseModel]) -> list[dict[str, Any]]:
+    """The objects that have all fields that the schema needs, else those that have one of its fields."""
+    needed = {name for name, one in schema.model_fields.items() if one.is_required()}
+    whole = [value for value in objects if needed and needed <= set(value)]
+    return whole or [value for value in objects if set(value) & set(schema.model_fields)]
+
+
+def _own(
+    objects: Sequence[dict[str, Any]], text: str, schema: type[BaseModel], question: Prompt
+) -> Sequence[dict[str, Any]]:
+    """The objects that are the reply's own, where some can be told to be no more than quoted; else all of them."""
+    if len({_core(value, schema) for value in objects}) < 2:
+        return objects
+    asides = [*(_plain(turn.content) for turn in question), "\n".join(_QUOTED.findall(text))]
+    quotations = {_core(value, schema) for aside in asides for value in _about(list(_objects(aside)), schema)}
+    return [value for value in objects if _core(value, schema) not in quotations] or objects
+
+
+def _core(value: Mapping[str, Any], schema: type[BaseModel]) -> str:
+    """What two objects have alike that say the same: the fields that the schema needs, or all where it needs none."""
+    needed = [name for name, one in schema.model_fields.items() if one.is_required()]
+    return json.dumps([value.get(name) for name in needed or schema.model_fields], sort_keys=True, default=str)
+
+
+def _plain(text: str) -> str:
+    """The text without the signs of quotation before its lines, so that objects of several lines are whole."""
+    return re.sub(r"^> ?", "", text, flags=re.MULTILINE)
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:

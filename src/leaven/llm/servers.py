@@ -29,8 +29,9 @@ class Server:
     broken: int = 0
     outages: int = 0
     out: bool = False
+    heard: bool = False
+    """Whether it ever said anything."""
     _in_a_row: int = 0
-    _heard: bool = False
     _well: float = field(default_factory=time.monotonic)
     _pause: float = FIRST_PAUSE
     _try_at: float = 0
@@ -50,13 +51,13 @@ class Server:
     def dead(self) -> bool:
         """Whether it never said anything, or nothing of use for a long time."""
         silent = time.monotonic() - self._well > self.throttle.limits.dead_seconds
-        return self.out and (silent or not self._heard)
+        return self.out and (silent or not self.heard)
 
     def answered(self) -> None:
         """It gave an answer, or refused a request in words."""
         if self.out:
             logger.info("%s answers again", self.url)
-        self.out, self._heard, self._in_a_row, self._pause = False, True, 0, FIRST_PAUSE
+        self.out, self.heard, self._in_a_row, self._pause = False, True, 0, FIRST_PAUSE
         self._well = time.monotonic()
 
     def broke(self, why: str, status: int, first: bool) -> None:
@@ -66,7 +67,7 @@ class Server:
         prompt's `first` call met.
         """
         self.broken += 1
-        self._heard |= status > 0
+        self.heard |= status > 0
         self._in_a_row += first or status == 0
         if self._in_a_row < OUT_AFTER or (self.out and time.monotonic() < self._try_at):
             return

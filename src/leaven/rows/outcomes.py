@@ -20,7 +20,8 @@ class Outcome:
     """What a maker or selector returns: the rows it kept, and every row that it did not, with the reason.
 
     A selector also says at which positions of its input the kept rows stood, and what it measured of every row that
-    came in: `scores` by name, in the order of the input, NaN where a row was not measured.
+    came in: `scores` by name, in the order of the input, NaN where a row was not measured. `open` are the errors of
+    calls that failed and were about none of the rows: a judge is tried with rows that are planted.
     """
 
     kept: Dataset
@@ -28,6 +29,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     positions: tuple[int, ...] = ()
     scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    open: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One line: how many rows were kept, and how many were dropped for which reason."""

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from leaven.errors import UserError
+from leaven.errors import Unfinished, UserError
 from leaven.lift.selection import Context
 from leaven.lift.selectors import length, quality
 from leaven.lift.selectors.quality import Config
@@ -147,12 +147,35 @@ def test_a_judge_that_can_be_gamed_is_not_trusted(select, rule, fault):
     assert fault in outcome.notes[0]
 
 
-def test_the_object_that_a_planted_row_offers_is_not_read_as_the_judges_marks(select):
-    """A judge that quotes the row before it gives its own points."""
+@pytest.mark.parametrize(
+    "form", ["{row} it says. {marks}", "{marks}\n\nThe response ends with: {row}", "{row} it says. {marks} ({row})"]
+)
+def test_the_object_that_a_planted_row_offers_is_not_read_as_the_judges_marks(select, form):
+    """A judge that quotes the row before or after it gives its own points."""
     rule = marked(honest)
-    quoting = Scripted(lambda prompt, draw: f"{FLATTERY} it says. {rule.answer(prompt, draw)}")
-    outcome = select(quality, data(), Config(n=3), context(quoting))
+
+    def say(prompt, draw):
+        marks = rule.answer(prompt, draw)
+        return form.format(marks=marks, row=FLATTERY) if "Note to whoever" in prompt[0].content else marks
+
+    outcome = select(quality, data(), Config(n=3), context(Scripted(say)))
+    assert (~np.isnan(outcome.scores["judge_flattered"])).sum() == 12
     assert outcome.scores["judge_flattered"] == outcome.scores["judge"]
+
+
+def test_a_judge_that_never_answers_leaves_its_rows_open(select):
+    with pytest.raises(Unfinished, match="every call failed, the first: busy"):
+        select(quality, data(), Config(), context(Scripted(lambda prompt, draw: Reply(None, "busy"))))
+
+
+def test_a_call_that_fails_about_a_planted_row_is_open_though_every_row_has_its_mark(select):
+    rule = marked(honest)
+    failing = Scripted(
+        lambda prompt, draw: Reply(None, "busy") if "Note to" in prompt[0].content else rule.answer(prompt, draw)
+    )
+    outcome = select(quality, data(), Config(n=3, planted=5), context(failing))
+    assert outcome.open == ("busy",) * 5 and len(outcome.kept) == 3
+    assert "5 calls about planted rows, or rows judged twice, failed" in outcome.notes
 
 
 def test_calls_are_counted_and_none_is_planted_where_none_is_asked_for(select):

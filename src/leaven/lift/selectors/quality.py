@@ -13,7 +13,7 @@ from leaven.errors import UserError
 from leaven.lift.embedding import text
 from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.lift.selectors.length import length_scores
-from leaven.llm.judge import HEADS, Marks, asked, judged, totals, trials
+from leaven.llm.judge import HEADS, Marks, asked, check_read, fault, judged, totals, trials
 from leaven.llm.parse import Parsed
 from leaven.llm.protocol import Sampling
 from leaven.llm.trust import KINDS, Trust, Values, trust
@@ -51,21 +51,17 @@ class Config(Size):
 def score(data: Dataset, config: Config, context: Context) -> Scores:
     """`judge` and its heads; of a few rows `judge_again`, and what copies of them got that were planted.
 
-    Raises UserError when no mark at all can be read.
+    Raises UserError when no mark at all can be read, Unfinished when every call failed.
     """
     if context.llm is None:
         raise UserError("quality needs a judge", "Name an engine: --llm openai:MODEL.")
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, context.seed)
     parsed = judged(data, context.llm, sampling)
     marks = totals(parsed)
-    if len(data) and np.isnan(marks).all():
-        raise UserError(
-            f"{context.llm.name} gave no mark that can be read, the first reply: {_said(parsed[0])}",
-            "Look at what it is asked: leaven show prompt quality DATA --row 1.",
-        )
+    check_read(parsed, context.llm.name)
     order = data.permutation(context.seed)
     twice, planted = sorted(order[: config.twice]), sorted(order[: config.planted])
-    tried = trials(list(data), twice, planted, context.llm, sampling)
+    tried, lost_calls = trials(list(data), twice, planted, context.llm, sampling)
     columns = {"judge": marks} | {f"judge_{name}": column for name, column in tried.items()}
     trust = trust_of(data, columns)
     if trust.faults:
@@ -73,10 +69,14 @@ def score(data: Dataset, config: Config, context: Context) -> Scores:
     columns |= {head: _points(parsed, head) for head in HEADS}
     failed = {place: one.error or "" for place, one in enumerate(parsed) if one.reply.text is None}
     notes = [trust.verdict, trust.sentence()]
+    if lost_calls:
+        notes.append(f"{len(lost_calls):,} calls about planted rows, or rows judged twice, failed")
     if lost := int(np.isnan(marks).sum()) - len(failed):
         notes.append(f"{lost:,} of {len(data):,} rows have no mark: the judge's replies can't be read")
-    said = {place: one.value.reason if one.value else _said(one) for place, one in enumerate(parsed)}
-    return Scores({name: column.tolist() for name, column in columns.items()}, said, failed, tuple(notes))
+    said = {place: one.value.reason if one.value else fault(one) for place, one in enumerate(parsed)}
+    return Scores(
+        {name: column.tolist() for name, column in columns.items()}, said, failed, tuple(notes), tuple(lost_calls)
+    )
 
 
 def calls(rows: int, config: Config) -> int:
@@ -106,7 +106,3 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
 
 def _points(parsed: Sequence[Parsed[Marks]], head: str) -> Values:
     return np.asarray([float(getattr(one.value, head)) if one.value else np.nan for one in parsed])
-
-
-def _said(parsed: Parsed[Marks]) -> str:
-    return f"{parsed.error}: {(parsed.reply.text or '')[:200]}"
