@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -14,8 +14,13 @@ from typer.main import get_command
 
 from leaven import plugs
 from leaven.cli import engine, resume
+from leaven.cli import flags as adding
 from leaven.cli import rows as reading
 from leaven.cli.flags import repeated
+from leaven.llm.settings import LLMSection
+
+if TYPE_CHECKING:
+    from leaven.llm.budget import Spend
 
 NO_MATTER = ("out", "strict", "continue_anyway")
 """Flags that change nothing about the rows that are kept."""
@@ -33,6 +38,9 @@ CONTEXT_FLAGS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "llm": (("llm", "", "The engine that is asked: openai:MODEL, hf:MODEL_OR_DIR, vllm:MODEL or scripted:FILE."),),
     "model": (("model", "lab", "The causal model that measures: a folder, a hub id, or lab."),),
 }
+
+
+LIMITS = adding.of(LLMSection, "Embeddings that are paid for", called={"max_cost": "max_cost", "prices": "prices"})
 
 
 class _Selectors(TyperGroup):
@@ -84,6 +92,8 @@ def _parameters(module: ModuleType) -> Iterator[inspect.Parameter]:
             yield _flag(flag, kind, kind(value), typer.Option(help=help))
         if need == "llm":
             yield from engine.parameters()
+        elif need == "vectors":
+            yield from LIMITS
     about = typer.Option(help="The format to write: same (every row as it came), messages, alpaca, sharegpt …")
     yield _flag("to", str, "same", about)
     for name, annotation, default in (
@@ -109,7 +119,7 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
 
     data = files.read(flags["data"], flags["format"], columns=flags["columns"], strict=flags["strict"])
     checked(module.Config, {field: flags[field] for field in module.Config.model_fields})
-    out = flags["out"]
+    out, spend = flags["out"], _spending(flags)
     about = {flag: value for flag, value in flags.items() if flag not in (*engine.FLAGS, *NO_MATTER)}
     about |= {"embedder": embedding.resolved(flags["embedder"])} if "embedder" in flags else {}
     again = {"begun": Path(out).is_file(), "continue_anyway": flags["continue_anyway"]}
@@ -121,7 +131,7 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
             opened = engine.opened(flags["llm"], name, len(data.kept), Path(out + ".log"), **engine.flags(flags))
             llm = stack.enter_context(opened)
         settings = {key: flags[key] for key in (*module.Config.model_fields, *selecting.DEFAULTS) if key in flags}
-        outcome = selecting.select(module, data.kept, settings, llm)
+        outcome = selecting.select(module, data.kept, settings, llm, spend)
     files.write(outcome.kept, out, flags["to"])
     rejects = outcome.dropped + data.dropped
     if rejects:
@@ -133,3 +143,22 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
         print(f"The others, each with its reason: {out}.rejects.jsonl")
     reading.say_left_out(data)
     resume.finish(out, whole=not (outcomes.failures(outcome) or outcome.open))
+
+
+def _spending(flags: dict[str, Any]) -> "Spend | None":
+    """What embeddings may cost. Raises UserError for a limit where nothing is paid, or by a price that nobody knows."""
+    from leaven.errors import UserError
+    from leaven.lift import embedding
+    from leaven.llm.open import spending
+
+    if "embedder" not in flags:
+        return None
+    limits = adding.said({name: flags[name] for name in ("max_cost", "prices")})
+    if not flags["embeddings"] and embedding.paid(flags["embedder"]):
+        return spending(LLMSection(engine=flags["embedder"], **limits))
+    for name in limits:
+        by = flags["embeddings"] or flags["embedder"]
+        raise UserError(
+            f"--{name.replace('_', '-')} has no effect: nothing is paid for embeddings by {by}", "Leave it out."
+        )
+    return None

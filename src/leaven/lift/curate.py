@@ -38,7 +38,7 @@ class Embedded:
         return self.vectors.take([place[number] for number in pool.alive])
 
 
-def embedded(settings: Settings, pool: Pool, folder: Path, progress: Progress, taken: bool) -> Embedded:
+def embedded(settings: Settings, pool: Pool, folder: Path, progress: Progress, open_llm: Open, taken: bool) -> Embedded:
     """The embeddings of the rows that are left, in the file of the run.
 
     Where they were `taken` over from another lift, that file may hold more rows, and is good as it is.
@@ -49,7 +49,7 @@ def embedded(settings: Settings, pool: Pool, folder: Path, progress: Progress, t
 
     def make(file: Path) -> None:
         with file.open("wb") as stream:  # a path would get a suffix of numpy's own
-            np.save(stream, vectors(settings, pool, progress).array())
+            np.save(stream, vectors(settings, pool, folder, progress, open_llm).array())
 
     if not rows.current(path, folder, inputs):
         runs.write(path, make)
@@ -59,8 +59,14 @@ def embedded(settings: Settings, pool: Pool, folder: Path, progress: Progress, t
     return Embedded(pool.alive, table.open_file(str(path)))
 
 
-def vectors(settings: Settings, pool: Pool, progress: Progress) -> Vectors:
-    """The embeddings of the rows that are left, made or brought."""
+def vectors(settings: Settings, pool: Pool, folder: Path, progress: Progress, open_llm: Open) -> Vectors:
+    """The embeddings of the rows that are left, made or brought.
+
+    An embedder that is paid for goes through the door of the engines: by the same prices, within the same limits.
+    """
+    if not settings.embeddings and embedding.paid(settings.embedder):
+        with asked(open_llm, settings.embedder, folder, "embedding") as llm:
+            return embedding.source(settings.embedder, "", settings.embed_text, progress, llm.spend)(pool.left)
     if not settings.embeddings:
         return embedding.source(settings.embedder, "", settings.embed_text, progress)(pool.left)
     brought = table.open_file(settings.embeddings)

@@ -9,6 +9,7 @@ from leaven.errors import UserError, nearest
 from leaven.lift import vector_store as store
 from leaven.lift import vectors as table
 from leaven.lift.vectors import Vectors
+from leaven.llm.budget import Spend
 from leaven.models import shelf
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
@@ -54,13 +55,18 @@ def text(row: Example, part: Part = "all") -> str:
     return row.question if part == "question" else row.answer or ""
 
 
-def source(embedder: str, file: str, part: str, progress: Progress) -> Callable[[Dataset], Vectors]:
-    """What makes the embeddings of a dataset when they are asked for, or reads them from `file`, where one is named."""
+def source(
+    embedder: str, file: str, part: str, progress: Progress, spend: Spend | None = None
+) -> Callable[[Dataset], Vectors]:
+    """What makes the embeddings of a dataset when they are asked for, or reads them from `file`, where one is named.
+
+    What an embedder that is paid for spends is added to `spend`, and stops at its limits.
+    """
     if part not in get_args(Part):
         raise UserError(f"--embed-text is {part!r}", nearest(part, get_args(Part)))
     if file:
         return lambda data: brought(data, file)
-    return lambda data: made(data, embedder, part, progress)  # type: ignore[arg-type]
+    return lambda data: made(data, embedder, part, progress, spend)  # type: ignore[arg-type]
 
 
 def brought(data: Dataset, file: str) -> Vectors:
@@ -74,21 +80,28 @@ def brought(data: Dataset, file: str) -> Vectors:
     return vectors
 
 
-def made(data: Dataset, embedder: str, part: Part, progress: Progress) -> Vectors:
+def made(data: Dataset, embedder: str, part: Part, progress: Progress, spend: Spend | None = None) -> Vectors:
     """The embeddings by `NAME` or `NAME:MODEL`; an embedder that takes each text by itself never sees one twice."""
     if embedder == AUTO and left_to_lsa(embedder):
         progress.say(WITHOUT)
     embedder = resolved(embedder)
     name, model = _named(embedder)
     module = plugs.load("embedders", name)
-    texts, load = [text(row, part) for row in data], cache(partial(module.load, model))
+    given = (model, spend) if paid(embedder) else (model,)
+    texts, load = [text(row, part) for row in data], cache(partial(module.load, *given))
     with progress.track(f"embedding by {embedder}", len(texts), "rows") as advance:
         if not module.PER_TEXT:
             return table.of(load()(texts), embedder)
-        vectors = table.of(store.embedded(texts, embedder, load, store.place(), advance))
+        key = module.name(model) if hasattr(module, "name") else embedder
+        vectors = table.of(store.embedded(texts, key, load, store.place(), advance))
     if load.cache_info().misses and hasattr(load(), "sentence"):
         progress.say(f"embedding by {embedder}: {load().sentence()}")
     return vectors
+
+
+def paid(embedder: str) -> bool:
+    """Whether the texts of an embedder are paid for."""
+    return bool(getattr(plugs.load("embedders", _named(resolved(embedder))[0]), "PAID", False))
 
 
 def check(embedder: str) -> None:

@@ -60,8 +60,13 @@ def check(
 
 
 def engines(settings: Settings, spend: Mapping[str, Any]) -> None:
-    """Raises UserError for an engine of the lift that can't be asked: no key, no such model, no price; asks nothing."""
-    for spec in dict.fromkeys((settings.llm, settings.judge, *(stage.llm for stage in settings.plan))):
+    """Raises UserError for an engine of the lift that can't be asked: no key, no such model, no price; asks nothing.
+
+    An embedder that is paid for is one of them.
+    """
+    paid = not settings.embeddings and embedding.paid(settings.embedder)
+    specs = (settings.llm, settings.judge, *(stage.llm for stage in settings.plan))
+    for spec in dict.fromkeys((*specs, settings.embedder) if paid else specs):
         opening.check(checked(LLMSection, {"engine": spec, **spend}, "the engine's settings"))
 
 

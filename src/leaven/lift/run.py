@@ -180,12 +180,16 @@ def _kept(work: Work, stage: Stage, state: State, selecting: bool, last: bool) -
     sized = last and not {"n", "keep"} & set(stage.config)
     config = stage.settings(**({"n": min(settings.n, len(pool.alive))} if sized else {}))
     if selecting and state.embedded is None and ("vectors" in stage.needs or isinstance(config, Size)):
-        embedded = curate.embedded(settings, pool, work.folder, work.progress, work.taken)
+        embedded = curate.embedded(settings, pool, work.folder, work.progress, work.open_llm, work.taken)
         state = replace(state, embedded=embedded)
     embedded_already = state.embedded
     context = Context(
         settings.seed,
-        lambda _: embedded_already.of(pool) if embedded_already else curate.vectors(settings, pool, work.progress),
+        lambda _: (
+            embedded_already.of(pool)
+            if embedded_already
+            else curate.vectors(settings, pool, work.folder, work.progress, work.open_llm)
+        ),
         model=settings.model,
         progress=work.progress,
     )
@@ -210,7 +214,9 @@ def _bear(work: Work, stage: Stage, errors: Sequence[str], rows: int) -> None:
 def _cut(work: Work, state: State) -> Result:
     """At most as many rows as are wanted, drawn at random where no selector has the last word."""
     whole, wanted = state.pool, work.settings.n
-    embedded = state.embedded or curate.embedded(work.settings, whole, work.folder, work.progress, work.taken)
+    embedded = state.embedded or curate.embedded(
+        work.settings, whole, work.folder, work.progress, work.open_llm, work.taken
+    )
     gone = sorted(whole.alive[place] for place in whole.left.permutation(work.settings.seed)[wanted:])
     reasons = dict.fromkeys(gone, "not drawn: enough rows without it")
     inputs = whole.known_by("n", wanted, work.settings.seed)

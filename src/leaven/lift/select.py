@@ -11,6 +11,7 @@ from leaven.errors import UserError, nearest
 from leaven.lift import embedding, selection
 from leaven.lift.selection import Context, no_vectors
 from leaven.lift.selectors import variety
+from leaven.llm.budget import Spend
 from leaven.llm.protocol import LLM
 from leaven.models import names
 from leaven.rows.dataset import Dataset
@@ -29,10 +30,17 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def select(selector: str | ModuleType, rows: Dataset, settings: Mapping[str, Any], llm: LLM | None = None) -> Outcome:
+def select(
+    selector: str | ModuleType,
+    rows: Dataset,
+    settings: Mapping[str, Any],
+    llm: LLM | None = None,
+    spend: Spend | None = None,
+) -> Outcome:
     """What a selector keeps of the rows; `settings` are its own, and those of what it needs.
 
-    The selector is a name, a path, or loaded already. Raises UserError for a selector or a setting that it has not.
+    Embeddings that are paid for are counted in `spend`, and stop at its limits. The selector is a name, a path, or
+    loaded already. Raises UserError for a selector or a setting that it has not.
     """
     module = plugs.load("selectors", selector) if isinstance(selector, str) else selector
     needs = [need for need in NEEDS if need in getattr(module, "NEEDS", ())]
@@ -50,7 +58,7 @@ def select(selector: str | ModuleType, rows: Dataset, settings: Mapping[str, Any
     values |= {key: value for key, value in settings.items() if key in values}
     progress = stderr()
     vectors = (
-        embedding.source(values["embedder"], values["embeddings"], values["embed_text"], progress)
+        embedding.source(values["embedder"], values["embeddings"], values["embed_text"], progress, spend)
         if "vectors" in needs
         else no_vectors
     )

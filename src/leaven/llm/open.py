@@ -42,15 +42,8 @@ def open_llm(spec: str, **options: Any) -> LLM:
     return HF.load(place, **options)
 
 
-def open_with_budget(
-    config: LLMSection, on_reply: Callable[[Spend], None] | None = None, engine: LLM | None = None
-) -> tuple[Counted, Spend]:
-    """The engine of a recipe's `llm` section: counted(stored(budgeted(engine))), and what it spends.
-
-    `engine` is the bare one, where it is open already. Engines in process cost nothing, and a folder's model may change
-    under its name: they are stored only in a file that is named. Raises UserError for a limit on the cost of a model
-    without a price.
-    """
+def spending(config: LLMSection) -> Spend:
+    """What the engine may spend. Raises UserError for a limit on the cost of a model without a price."""
     spend = Spend(
         price(config.engine.partition(":")[2], Path(config.prices) if config.prices else None),
         config.max_cost, config.max_tokens, config.max_requests,
@@ -61,6 +54,19 @@ def open_with_budget(
             "Name a table that has it: --prices FILE, for example {date: 2026-01-31, models: "
             "{MODEL: {prompt: 0.5, completion: 1.5}}}.",
         )
+    return spend
+
+
+def open_with_budget(
+    config: LLMSection, on_reply: Callable[[Spend], None] | None = None, engine: LLM | None = None
+) -> tuple[Counted, Spend]:
+    """The engine of a recipe's `llm` section: counted(stored(budgeted(engine))), and what it spends.
+
+    `engine` is the bare one, where it is open already. Engines in process cost nothing, and a folder's model may change
+    under its name: they are stored only in a file that is named. Raises UserError for a limit on the cost of a model
+    without a price.
+    """
+    spend = spending(config)
     store = None
     if config.store != "off" and (config.store or config.engine.startswith("openai:")):
         store = Store.open(Path(config.store).expanduser() if config.store else None)

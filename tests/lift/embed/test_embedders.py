@@ -1,10 +1,13 @@
 """Embedders, and the store that never embeds a text twice."""
 
 import io
+import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.llm.test_openai import asked_of, serving
 
 from leaven.errors import UserError
 from leaven.lift import embedding
@@ -101,3 +104,71 @@ def test_a_real_model_of_sentence_transformers(tmp_path, monkeypatch):
     found = made(rows("The cat sleeps.", "A cat is asleep.", "Shares fell on Monday."), f"st:{folder}")
     assert found.shape == (3, 384)
     assert found[0] @ found[1] > 0.8 > 0.3 > found[0] @ found[2]
+
+
+PRICES = "date: 2026-01-31\nmodels: {dear: {prompt: 1000000, completion: 0}}\n"
+"""A dollar a token, which is a character to the server of these tests."""
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    lines = [{"instruction": f"Say {'so ' * (i % 7)}{i}.", "input": "", "output": "x"} for i in range(300)]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "prices.yaml").write_text(PRICES)
+    with serving(tmp_path) as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        yield url
+
+
+def test_what_embeddings_cost_is_limited_counted_and_never_guessed(server, leaven, tmp_path):
+    words = (
+        "lift",
+        "d.jsonl",
+        "--embedder",
+        "openai:dear",
+        "--quality",
+        "length",
+        "--n",
+        5,
+        "--keep-variety",
+        1,
+        "--out",
+        "run",
+    )
+    env = {name: os.environ[name] for name in ("LEAVEN_CACHE", "OPENAI_API_KEY", "OPENAI_BASE_URL")}
+    done = leaven(*words, "--max-cost", 1, **env)
+    assert done.code == 2 and "the price of openai:dear is unknown" in done.err, done.err
+    done = leaven(*words, "--max-cost", 500, "--prices", "prices.yaml", **env)
+    assert done.code == 2 and "the budget is used up by embeddings: max_cost $500.00" in done.err, done.err
+    assert asked_of(server, "count")["came"] == 4  # the first 256 texts, which are stored
+    done = leaven(*words, "--max-cost", 100_000, "--prices", "prices.yaml", **env)
+    assert done.code == 0, done.err
+    assert asked_of(server, "count")["came"] == 5  # none is paid for twice
+    (cost,) = json.loads((tmp_path / "run" / "summary.json").read_text())["cost"]
+    assert (cost["stage"], cost["engine"], cost["calls"]) == ("embedding", "openai:dear@" + server, 5)
+    texts = [f"Say {'so ' * (i % 7)}{i}.\nx" for i in range(300)]
+    assert cost["cost"] == sum(map(len, texts))
+
+
+def test_the_cost_of_embeddings_is_limited_for_one_selector_too(server, leaven, tmp_path):
+    words = ("curate", "k_center", "d.jsonl", "-o", "kept.jsonl", "--n", 5)
+    env = {name: os.environ[name] for name in ("LEAVEN_CACHE", "OPENAI_API_KEY", "OPENAI_BASE_URL")}
+    done = leaven(*words, "--embedder", "openai:dear", "--max-cost", 1, **env)
+    assert done.code == 2 and "the price of openai:dear is unknown" in done.err
+    done = leaven(*words, "--embedder", "lsa:2", "--max-cost", 1, **env)
+    assert done.code == 2 and "--max-cost has no effect: nothing is paid for embeddings by lsa:2" in done.err
+    done = leaven(*words, "--embedder", "openai:dear", "--max-cost", 500, "--prices", "prices.yaml", **env)
+    assert done.code == 2 and "the budget is used up by embeddings: max_cost $500.00" in done.err
+    assert asked_of(server, "count")["came"] == 4
+
+
+def test_the_store_of_embeddings_knows_the_server(server, monkeypatch):
+    assert embedding.source("openai:m", "", "all", Progress(io.StringIO()))(rows("a", "b")).array().shape == (2, 2)
+    before = asked_of(server, "count")["came"]
+    embedding.source("openai:m", "", "all", Progress(io.StringIO()))(rows("a", "b"))
+    assert asked_of(server, "count")["came"] == before
+    monkeypatch.setenv("OPENAI_BASE_URL", server.replace("127.0.0.1", "localhost"))
+    embedding.source("openai:m", "", "all", Progress(io.StringIO()))(rows("a", "b"))
+    assert asked_of(server, "count")["came"] == before + 1

@@ -1,7 +1,8 @@
 """The embeddings endpoint of OpenAI-compatible servers: openai:MODEL.
 
 The servers and the key come from the environment, OPENAI_BASE_URL and OPENAI_API_KEY. They are asked by the client that
-asks for chat too: the same throttle, the same patience, and a key that goes to no other host.
+asks for chat too: the same throttle, the same patience, the same limits on what is spent, and a key that goes to no
+other host.
 """
 
 import json
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from leaven.llm.servers import Place
 
 PER_TEXT = True
+PAID = True
+"""Whether its texts are paid for, so that what was spent, and its limits, are handed to `load`."""
 PACKAGES = ("aiohttp",)
 TEXTS = 64
 """Texts in one request."""
@@ -38,9 +41,15 @@ class Embedder:
     spend: "Spend"
 
     def __call__(self, texts: Sequence[str]) -> Array:
-        """Vectors, (texts, width). Raises UserError where one can't be had."""
+        """Vectors, (texts, width). Raises UserError where one can't be had, BudgetReached where no more may be asked.
+
+        The limits are looked at before each of these calls, so that no vector is paid for and lost.
+        """
+        from leaven.llm.budget import BudgetReached
         from leaven.llm.stream import listen
 
+        if limit := self.spend.reached():
+            raise BudgetReached(f"the budget is used up by embeddings: {limit}. {self.spend.sentence()}")
         parts = [texts[start : start + TEXTS] for start in range(0, len(texts), TEXTS)]
         tables = dict(listen(self._tables(parts)))
         return np.concatenate([tables[number] for number in range(len(parts))])
@@ -73,14 +82,25 @@ class Embedder:
         return vectors
 
 
-def load(model: str) -> Embedder:
-    """The embedder of this model. Raises UserError where it or the key is not named."""
+def name(model: str) -> str:
+    """What the store knows its vectors by: another server may have another model under the same name."""
+    from leaven.llm.address import DEFAULT_URL, addresses
+
+    url = addresses()[0]
+    return f"openai:{model}" if url == DEFAULT_URL else f"openai:{model}@{url}"
+
+
+def load(model: str, spend: "Spend | None" = None) -> Embedder:
+    """The embedder of this model, which adds to `spend` and obeys its limits.
+
+    Raises UserError where the model or the key is not named.
+    """
     if not model:
         raise UserError("openai names no model", "Write openai:MODEL, for example openai:text-embedding-3-small.")
     from leaven.llm.budget import Spend, price
     from leaven.llm.client import Client
 
-    embedder = Embedder(model, Client.open(), Spend(price(model)))
+    embedder = Embedder(model, Client.open(), Spend(price(model)) if spend is None else spend)
     if "OPENAI_API_KEY" not in os.environ:
         raise UserError("OPENAI_API_KEY is not set", "export OPENAI_API_KEY=… (any text, for a server without keys).")
     return embedder
