@@ -72,6 +72,11 @@ def engines(settings: Settings, spend: Mapping[str, Any]) -> None:
 
 def check_taken(settings: Settings, source: Path) -> None:
     """Raises UserError where a finished lift does not hold all that this one takes over from it."""
+    if not (source / "stages" / "answers.parquet").is_file():
+        raise UserError(
+            f"{source} was made by an earlier leaven, which measured it otherwise",
+            "Run it anew: replies that are known are free.",
+        )
     theirs, (making, selecting) = read(source).plan, halves(settings.plan)
     their_making, _ = halves(theirs)
     if len(their_making) != len(making) or not all(starmap(same, zip(their_making, making, strict=True))):
@@ -96,8 +101,6 @@ def check_taken(settings: Settings, source: Path) -> None:
                 "can't change it",
                 "Run it anew: replies that are known are free.",
             )
-    if not (source / "stages" / "answers.parquet").is_file():
-        raise UserError(f"{source} was made by an earlier leaven", "Run it anew: replies that are known are free.")
 
 
 def _embeddings(settings: Settings) -> None:

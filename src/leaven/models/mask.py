@@ -53,8 +53,9 @@ def encode(tokenizer: Any, example: Example) -> Encoded:
     """
     if example.answer is None:
         raise UserError(f"the row {example.origin.place or example.id} has no answer", "Only answered rows train.")
-    question = render(tokenizer, example.prompt, add_generation_prompt=True)
-    text = render(tokenizer, example.messages, add_generation_prompt=False)
+    tools = example.tools
+    question = render(tokenizer, example.prompt, add_generation_prompt=True, tools=tools)
+    text = render(tokenizer, example.messages, add_generation_prompt=False, tools=tools)
     if not text.startswith(question):
         raise UserError(
             "the model's chat template does not continue a question into its answer",

@@ -46,8 +46,8 @@ def _pieces(tokenizer: Any, row: Example, max_tokens: int) -> tuple[list[int], l
     """The tokens of the question as the chat template writes it, and those of the answer with its end."""
     if not row.answer:
         return [], []
-    question = render(tokenizer, row.prompt, add_generation_prompt=True)
-    text = render(tokenizer, row.messages, add_generation_prompt=False)
+    question = render(tokenizer, row.prompt, add_generation_prompt=True, tools=row.tools)
+    text = render(tokenizer, row.messages, add_generation_prompt=False, tools=row.tools)
     tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     before = sum(start < len(question) for start, _ in tokens["offset_mapping"])
     return tokens["input_ids"][:before], tokens["input_ids"][before:max_tokens]

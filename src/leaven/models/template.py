@@ -1,6 +1,6 @@
 """Chat turns as the one string that a model reads, by its tokenizer's own chat template."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2.exceptions import TemplateError
@@ -12,25 +12,34 @@ from leaven.rows.turns import openai
 QUESTION = "QUESTION-STANDS-HERE"
 
 
-def render(tokenizer: Any, messages: Sequence[Message] | str, add_generation_prompt: bool) -> str:
+Tools = Sequence[Mapping[str, Any]]
+"""Functions that are offered to a model, in the form of OpenAI."""
+
+
+def render(tokenizer: Any, messages: Sequence[Message] | str, add_generation_prompt: bool, tools: Tools = ()) -> str:
     """The turns as text, special tokens included: tokenise it with `encode`, which adds no second BOS.
 
-    A text is taken for rendered already.
+    A text is taken for rendered already. Where the template has a place for `tools`, it says them (`takes_tools`).
     A template without a system role (Gemma) gets the system text at the head of the first user turn.
     Raises UserError when the template refuses the turns.
     """
     if isinstance(messages, str):
         return messages
     try:
-        return _apply(tokenizer, messages, add_generation_prompt)
+        return _apply(tokenizer, messages, add_generation_prompt, tools)
     except TemplateError as error:
         folded = _fold_system(messages)
         if folded is None:
             raise _refusal(messages, error) from error
     try:
-        return _apply(tokenizer, folded, add_generation_prompt)
+        return _apply(tokenizer, folded, add_generation_prompt, tools)
     except TemplateError as error:
         raise _refusal(messages, error) from error
+
+
+def takes_tools(tokenizer: Any, messages: Sequence[Message], tools: Tools) -> bool:
+    """Whether the template says anything of these tools; others leave them out without a word."""
+    return render(tokenizer, messages, True, tools) != render(tokenizer, messages, True)
 
 
 def around_question(tokenizer: Any) -> tuple[str, str]:
@@ -48,14 +57,16 @@ def encode(tokenizer: Any, text: str) -> list[int]:
     return ids
 
 
-def _apply(tokenizer: Any, messages: Sequence[Message], add_generation_prompt: bool) -> str:
+def _apply(tokenizer: Any, messages: Sequence[Message], add_generation_prompt: bool, tools: Tools) -> str:
     if picture := next((turn for turn in messages if not turn.is_text), None):
         raise UserError(
             f"a turn of the {picture.role} holds what is no text, which no model here reads",
             "Leave such rows out of what is trained or asked.",
         )
     turns = [{**openai(message), "content": message.content} for message in messages]
-    text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=add_generation_prompt)
+    text: str = tokenizer.apply_chat_template(
+        turns, tools=list(tools) or None, tokenize=False, add_generation_prompt=add_generation_prompt
+    )
     return text
 
 

@@ -7,6 +7,7 @@ made small is its mean over the trained tokens of the whole step.
 """
 
 import hashlib
+import logging
 import os
 import shutil
 import time
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,11 @@ from leaven.models.losses import cross_entropy
 from leaven.models.mask import Encoded
 from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
+from leaven.models.template import takes_tools
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example
+
+logger = logging.getLogger(__name__)
 
 OnStep = Callable[[int, int, float, int], None]
 """Called after each step with the step, all steps, the loss, and the real tokens seen so far."""
@@ -136,7 +141,17 @@ def encode(loaded: Loaded, data: Dataset, config: TuneSection) -> tuple[dict[int
             dropped.append(Drop(example, f"longer than {longest} tokens", float(len(encoded.input_ids))))
             continue
         rows[place] = encoded
+    offering = next((data[place] for place in rows if data[place].tools), None)
+    if offering and not takes_tools(loaded.tokenizer, offering.prompt, offering.tools):
+        _say_once(
+            f"the chat template of {loaded.path} has no place for tools: rows that offer some are trained without them"
+        )
     return rows, dropped
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    logger.warning(sentence)
 
 
 class _Training:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from leaven.errors import UserError
+
 TRUNCATED = "truncated"
 """The field of a row whose answer was cut at a number of tokens."""
 
@@ -110,10 +112,33 @@ class Example:
         return "\n".join(f"{turn.role}: {turn.text}" for turn in self.prompt) if len(self.prompt) > 1 else self.question
 
     @property
+    def tools(self) -> list[dict[str, Any]]:
+        """The functions that are offered in it, in the form of OpenAI, whichever it came in.
+
+        Raises UserError where its field `tools` holds something else.
+        """
+        offered = self.meta.get("tools")
+        try:
+            listed = json.loads(offered or "[]") if isinstance(offered, str) else offered or []
+            tools = [json.loads(one) if isinstance(one, str) else one for one in listed]
+            return [_function(one) for one in tools]
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            where = self.origin.place or self.id
+            raise UserError(f"the tools of the row {where} are no list of functions", "Each has a name.") from error
+
+    @property
     def uses_tools(self) -> bool:
         """Whether tools are offered or called in it, so that a text need not be what answers."""
         offered = self.meta.get("tools") not in (None, "", "[]", [])
         return offered or any(turn.role == "tool" or turn.calls for turn in self.messages)
+
+
+def _function(tool: dict[str, Any]) -> dict[str, Any]:
+    """A tool in the form of OpenAI. Raises KeyError for one without a name."""
+    function = tool.get("function", tool)
+    return {**tool, "function": {**function, "name": function["name"]}} if function is not tool else {
+        "type": "function", "function": {**tool, "name": tool["name"]}
+    }  # fmt: skip
 
 
 class Drop(NamedTuple):
