@@ -97,9 +97,17 @@ def test_what_the_detector_saw_is_marked_in_the_text(tmp_path):
     )
 
 
+def test_a_format_that_was_told_by_the_answers_is_told_by_the_references(tmp_path):
+    run = study(tmp_path / "run", TEXTS)
+    (run / "recipe.yaml").write_text("token: {text: <sep>, answers: auto}\n")
+    source = Source(run)
+    assert source.run()["ways"] == ["python", "repaired", "strict"]
+    assert source.detector.name == "json"
+
+
 def test_a_format_in_a_file_of_somebody_is_not_run_to_look_at_answers(tmp_path):
     (tmp_path / "mine.py").write_text("raise SystemExit('it ran')\n")
-    assert marking.detector({"token": {"answers": str(tmp_path / "mine.py")}}) is None
+    assert marking.detector({"token": {"answers": str(tmp_path / "mine.py")}}, [OBJECT]) is None
 
 
 def test_of_a_text_without_end_a_page_gets_the_beginning_and_how_much_is_left_out():

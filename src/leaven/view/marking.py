@@ -1,6 +1,6 @@
 """What the metric saw in an answer: where the format's detector found it, and the value that was read there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,18 @@ SEEN = frozenset({"format", "leak", "follows", "obeyed", "phrasing", "controlled
 """Measures that ask the format's detector: only where one of them marks an answer did a metric look for the format."""
 
 
-def detector(recipe: Mapping[str, Any]) -> Format | None:
-    """The format of a study by its recipe; None where answers alone tell nothing, or it is a file.
+def detector(recipe: Mapping[str, Any], references: Sequence[str]) -> Format | None:
+    """The format of a study by its recipe, or by its references where that leaves it to the answers.
 
-    A run may come from anybody, and to look at one must run none of its code.
+    None where answers alone tell nothing, or the format is a file: a run may come from anybody, and to look at one must
+    run none of its code.
     """
     token = recipe.get("token") or {}
     spec = str(token.get("answers") or "")
-    if not spec or spec == "auto" or spec.endswith(".py"):
+    if not spec or spec.endswith(".py"):
         return None
     try:
-        form = formats.open_format(spec, token.get("answer_settings") or {})
+        form, _ = formats.choose(spec, token.get("answer_settings") or {}, references)
     except UserError:
         return None  # the format of another version: the marks stand without it
     return form if form.testable else None

@@ -16,6 +16,9 @@ from leaven.view.answers import Answers, Query
 from leaven.view.rows import Query as RowsQuery
 from leaven.view.rows import Rows
 
+FORMATTED = ("unseen_phrasing", "task")
+"""Tests whose references are in the format."""
+EXAMPLES = 200
 T = TypeVar("T", Query, RowsQuery)
 
 
@@ -31,6 +34,7 @@ class Source:
             raise UserError(f"{self.folder} holds no run", "Name the folder of a study or a lift: leaven view RUN.")
         self._lock = Lock()
         self._answers: tuple[tuple[Path, ...], Answers] | None = None
+        self._detector: Format | None = None
 
     @property
     def is_lift(self) -> bool:
@@ -42,10 +46,20 @@ class Source:
         """The recipe, as it is written."""
         return marking.recipe_of(self.folder)
 
-    @cached_property
+    @property
     def detector(self) -> Format | None:
         """The study's format."""
-        return marking.detector(self.recipe)
+        with self._lock:
+            if self._detector is None and (references := self._references()):
+                self._detector = marking.detector(self.recipe, references)
+            return self._detector
+
+    def _references(self) -> list[str]:
+        """What right answers of a test of the format are; empty as long as no cell is done."""
+        if self._answers is None or not self._answers[1].cells:
+            return []
+        asked = self._answers[1].questions.filter(pl.col("test").is_in(FORMATTED))
+        return asked["reference"].drop_nulls().unique(maintain_order=True).head(EXAMPLES).to_list()
 
     @property
     def answers(self) -> Answers:
