@@ -1,7 +1,8 @@
 """Make what the documents take from the code: the map of files, and the claims that are written down before the runs.
 
 When asked, also the base's quality (--quality), what a real model, or with --lab the lab's, reproduces of the paper
-(--reproduced FOLDER), and whether LIFT works (--lift-works FOLDER).
+(--reproduced FOLDER), whether LIFT works (--lift-works FOLDER), and which engines answer as a tuned model does
+(--serving FOLDER).
 """
 
 import ast
@@ -13,9 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE, RUNS = ROOT / "src" / "leaven", ROOT / "docs" / "runs"
-MAP, REAL, RESULTS, LIFT, CLAIMS = (
-    ROOT / "docs" / f"{name}.md" for name in ("architecture", "real", "results", "lift-works", "preregistration")
-)
+NAMES = ("architecture", "real", "results", "lift-works", "preregistration", "serving")
+MAP, REAL, RESULTS, LIFT, CLAIMS, SERVING = (ROOT / "docs" / f"{name}.md" for name in NAMES)
 
 
 def files() -> str:
@@ -80,6 +80,8 @@ def main() -> None:
         _write(RESULTS, "quality", quality())
     if "--lift-works" in sys.argv:
         _write(LIFT, "figures", (_folder("--lift-works") / "results.md").read_text(encoding="utf-8").strip())
+    if "--serving" in sys.argv:
+        _write(SERVING, "matrix", (_folder("--serving") / "serving.md").read_text(encoding="utf-8").strip())
     if "--reproduced" in sys.argv:
         scale = "lab" if "--lab" in sys.argv else "smol"
         _write(RESULTS if scale == "lab" else REAL, "reproduced", reproduced(_folder("--reproduced"), scale))

@@ -1,4 +1,9 @@
 import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -91,3 +96,21 @@ def test_the_adapter_is_lora_alone(tuned, tmp_path):
 def test_more_rows_than_the_rank_are_refused():
     with pytest.raises(UserError, match="rank 1"):
         plain.one_hot({0: torch.ones(2), 1: torch.ones(2)}, torch.zeros(3, 2), 1, 1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["adapter", "merged", "base-with-token"])
+def test_the_commands_of_each_readme_run(tuned, tmp_path, name):
+    pytest.importorskip("xllamacpp")
+    out = tmp_path / "out"
+    export.write(source.find(tuned("qwen3", tied=True)), out, kinds=("F16",) if name == "merged" else ())
+    (tmp_path / "leaven").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m leaven "$@" --limit 1\n')
+    (tmp_path / "leaven").chmod(0o755)
+    here = {**os.environ, "PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    commands = re.findall(r"```bash\n(.*?)\n```", (out / name / "README.md").read_text(), re.DOTALL)
+    assert len(commands) == 3
+    for command in commands:
+        done = subprocess.run(
+            command, shell=True, cwd=out / name, env=here, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"

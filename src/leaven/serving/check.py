@@ -10,6 +10,7 @@ import torch
 from leaven import extras, plugs
 from leaven.errors import LeavenError
 from leaven.models import tokens
+from leaven.models.fold import folded
 from leaven.models.load import load, quiet_peft
 from leaven.rows.example import Prompt
 from leaven.serving import artefact as artefacts
@@ -76,7 +77,8 @@ def in_memory(about: dict[str, str], asked: Sequence[Prompt], dtype: str = "floa
     loaded = load(about["base"], Path(about["adapter"]), dtype=dtype)
     token_id = int(loaded.tokenizer.convert_tokens_to_ids(about["token"]))
     silent = token_id in tokens.silent(loaded.model)
-    replies = _in_process.asking(loaded.model, loaded.tokenizer)(asked, MAX_NEW_TOKENS)
+    with folded(loaded.model):
+        replies = _in_process.asking(loaded.model, loaded.tokenizer)(asked, MAX_NEW_TOKENS)
     return Tuned(tuple(asked), tuple(replies), about["token"], token_id, silent)
 
 
