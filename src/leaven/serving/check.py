@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import torch
-
 from leaven import extras, plugs
-from leaven.errors import LeavenError
 from leaven.models import tokens
 from leaven.models.fold import folded
 from leaven.models.load import load, quiet_peft
@@ -106,9 +103,9 @@ def _cell(name: str, engine: ModuleType, artefact: Artefact, tuned: Tuned) -> Ce
     try:
         with quiet_peft(), engine.serve(artefact) as ask:
             return Cell(name, artefact.name, *compare(tuned, ask(tuned.prompts, MAX_NEW_TOKENS)))
-    except (LeavenError, OSError, RuntimeError, ValueError, KeyError, torch.OutOfMemoryError) as error:
+    except Exception as error:  # whatever an engine raises is how it refuses
         reason = " ".join(str(error).split())[:200]
-        return Cell(name, artefact.name, REFUSED, f"by {name}: {reason or type(error).__name__}")
+        return Cell(name, artefact.name, REFUSED, f"by {name}: {type(error).__name__}: {reason}")
 
 
 def _gap(tuned: Tuned, replies: Sequence[Reply]) -> tuple[int, int, float] | None:

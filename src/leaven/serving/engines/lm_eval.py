@@ -7,7 +7,7 @@ import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
-from leaven.models.load import load_tokenizer, quiet_peft, text_config
+from leaven.models.load import device, load_tokenizer, quiet_peft, text_config
 from leaven.models.template import encode, render
 from leaven.rows.example import Prompt
 from leaven.serving.artefact import Artefact, Ask, Refused, Reply
@@ -31,7 +31,7 @@ def serve(artefact: Artefact) -> Iterator[Ask]:
     else:
         loaded = {"pretrained": str(artefact.path)}
     with quiet_peft():
-        lm = HFLM(**loaded, dtype="float32", batch_size=1)
+        lm = HFLM(**loaded, dtype="float32", batch_size=1, device=str(device()))
 
     @torch.no_grad()
     def ask(prompts: Sequence[Prompt], max_new_tokens: int) -> list[Reply]:
