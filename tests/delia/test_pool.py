@@ -34,6 +34,7 @@ def pool(folder):
     return Pool(QUERIES, Base("lab"), config, module.Path(folder), stderr())
 
 
+@pytest.mark.slow
 def test_a_killed_sampling_keeps_its_chunks_and_ends_with_the_same_rows(tmp_path, monkeypatch):
     script = SAMPLER.format(tests=os.path.dirname(__file__))
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "killed")], stderr=subprocess.DEVNULL)

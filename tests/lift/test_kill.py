@@ -30,6 +30,7 @@ def load(model):
 '''
 
 
+@pytest.mark.slow
 def test_killed_while_embedding(tmp_path, leaven):
     rows = [{"prompt": f"Say {i}.", "completion": f"{i} " * (i % 40 + 1)} for i in range(ROWS)]
     (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
