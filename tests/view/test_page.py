@@ -230,12 +230,15 @@ def test_the_last_lines_name_the_report_and_how_the_adapter_is_loaded(plain, tmp
     folder = shutil.copytree(plain, tmp_path / "run")
     summary = tables.read_summary(folder)
     assert tables.ending(folder, summary, 12.3).splitlines() == [
-        "Finished in 12 s.", "Model:   lab, the tiny model that ships with leaven", f"Report:  {folder}/report.html"
-    ]  # fmt: skip
+        "Finished in 12 s.",
+        "Model:   lab, the tiny model that ships with leaven",
+        f"Report:  {folder}/report.html",
+        f"Answers: leaven view {folder}",
+    ]
     adapter = folder / "cells" / "delia-n5-s0" / "adapter"
     adapter.mkdir()
     assert f"Adapter: {adapter}\n" in (text := tables.ending(folder, summary, 12.3))
-    assert f"leaven merge {adapter} " in text and "README.md" in text
+    assert f"leaven export-adapter {folder} " in text and "README.md" in text
 
 
 def test_the_markdown_table_has_every_seed_and_the_cost(plain):

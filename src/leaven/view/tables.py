@@ -111,18 +111,18 @@ def markdown(summary: Summary) -> str:
 
 
 def ending(folder: Path, summary: Summary, seconds: float) -> str:
-    """The last lines of a run: where the report is, and how the adapter of the study's method is loaded."""
+    """The last lines of a run: where the report is, how answers are looked at, and how its adapter is served."""
     text = [f"Finished in {seconds:,.0f} s."]
     if "model" in summary:
         text.append(f"Model:   {summary['model']}")
-    text.append(f"Report:  {folder / 'report.html'}")
+    text += [f"Report:  {folder / 'report.html'}", f"Answers: leaven view {folder}"]
     method = headline.main(summary["methods"])
     adapters = [path.parent / "adapter" for path, about in cells(folder) if about["method"] == method]
     if adapter := next((path for path in adapters if path.is_dir()), None):
         text += [
             f"Adapter: {adapter}",
-            "         Its README.md shows how plain peft loads it; as a model of its own:",
-            f"         leaven merge {adapter} merged",
+            "         Its README.md shows how plain peft loads it; for every engine, merged and as GGUF:",
+            f"         leaven export-adapter {folder} -o serving",
         ]
     return "\n".join(text)
 
