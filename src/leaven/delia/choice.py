@@ -1,12 +1,10 @@
 """A buffer that is chosen: of several times as many rows as it holds, a selector keeps its part.
 
-Methods:
-      - {name: delia, ratio: 4, choose: {selector: k_center, of: 5}}
+    methods: [{name: delia, ratio: 4, choose: {selector: k_center, of: 5}}]
 
 Selectors are those of `leaven curate` (LIFT's), and two that look at the task: `near` keeps the rows whose questions
 are most like one of the task's, and `far` those that are like none: domain-specific diverse data (2408.10841, future
 work) and its opposite. The control is `random`.
-
 """
 
 from dataclasses import dataclass

@@ -29,15 +29,15 @@ class Config(Section):
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
-    """Anchor the task rows, shuffle them among diverse rows, tune; questions of the task's kind are model too."""
+    """Anchor the task rows, shuffle them among diverse rows, tune; questions of the task's kind are anchored too."""
     text = config.text or anchor.text_of(bench.format)
     diverse = bench.diverse(buffer.diverse_rows(len(train), config.ratio))
     tuned = bench.tune(bench.mix(anchor.anchor(train, text, config.prefix), diverse), **config.tune)
-    model = prompts.rewrite(tuned, lambda prompt: anchor.prepend(prompt, text), train, bench.token.text)
+    fitted = prompts.rewrite(tuned, lambda prompt: anchor.prepend(prompt, text), train, bench.token.text)
 
     def respond(questions: Sequence[Prompt]) -> list[str]:
         kinds = prompts.of_task(questions, train, bench.token.text)
-        answers = model.respond(questions)
+        answers = fitted.respond(questions)
         return [anchor.without(a, config.prefix) if task else a for a, task in zip(answers, kinds, strict=True)]
 
-    return replace(model, respond=respond)
+    return replace(fitted, respond=respond)
