@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leaven.cli.resume import stoppable
+
 if TYPE_CHECKING:
     import polars as pl
     from rich.table import Table
@@ -25,11 +27,8 @@ def tell(recipe: "Recipe", folder: Path, split: str = "test", continue_anyway: b
     if not (folder / journal.NAME).exists():
         minutes = sum(stage.seconds for stage in forecast_of(grid, folder).stages()) / 60
         print(f"About {minutes:,.0f} minutes for {len(grid.methods) * len(grid.seeds)} cells.", file=sys.stderr)
-    try:
+    with stoppable():
         proof = prove(grid, folder, split=split, continue_anyway=continue_anyway)
-    except KeyboardInterrupt:
-        print("Stopped. The same command goes on from here.", file=sys.stderr)
-        raise SystemExit(130) from None
     proof.report()
     Console(width=None if sys.stdout.isatty() else 140).print(_table(proof.scores, explain.worths(proof.scores)))
     over = " over questions alone: one seed" if len(grid.seeds) == 1 else ""

@@ -11,7 +11,7 @@ import typer
 from leaven.cli import engine, flags
 from leaven.cli import rows as reading
 from leaven.cli.main import OPEN
-from leaven.cli.resume import ContinueAnyway
+from leaven.cli.resume import ContinueAnyway, stoppable
 from leaven.lift.recipe import halves, labelled
 from leaven.lift.selectors.quality import Config as Quality
 from leaven.lift.settings import FLAT, FREE, PARTS, Settings, file, parse, read, shipped, written
@@ -85,13 +85,10 @@ def lift(
     # In a lift replies of engines in process are kept too: killed and started again, it goes on where it was.
     spend["store"] = spend.get("store") or ("" if settings.llm.startswith("openai:") else f"{out}/replies.db")
     opened = engine.opener(Path(out) / "llm.log", spend)
-    try:
+    with stoppable():
         checks = () if source else (partial(preflight.engines, settings, spend),)
         again = Path(source) if source else None
         left = lifts.run(settings, folder, stderr(), opened, again, continue_anyway, checks=checks)
-    except KeyboardInterrupt:
-        print("Stopped. The same command goes on from here.", file=sys.stderr)
-        raise SystemExit(130) from None
     print(reports.text(folder))
     for note in stages.notes(folder):
         if note["stage"] == "left out":

@@ -1,10 +1,10 @@
 """`leaven plan ratio`: the smallest sufficient ratio, by a pilot; `leaven delia --ratio auto` goes on from it."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaven.cli.flags import planned
+from leaven.cli.resume import stoppable
 
 if TYPE_CHECKING:
     from leaven.runs.progress import Progress
@@ -36,16 +36,12 @@ def find(words: list[str]) -> None:
     folder, progress = Path(flags["out"]), stderr()
     recipe, task = sources.resolve(recipe_of({**flags, "ratio": "auto"}), folder, progress)
     preflight.check(recipe, task, folder)
-    try:
-        with lock(folder):
-            claim(recipe, task, folder, flags["continue_anyway"])
-            parts = Parts.of(recipe, task, folder, progress)
-            if ratio_pilot.read(folder) is None:
-                _say_time(parts, task, progress)
-            _print_law(ratio_pilot.run(recipe, task, folder, parts))
-    except KeyboardInterrupt:
-        print("Stopped. The same command goes on from here.", file=sys.stderr)
-        raise SystemExit(130) from None
+    with stoppable(), lock(folder):
+        claim(recipe, task, folder, flags["continue_anyway"])
+        parts = Parts.of(recipe, task, folder, progress)
+        if ratio_pilot.read(folder) is None:
+            _say_time(parts, task, progress)
+        _print_law(ratio_pilot.run(recipe, task, folder, parts))
     print(f"leaven delia {' '.join(words)} --ratio auto goes on from here, with this ratio.")
 
 

@@ -1,7 +1,8 @@
 """What the commands share that can be gone on with: the flag, and the journal of those that write one file."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,16 @@ ContinueAnyway = Annotated[
     ),
 ]
 HINT = "Name another --out, or write over it with --continue-anyway."
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Work that Ctrl-C ends with a sentence and the exit code of that signal, since it can be gone on with."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 def begin(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from leaven.cli.resume import stoppable
 from leaven.errors import UserError
 from leaven.study.recipe import Recipe
 
@@ -31,11 +32,8 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test", continue_anyway
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     began = time.perf_counter()
-    try:
+    with stoppable():
         proof = prove(recipe, folder, split=split, continue_anyway=continue_anyway)
-    except KeyboardInterrupt:
-        print("Stopped. The same command goes on from here.", file=sys.stderr)
-        raise SystemExit(130) from None
     proof.report()
     # In a file or a pipe rich takes the width for 80 columns; the table fits those, its sentences take more.
     Console(width=None if sys.stdout.isatty() else 120).print(proof)
