@@ -64,15 +64,15 @@ def findings(summary: Summary) -> Iterator[str]:
     """A sentence for each headline measure that can be tested, those that can't, and what it cost."""
     size = max((row["size"] for row in summary["rows"]), default=0)
     method, rival = main(summary["methods"]), None
-    testable = [column for column in summary["columns"] if _testable(summary, column)]
-    for number, column in enumerate(testable):
-        own = _row(summary, method, column["metric"], size)
+    headlines = [column for column in summary["columns"] if testable(summary, column["metric"])]
+    for number, column in enumerate(headlines):
+        own = row_of(summary, method, column["metric"], size)
         if own is None:
             continue
         opponent = strongest(summary, column, size, rival)
         yield _finding(summary, column, own, opponent, rival, first=number == 0)
         rival = rival or (opponent["method"] if opponent else None)
-    if not testable:
+    if not headlines:
         yield "Nothing can be said of the methods: no test can be made with this model."
     for name, test in summary["tests"].items():
         if not test.get("testable", True):
@@ -84,7 +84,7 @@ def findings(summary: Summary) -> Iterator[str]:
 def strongest(summary: Summary, column: Row, size: int, rival: str | None = None) -> Row | None:
     """The row of the best other method on a measure, of several the `rival`; else that of the untouched model."""
     method = main(summary["methods"])
-    rows = [_row(summary, label, column["metric"], size) for label in summary["methods"] if label != method]
+    rows = [row_of(summary, label, column["metric"], size) for label in summary["methods"] if label != method]
     others = [row for row in rows if row]
     tuned = [row for row in others if row["method"] != UNTOUCHED]
     side = -1 if column["lower_is_better"] else 1
@@ -140,7 +140,7 @@ def unlearnt(trials: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def leaking(summary: Summary) -> Iterator[str]:
     """Which methods answer plain questions in the format: whoever tests the task alone does not see it."""
     size = max((row["size"] for row in summary["rows"]), default=0)
-    rows = [_row(summary, label, LEAK, size) for label in summary["methods"] if label != UNTOUCHED]
+    rows = [row_of(summary, label, LEAK, size) for label in summary["methods"] if label != UNTOUCHED]
     leaks = sorted((row for row in rows if row and row["mean"] >= MUCH), key=lambda row: -float(row["mean"]))
     if leaks:
         shares = [f"{named(row['method'])} {percent(row['mean'])} %" for row in leaks]
@@ -179,9 +179,9 @@ def _quarters(losses: Sequence[float]) -> tuple[float, float]:
 
 def _above_untouched(summary: Summary, label: str) -> bool:
     """Whether a method's mean lies above the untouched model's interval on the first measure that can be tested."""
-    metric = next((column["metric"] for column in summary["columns"] if _testable(summary, column)), "")
+    metric = next((column["metric"] for column in summary["columns"] if testable(summary, column["metric"])), "")
     for size in {row["size"] for row in summary["rows"]}:
-        own, untouched = (_row(summary, name, metric, size) for name in (label, UNTOUCHED))
+        own, untouched = (row_of(summary, name, metric, size) for name in (label, UNTOUCHED))
         if own and untouched and own["mean"] > (untouched["mean"] if untouched["high"] is None else untouched["high"]):
             return True
     return False
@@ -197,7 +197,7 @@ def _finding(summary: Summary, column: Row, own: Row, opponent: Row | None, riva
         return f"{value}. No other method was run: there is nothing to compare."
     title = "the strongest other method, " if first and opponent["method"] != UNTOUCHED else ""
     against = f"{title}{named(opponent['method'])}, {percent(opponent['mean'])} %"
-    beside = _row(summary, rival, column["metric"], own["size"]) if rival and rival != opponent["method"] else None
+    beside = row_of(summary, rival, column["metric"], own["size"]) if rival and rival != opponent["method"] else None
     more = f"; {named(beside['method'])}, {percent(beside['mean'])} %" if beside else ""
     return f"{value}; {against}: {_verdict(summary, column, own, opponent)}{more}."
 
@@ -266,12 +266,12 @@ def _seconds(seconds: Mapping[str, float]) -> float:
     return max(0.0, seconds["all"] - sum(seconds.get(name, 0) for name in ("answer", "probe", "benchmarks")))
 
 
-def _testable(summary: Summary, column: Row) -> bool:
-    test = str(column["metric"]).partition("/")[0]
-    return bool(summary["tests"].get(test, {}).get("testable", True))
+def testable(summary: Summary, metric: str) -> bool:
+    """Whether this model can be asked a measure's test at all."""
+    return bool(summary["tests"].get(metric.partition("/")[0], {}).get("testable", True))
 
 
-def _row(summary: Summary, method: str, metric: str, size: int) -> Row | None:
-    return next(
-        (row for row in summary["rows"] if (row["method"], row["metric"], row["size"]) == (method, metric, size)), None
-    )
+def row_of(summary: Summary, method: str, metric: str, size: int) -> Row | None:
+    """The row of a method on a measure at a size."""
+    key = (method, metric, size)
+    return next((row for row in summary["rows"] if (row["method"], row["metric"], row["size"]) == key), None)

@@ -45,7 +45,7 @@ def _found(folder: Path) -> dict[str, Any]:
         "headline": summary["headline"],
         **{name: summary[name] for name in ("findings", "warnings", "cautions", "notes")},
         "columns": [
-            {**column, "testable": tables.testable(summary, column["metric"])} for column in summary["columns"]
+            {**column, "testable": headline.testable(summary, column["metric"])} for column in summary["columns"]
         ],
         "methods": [{"key": key, "name": plain.name(key), "summary": told.get(key, "")} for key in summary["methods"]],
         "table": [
@@ -69,7 +69,7 @@ def compared(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The comparisons of a finished study, each with the row of its first method."""
     summary = tables.read_summary(folder) if (folder / "summary.json").is_file() else {"comparisons": ()}
     for row in summary["comparisons"]:
-        if cell := plain.row_of(summary, row["a"], row["metric"], row["size"]):
+        if cell := headline.row_of(summary, row["a"], row["metric"], row["size"]):
             yield row, dict(cell)
 
 

@@ -50,7 +50,7 @@ def write(folder: Path) -> Path:
         lines=list(tables.lines(summary)),
         ceilings=tables.ceilings(summary),
         spent=lambda method, size: tables.spent(summary, method, size),
-        testable=lambda metric: tables.testable(summary, metric),
+        testable=lambda metric: headline.testable(summary, metric),
         in_plain_words=tables.IN_PLAIN_WORDS,
         costs=tables.COSTS,
         trials=trials,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from leaven.study import headline
-from leaven.study.headline import LEAK, UNTOUCHED, main
+from leaven.study.headline import LEAK, UNTOUCHED, main, row_of, testable
 
 Summary = Mapping[str, Any]
 
@@ -52,7 +52,7 @@ def _does(summary: Summary, method: str, column: Mapping[str, Any], size: int) -
     """What the method does by a measure, where that can be tested; what it loses is told apart."""
     metric = column["metric"]
     row = row_of(summary, method, metric, size)
-    if row is None or metric.startswith("general/") or not _testable(summary, metric):
+    if row is None or metric.startswith("general/") or not testable(summary, metric):
         return ""
     words = WORDINGS.get(metric, f"is right {{times}} by “{column['heading']}”")
     return words.format(times=times(row["mean"]), points=f"{100 * row['mean']:.0f}")
@@ -130,13 +130,3 @@ def _against_untouched(summary: Summary, method: str, metric: str, size: int) ->
 
 def _forgotten(summary: Summary, method: str, size: int) -> list[Mapping[str, Any]]:
     return [row for row in summary.get("forgotten", ()) if (row["method"], row["size"]) == (method, size)]
-
-
-def _testable(summary: Summary, metric: str) -> bool:
-    return bool(summary["tests"].get(metric.partition("/")[0], {}).get("testable", True))
-
-
-def row_of(summary: Summary, method: str, metric: str, size: int) -> Mapping[str, Any] | None:
-    """The row of a method on a measure at a size."""
-    key = (method, metric, size)
-    return next((row for row in summary["rows"] if (row["method"], row["metric"], row["size"]) == key), None)

@@ -68,7 +68,7 @@ def _table(summary: Summary) -> "Table":
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     table.add_column("method", min_width=min(18, *map(len, names.values())), max_width=24, overflow="fold")
     for column in summary["columns"]:
-        heading = column["heading"] + ("" if testable(summary, column["metric"]) else " †")
+        heading = column["heading"] + ("" if headline.testable(summary, column["metric"]) else " †")
         narrow = wrap(heading, max(6, *map(len, heading.split())))
         table.add_column("\n".join(narrow), justify="right", no_wrap=True)
     for name, _ in COSTS:
@@ -83,7 +83,7 @@ def _table(summary: Summary) -> "Table":
 def _legend(summary: Summary) -> str:
     """What the columns mean, in a line or two."""
     lower = [column["heading"] for column in summary["columns"] if column["lower_is_better"]]
-    untestable = any(not testable(summary, column["metric"]) for column in summary["columns"])
+    untestable = any(not headline.testable(summary, column["metric"]) for column in summary["columns"])
     parts = [
         "Percent: the mean, and the range of the seeds",
         f"{' and '.join(lower)}: lower is better" if lower else "",
@@ -156,11 +156,6 @@ def ceilings(summary: Summary) -> list[float | None]:
     return values if any(value is not None for value in values) else []
 
 
-def testable(summary: Summary, metric: str) -> bool:
-    """Whether this model can be asked a headline measure's test at all."""
-    return bool(summary["tests"].get(metric.partition("/")[0], {}).get("testable", True))
-
-
 def best(summary: Summary) -> frozenset[tuple[str, str, int]]:
     """(method, metric, size) of the means that are better than every other method's, and told from the next one's."""
     leaders = set()
@@ -169,7 +164,7 @@ def best(summary: Summary) -> frozenset[tuple[str, str, int]]:
         for size in {row["size"] for row in summary["rows"]}:
             rows = [row for row in summary["rows"] if row["metric"] == column["metric"] and row["size"] == size]
             ranked = sorted(rows, key=lambda row: side * row["mean"])
-            if len(ranked) > 1 and testable(summary, column["metric"]) and _told_apart(summary, *ranked[:2]):
+            if len(ranked) > 1 and headline.testable(summary, column["metric"]) and _told_apart(summary, *ranked[:2]):
                 leaders.add((ranked[0]["method"], column["metric"], size))
     return frozenset(leaders)
 
