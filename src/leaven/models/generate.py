@@ -21,7 +21,7 @@ from leaven.models import tokens
 from leaven.models.attention import short_rows
 from leaven.models.draw import draw
 from leaven.models.fold import folded
-from leaven.models.template import encode, render
+from leaven.models.template import encode, end_ids, render
 from leaven.rows.example import Prompt
 
 TOKENS_IN_FLIGHT = 16_384
@@ -122,9 +122,8 @@ def generate(
 
 def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     """Every token that ends an answer: all of the generation config's, and the tokenizer's."""
-    ids = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    listed = ids if isinstance(ids, (list, tuple)) else [ids]
-    return frozenset(i for i in (*listed, tokenizer.eos_token_id) if i is not None)
+    ids = end_ids(getattr(model, "generation_config", None))
+    return frozenset(i for i in (*ids, tokenizer.eos_token_id) if i is not None)
 
 
 def _decode(decoder: _Decoder, prefix: _Prefix, rows: list[_Row], size: int) -> Iterator[_Row]:

@@ -51,6 +51,12 @@ def around_question(tokenizer: Any) -> tuple[str, str]:
     return before, after.split("\n")[0].strip() or after.strip()
 
 
+def end_ids(generation_config: Any) -> list[int]:
+    """The tokens that end an answer by a generation config, which has one, several or none."""
+    ids = getattr(generation_config, "eos_token_id", None)
+    return [each for each in (ids if isinstance(ids, (list, tuple)) else [ids]) if each is not None]
+
+
 def encode(tokenizer: Any, text: str) -> list[int]:
     """Token ids of a rendered text; the template has already written BOS where the model wants one."""
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaven.errors import UserError, nearest
+from leaven.models.template import end_ids
 
 ALIKE = 0.99
 """Cosine to the second nearest row from which a row is one of those that nothing has moved."""
@@ -51,9 +52,8 @@ def of(model: Any, tokenizer: Any) -> list[Reserved]:
 
 def candidates(tokenizer: Any, generation_config: Any = None) -> list[int]:
     """Ids of special tokens that neither the tokenizer, the chat template nor the end of an answer needs."""
-    ends = getattr(generation_config, "eos_token_id", None)
     named = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id}
-    needed = named | set(ends if isinstance(ends, list) else [ends])
+    needed = named | set(end_ids(generation_config))
     return [
         token_id
         for token_id, token in tokenizer.added_tokens_decoder.items()

@@ -15,6 +15,7 @@ import torch
 
 from leaven.errors import UserError
 from leaven.models.load import Loaded
+from leaven.models.template import end_ids
 from leaven.runs import folder as runs
 from leaven.serving import vocabulary
 
@@ -136,8 +137,7 @@ def _add_words(writer: gguf.GGUFWriter, loaded: Loaded, words: vocabulary.Vocabu
         writer.add_add_space_prefix(words.add_space_prefix)
     else:
         writer.add_token_merges(words.merges)
-    ends = loaded.model.generation_config.eos_token_id
-    other = [each for each in (ends if isinstance(ends, list) else [ends]) if each != tokenizer.eos_token_id]
+    other = [each for each in end_ids(loaded.model.generation_config) if each != tokenizer.eos_token_id]
     special = {
         writer.add_bos_token_id: tokenizer.bos_token_id,
         writer.add_eos_token_id: tokenizer.eos_token_id,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from leaven.errors import UserError
 from leaven.models.load import Loaded
-from leaven.models.template import render
+from leaven.models.template import end_ids, render
 from leaven.rows.example import Message
 from leaven.runs import folder as runs
 
@@ -50,8 +50,7 @@ def write(loaded: Loaded, folder: Path) -> str:
     """Write the Modelfile of `merged-F16.gguf`; what has to be known of it, or nothing."""
     tokenizer = loaded.tokenizer
     template = of(tokenizer)
-    ends = loaded.model.generation_config.eos_token_id
-    stops = tokenizer.convert_ids_to_tokens(ends if isinstance(ends, list) else [ends])
+    stops = tokenizer.convert_ids_to_tokens(end_ids(loaded.model.generation_config))
     lines = ["FROM ./merged-F16.gguf", *(f'PARAMETER stop "{stop}"' for stop in stops), "PARAMETER temperature 0"]
     if template is not None:
         lines.append(f'TEMPLATE """{_without_bos(template, tokenizer).go()}"""')

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from leaven.models.generate import stop_ids
 from leaven.models.load import device
 from leaven.models.template import encode, render
 from leaven.rows.example import Prompt
@@ -38,8 +39,7 @@ def _reply(model: Any, tokenizer: Any, prompt: Prompt, max_new_tokens: int) -> R
         input_ids=read, attention_mask=torch.ones_like(read), max_new_tokens=max_new_tokens, do_sample=False,
         pad_token_id=tokenizer.pad_token_id,
     )[0, read.shape[1] :].tolist()  # fmt: skip
-    ends = model.generation_config.eos_token_id
-    ends = {*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id, tokenizer.pad_token_id}
+    ends = {*stop_ids(model, tokenizer), tokenizer.pad_token_id}
     ids = [each for each in out if each not in ends]
     text, bare = (tokenizer.decode(ids, skip_special_tokens=skip) for skip in (False, True))
     return Reply(text, bare, first)
