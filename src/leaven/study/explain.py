@@ -16,10 +16,9 @@ import polars as pl
 from leaven.delia.settings import AUTO
 from leaven.errors import UserError
 from leaven.study import shapley
-from leaven.study.recipe import MethodChoice, Recipe
+from leaven.study.recipe import DELIA, MethodChoice, Recipe
 from leaven.study.shapley import Parts, Worth
 
-DELIA = "delia"
 PARTS = ("phrasings", "buffer", "token rate", "step size", "exposures")
 NONE, ALL = "none of them", "all of them"
 LARGEST_RATIO, STEP_TASK_ROWS, PASSES = 2.5, 4, 3

@@ -17,9 +17,9 @@ from leaven.runs.progress import stderr
 from leaven.study import needs, own_answers, pace, preflight, sources
 from leaven.study.cells import Cell, cells
 from leaven.study.pace import Pace
-from leaven.study.recipe import MethodChoice, Recipe
+from leaven.study.recipe import DELIA, MethodChoice, Recipe
 from leaven.study.search import QUESTIONS
-from leaven.task.holdout import FEWEST, MOST, SHARE
+from leaven.task import holdout
 from leaven.task.task import Task
 from leaven.task.test import Test
 from leaven.task.tests import DEV_PHRASINGS, more_tests, with_ceiling
@@ -114,7 +114,7 @@ class Forecast:
         asking = self._asking(0, pilot.questions) + self._asking(pilot.questions)
         seconds = self._asking(pilot.questions)
         for ratio in pilot.ratios:
-            choice = MethodChoice(name=needs.DELIA, label="", config={"ratio": ratio})
+            choice = MethodChoice(name=DELIA, label="", config={"ratio": ratio})
             seconds += pilot.trainings * (self._tuning(needs.work(choice, size, tune)) + asking)
         return Stage("find the ratio", f"up to {len(pilot.ratios) * pilot.trainings} tunings", seconds)
 
@@ -139,7 +139,7 @@ class Forecast:
     def _rows_of_trials(self) -> int:
         """The task rows that a trial tunes on; 0 where there are too few to hold any out."""
         rows = max(size or len(self.task.rows) for size in self.recipe.sizes)
-        size = rows - min(max(round(SHARE * rows), FEWEST), MOST)
+        size = rows - holdout.count_of(rows)
         return size if 2 * size >= rows else 0
 
     def _tokens(self, work: needs.Work) -> float:

@@ -16,7 +16,7 @@ from leaven.models.batches import MOST_TOKENS_GPU
 from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
 from leaven.study.cells import cells
-from leaven.study.recipe import MethodChoice, Recipe
+from leaven.study.recipe import DELIA, MethodChoice, Recipe
 
 USE = (0.15, 0.45)
 """The share of an accelerator's peak that training reaches, from bad to good."""
@@ -24,8 +24,6 @@ WRITING = (0.01, 0.10)
 """The same for answers, one token after another."""
 KEPT = 60
 """Bytes that a layer keeps for the way back, for each token and unit of width, in 16 bits: measured on a Llama."""
-DELIA = "delia"
-"""The method whose passes each have diverse rows of their own."""
 EQUAL_STEPS = ("common_equal_steps", "fact_based")
 """Methods that have a ratio, whose steps they take, and no diverse rows."""
 GIB = 1 << 30

@@ -15,7 +15,7 @@ from leaven.errors import UserError
 from leaven.runs import folder as runs
 from leaven.study import ratio_law
 from leaven.study.ratio_law import Law, Observation
-from leaven.study.recipe import MethodChoice, Recipe
+from leaven.study.recipe import DELIA, MethodChoice, Recipe
 from leaven.study.search import Search, Trial
 from leaven.task.holdout import FEWEST
 from leaven.task.metrics.general import is_plain
@@ -25,7 +25,6 @@ if TYPE_CHECKING:  # what needs torch: what was found is read without it
     from leaven.study.parts import Parts
 
 FOLDER = "pilot"
-DELIA = "delia"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ JSON_OF_BEFORE = {"keys": ["thought", "hallucination"], "labels": ["yes", "no"],
 Natural = Annotated[int, Field(ge=0)]
 
 RECIPES = Path(__file__).parent / "recipes"
+DELIA = "delia"
+"""The method that a ratio is sought for, that is explained, and whose passes each have diverse rows of their own."""
 
 
 class MethodChoice(BaseModel):

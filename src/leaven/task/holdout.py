@@ -24,7 +24,7 @@ def hold_out(
     What overlaps is told by the leak guard (`rows/leaks.py`), by its settings and the `content` of a question.
     Raises UserError when fewer rows than are held out would be left to train on, and when all overlap.
     """
-    count = min(max(round(SHARE * len(rows)), FEWEST), MOST)
+    count = count_of(len(rows))
     if len(rows) < 2 * count:
         raise UserError(
             f"{name} has {_rows(len(rows))}: too few to hold {count} of them out for the test and train on the others",
@@ -52,6 +52,11 @@ def hold_out(
         f"{len(drawing)}{fewer} of the {len(rows):,} rows of {name} are held out for the test, drawn with seed {seed}."
     )
     return train, test, sentence
+
+
+def count_of(rows: int) -> int:
+    """How many of so many rows are held out."""
+    return min(max(round(SHARE * rows), FEWEST), MOST)
 
 
 def _draw(order: Sequence[int], groups: Sequence[set[int]], count: int) -> set[int]:
