@@ -60,9 +60,13 @@ def requests(folder: Path, plans: list[dict[str, Any]]) -> float:
 def serving(folder: Path, plan: dict[str, Any]) -> Iterator[str]:
     """The address of a server that is there while the block runs."""
     place = folder / f"port-{time.monotonic_ns()}"
-    server = subprocess.Popen([sys.executable, str(SERVER), str(place), json.dumps(plan)])
+    server = subprocess.Popen([sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:
+        assert server.stdin is not None
+        print(json.dumps([str(place), plan]), file=server.stdin, flush=True)
         while not place.exists():
+            if server.poll() is not None:
+                raise SystemExit(f"{SERVER} ended with {server.returncode} before it served.")
             time.sleep(0.05)
         yield f"http://127.0.0.1:{place.read_text()}/v1"
     finally:
