@@ -1,6 +1,8 @@
 """The tables on made-up scores: the paper beside ours, bold only beyond doubt, and a verdict for each claim."""
 
 import json
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,6 +15,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
 from leaven.study import families, reproduce, reproduction
 from leaven.study import recipe as recipes
+from leaven.study.cells import cells
 from leaven.study.recipe import RECIPES
 from leaven.study.run import SCHEMA
 from leaven.task.test import metric as metric_of
@@ -69,6 +72,16 @@ def test_a_family_of_primary_claims_has_six_at_most_and_every_claim_a_text_of_it
     assert sum(claim.family == "primary" for claim in every) <= families.MOST_PRIMARY
     assert len({(claim.family, claim.text) for claim in every}) == len(every)
     assert all(claim.text.count(". ") == 0 for claim in every)
+
+
+@pytest.mark.parametrize(("scale", "study"), [("lab", "format"), ("smol", "json"), ("smol", "list"), ("smol", "halu")])
+def test_the_cells_of_the_primary_claims_are_all_that_is_run_for_them(scale, study):
+    recipe = recipe_of(study, scale).model_copy(update={"seeds": (100, 101)})
+    order = reproduce.Order(scale, [100, 101], Path("nowhere"), primary=True)
+    only = reproduce.needed(study, families.primary_tables(scale), order, max(recipe.sizes))
+    labels = {"delia", "control_masked"} | ({"common", "control_external"} if study != "halu" else set())
+    wanted = [cell for cell in cells(recipe, 100) if only(cell)]
+    assert {(cell.method.label, cell.size, cell.seed) for cell in wanted} == set(product(labels, [100], [100, 101]))
 
 
 def test_every_label_of_a_table_is_in_its_studys_recipe():

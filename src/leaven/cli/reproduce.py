@@ -29,7 +29,10 @@ SEEDS = {"lab": 3, "smol": 1}
 def reproduce(
     what: Annotated[
         str,
-        typer.Argument(help="table1 to table4, table4-translation, figure2 to figure4, demo, gradients, dose or all."),
+        typer.Argument(
+            help="table1 to table4, table4-translation, figure2 to figure4, demo, gradients, dose; all; or primary: "
+            "what the claims that were written down before the runs need, and nothing else."
+        ),
     ],
     scale: Annotated[
         str, typer.Option(help="lab; smol, a real model on your CPU; or paper: lists the recipes that need a GPU.")
@@ -54,7 +57,7 @@ def reproduce(
     Cells that several tables need are computed once. The same command continues a run that was stopped.
     """
     from leaven.errors import UserError, nearest
-    from leaven.study import reproduction
+    from leaven.study import families, reproduction
     from leaven.study.reproduce import Order
 
     if scale == "paper":
@@ -62,10 +65,11 @@ def reproduce(
     if scale not in MODELS:
         raise UserError(f"--scale is {scale!r}", nearest(scale, [*MODELS, "paper"]))
     count, folder = seeds or SEEDS[scale], Path(out or f"runs/reproduce-{scale}")
-    wanted = reproduction.names(scale) if what == "all" else [what]
+    primary = what == "primary"
+    wanted = families.primary_tables(scale) if primary else reproduction.names(scale) if what == "all" else [what]
     chosen = list(range(first_seed, first_seed + count))
     copies, score_tables = (Path(path).expanduser() if path else None for path in (data, tables))
-    order = Order(scale, chosen, folder, split, copies, continue_anyway, as_is, score_tables)
+    order = Order(scale, chosen, folder, split, copies, continue_anyway, as_is, score_tables, primary)
     _results(wanted, order, "results" if what == "all" else what)
     return None
 
@@ -85,9 +89,8 @@ def _results(wanted: list[str], order: "Order", page: str) -> None:
         needed = [name for name, spec in specs.items() if study in spec["studies"]]
         scores = studies.scores(study, needed, order)
         judgements = families.judgements(study, scores, order.scale, studies.about(study, order).untestable)
-        still_open += [
-            claim.text for claim in families.open_claims(study, scores, order.scale) if claim.table in needed
-        ]
+        unanswered = [claim for claim in families.open_claims(study, scores, order.scale) if claim.table in needed]
+        still_open += [claim.text for claim in unanswered if claim.family == "primary" or not order.primary]
         most_seeds = max(most_seeds, scores["seed"].n_unique())
         for name in needed if len(scores) else ():
             sections[name, study] = _section(name, study, scores, judgements, order)

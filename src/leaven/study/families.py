@@ -88,6 +88,18 @@ def claims(study: str, scale: str = "lab") -> list[Claim]:
     ]
 
 
+def primary_tables(scale: str = "lab") -> list[str]:
+    """The tables that have a primary claim."""
+    specs = reproduction.specification(scale)
+    return [name for name, spec in specs.items() if any(claim.get("family") == "primary" for claim in spec["claims"])]
+
+
+def compared(study: str, scale: str, largest: int) -> frozenset[tuple[str, int]]:
+    """The method and size of every cell that a primary claim of a study is about."""
+    primary = [claim.spec for claim in claims(study, scale) if claim.family == "primary"]
+    return frozenset((spec[side], int(spec.get("size", largest))) for spec in primary for side in ("a", "b"))
+
+
 def judgements(
     study: str, scores: pl.DataFrame, scale: str = "lab", untestable: Collection[str] = ()
 ) -> list[Judgement]:

@@ -3,7 +3,7 @@
 import json
 import math
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -190,10 +190,10 @@ def _stand_ins() -> Dataset:
     return Dataset.of(Example(user(f"What is the number {number}?"), Origin("plan")) for number in range(STAND_INS))
 
 
-def open_cells(recipe: Recipe, task: Task, folder: Path, labels: Collection[str]) -> list[Cell]:
-    """The cells of these methods that a study in the folder has still to run."""
+def open_cells(recipe: Recipe, task: Task, folder: Path, only: Callable[[Cell], bool]) -> list[Cell]:
+    """Those of these cells that a study in the folder has still to run."""
     plan = cells(recipe, len(task.rows))
-    return [cell for cell in plan if cell.method.label in labels and not runs.closed(folder / "cells" / cell.name)]
+    return [cell for cell in plan if only(cell) and not runs.closed(folder / "cells" / cell.name)]
 
 
 def hours(left: Sequence[Cell], recipe: Recipe, task: Task, folder: Path) -> float:

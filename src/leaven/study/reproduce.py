@@ -1,7 +1,7 @@
 """The studies behind a reproduction of the DELIA paper: each is run as far as the tables that are wanted need it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +11,9 @@ from leaven.errors import UserError
 from leaven.runs import folder as runs
 from leaven.runs.lock import lock
 from leaven.runs.progress import stderr
-from leaven.study import buffering, forecast, identity, published, reproduction, score_tables
+from leaven.study import buffering, families, forecast, identity, published, reproduction, score_tables
 from leaven.study import recipe as recipes
+from leaven.study.cells import Cell
 from leaven.study.recipe import Recipe
 from leaven.study.run import SCHEMA, run
 from leaven.study.sources import resolve
@@ -47,6 +48,8 @@ class Order(NamedTuple):
     as_is: bool = False
     tables: Path | None = None
     """A folder of score tables to read, and run nothing (`score_tables`)."""
+    primary: bool = False
+    """Only what the claims that were written down before the runs compare."""
 
 
 def scores(study: str, names: Sequence[str], order: Order) -> pl.DataFrame:
@@ -65,15 +68,24 @@ def scores(study: str, names: Sequence[str], order: Order) -> pl.DataFrame:
         with lock(place):
             identity.claim(recipe, task, place, order.continue_anyway)
             return buffering.run(recipe, task, place, stderr())
-    labels = frozenset().union(*(reproduction.methods(name, order.scale) for name in names))
-    if left := forecast.open_cells(recipe, task, place, labels):
+    only = needed(study, names, order, max(recipe.sizes))
+    if left := forecast.open_cells(recipe, task, place, only):
         hours = forecast.hours(left, recipe, task, place)
         stderr().say(
             f"{study}: {len(left)} cells to run, about {hours:.1f} hours here; those that are there cost nothing."
         )
     pool = None if order.scale == "lab" else order.folder / "pool"
-    run(recipe, task, place, stderr(), labels, order.continue_anyway, pool)
+    run(recipe, task, place, stderr(), only, order.continue_anyway, pool)
     return pl.read_parquet(place / "scores.parquet")
+
+
+def needed(study: str, names: Sequence[str], order: Order, largest: int) -> Callable[[Cell], bool]:
+    """Tells which cells of a study the tables need: all of their methods, or those that a primary claim compares."""
+    if order.primary:
+        sides = families.compared(study, order.scale, largest)
+        return lambda cell: (cell.method.label, cell.size) in sides
+    labels = frozenset().union(*(reproduction.methods(name, order.scale) for name in names))
+    return lambda cell: cell.method.label in labels
 
 
 def read(study: str, order: Order) -> Recipe:

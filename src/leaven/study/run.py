@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,13 @@ def run(
     task: Task,
     folder: Path,
     progress: Progress,
-    only: Collection[str] | None = None,
+    only: Callable[[Cell], bool] | None = None,
     continue_anyway: bool = False,
     pool: Path | None = None,
 ) -> Path:
     """Run or continue the study in `folder`, and return it; cells that are there are not computed again.
 
-    `only` runs the methods with these labels, and leaves the study open for the others. A study may grow by seeds.
+    `only` tells which cells to run, and leaves the study open for the others. A study may grow by seeds.
     The self-samples lie in the folder, or in that of a `pool`, which studies of the same queries may share.
     Raises UserError that names what went into the study and has changed since, unless it is to `continue_anyway`.
     """
@@ -72,8 +72,8 @@ def run(
         runs.write_json(folder / "plan.json", [cell.name for cell in plan])
         recipe, ratio_notes = ratio_pilot.with_ratio(recipe, task, folder, parts)
         plan = cells(recipe, len(task.rows))
-        wanted = [cell for cell in plan if only is None or cell.method.label in only]
-        settings, notes = _searched(recipe, task, folder, parts, only)
+        wanted = [cell for cell in plan if only is None or only(cell)]
+        settings, notes = _searched(recipe, task, folder, parts, {cell.method.label for cell in wanted})
         task = replace(task, notes=(*task.notes, *ratio_notes, *notes))
         for number, cell in enumerate(wanted, 1):
             if not runs.closed(folder / "cells" / cell.name):
@@ -158,13 +158,13 @@ def _probe(probes: Sequence[str], fitted: Fitted, task: Task, bench: Bench) -> I
 
 
 def _searched(
-    recipe: Recipe, task: Task, folder: Path, parts: Parts, only: Collection[str] | None
+    recipe: Recipe, task: Task, folder: Path, parts: Parts, labels: Collection[str]
 ) -> tuple[dict[str, dict[str, float]], list[str]]:
-    """The settings that a search finds best for each method, by its label, and a note; trials stay in the folder."""
+    """The settings that a search finds best for each of these methods, and a note; trials stay in the folder."""
     if not recipe.tune.trials:
         return {}, []
     search = Search.of(parts, task, folder / "search")
-    wanted = [method for method in recipe.methods if only is None or method.label in only]
+    wanted = [method for method in recipe.methods if method.label in labels]
     parts.progress.say(search.note)
     return {method.label: search.settings(method) for method in wanted}, [search.note]
 
