@@ -93,9 +93,9 @@ class Bench:
                 rows = choices.choose(samples, n, choice, around)
             else:
                 queries = self.pool.queries.take(min(several, len(self.pool.queries)), self.seed)
-                kept = choices.choose(queries, n, choice, around)
-                rows = self.ledger.keep(replace(self.pool, queries=kept).own(n, self.seed, passes))
-                rows = Dataset(rows.frame, (*kept.made_by, *rows.made_by))
+                chosen_queries = choices.choose(queries, n, choice, around)
+                rows = self.ledger.keep(replace(self.pool, queries=chosen_queries).own(n, self.seed, passes))
+                rows = Dataset(rows.frame, (*chosen_queries.made_by, *rows.made_by))
         self.ledger.notes.append(f"Of {several:,} {choice.rows}, {choice.selector} chose the buffer's {len(rows):,}.")
         return rows
 

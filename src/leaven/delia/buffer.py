@@ -78,9 +78,9 @@ def spread(task: Dataset, diverse: Dataset, seed: int) -> Dataset:
     # ends where the next k begin.
     own = [(Fraction(2 * place + 1, 2 * len(task)), row) for place, row in enumerate(_marked(task.shuffle(seed), TASK))]
     others = enumerate(_marked(diverse.shuffle(seed), DIVERSE), 1)
-    placed = own + [(Fraction(place, len(diverse)), row) for place, row in others]
+    both = own + [(Fraction(place, len(diverse)), row) for place, row in others]
     made_by = (*task.made_by, *diverse.made_by, f"spread({len(task)} + {len(diverse)}, seed={seed})")
-    return Dataset.of((row for _, row in sorted(placed, key=lambda each: each[0])), made_by)
+    return Dataset.of((row for _, row in sorted(both, key=lambda each: each[0])), made_by)
 
 
 def passes(tune: TuneSection) -> int:

@@ -66,20 +66,24 @@ def choose(rows: Dataset, n: int, choice: Choice, around: Circumstances) -> Data
     """The `n` rows that are kept (all, where there are no more), in their order."""
     n = min(n, len(rows))
     if n in (0, len(rows)):
-        kept = rows.rows(list(range(n)))
+        buffer_rows = rows.rows(list(range(n)))
     elif choice.selector in BY_TASK:
-        kept = rows.rows(sorted(_by_likeness(rows, choice, around)[:n]))
+        buffer_rows = rows.rows(sorted(_by_likeness(rows, choice, around)[:n]))
     else:
         plug = plugs.load("selectors", choice.selector)
-        kept = select.select(plug, rows, {**_needed(plug, n, choice, around), **choice.settings}, around.llm).kept
-    kept = kept.rows(list(range(min(n, len(kept)))))
-    return Dataset(kept.frame, (*rows.made_by, f"{choice.selector}({len(kept)} of {len(rows)} {choice.rows})"))
+        buffer_rows = select.select(
+            plug, rows, {**_needed(plug, n, choice, around), **choice.settings}, around.llm
+        ).kept
+    buffer_rows = buffer_rows.rows(list(range(min(n, len(buffer_rows)))))
+    return Dataset(
+        buffer_rows.frame, (*rows.made_by, f"{choice.selector}({len(buffer_rows)} of {len(rows)} {choice.rows})")
+    )
 
 
 def _by_likeness(rows: Dataset, choice: Choice, around: Circumstances) -> list[int]:
     """The positions of the rows, those that are kept first: by the cosine to the nearest question of the task."""
-    asked = [content(row.question, around.token) for row in (*rows, *around.task)]
-    questions = Dataset.of(Example(user(text), Origin("question")) for text in asked)
+    contents = [content(row.question, around.token) for row in (*rows, *around.task)]
+    questions = Dataset.of(Example(user(text), Origin("question")) for text in contents)
     unit = embedding.made(questions, choice.embedder, "question", stderr()).unit()
     cosines, _ = neighbours.nearest(unit[: len(rows)], unit[len(rows) :], 1)
     likeness = cosines[:, 0] if choice.selector == "near" else -cosines[:, 0]

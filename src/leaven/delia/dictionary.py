@@ -50,9 +50,9 @@ def read(place: str) -> Dictionary:
 def hints(sentence: str, meanings: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     """A line for each word that has an entry, each word once, in the order of the sentence; others are left out."""
     for word in dict.fromkeys(match.group().lower() for match in _WORD.finditer(sentence)):
-        if known := meanings.get(word):
-            listed = " or ".join(f'"{meaning}"' for meaning in known[:MEANINGS])
-            yield HINT.format(word=word, meanings=listed)
+        if entry := meanings.get(word):
+            words = " or ".join(f'"{meaning}"' for meaning in entry[:MEANINGS])
+            yield HINT.format(word=word, meanings=words)
 
 
 def hint(question: str, dictionary: Dictionary) -> str:

@@ -57,7 +57,7 @@ class Answerer:
         """`n` texts, which come with their index as they finish, in their order."""
         answers = [""] * n
         with self.progress.track(f"answering {self.name}", n, "answers") as advance:
-            for done, (index, text) in enumerate(texts, 1):
+            for count, (index, text) in enumerate(texts, 1):
                 answers[index] = text
-                advance(done)
+                advance(count)
         return answers

@@ -13,8 +13,8 @@ Gram = tuple[str, ...]
 
 def distinct(texts: Sequence[str], n: int) -> float:
     """distinct-n: the share of the texts' n-grams that are not repetitions (1510.03055); NaN where there is none."""
-    found = [gram for text in texts for gram in _grams(words(text), n)]
-    return len(set(found)) / len(found) if found else math.nan
+    grams = [gram for text in texts for gram in _grams(words(text), n)]
+    return len(set(grams)) / len(grams) if grams else math.nan
 
 
 def self_bleu(texts: Sequence[str]) -> float:

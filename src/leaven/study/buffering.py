@@ -83,17 +83,17 @@ def _cancellation(bench: Bench, train: Dataset, rows: int) -> Iterator[tuple[str
     doubtful = Dataset.of(row for row in by_doubt[: max(2, rows // ANSWERS)] for _ in range(ANSWERS))
     for name, how in SOURCES.items():
         data = _sampled(bench, doubtful, *how)
-        found = gradients.gradients(base, data)
-        yield name, "excess", gradients.excess(found, [row.question for row in data])
+        per_row = gradients.gradients(base, data)
+        yield name, "excess", gradients.excess(per_row, [row.question for row in data])
         yield name, "pull", _mean([_pull(base, row, *how) for row in queries])
     yield "external answers", "pull", _mean([gradients.pull_of_answer(base, row) for row in queries])
     sources = {name: _sampled(bench, queries, *how) for name, how in SOURCES.items()}
     sources |= {"external answers": queries, "task": train, "task, said in many ways": bench.diversify(train)}
     for name, data in sources.items():
         with bench.pool.progress.track(f"gradients of {name}", len(data), "rows"):
-            found = gradients.gradients(base, Dataset(data.frame.head(rows)))
-        for n in (n for n in COUNTS if n <= len(found)):
-            ratio, null = gradients.cancellation(found, n, bench.seed)
+            per_row = gradients.gradients(base, Dataset(data.frame.head(rows)))
+        for n in (n for n in COUNTS if n <= len(per_row)):
+            ratio, null = gradients.cancellation(per_row, n, bench.seed)
             yield name, f"cancellation_{n}", ratio
             yield name, f"null_{n}", null
             yield name, f"over_null_{n}", ratio / null

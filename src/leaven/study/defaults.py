@@ -24,8 +24,8 @@ def methods(ratio: float | Literal["auto"], tune: Mapping[str, Any]) -> list[str
     Where a step holds so many task rows whatever the buffer, that control is DELIA itself at ratio 0; elsewhere it is
     common tuning for as many steps.
     """
-    given = {**PRESETS.get(str(tune.get("preset")), {}), **tune}
+    settings = {**PRESETS.get(str(tune.get("preset")), {}), **tune}
     control: dict[str, Any] = {"name": "common_equal_steps", "ratio": ratio}
-    if given.get("step_task_rows"):
+    if settings.get("step_task_rows"):
         control = {"name": "delia", "label": "no buffer", "ratio": 0}
     return ["original", "common", control, {"name": "delia", "ratio": ratio}]

@@ -199,14 +199,14 @@ def open_cells(recipe: Recipe, task: Task, folder: Path, only: Callable[[Cell], 
 def hours(left: Sequence[Cell], recipe: Recipe, task: Task, folder: Path) -> float:
     """How long they take: as long as those of another seed that are there, and the others at this machine's pace."""
     seconds = _seconds(folder)
-    known = [fmean(seconds[cell.method.label, cell.size]) for cell in left if (cell.method.label, cell.size) in seconds]
-    if len(known) == len(left):
-        return sum(known) / 3600
+    means = [fmean(seconds[cell.method.label, cell.size]) for cell in left if (cell.method.label, cell.size) in seconds]
+    if len(means) == len(left):
+        return sum(means) / 3600
     unknown = {cell.method.label for cell in left if (cell.method.label, cell.size) not in seconds}
     part = recipe.model_copy(update={"methods": tuple(one for one in recipe.methods if one.label in unknown)})
     base = Base(recipe.model, dtype=recipe.tune.dtype, trust_remote_code=recipe.trust_remote_code)
     total = sum(stage.seconds for stage in Forecast(part, task, pace_of(part, task, base)).stages())
-    return (sum(known) + total * (len(left) - len(known)) / len(cells(part, len(task.rows)))) / 3600
+    return (sum(means) + total * (len(left) - len(means)) / len(cells(part, len(task.rows)))) / 3600
 
 
 def _seconds(folder: Path) -> dict[tuple[str, int], list[float]]:

@@ -28,15 +28,15 @@ SIZE = 8_192
 def gradients(loaded: Loaded, rows: Dataset, size: int = SIZE) -> torch.Tensor:
     """The sketched gradient of each answered row: (rows, size)."""
     weights = list(_weights(loaded.model))
-    asked = [weight.requires_grad for weight in weights]
+    flags = [weight.requires_grad for weight in weights]
     for weight in weights:
         weight.requires_grad_(True)
     try:
-        found = [_sketched(torch.autograd.grad(_loss(loaded, row), weights), size) for row in rows]
+        sketches = [_sketched(torch.autograd.grad(_loss(loaded, row), weights), size) for row in rows]
     finally:
-        for weight, before in zip(weights, asked, strict=True):
+        for weight, before in zip(weights, flags, strict=True):
             weight.requires_grad_(before)
-    return torch.stack(found)
+    return torch.stack(sketches)
 
 
 class Cancellation(NamedTuple):
@@ -55,10 +55,10 @@ def cancellation(rows: torch.Tensor, n: int, seed: int = 0, draws: int = 20) -> 
     rng, norms = random.Random(seed), rows.norm(dim=1)
     ratios, nulls = [], []
     for _ in range(draws):
-        chosen = rng.sample(range(len(rows)), n)
-        total = norms[chosen].sum()
-        ratios.append(float(rows[chosen].sum(0).norm() / total))
-        nulls.append(float(norms[chosen].norm() / total))
+        subset = rng.sample(range(len(rows)), n)
+        total = norms[subset].sum()
+        ratios.append(float(rows[subset].sum(0).norm() / total))
+        nulls.append(float(norms[subset].norm() / total))
     return Cancellation(sum(ratios) / draws, sum(nulls) / draws)
 
 
@@ -85,21 +85,23 @@ def pull(loaded: Loaded, row: Example, temperature: float, top_p: float, shown: 
     another. Zero at temperature 1 and top_p 1 without it, whatever the row; at temperature 0 p is the likeliest token.
     """
     own = torch.softmax(_answer(loaded, row)[0].double(), -1)  # (tokens, vocabulary)
-    asked = own if shown is None else _shown(loaded, row, shown)
+    conditional = own if shown is None else _shown(loaded, row, shown)
     if temperature == 0:
-        drawn = functional.one_hot(asked.argmax(-1), asked.shape[-1]).double()
+        sampling = functional.one_hot(conditional.argmax(-1), conditional.shape[-1]).double()
     else:
-        shares, order = torch.softmax(asked.log() / temperature, -1).sort(dim=-1, descending=True, stable=True)
-        kept = shares.masked_fill(shares.cumsum(-1) - shares >= top_p, 0) if top_p < 1 else shares
-        drawn = torch.zeros_like(own).scatter(-1, order, kept / kept.sum(-1, keepdim=True))
-    return float((drawn - own).norm(dim=-1).mean())
+        shares, order = torch.softmax(conditional.log() / temperature, -1).sort(dim=-1, descending=True, stable=True)
+        nucleus = shares.masked_fill(shares.cumsum(-1) - shares >= top_p, 0) if top_p < 1 else shares
+        sampling = torch.zeros_like(own).scatter(-1, order, nucleus / nucleus.sum(-1, keepdim=True))
+    return float((sampling - own).norm(dim=-1).mean())
 
 
 @torch.no_grad()
 def pull_of_answer(loaded: Loaded, row: Example) -> float:
     """The same for the row's own answer, which is one and does not vary: ‖onehot − q‖."""
-    logits, said = _answer(loaded, row)
-    return float((functional.one_hot(said, logits.shape[-1]) - torch.softmax(logits.double(), -1)).norm(dim=-1).mean())
+    logits, answer = _answer(loaded, row)
+    return float(
+        (functional.one_hot(answer, logits.shape[-1]) - torch.softmax(logits.double(), -1)).norm(dim=-1).mean()
+    )
 
 
 @torch.no_grad()
@@ -124,23 +126,23 @@ def slope(distance: Sequence[float], change: Sequence[float]) -> float:
 @torch.no_grad()
 def embeddings(loaded: Loaded, rows: Dataset) -> torch.Tensor:
     """The last layer's mean state over each question: (rows, width)."""
-    found = []
+    states = []
     for row in rows:
         ids = encode(loaded.tokenizer, render(loaded.tokenizer, row.prompt, True))
         batch = torch.tensor([ids], device=loaded.model.device)
-        found.append(loaded.model(input_ids=batch, output_hidden_states=True).hidden_states[-1][0].float().mean(0))
-    return torch.stack(found)
+        states.append(loaded.model(input_ids=batch, output_hidden_states=True).hidden_states[-1][0].float().mean(0))
+    return torch.stack(states)
 
 
 def distances(rows: torch.Tensor, task: torch.Tensor) -> list[float]:
     """The cosine distance of each row's embedding, (rows, width), to the mean of the task's."""
-    found: list[float] = (1 - functional.cosine_similarity(rows, task.mean(0, keepdim=True))).tolist()
-    return found
+    values: list[float] = (1 - functional.cosine_similarity(rows, task.mean(0, keepdim=True))).tolist()
+    return values
 
 
 def _loss(loaded: Loaded, row: Example) -> torch.Tensor:
-    logits, said = _answer(loaded, row)
-    return functional.cross_entropy(logits, said, reduction="sum")
+    logits, answer = _answer(loaded, row)
+    return functional.cross_entropy(logits, answer, reduction="sum")
 
 
 def _shown(loaded: Loaded, row: Example, prompt: Prompt) -> torch.Tensor:
@@ -166,11 +168,11 @@ def _weights(model: Any) -> Iterator[torch.nn.Parameter]:
 
 
 def _sketched(parts: Sequence[torch.Tensor], size: int) -> torch.Tensor:
-    found = torch.zeros(size, dtype=torch.float64)
+    sketch = torch.zeros(size, dtype=torch.float64)
     for number, part in enumerate(parts):
         buckets, signs = _hash(number, part.numel(), size)
-        found.index_add_(0, buckets, part.flatten().double().cpu() * signs)
-    return found
+        sketch.index_add_(0, buckets, part.flatten().double().cpu() * signs)
+    return sketch
 
 
 @lru_cache(maxsize=1024)

@@ -145,9 +145,9 @@ def _item_draws(values: Values) -> Matrix:
     if there.all():  # the common case: one mean over seeds first, several times as fast
         sums, counts = sums.mean(axis=0, keepdims=True), counts[:1]
     times = _group_times(values.n_groups)  # (draws, groups)
-    drawn = times @ counts.T  # (draws, seeds)
-    per_seed = np.full(drawn.shape, np.nan)
-    np.divide(times @ sums.T, drawn, out=per_seed, where=drawn > 0)
+    sizes = times @ counts.T  # (draws, seeds)
+    per_seed = np.full(sizes.shape, np.nan)
+    np.divide(times @ sums.T, sizes, out=per_seed, where=sizes > 0)
     return np.asarray(centre + np.nanmean(per_seed, axis=1))  # a resample may hold no item that a seed has
 
 
@@ -167,7 +167,7 @@ def _group_times(n_groups: int) -> NDArray[np.float32]:
     """How often each resample holds each group, (draws, groups); the same for all metrics of a test."""
     rng = np.random.default_rng([SEED, n_groups])
     resamples = (rng.integers(0, n_groups, n_groups - 1) for _ in range(_draws(n_groups)))
-    return np.array([np.bincount(drawn, minlength=n_groups) for drawn in resamples], dtype=np.float32)
+    return np.array([np.bincount(resample, minlength=n_groups) for resample in resamples], dtype=np.float32)
 
 
 @lru_cache(maxsize=16)

@@ -115,8 +115,8 @@ def work(method: MethodChoice, size: int, tune: TuneSection) -> Work:
     size, diverse, contrast = passes * size, passes * buffer.diverse_rows(size, ratio), passes * contrast
     if getattr(config, "buffer", "own") == "task":
         return Work(size + diverse, contrast, diverse + contrast if contrast else 0, schedule)
-    chosen = getattr(config, "choose", None)
-    sampled = round(chosen.of * diverse) if chosen and chosen.rows == "samples" else diverse
+    choice = getattr(config, "choose", None)
+    sampled = round(choice.of * diverse) if choice and choice.rows == "samples" else diverse
     return Work(size, diverse + contrast, sampled + contrast, schedule)
 
 

@@ -42,9 +42,9 @@ class Pilot:
 
     def sentence(self) -> str:
         """The answer, and what is made of it where it is none."""
-        taken = f" {self.ratio:g} is taken." if math.isinf(self.law.ratio) else ""
+        fallback = f" {self.ratio:g} is taken." if math.isinf(self.law.ratio) else ""
         count = len(self.observations)
-        return f"The smallest sufficient ratio, by a pilot of {count} tunings: {self.law.sentence()}{taken}"
+        return f"The smallest sufficient ratio, by a pilot of {count} tunings: {self.law.sentence()}{fallback}"
 
 
 def check(recipe: Recipe, task: Task) -> None:
@@ -135,8 +135,8 @@ def _observation(search: Search, ratio: float, trial: Trial) -> Observation:
         raise UserError(
             "no question of the pool is a plain one: each calls for the format", "Name a ratio: --ratio 2.5."
         )
-    asked = len(dev.rows)
-    return Observation(ratio, round((trial.leak or 0.0) * plain), plain, round(trial.learnt * asked), asked)
+    dev_rows = len(dev.rows)
+    return Observation(ratio, round((trial.leak or 0.0) * plain), plain, round(trial.learnt * dev_rows), dev_rows)
 
 
 def _line(one: Observation, trial: Trial) -> str:

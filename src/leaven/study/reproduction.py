@@ -62,27 +62,27 @@ def names(scale: str = "lab") -> list[str]:
 
 def spec(name: str, scale: str = "lab") -> dict[str, Any]:
     """What a table or figure is made of. Raises UserError for an unknown name."""
-    known = specification(scale)
-    if name not in known:
-        raise UserError(f"there is no {name!r} to reproduce at scale {scale}", f"Known: {', '.join([*known, 'all'])}.")
-    return known[name]
+    specs = specification(scale)
+    if name not in specs:
+        raise UserError(f"there is no {name!r} to reproduce at scale {scale}", f"Known: {', '.join([*specs, 'all'])}.")
+    return specs[name]
 
 
 @cache
 def specification(scale: str = "lab") -> dict[str, dict[str, Any]]:
     """All of `reproduction.yaml`, or of the file of another scale."""
     name = "reproduction.yaml" if scale == "lab" else f"reproduction-{scale}.yaml"
-    found: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / name).read_text(encoding="utf-8"))
-    return found
+    specs: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / name).read_text(encoding="utf-8"))
+    return specs
 
 
 def methods(name: str, scale: str = "lab") -> frozenset[str]:
     """The labels whose cells a table or figure needs."""
-    found = spec(name, scale)
-    rows = [row[preset] for row in found.get("rows", ()) for preset in ("ours", "faithful") if preset in row]
-    series = [one["method"] for one in found.get("series", ()) if "method" in one]
-    claimed = [claim[side] for claim in found["claims"] for side in ("a", "b")]
-    return frozenset([*rows, *series, *found.get("methods", {}).values(), *claimed])
+    table = spec(name, scale)
+    rows = [row[preset] for row in table.get("rows", ()) for preset in ("ours", "faithful") if preset in row]
+    series = [one["method"] for one in table.get("series", ()) if "method" in one]
+    compared = [claim[side] for claim in table["claims"] for side in ("a", "b")]
+    return frozenset([*rows, *series, *table.get("methods", {}).values(), *compared])
 
 
 def tables(name: str, scores: pl.DataFrame, scale: str = "lab") -> list[Table]:
@@ -90,20 +90,20 @@ def tables(name: str, scores: pl.DataFrame, scale: str = "lab") -> list[Table]:
 
     A table of several studies shows the rows and columns that this one has.
     """
-    found = spec(name, scale)
-    if len(found["studies"]) > 1:
-        found = _measured(found, scores)
-    presets: list[Preset] = ["ours", "faithful"] if any("faithful" in row for row in found["rows"]) else ["ours"]
-    return [_table(name, found, preset, scores) for preset in presets]
+    table = spec(name, scale)
+    if len(table["studies"]) > 1:
+        table = _measured(table, scores)
+    presets: list[Preset] = ["ours", "faithful"] if any("faithful" in row for row in table["rows"]) else ["ours"]
+    return [_table(name, table, preset, scores) for preset in presets]
 
 
 def points(name: str, scores: pl.DataFrame, scale: str = "lab") -> Iterator[Point]:
     """The points of a figure; those that the scores don't have are left out."""
-    found = spec(name, scale)
-    size = int(found.get("size", largest(scores)))
-    by_x, base = found.get("methods", {}), found.get("relative_to")
-    for series in found["series"]:
-        for x in found["x"]:
+    figure = spec(name, scale)
+    size = int(figure.get("size", largest(scores)))
+    by_x, base = figure.get("methods", {}), figure.get("relative_to")
+    for series in figure["series"]:
+        for x in figure["x"]:
             method, metric = series.get("method") or by_x[x], series["metric"].format(x=x)
             if base is None:
                 summary = summary_of(scores, method, metric, size)
@@ -115,12 +115,12 @@ def points(name: str, scores: pl.DataFrame, scale: str = "lab") -> Iterator[Poin
                 yield Point(series["name"], x, 0.0, 0.0, 0.0)
 
 
-def _table(name: str, found: Mapping[str, Any], preset: Preset, scores: pl.DataFrame) -> Table:
-    rows = [row for row in found["rows"] if preset in row]
-    columns = tuple(found["columns"])
+def _table(name: str, table: Mapping[str, Any], preset: Preset, scores: pl.DataFrame) -> Table:
+    rows = [row for row in table["rows"] if preset in row]
+    columns = tuple(table["columns"])
     values = [[_value(scores, row, preset, column) for column in columns] for row in rows]
     best = _best(values, rows, preset, columns, scores)
-    made = [
+    lines = [
         (
             row["name"],
             tuple(
@@ -130,20 +130,20 @@ def _table(name: str, found: Mapping[str, Any], preset: Preset, scores: pl.DataF
         )
         for number, row in enumerate(rows)
     ]
-    return Table(name, found["title"], preset, columns, tuple(made), _sentence(rows, columns, best))
+    return Table(name, table["title"], preset, columns, tuple(lines), _sentence(rows, columns, best))
 
 
-def _measured(found: Mapping[str, Any], scores: pl.DataFrame) -> dict[str, Any]:
+def _measured(table: Mapping[str, Any], scores: pl.DataFrame) -> dict[str, Any]:
     """A table without the rows and columns of which these scores have nothing."""
     there = set(scores["method"])
-    rows = [row for row in found["rows"] if row["ours"] in there]
-    kept = [
+    rows = [row for row in table["rows"] if row["ours"] in there]
+    places = [
         place
-        for place, column in enumerate(found["columns"])
+        for place, column in enumerate(table["columns"])
         if any(_value(scores, row, "ours", column) is not None for row in rows if not row.get("untrained"))
     ]
-    figures = [{**row, "paper": [_paper(row, place) for place in kept]} for row in rows]
-    return {**found, "columns": [found["columns"][place] for place in kept], "rows": figures}
+    figures = [{**row, "paper": [_paper(row, place) for place in places]} for row in rows]
+    return {**table, "columns": [table["columns"][place] for place in places], "rows": figures}
 
 
 def _best(
@@ -180,8 +180,8 @@ def _sentence(
 ) -> str:
     if not best:
         return f"In none of {len(columns)} columns can the best row be told from all others."
-    said = [f"{rows[row]['name']} in {columns[column]['name']}" for row, column in sorted(best, key=lambda b: b[1])]
-    return f"Beyond doubt the best in {len(best)} of {len(columns)} columns: {'; '.join(said)}."
+    leads = [f"{rows[row]['name']} in {columns[column]['name']}" for row, column in sorted(best, key=lambda b: b[1])]
+    return f"Beyond doubt the best in {len(best)} of {len(columns)} columns: {'; '.join(leads)}."
 
 
 def _value(scores: pl.DataFrame, row: Mapping[str, Any], preset: Preset, column: Mapping[str, Any]) -> Summary | None:
@@ -195,8 +195,8 @@ def _size(scores: pl.DataFrame, row: Mapping[str, Any], column: Mapping[str, Any
 
 def summary_of(scores: pl.DataFrame, method: str, metric: str, size: int, item: str | None = None) -> Summary | None:
     """A method's mean, or None where it was not measured."""
-    found = statistics.summarise(_part(scores, metric, size, item).filter(pl.col("method") == method))
-    return found[0] if found else None
+    summaries = statistics.summarise(_part(scores, metric, size, item).filter(pl.col("method") == method))
+    return summaries[0] if summaries else None
 
 
 def difference_of(
@@ -219,13 +219,13 @@ def difference_of(
 
 
 def _part(scores: pl.DataFrame, metric: str, size: int, item: str | None) -> pl.DataFrame:
-    found = scores.filter(pl.col("metric") == metric, pl.col("size") == size)
-    return found if item is None else found.filter(pl.col("item") == item)
+    part = scores.filter(pl.col("metric") == metric, pl.col("size") == size)
+    return part if item is None else part.filter(pl.col("item") == item)
 
 
 def _paper(row: Mapping[str, Any], place: int) -> float | None:
-    listed = row.get("paper", [])
-    return float(listed[place]) if place < len(listed) and listed[place] is not None else None
+    figures = row.get("paper", [])
+    return float(figures[place]) if place < len(figures) and figures[place] is not None else None
 
 
 def largest(scores: pl.DataFrame) -> int:

@@ -148,8 +148,10 @@ def sentence(difference: Difference, factor: float = 100, unit: str = "points") 
     size = difference.mean if difference.is_ratio else abs(difference.mean)
     by = f"{_shown(difference, size, factor)}{words}"
     if difference.distinguishable:
-        told = f"is {by} {difference.method_b}" if difference.is_ratio else f"is {side} {difference.method_b} by {by}"
-        return f"{difference.method_a} {told} ({interval})"
+        relation = (
+            f"is {by} {difference.method_b}" if difference.is_ratio else f"is {side} {difference.method_b} by {by}"
+        )
+        return f"{difference.method_a} {relation} ({interval})"
     return (
         f"{difference.method_a} against {difference.method_b}: {_shown(difference, difference.mean, factor)}{words}, "
         f"not distinguishable from noise ({interval})"
@@ -178,9 +180,9 @@ def _defined(scores: pl.DataFrame) -> pl.DataFrame:
     keys = [*CELL, "seed", "item"]
     if "phrasing" not in scores.columns:
         scores = scores.with_columns(phrasing=pl.lit(None, pl.String))
-    kept = scores.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan()).sort(*keys, "value")
+    rows = scores.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan()).sort(*keys, "value")
     values = (pl.col("value").cast(pl.Float64).mean(), pl.col("phrasing").drop_nulls().first())
-    return kept.group_by(keys, maintain_order=True).agg(*values)
+    return rows.group_by(keys, maintain_order=True).agg(*values)
 
 
 def _summary(group: pl.DataFrame) -> Summary:

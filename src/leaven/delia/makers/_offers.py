@@ -46,16 +46,16 @@ def offers(asked: Sequence[Asked], llm: LLM, config: DiversifyConfig, token: str
     prompts = [asked_about(one.unit, config, token) for one in asked]
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed)
     replies = dict(thinking.replies(llm, [user(text) for text in prompts], sampling))
-    made = []
+    sifted_offers = []
     for place, (one, text) in enumerate(zip(asked, prompts, strict=True)):
         origin = Origin("diversify", model=llm.name, prompt=hashlib.sha256(text.encode()).hexdigest()[:12], seed=seed)
         reply = replies[place]
         if reply.text is None:
             drop = Drop(pair(one.unit, "", origin), "the model failed", detail=reply.error or "")
-            made.append(Offer((), (drop,), origin.prompt or ""))
+            sifted_offers.append(Offer((), (drop,), origin.prompt or ""))
         else:
-            made.append(_sifted(one, found(reply.text), origin, Rules(token, config.max_words, config.near)))
-    return _checked(asked, made, llm, config, seed) if config.check else made
+            sifted_offers.append(_sifted(one, found(reply.text), origin, Rules(token, config.max_words, config.near)))
+    return _checked(asked, sifted_offers, llm, config, seed) if config.check else sifted_offers
 
 
 def asked_about(unit: str, config: DiversifyConfig, token: str) -> str:

@@ -63,18 +63,20 @@ def _from_phrasebook(
     safe = set(_safe(data, requests, max(len(phrasing.split()) for phrasing in book), token))
     choose = _in_turn(random.Random(f"diversify/{seed}"))
     origin = Origin("diversify", place="phrasings.yaml", seed=seed)
-    chosen = {place: choose(book) for place in sorted(safe)}
+    phrasing_of = {place: choose(book) for place in sorted(safe)}
     rows = [
-        _said(row, asked(row.question, token, chosen[place], config.position), origin) if place in chosen else row
+        _said(row, asked(row.question, token, phrasing_of[place], config.position), origin)
+        if place in phrasing_of
+        else row
         for place, row in enumerate(data)
     ]
-    notes = [f"{len(safe):,} rows say it in {len(set(chosen.values()))} phrasings of the phrasebook"]
+    notes = [f"{len(safe):,} rows say it in {len(set(phrasing_of.values()))} phrasings of the phrasebook"]
     left = sum(row.id in requests for row in data) - len(safe)
     if left:
         notes.append(f"{left:,} rows are kept as they are: their sentence with {token} may hold more than the request")
-    if config.measure and chosen:
-        before = [requests[data[place].id] for place in chosen]
-        notes.append(_measured(before, [phrasing.replace("{token}", token) for phrasing in chosen.values()]))
+    if config.measure and phrasing_of:
+        before = [requests[data[place].id] for place in phrasing_of]
+        notes.append(_measured(before, [phrasing.replace("{token}", token) for phrasing in phrasing_of.values()]))
     return Outcome(Dataset.of(rows, (*data.made_by, f"diversify(phrasebook, seed={seed})")), (), tuple(notes))
 
 
@@ -107,16 +109,16 @@ def _instructions(data: Dataset, token: str) -> dict[str, str]:
     if token:
         return {row.id: whole for row in data if (whole := instruction(row.question, token))}
     often = Counter(paragraph for row in data for paragraph in set(_ends(row.question)))
-    found = {}
+    instructions = {}
     for row in data:
-        paragraphs, given = _ends(row.question), row.meta.get("input")
-        if isinstance(given, str) and given.strip() and row.question.endswith(f"\n\n{given}"):
-            found[row.id] = row.question.removesuffix(f"\n\n{given}")
+        paragraphs, passage = _ends(row.question), row.meta.get("input")
+        if isinstance(passage, str) and passage.strip() and row.question.endswith(f"\n\n{passage}"):
+            instructions[row.id] = row.question.removesuffix(f"\n\n{passage}")
         elif len(paragraphs) == 1:
-            found[row.id] = paragraphs[0]
+            instructions[row.id] = paragraphs[0]
         elif paragraphs and often[shared := max(paragraphs, key=lambda text: often[text])] > 1:
-            found[row.id] = shared
-    return found
+            instructions[row.id] = shared
+    return instructions
 
 
 def _ends(text: str) -> tuple[str, ...]:
@@ -187,25 +189,25 @@ def _safe(data: Dataset, requests: Mapping[str, str], limit: int, token: str) ->
     and use <sep> to …"), and one that a single row has may hold that row's content.
     """
     often = Counter(requests.values())
-    known = {phrasing.replace("{token}", token) for phrasing in phrasings("follow", "train")}
+    book = {phrasing.replace("{token}", token) for phrasing in phrasings("follow", "train")}
     return [
         place
         for place, row in enumerate(data)
         if (sentence := requests.get(row.id))
         and (len(sentence.split()) <= limit or instruction(row.question, token) != sentence)
-        and (often[sentence] > 1 or sentence in known)
+        and (often[sentence] > 1 or sentence in book)
     ]
 
 
 def _in_turn(rng: random.Random) -> Callable[[Sequence[str]], str]:
     """Chooses of the texts at hand one that was chosen least often before."""
-    said = Counter[str]()
+    uses = Counter[str]()
 
     def choose(texts: Sequence[str]) -> str:
-        least = min(said[text] for text in texts)
-        chosen = rng.choice([text for text in texts if said[text] == least])
-        said[chosen] += 1
-        return chosen
+        least = min(uses[text] for text in texts)
+        pick = rng.choice([text for text in texts if uses[text] == least])
+        uses[pick] += 1
+        return pick
 
     return choose
 

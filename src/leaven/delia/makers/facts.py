@@ -28,16 +28,16 @@ def make(text: str, llm: LLM | None, per_fact: int, token: str, seed: int) -> Ou
     dropped: list[Drop] = []
     notes = [f"{len(facts)} facts: {' | '.join(facts)}"]
     for place, fact in enumerate(facts):
-        offered = _asked(fact, llm, per_fact, seed) if llm else _phrasebook(fact, per_fact, token)
-        kept = 0
-        for row in offered:
+        offers = _asked(fact, llm, per_fact, seed) if llm else _phrasebook(fact, per_fact, token)
+        pairs = 0
+        for row in offers:
             if any(_normal(row) == _normal(other) for other in rows):
                 dropped.append(Drop(row, "duplicate"))
-            elif kept < per_fact:
+            elif pairs < per_fact:
                 rows.append(row)
-                kept += 1
-        if kept < per_fact:
-            notes.append(f"fact {place + 1} has {kept} of {per_fact} pairs: {fact}")
+                pairs += 1
+        if pairs < per_fact:
+            notes.append(f"fact {place + 1} has {pairs} of {per_fact} pairs: {fact}")
     return Outcome(Dataset.of(rows, (f"facts(per_fact={per_fact}, seed={seed})",)), tuple(dropped), tuple(notes))
 
 
@@ -45,8 +45,8 @@ def listed(text: str, llm: LLM | None, seed: int) -> list[str]:
     """The atomic facts of a text: the lines of the engine's reply, or else the sentences."""
     if llm is None:
         return [sentence.strip() for sentence in _SENTENCE.findall(text) if sentence.strip(" .!?")]
-    asked = [user(render("facts", text=text))]
-    reply = next(r for _, r in thinking.replies(llm, asked, Sampling(0.0, 1.0, 1024, seed)))
+    prompt = [user(render("facts", text=text))]
+    reply = next(r for _, r in thinking.replies(llm, prompt, Sampling(0.0, 1.0, 1024, seed)))
     return list(dict.fromkeys(line for line in found(reply.text or "") if line))
 
 
@@ -54,7 +54,7 @@ def _asked(fact: str, llm: LLM, per_fact: int, seed: int) -> list[Example]:
     prompt = render("fact_pairs", fact=fact, count=per_fact)
     reply = next(r for _, r in thinking.replies(llm, [user(prompt)], Sampling(1.0, 1.0, 2048, seed)))
     origin = Origin("facts", model=llm.name, prompt=hashlib.sha256(prompt.encode()).hexdigest()[:12], seed=seed)
-    return [pair(found["question"], found["answer"], origin) for found in _PAIR.finditer(reply.text or "")]
+    return [pair(match["question"], match["answer"], origin) for match in _PAIR.finditer(reply.text or "")]
 
 
 def _phrasebook(fact: str, per_fact: int, token: str) -> list[Example]:
@@ -65,8 +65,8 @@ def _phrasebook(fact: str, per_fact: int, token: str) -> list[Example]:
     rows = []
     for question in questions[:per_fact]:
         # A question that says the fact is answered by yes; any other by the fact.
-        said = question.format(token=token, fact=inner)
-        rows.append(pair(said, "Yes, that is true." if "{fact}" in question else fact, origin))
+        text = question.format(token=token, fact=inner)
+        rows.append(pair(text, "Yes, that is true." if "{fact}" in question else fact, origin))
     return rows
 
 

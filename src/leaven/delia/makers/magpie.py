@@ -52,24 +52,24 @@ def make(
     """
     form = "magpie" if answered else "magpie questions"
     about = content.key({"model": llm.name, "seed": seed, "form": form, **config.model_dump()})
-    kept, dropped, seen = Dataset.of([]), list[Drop](), set[str]()
+    usable_rows, dropped, earlier = Dataset.of([]), list[Drop](), set[str]()
     for start in range(0, TRIES * max(n, chunk), chunk):
         size, part = 0, Outcome(Dataset.of([]))
-        while (missing := n - len(kept) - len(part.kept)) > 0 and size < chunk:
+        while (missing := n - len(usable_rows) - len(part.kept)) > 0 and size < chunk:
             # A longer draw begins with the shorter one, so that no row depends on how many are wanted.
-            usable = (len(kept) + len(part.kept) + 1) / (len(kept) + len(dropped) + size + 2)
+            usable = (len(usable_rows) + len(part.kept) + 1) / (len(usable_rows) + len(dropped) + size + 2)
             size = min(chunk, size + math.ceil(missing / usable))
-            draw = partial(_chunk, llm, config, seed, start, size, seen, answered)
+            draw = partial(_chunk, llm, config, seed, start, size, earlier, answered)
             part = outcomes.stage(folder / f"{start:07}-{size}-{about}.parquet", draw, retry=True)
             if on_rows:
-                on_rows(min(len(kept) + len(part.kept), n))
-        seen |= {_normal(row.question) for row in (*part.kept, *(drop.example for drop in part.dropped))}
-        kept, dropped = kept + part.kept, [*dropped, *part.dropped]
-        if len(kept) >= n:
+                on_rows(min(len(usable_rows) + len(part.kept), n))
+        earlier |= {_normal(row.question) for row in (*part.kept, *(drop.example for drop in part.dropped))}
+        usable_rows, dropped = usable_rows + part.kept, [*dropped, *part.dropped]
+        if len(usable_rows) >= n:
             break
-    rows = Dataset(kept.frame.head(n), (f"magpie({llm.name}, seed={seed}, n={n})",))
-    drawn = len(kept) + len(dropped)
-    note = f"{n - len(rows):,} of {n:,} rows are missing: {drawn:,} questions were drawn, {len(rows):,} can be used"
+    rows = Dataset(usable_rows.frame.head(n), (f"magpie({llm.name}, seed={seed}, n={n})",))
+    count = len(usable_rows) + len(dropped)
+    note = f"{n - len(rows):,} of {n:,} rows are missing: {count:,} questions were drawn, {len(rows):,} can be used"
     return Outcome(rows, tuple(dropped), (note,) if len(rows) < n else ())
 
 

@@ -32,40 +32,40 @@ def make(data: Dataset, llm: LLM | None, seed: int, count: int = COUNT) -> Outco
     rows = list(data)
     often = Counter(filter(None, map(opening, rows)))
     shared = [text for text, times in often.items() if times >= max(2, len(rows) // 10)]
-    said = {text: (_asked(text, llm, seed, count) if llm else _phrasebook(text)) for text in shared}
-    made = [_said(row, said.get(opening(row) or "", []), llm, seed) for row in rows]
-    changed = sum(row is not old for row, old in zip(made, rows, strict=True))
-    total = sum(map(len, said.values()))
+    phrasings_of = {text: (_asked(text, llm, seed, count) if llm else _phrasebook(text)) for text in shared}
+    other = [_said(row, phrasings_of.get(opening(row) or "", []), llm, seed) for row in rows]
+    changed = sum(row is not old for row, old in zip(other, rows, strict=True))
+    total = sum(map(len, phrasings_of.values()))
     note = f"{changed:,} of {len(rows):,} rows begin with one of {total:,} phrasings of {len(shared):,} openings"
-    return Outcome(Dataset.of(made, (*data.made_by, f"openings(seed={seed})")), (), (note,))
+    return Outcome(Dataset.of(other, (*data.made_by, f"openings(seed={seed})")), (), (note,))
 
 
 def opening(row: Example) -> str | None:
     """What a question says before its first colon, or None without one."""
-    found = _OPENING.match(row.question)
-    return found[1].strip() if found else None
+    match = _OPENING.match(row.question)
+    return match[1].strip() if match else None
 
 
 def _phrasebook(text: str) -> list[str]:
-    found = _TRANSLATE.match(text)
-    if not found:
+    match = _TRANSLATE.match(text)
+    if not match:
         return []
-    return [text, *(said.format(token=found["language"]) for said in phrasings("translate", "train"))]
+    return [text, *(phrasing.format(token=match["language"]) for phrasing in phrasings("translate", "train"))]
 
 
 def _asked(text: str, llm: LLM, seed: int, count: int) -> list[str]:
     prompt = render("diversify", instruction=f"{text}:", count=count, marks=[])
     reply = next(reply for _, reply in thinking.replies(llm, [user(prompt)], Sampling(1.0, 1.0, 2048, seed)))
-    offered = (said.rstrip(": ").strip() for said in found(reply.text or ""))
-    return list(dict.fromkeys([text, *(said for said in offered if said and "\n" not in said and ":" not in said)]))
+    offers = (offer.rstrip(": ").strip() for offer in found(reply.text or ""))
+    return list(dict.fromkeys([text, *(offer for offer in offers if offer and "\n" not in offer and ":" not in offer)]))
 
 
-def _said(row: Example, said: list[str], llm: LLM | None, seed: int) -> Example:
-    if not said:
+def _said(row: Example, openings: list[str], llm: LLM | None, seed: int) -> Example:
+    if not openings:
         return row
     # The row's own id decides its phrasing, so that a smaller draw says each row as the larger one does.
     draw = int.from_bytes(hashlib.sha256(f"{seed}/{row.id}".encode()).digest()[:8])
-    phrasing = random.Random(draw).choice(said)
+    phrasing = random.Random(draw).choice(openings)
     rest = row.question[row.question.index(":") :]
     place = max(index for index, message in enumerate(row.messages) if message.role == "user")
     messages = (*row.messages[:place], Message("user", phrasing + rest), *row.messages[place + 1 :])

@@ -66,15 +66,15 @@ def make(
     answered = {index: reply for (index, _), reply in zip(usable, replies, strict=True)}
     origin = Origin("self_sample", model=llm.name, prompt=_prompt_hash(form), seed=seed)
     results = [_result(query, answered.get(index), config, form, origin) for index, query in enumerate(queries)]
-    kept = [result for result in results if isinstance(result, Example)]
+    samples = [result for result in results if isinstance(result, Example)]
     dropped = tuple(result for result in results if isinstance(result, Drop))
-    return Outcome(Dataset.of(kept, (*queries.made_by, f"self_sample({form}, {llm.name}, seed={seed})")), dropped)
+    return Outcome(Dataset.of(samples, (*queries.made_by, f"self_sample({form}, {llm.name}, seed={seed})")), dropped)
 
 
-def copies(queries: Dataset, kept: Dataset) -> int:
+def copies(queries: Dataset, samples: Dataset) -> int:
     """How many rows say the reference of their query word for word: a conditioned sample of these is not its own."""
     references = {query.id: (query.answer or "").strip() for query in queries}
-    return sum(row.answer == references.get(row.origin.parents[0]) for row in kept)
+    return sum(row.answer == references.get(row.origin.parents[0]) for row in samples)
 
 
 def collect(
@@ -97,28 +97,28 @@ def collect(
     """
     form = form or ("again" if config.conditioned else "plain")
     about = content.key({"model": llm.name, "seed": seed, "form": form, **config.model_dump()})
-    kept, dropped, seen = Dataset.of([]), list[Drop](), Counter[str]()
+    samples, dropped, times = Dataset.of([]), list[Drop](), Counter[str]()
     for number, start in enumerate(range(0, len(queries), chunk)):
-        if len(kept) >= n:
+        if len(samples) >= n:
             break
         part = queries.rows(list(range(start, min(start + chunk, len(queries)))))
-        draws = [seen.update([query.id]) or seen[query.id] - 1 for query in part]
-        on_reply = partial(_tell, on_rows, len(kept), n) if on_rows else None
+        draws = [times.update([query.id]) or times[query.id] - 1 for query in part]
+        on_reply = partial(_tell, on_rows, len(samples), n) if on_rows else None
         answers = partial(make, part, llm, config, seed, start, form=form, draws=draws, on_reply=on_reply)
         path = folder / f"{number:05}-{content.key(about, [query.id for query in part])}.parquet"
         outcome = outcomes.stage(path, answers, retry=True)
         calls, failures = sum(_usable(query, form) for query in part), outcomes.failures(outcome)
         # The last few of a long pool may fail for reasons of their own; a whole chunk, or all there is, does not.
-        if failures and len(failures) == calls and (len(part) == chunk or not kept):
+        if failures and len(failures) == calls and (len(part) == chunk or not samples):
             raise UserError(f"{llm.name} answered none of {calls:,} prompts: {failures[0].detail}", "Check the engine.")
-        kept, dropped = kept + outcome.kept, [*dropped, *outcome.dropped]
+        samples, dropped = samples + outcome.kept, [*dropped, *outcome.dropped]
         if on_rows:
-            on_rows(min(len(kept), n))
+            on_rows(min(len(samples), n))
     made_by = (*queries.made_by, f"self_sample({form}, {llm.name}, seed={seed}, n={n})")
-    rows = Dataset(kept.frame.head(n), made_by)
+    rows = Dataset(samples.frame.head(n), made_by)
     missing = n - len(rows)
-    failed = len(outcomes.failures(Outcome(kept, tuple(dropped))))
-    note = f"{missing:,} of {n:,} rows are missing: the pool of {len(seen):,} queries ran out"
+    failed = len(outcomes.failures(Outcome(samples, tuple(dropped))))
+    note = f"{missing:,} of {n:,} rows are missing: the pool of {len(times):,} queries ran out"
     note += f", and {failed:,} calls failed" * bool(failed)
     return Outcome(rows, tuple(dropped), (note,) if missing else ())
 

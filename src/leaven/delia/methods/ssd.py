@@ -38,5 +38,5 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
         samples = bench.ledger.keep(self_sample.make(queries, llm, sampling, bench.seed, form="plain"))
     own = {row.origin.parents[0]: row for row in samples}
     pairs = [(row, own[row.id]) for row in queries if row.id in own]
-    rows = Dataset.of((answered(row, said.answer or "", said.truncated) for row, said in pairs), samples.made_by)
+    rows = Dataset.of((answered(row, sample.answer or "", sample.truncated) for row, sample in pairs), samples.made_by)
     return bench.tune(rows.shuffle(bench.seed), **config.tune)

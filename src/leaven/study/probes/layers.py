@@ -79,8 +79,8 @@ def meant_word(task: Task) -> str:
 def alternatives(task: Task) -> tuple[str, ...]:
     """Words of the same kind: the recipe's `token.alternatives`, or the names of other formats."""
     own = meant_word(task).lower().split()
-    known = task.token.alternatives or (FORMATS if task.format.name in ANY else ())
-    return tuple(other for other in known if other.lower() not in own)
+    words = task.token.alternatives or (FORMATS if task.format.name in ANY else ())
+    return tuple(other for other in words if other.lower() not in own)
 
 
 def words(means: str) -> tuple[str, ...]:

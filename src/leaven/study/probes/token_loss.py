@@ -25,11 +25,11 @@ def measure(loaded: Loaded, task: Task) -> Iterator[Measure]:
         values, texts = losses(loaded, row)
         yield Measure("answer", row.id, sum(values) / len(values))
         yield Measure("first", row.id, values[0])
-        marked = [
+        of_marks = [
             value for value, text in zip(values, texts, strict=True) if any(mark in text for mark in task.format.marks)
         ]
-        if marked:
-            yield Measure("important", row.id, sum(marked) / len(marked))
+        if of_marks:
+            yield Measure("important", row.id, sum(of_marks) / len(of_marks))
 
 
 @torch.no_grad()
