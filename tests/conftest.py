@@ -14,10 +14,15 @@ os.environ["HF_DATASETS_OFFLINE"] = "1"
 # Tests run two at a time on two cores: threads of one would wait for those of the other, and take ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import pytest
 
 from leaven.errors import UserError
 from leaven.models import shelf
+
+# A property is tried on the same examples every time, and has no time limit: how long it takes is the machine's affair.
+hypothesis.settings.register_profile("leaven", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("leaven")
 
 COPIED = ("Paris", "Madrid", "one", "two", "json", "label", "claim", "model")
 SENTENCES = (

@@ -26,7 +26,7 @@ def slow(texts):
 TEXT = st.lists(st.sampled_from("use the format sep in json a .".split()), min_size=1, max_size=9).map(" ".join)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(TEXT, min_size=2, max_size=6))
 def test_self_bleu_is_sacrebleu_of_each_against_the_others(texts):
     assert self_bleu(texts) == pytest.approx(slow(texts), rel=1e-6)

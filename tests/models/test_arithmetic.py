@@ -33,7 +33,7 @@ def slow(plain, conditioned, weight, formula):
 LOGITS = st.lists(st.floats(-8, 8, allow_subnormal=False), min_size=5, max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(LOGITS, LOGITS, st.floats(0.1, 3), st.sampled_from(["linear", "union", "subtract"]))
 def test_the_formula_is_that_of_a_slow_reference(plain, conditioned, weight, formula):
     weight = weight / 4 if formula == "subtract" else weight

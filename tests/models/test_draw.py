@@ -34,7 +34,7 @@ def test_sampling_keeps_the_set_that_transformers_keeps():
         )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(0, 2**31),
     st.sampled_from([2, 50, 3000]),

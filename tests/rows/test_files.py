@@ -25,7 +25,7 @@ KINDS = ("jsonl", "json", "csv", "tsv", "parquet", "jsonl.gz", "csv.gz")
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("format", ["messages", "alpaca", "sharegpt", "prompt-completion"])
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pairs=PAIRS)
 def test_rows_come_back_as_they_went(tmp_path, kind, format, pairs):
     data = Dataset.of(pair(q, a, Origin("x"), {"level": "3", "tag": "t"}) for q, a in pairs)

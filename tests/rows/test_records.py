@@ -213,7 +213,7 @@ def datasets(format, kind):
 
 @pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "tsv", "parquet", "jsonl.gz"])
 @pytest.mark.parametrize("format", ["messages", "alpaca", "sharegpt", "prompt-completion", "Frage/Antwort"])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_is_written_is_what_is_read(tmp_path, data, format, kind):
     examples = data.draw(datasets(format, kind))
@@ -224,7 +224,7 @@ def test_what_is_written_is_what_is_read(tmp_path, data, format, kind):
 
 
 @pytest.mark.parametrize("format", ["messages", "alpaca", "sharegpt", "prompt-completion"])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_format_that_was_written_is_detected(tmp_path, data, format):
     files.write(Dataset.of(data.draw(datasets(format, "jsonl"))), tmp_path / "rows.jsonl", format)

@@ -54,7 +54,7 @@ def test_cancellation_and_excess_by_hand():
     assert gradients.excess(noise, [str(i // 8) for i in range(400)]) == pytest.approx(1, abs=0.05)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**31), st.sampled_from([0.5, 1.0, 2.0, 3.0]), st.sampled_from([10, 50, 150]))
 def test_independent_directions_measure_their_null_however_heavy_the_tails_of_their_norms(seed, spread, n):
     generator = torch.Generator().manual_seed(seed)

@@ -58,7 +58,7 @@ def test_the_dose_measured_on_smollm2_is_followed():
     assert 0.5 < law.interval[0] < law.ratio < law.interval[1] < 2
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, 40), min_size=3, max_size=3), st.integers(0, 2))
 def test_more_leaks_never_ask_for_a_smaller_buffer(leaks, place):
     more = [40 if here >= place else count for here, count in enumerate(leaks)]

@@ -33,7 +33,7 @@ def by_all_orders(grid):
     return added
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(VALUES)
 def test_shares_are_what_parts_add_over_all_orders_and_add_up(values):
     grid = grid_of(values)
@@ -41,7 +41,7 @@ def test_shares_are_what_parts_add_over_all_orders_and_add_up(values):
     assert sum(shares(grid).values()) == pytest.approx(grid[frozenset(PARTS)] - grid[frozenset()], abs=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(VALUES)
 def test_parts_that_do_the_same_have_the_same_and_one_that_does_nothing_has_none(values):
     grid = grid_of(values)

@@ -13,7 +13,7 @@ from leaven.study import families, signs
 UNITS = st.lists(st.floats(-5, 5, allow_subnormal=False), min_size=1, max_size=7)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(UNITS)
 def test_the_p_value_is_the_share_of_all_signs_written_out(units):
     sums = [

@@ -22,7 +22,7 @@ SHARES = st.floats(0, 1, allow_subnormal=False)
 VALUES = st.lists(st.lists(SHARES, min_size=6, max_size=6), min_size=1, max_size=4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(VALUES, st.randoms())
 def test_the_interval_holds_the_mean_and_the_order_of_rows_changes_nothing(values, rng):
     frame = table(values)
@@ -92,7 +92,7 @@ def by_seed(values, metric, method="a"):
     return pl.DataFrame(rows, schema=COLUMNS, orient="row")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 60, allow_subnormal=False), min_size=2, max_size=5))
 def test_no_interval_leaves_the_bounds_of_its_measure(values):
     """Student's interval of three distances went below zero, that of a share above one."""

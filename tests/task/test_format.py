@@ -320,7 +320,7 @@ def test_hostile_text_is_read_to_its_end(spec):
 
 
 @pytest.mark.parametrize("name", SPECIFIC)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(text=st.text(alphabet="{}[]<>'\"\\:,|-*#`.1ab \n\t") | st.text())
 @example(text="{}")
 @example(text="a:\n- b: 'c\n")

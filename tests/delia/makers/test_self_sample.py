@@ -196,7 +196,7 @@ def test_failed_calls_are_asked_again_on_resume_and_a_dead_engine_is_told(tmp_pa
         collect(pool(4), dead, CONFIG, 1, tmp_path / "dead", n=4, chunk=2)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 12), st.integers(1, 5))
 def test_every_query_is_kept_or_dropped_exactly_once(n, modulus):
     llm = Scripted(lambda prompt, draw: Reply("" if draw % modulus == 0 else "text"))

@@ -57,7 +57,7 @@ def test_from_the_previous_round_a_failure_goes_on_from_what_was_there():
     assert "no object at all" in outcome.dropped[0].detail
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sets(st.integers(0, 7)), st.sets(st.integers(0, 7)))
 def test_whatever_fails_every_row_is_accounted_for_under_its_own_parent(unread, silent):
     data = rows(*(f"question {n}" for n in range(8)))
