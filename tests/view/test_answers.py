@@ -121,3 +121,30 @@ def test_cells_that_end_while_one_looks_are_there_at_the_next_question(tmp_path)
     study(tmp_path / "more", {"delia": TEXTS["delia"]}, finished=False)
     (tmp_path / "more" / "cells" / "delia-n5-s0").rename(run / "cells" / "delia-n5-s0")
     assert {method["key"] for method in source.run()["methods"]} == {"original", "delia"}
+
+
+def test_a_difference_is_computed_once_for_the_questions_that_it_is_about(found, monkeypatch):
+    computed = []
+    monkeypatch.setattr(
+        statistics, "compare", lambda *given, compare=statistics.compare: computed.append(given) or compare(*given)
+    )
+    gaps = [found.difference(changed(show=show, page=page)) for show in ("all", "worse", "wrong") for page in (0, 1)]
+    assert len(computed) == 1 and gaps == gaps[:1] * 6
+    found.difference(changed(search="question 2"))
+    assert len(computed) == 2
+
+
+@pytest.mark.parametrize("lower_is_better", [False, True])
+def test_filters_by_marks_keep_what_plain_python_keeps(found, lower_is_better):
+    values = found.values("unseen_phrasing/format", 5).to_dicts()
+    side, best = (-1, 0) if lower_is_better else (1, 1)
+    kept = {show: [] for show in ("differ", "worse", "better", "wrong")}
+    for question in range(4):
+        a, b = ([one["value"] for one in values if (one["question"], one["method"]) == (question, method)]
+                for method in ("original", "delia"))  # fmt: skip
+        gain = side * (sum(b) / len(b) - sum(a) / len(a))
+        wrong = any(side * one < side * best for one in b)
+        for show, is_so in {"differ": len({*a, *b}) > 1, "worse": gain < 0, "better": gain > 0, "wrong": wrong}.items():
+            kept[show] += [f"item{question}"] * is_so
+    for show, expected in kept.items():
+        assert sorted(items(found.page(changed(show=show), lower_is_better))) == expected

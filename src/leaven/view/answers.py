@@ -4,11 +4,11 @@ In memory are the prompts, and which line of which cell answers which; answers a
 files when they are wanted, so that a million of them are no more to open than a thousand.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import polars as pl
 
@@ -25,6 +25,21 @@ PHRASINGS = 60
 HELD = 100_000_000
 """Bytes of Parquet that are held in memory, as long as a page is served."""
 KEYS = ("size", "test", "item")
+Value = TypeVar("Value")
+
+
+def once(method: Callable[..., Value]) -> Callable[..., Value]:
+    """What a method of `Answers` gives for its arguments is computed at the first question and held from then on."""
+
+    @wraps(method)
+    def held(answers: "Answers", *asked: Any) -> Value:
+        key = (method.__name__, *asked)
+        if key not in answers.known:
+            answers.known[key] = method(answers, *asked)
+        value: Value = answers.known[key]
+        return value
+
+    return held
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +70,11 @@ class Answers:
 
     cells: tuple[tuple[Path, Mapping[str, Any]], ...]
     token: str
+
+    @cached_property
+    def known(self) -> dict[tuple[Any, ...], Any]:
+        """What was asked before (`once`)."""
+        return {}
 
     @cached_property
     def questions(self) -> pl.DataFrame:
@@ -127,42 +147,51 @@ class Answers:
 
         Filters by marks do not count: the difference of those where b is worse would say nothing but that.
         """
-        paired = self.values(query.metric, query.size).join(self._asked(query), on="question", how="semi")
-        keys = ("method", "seed", "phrasing", "value")
-        names = {"item": pl.col("question"), "metric": pl.lit(query.metric), "size": pl.lit(query.size)}
-        scores = paired.select(*keys, **names)
-        there = set(scores["method"])
-        if query.a == query.b or not {query.a, query.b} <= there:
+        return self._difference(replace(query, show="all", page=0))
+
+    @once
+    def _difference(self, query: Query) -> dict[str, Any] | None:
+        both = self.values(query.metric, query.size).filter(pl.col("method").is_in([query.a, query.b]))
+        if query.phrasing or query.search:
+            both = both.join(self._asked(query), on="question", how="semi")
+        if query.a == query.b or both["method"].n_unique() < 2:
             return None
-        found = statistics.compare(scores, query.b, query.a, query.metric, query.size)
+        names = {"item": pl.col("question"), "metric": pl.lit(query.metric), "size": pl.lit(query.size)}
+        scores = both.select("method", "seed", "phrasing", "value", **names)
+        gap = statistics.compare(scores, query.b, query.a, query.metric, query.size)
         return {
-            "difference": found.mean,
-            "low": found.low,
-            "high": found.high,
-            "items": found.n_items,
-            "seeds": found.n_seeds,
-            "distinguishable": found.distinguishable,
+            "difference": gap.mean,
+            "low": gap.low,
+            "high": gap.high,
+            "items": gap.n_items,
+            "seeds": gap.n_seeds,
+            "distinguishable": gap.distinguishable,
         }
 
+    @once
     def values(self, metric: str, size: int) -> pl.DataFrame:
         """question, method, seed, phrasing, value: what the answers of one size are marked on a metric."""
-        key = (metric, size)
-        if key not in self._known:
-            test = metric.partition("/")[0]
-            frames = [
-                frame.filter(pl.col("metric") == metric)
-                for frame, (_, about) in zip(self._scores, self.cells, strict=True)
-                if about["size"] == size
-            ]
-            there = (pl.col("test") == test) & (pl.col("size") == size)
-            known = self.questions.lazy().filter(there).select("question", "item")
-            found = pl.concat(frames).select("item", "method", "seed", "phrasing", "value").join(known, on="item")
-            self._known[key] = found.select("question", "method", "seed", "phrasing", "value").collect()
-        return self._known[key]
+        frames = [
+            frame.filter(pl.col("metric") == metric).select("item", "method", "seed", "phrasing", "value")
+            for frame, (_, about) in zip(self._scores, self.cells, strict=True)
+            if about["size"] == size
+        ]
+        known = self.asked(metric.partition("/")[0], size).lazy().select("question", "item")
+        marked = pl.concat(frames).join(known, on="item")
+        return marked.select("question", "method", "seed", "phrasing", "value").collect()
 
-    @cached_property
-    def _known(self) -> dict[tuple[str, int], pl.DataFrame]:
-        return {}
+    @once
+    def marks(self, metric: str, size: int, method: str) -> pl.DataFrame:
+        """mean, least and most of what a method's seeds are marked on a metric: a line for each of `asked`."""
+        value, own = pl.col("value"), self.values(metric, size).filter(pl.col("method") == method)
+        by_question = own.group_by("question").agg(mean=value.mean(), least=value.min(), most=value.max())
+        asked = self.asked(metric.partition("/")[0], size).select("question")
+        return asked.join(by_question, on="question", how="left", maintain_order="left").drop("question")
+
+    @once
+    def asked(self, test: str, size: int) -> pl.DataFrame:
+        """The questions of a test."""
+        return self.questions.filter(pl.col("test") == test, pl.col("size") == size)
 
     def texts(self, questions: Sequence[int]) -> list[dict[str, Any]]:
         """These questions in their order, each with its `answers`: method, seed, text and `marks`, measure → value."""
@@ -204,43 +233,50 @@ class Answers:
 
     def _marked(self, query: Query, lower_is_better: bool) -> pl.DataFrame:
         """The questions of the query before it filters by marks, with what those filters ask."""
-        value, side = pl.col("value"), -1 if lower_is_better else 1
-        of_a, of_b = (value.filter(pl.col("method") == method) for method in (query.a, query.b))
-        marks = self.values(query.metric, query.size).group_by("question").agg(
-            differ=value.filter(pl.col("method").is_in([query.a, query.b])).n_unique() > 1,
-            gain=side * (of_b.mean() - of_a.mean()),
-            worst=(side * of_b).min(),
+        side, best = (-1, 0) if lower_is_better else (1, 1)
+        a, b = (self.marks(query.metric, query.size, method) for method in (query.a, query.b))
+        gain = side * (b["mean"] - a["mean"])
+        least, most = (pl.DataFrame([a[name], b[name].alias("b")]) for name in ("least", "most"))
+        marks = self.asked(query.test, query.size).select("question").with_columns(
+            differ=(least.min_horizontal() < most.max_horizontal()).fill_null(False),
+            gain=gain,
+            worst=b["least"] if side > 0 else -b["most"],
+            worse=(gain < 0).fill_null(False),
+            better=(gain > 0).fill_null(False),
+            wrong=((b["least"] < best) if side > 0 else (b["most"] > best)).fill_null(False),
         )  # fmt: skip
-        asked = self._asked(query).join(marks, on="question", how="left", maintain_order="left")
-        return asked.with_columns(
-            pl.col("differ").fill_null(False),
-            worse=(pl.col("gain") < 0).fill_null(False),
-            better=(pl.col("gain") > 0).fill_null(False),
-            wrong=(pl.col("worst") < (0 if lower_is_better else 1)).fill_null(False),
-        )
+        if query.phrasing or query.search:
+            return marks.join(self._asked(query), on="question", how="semi", maintain_order="left")
+        return marks
 
     def _asked(self, query: Query) -> pl.DataFrame:
         """The numbers of the questions of the test, of the phrasing and with the words that are searched for."""
-        there = (pl.col("test") == query.test) & (pl.col("size") == query.size)
-        asked = self.questions.filter(there)
+        asked = self.asked(query.test, query.size)
         if query.phrasing:
             alike = self.phrased(query.test).filter(pl.col("phrasing") == query.phrasing)
             asked = asked.join(alike, on="question", how="semi", maintain_order="left")
         if query.search:
-            asked = asked.filter(self._says(asked, query.search))
+            asked = asked.filter(self._says(query.search))
         return asked.select("question")
 
-    def _says(self, asked: pl.DataFrame, words: str) -> pl.Expr:
+    def _says(self, words: str) -> pl.Expr:
         """Whether a question, its reference or an answer to it holds the words, whatever their case."""
-        pattern = f"(?i){pl.escape_regex(words)}"
+        pattern = _as_pattern(words)
+        own = pl.col("prompt").str.contains(pattern) | pl.col("reference").str.contains(pattern).fill_null(False)
+        return own | pl.col("question").is_in(self._answered(words).implode())
+
+    @once
+    def _answered(self, words: str) -> pl.Series:
+        """The questions of which an answer holds the words."""
         hits = pl.concat(
-            frame.filter(pl.col("answer").str.contains(pattern)).select("line", cell=pl.lit(number, pl.UInt32))
+            frame.filter(pl.col("answer").str.contains(_as_pattern(words))).select(
+                "line", cell=pl.lit(number, pl.UInt32)
+            )
             for number, frame in enumerate(self._answers)
         )
-        answered = self.lines.join(hits.collect(), on=["cell", "line"], how="semi")["question"].unique()
-        own = pl.col("prompt").str.contains(pattern) | pl.col("reference").str.contains(pattern).fill_null(False)
-        return own | pl.col("question").is_in(answered.to_list())
+        return self.lines.join(hits.collect(), on=["cell", "line"], how="semi")["question"].unique()
 
+    @once
     def phrased(self, test: str) -> pl.DataFrame:
         """The phrasing of each question of a test: the sentences that name the token, ended by a stop or the line."""
         asked = self.questions.filter(pl.col("test") == test)
@@ -255,6 +291,10 @@ def _opened(paths: Sequence[Path], **options: Any) -> tuple[pl.LazyFrame, ...]:
     if sum(path.stat().st_size for path in paths) <= HELD:
         return tuple(pl.read_parquet(path, **options).lazy() for path in paths)
     return tuple(pl.scan_parquet(path, **options) for path in paths)
+
+
+def _as_pattern(words: str) -> str:
+    return f"(?i){pl.escape_regex(words)}"
 
 
 def _order(show: Show) -> pl.Expr:
