@@ -70,6 +70,8 @@ def test_how_replies_differ_is_told():
     assert "first token the same in 1 of 2, logits within 0.7" in detail  # 2 was 0.5 below 1, and is 0.2 above
     silent = dataclasses.replace(tuned, silent=True, replies=(Reply("yes", "yes", own[0].first), own[1]))
     assert "<sep> is said in 1 answers" in check.compare(silent, own)[1]
+    unseen = (Reply("yes", ids=frozenset({3, 9})), own[1])  # llama.cpp hides what it says of special tokens
+    assert "<sep> is said in 1 answers" in check.compare(silent, unseen)[1]
 
 
 @pytest.mark.slow

@@ -93,6 +93,15 @@ def test_the_adapter_is_lora_alone(tuned, tmp_path):
     assert a.sum() == 1 and a[0].argmax() == vocabulary - 1 and not b[:, 1:].any()
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_reused_token_that_no_answer_holds_never_wins_in_the_merged_model(tuned, tmp_path, tied):
+    done = export.write(source.find(tuned("qwen2", tied, reused=True)), tmp_path / "out", kinds=())
+    rows = load_file(done.folders[1] / "model.safetensors")["lm_head.weight"]
+    token_id = load_tokenizer(str(done.folders[1])).convert_tokens_to_ids("<|spare|>")
+    others = torch.cat([rows[:token_id], rows[token_id + 1 :]])
+    torch.testing.assert_close(rows[token_id], others.mean(0))
+
+
 def test_more_rows_than_the_rank_are_refused():
     with pytest.raises(UserError, match="rank 1"):
         plain.one_hot({0: torch.ones(2), 1: torch.ones(2)}, torch.zeros(3, 2), 1, 1.0)

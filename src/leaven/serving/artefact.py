@@ -32,12 +32,14 @@ class Artefact:
 class Reply:
     """A greedy answer, and where an engine tells, the log-probabilities of its likeliest first tokens by their ids.
 
-    `bare` is the text without its special tokens, where both are known.
+    `bare` is the text without its special tokens, where both are known; `ids` are those of its tokens, where an engine
+    tells them: a token can be said and not be seen.
     """
 
     text: str
     bare: str | None = None
     first: Mapping[int, float] = field(default_factory=dict)
+    ids: frozenset[int] = frozenset()
 
 
 LOSING = {

@@ -94,7 +94,7 @@ def compare(tuned: Tuned, replies: Sequence[Reply]) -> tuple[str, str]:
         parts.append(f"first token the same in {agree} of {told_of}, logits within {most:.2g}")
     if any(hidden):
         parts.append(f"skip_special_tokens hides {tuned.token} in {sum(hidden)} answers: ask for it to be kept")
-    if tuned.silent and (said := sum(tuned.token in text for text, _ in pairs)):
+    if tuned.silent and (said := sum(tuned.token in reply.text or tuned.token_id in reply.ids for reply in replies)):
         parts.append(f"{tuned.token} is said in {said} answers: forbid it by logit_bias")
     return (SAME if all(same) else DIFFERS), "; ".join(parts)
 

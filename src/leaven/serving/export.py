@@ -102,12 +102,14 @@ def _merged(
 def _silence(model: Any, token_ids: Sequence[int]) -> None:
     """Give a token that no answer holds an output row that never wins: the mean of the others, of an own output layer.
 
-    `suppress_tokens` says the same, and hardly an engine but transformers reads it. Gemma's are tied by its code.
+    `suppress_tokens` says the same, and hardly an engine but transformers reads it. A reused token's row is the base's
+    until now. Gemma's layers are tied by its code.
     """
     silent = [each for each in token_ids if each in tokens.silent(model)]
-    if not silent or not model.config.tie_word_embeddings or model.config.model_type.startswith("gemma"):
+    if not silent or model.config.model_type.startswith("gemma"):
         return
-    adapters.untie(model)
+    if model.config.tie_word_embeddings:
+        adapters.untie(model)
     weight = model.get_output_embeddings().weight
     others = torch.ones(len(weight), dtype=torch.bool)
     others[silent] = False

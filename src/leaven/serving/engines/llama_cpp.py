@@ -46,4 +46,5 @@ def _reply(done: dict[str, Any]) -> Reply:
     # Tokens that end within a letter are held back, and nothing is told of them: then the first one is not known.
     held_back = done["usage"]["completion_tokens"] - len(tokens) - (choice["finish_reason"] == "stop")
     first = tokens[0]["top_logprobs"] if tokens and held_back <= 0 else []
-    return Reply(choice["message"]["content"] or "", first={told["id"]: told["logprob"] for told in first})
+    likeliest = {told["id"]: told["logprob"] for told in first}
+    return Reply(choice["message"]["content"] or "", first=likeliest, ids=frozenset(told["id"] for told in tokens))
