@@ -1,5 +1,6 @@
 """The list of all commands needs none of their files, whatever the words of the process are."""
 
+import os
 import sys
 
 import pytest
@@ -23,3 +24,14 @@ def test_a_command_is_loaded_when_its_own_help_is_wanted(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["pytest"])
     get_command(app).main(["convert", "--help"], standalone_mode=False)
     assert "--columns" in capsys.readouterr().out
+
+
+def test_threads_that_wait_for_others_sleep_soon_unless_the_user_says_otherwise(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["leaven", "--help"])
+    for own, spins in ("7", "7"), ("", main.SPINS):
+        monkeypatch.setenv("GOMP_SPINCOUNT", own)
+        if not own:
+            monkeypatch.delenv("GOMP_SPINCOUNT")
+        with pytest.raises(SystemExit):
+            main.run()
+        assert os.environ["GOMP_SPINCOUNT"] == spins

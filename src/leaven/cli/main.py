@@ -1,5 +1,6 @@
 """The `leaven` command: one file for each command, loaded when it runs."""
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -42,6 +43,9 @@ COMMANDS = {
 }
 OPEN = 3
 """The exit code of a command that left rows open: the same command goes on with them."""
+SPINS = "1000"
+"""How often a thread of torch looks whether the others are ready, and then sleeps (libgomp looks 300,000 times). Beside
+another busy process the one that is waited for has no core: two threads on two cores spun most of their time."""
 LISTING = f"{__name__}.listing"
 """In a context's `meta` while the help of `leaven` itself is written."""
 
@@ -84,6 +88,7 @@ def main() -> None:
 
 def run() -> None:
     """The door: what the user can mend is said in two lines and exits with 2; Ctrl-C says how to go on."""
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when torch is imported, which no command has done yet
     try:
         app()
     except UserError as error:
