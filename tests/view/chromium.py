@@ -5,15 +5,27 @@ import contextlib
 import json
 import shutil
 import subprocess
+import threading
 import time
 
 import aiohttp
 import pytest
 
+from leaven.view import server
+
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
          "--disable-quic", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0")  # fmt: skip
 KEYS = {"Tab": 9, "Enter": 13, "ArrowDown": 40, "ArrowRight": 39, " ": 32}
 needed = pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+
+
+@contextlib.contextmanager
+def served(run):
+    """The address of a run's page, as long as it is served."""
+    with server.serve(run) as page:
+        threading.Thread(target=page.serve_forever, args=(0.05,), daemon=True).start()
+        yield server.url(page)
+        page.shutdown()
 
 
 class Page:

@@ -1,14 +1,13 @@
 """The page in a real Chromium: by mouse and by keys, from disk and served, with hostile rows and on a phone."""
 
 import contextlib
-import threading
 
 import pytest
-from tests.view.chromium import Page, needed
+from tests.view.chromium import Page, needed, served
 from tests.view.runs import OBJECT, study
 from tests.view.test_rows import lift
 
-from leaven.view import bundle, server
+from leaven.view import bundle
 
 __all__ = ["lift"]
 pytestmark = [pytest.mark.slow, needed]
@@ -32,14 +31,6 @@ def shown(url, profile, **size):
         assert page.said == []
     finally:
         page.close()
-
-
-@contextlib.contextmanager
-def served(run):
-    with server.serve(run) as page:
-        threading.Thread(target=page.serve_forever, args=(0.05,), daemon=True).start()
-        yield server.url(page)
-        page.shutdown()
 
 
 def click(page, words):
