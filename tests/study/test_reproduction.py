@@ -172,6 +172,12 @@ def test_a_table_of_several_studies_shows_what_this_one_has():
     assert [cells[0].paper for _, cells in table.rows] == [34.8, 96.0]
 
 
+def test_a_partial_table_has_nothing_that_was_not_run():
+    (ours,) = reproduction.tables("table2", made({"common": 0.1, "delia": 0.9}), partial=True)
+    assert ours.preset == "ours" and [column["name"] for column in ours.columns] == ["n = 100"]
+    assert [name for name, _ in ours.rows] == ["Common tuning, equal steps and exposures", "DELIA"]
+
+
 def test_chance_alone_is_seldom_bold():
     told = 0
     for seed in range(3):

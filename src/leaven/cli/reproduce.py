@@ -70,7 +70,7 @@ def reproduce(
     chosen = list(range(first_seed, first_seed + count))
     copies, score_tables = (Path(path).expanduser() if path else None for path in (data, tables))
     order = Order(scale, chosen, folder, split, copies, continue_anyway, as_is, score_tables, primary)
-    _results(wanted, order, "results" if what == "all" else what)
+    _results(wanted, order, {"all": "results"}.get(what, what))
     return None
 
 
@@ -99,7 +99,7 @@ def _results(wanted: list[str], order: "Order", page: str) -> None:
     if not shown:
         where, without = (order.tables, "--from") if order.tables else (order.folder, "--as-is")
         raise UserError(f"nothing is finished in {where}", f"Leave {without} out.")
-    if len(shown) > 1:
+    if len(shown) > 1 or order.primary:
         text = pages.page(shown, families.few_seeds(most_seeds), still_open)
         (order.folder / f"{page}.md").write_text(text, encoding="utf-8")
     else:
@@ -117,7 +117,7 @@ def _section(
     from leaven.view import reproduction as pages
 
     spec, about = reproduction.spec(name, order.scale), studies.about(study, order)
-    tables = reproduction.tables(name, scores, order.scale) if "rows" in spec else []
+    tables = reproduction.tables(name, scores, order.scale, order.primary) if "rows" in spec else []
     points = list(reproduction.points(name, scores, order.scale)) if "series" in spec else []
     own = [one for one in judgements if one.claim.table == name]
     subject = study if order.scale != "lab" else ""

@@ -20,6 +20,7 @@ from leaven.study.signs import Alternative
 from leaven.study.statistics import Difference, Summary
 
 Preset = Literal["ours", "faithful"]
+PRESETS: frozenset[Preset] = frozenset(("ours", "faithful"))
 SURE = 0.05
 
 
@@ -85,15 +86,15 @@ def methods(name: str, scale: str = "lab") -> frozenset[str]:
     return frozenset([*rows, *series, *table.get("methods", {}).values(), *compared])
 
 
-def tables(name: str, scores: pl.DataFrame, scale: str = "lab") -> list[Table]:
+def tables(name: str, scores: pl.DataFrame, scale: str = "lab", partial: bool = False) -> list[Table]:
     """The table with our settings, and where it has them, with the paper's.
 
-    A table of several studies shows the rows and columns that this one has.
+    A table of several studies shows the rows and columns that this one has, and so does a `partial` one.
     """
     table = spec(name, scale)
-    if len(table["studies"]) > 1:
+    if partial or len(table["studies"]) > 1:
         table = _measured(table, scores)
-    presets: list[Preset] = ["ours", "faithful"] if any("faithful" in row for row in table["rows"]) else ["ours"]
+    presets = (preset for preset in sorted(PRESETS, reverse=True) if any(preset in row for row in table["rows"]))
     return [_table(name, table, preset, scores) for preset in presets]
 
 
@@ -134,13 +135,19 @@ def _table(name: str, table: Mapping[str, Any], preset: Preset, scores: pl.DataF
 
 
 def _measured(table: Mapping[str, Any], scores: pl.DataFrame) -> dict[str, Any]:
-    """A table without the rows and columns of which these scores have nothing."""
+    """A table without the rows, presets and columns of which these scores have nothing."""
     there = set(scores["method"])
-    rows = [row for row in table["rows"] if row["ours"] in there]
+    rows = [{key: value for key, value in row.items() if key not in PRESETS or value in there} for row in table["rows"]]
+    rows = [row for row in rows if not PRESETS.isdisjoint(row)]
     places = [
         place
         for place, column in enumerate(table["columns"])
-        if any(_value(scores, row, "ours", column) is not None for row in rows if not row.get("untrained"))
+        if any(
+            _value(scores, row, preset, column) is not None
+            for row in rows
+            if not row.get("untrained")
+            for preset in PRESETS & row.keys()
+        )
     ]
     figures = [{**row, "paper": [_paper(row, place) for place in places]} for row in rows]
     return {**table, "columns": [table["columns"][place] for place in places], "rows": figures}
