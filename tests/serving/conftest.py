@@ -15,7 +15,7 @@ from leaven.task.token import TokenSection
 def tuned(tiny_model, tmp_path):
     """A factory: the folder of an adapter for a tiny model, as a study saves it."""
 
-    def make(family="llama", tied=False, padded=False, answered=False, reused=False):
+    def make(family="llama", tied=False, padded=False, answered=False, reused=False, targets=None):
         token = TokenSection(reuse="<|spare|>") if reused else TokenSection()
         more = {"query_pre_attn_scalar": 8} if family == "gemma3" else {}
         path = tiny_model(family, tied, padded, printable=True, max_position_embeddings=512, **more)
@@ -23,7 +23,8 @@ def tuned(tiny_model, tmp_path):
         token_id = tokens.add(loaded.model, loaded.tokenizer, token, seed=0)
         if answered:
             tokens.allow(loaded.model, token_id)
-        targets = ("qkv_proj", "o_proj") if family == "phi3" else ("q_proj", "k_proj", "v_proj", "o_proj")
+        if targets is None:
+            targets = ("qkv_proj", "o_proj") if family == "phi3" else ("q_proj", "k_proj", "v_proj", "o_proj")
         config = TuneSection(lora_r=4, lora_alpha=8, target_modules=targets)
         with torch.random.fork_rng():
             torch.manual_seed(0)  # peft draws the first factors from the global generator

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,37 +49,63 @@ def same(ours, theirs, token_id):
     assert ours[1] == theirs[1]
 
 
-@pytest.mark.parametrize(("family", "tied", "padded", "answered", "reused"), EVERY)
-def test_every_way_of_loading_gives_the_same_logits_and_texts(tuned, tmp_path, family, tied, padded, answered, reused):
-    where = source.find(tuned(family, tied, padded, answered, reused))
-    done = export.write(where, tmp_path / "out", kinds=())
-    assert [folder.name for folder in done.folders] == [
-        "adapter",
-        "merged",
-        *(["base-with-token"] if not padded and not reused else []),
-    ]
+def every_way(where, folder, tied=False, answered=False, reused=False):
+    """Write an export into the folder, load it in every way, and compare each with the tuned model in memory."""
+    done = export.write(where, folder / "out", kinds=())
     tuned_model = load(where.base, where.adapter, dtype="float32")
-    tokenizer = load_tokenizer(str(tmp_path / "out" / "adapter"))
+    tokenizer = load_tokenizer(str(folder / "out" / "adapter"))
     token = "<|spare|>" if reused else "<sep>"
     silent = None if answered else tokenizer.convert_tokens_to_ids(token)
     texts = [render(tokenizer, user(question.format(token)), True) for question in QUESTIONS]
     prompts = [torch.tensor([encode(tokenizer, text)]) for text in texts]
     reference = read(tuned_model.model, prompts)
-    config = json.loads((tmp_path / "out" / "adapter" / "adapter_config.json").read_text())
+    config = json.loads((folder / "out" / "adapter" / "adapter_config.json").read_text())
     base = AutoModelForCausalLM.from_pretrained(config["base_model_name_or_path"], dtype=torch.float32)
     with quiet_peft():
-        model = PeftModel.from_pretrained(base, str(tmp_path / "out" / "adapter")).eval()
+        model = PeftModel.from_pretrained(base, str(folder / "out" / "adapter")).eval()
     model.generation_config = base.generation_config = tuned_model.model.generation_config
     same(read(model, prompts), reference, silent)
     if not tied:  # where layers are tied, peft itself merges the embedding's update into the output layer too
-        model.merge_and_unload().save_pretrained(tmp_path / "again")
-        again = AutoModelForCausalLM.from_pretrained(tmp_path / "again", dtype=torch.float32).eval()
+        model.merge_and_unload().save_pretrained(folder / "again")
+        again = AutoModelForCausalLM.from_pretrained(folder / "again", dtype=torch.float32).eval()
         same(read(again, prompts), reference, silent)
-    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "merged", dtype=torch.float32).eval()
-    assert load_tokenizer(str(tmp_path / "out" / "merged")).get_vocab() == tokenizer.get_vocab()
+    merged = AutoModelForCausalLM.from_pretrained(folder / "out" / "merged", dtype=torch.float32).eval()
+    assert load_tokenizer(str(folder / "out" / "merged")).get_vocab() == tokenizer.get_vocab()
     same(read(merged, prompts), reference, silent)
-    for each in artefact.in_folder(tmp_path / "out", where.base, token):
+    for each in artefact.in_folder(folder / "out", where.base, token):
         assert artefact.lost_rows(each) == ""
+    return done
+
+
+@pytest.mark.parametrize(("family", "tied", "padded", "answered", "reused"), EVERY)
+def test_every_way_of_loading_gives_the_same_logits_and_texts(tuned, tmp_path, family, tied, padded, answered, reused):
+    where = source.find(tuned(family, tied, padded, answered, reused))
+    done = every_way(where, tmp_path, tied, answered, reused)
+    grown = [] if padded or reused else ["base-with-token"]
+    assert [folder.name for folder in done.folders] == ["adapter", "merged", *grown]
+
+
+@pytest.mark.parametrize(("tied", "answered"), [(False, True), (True, False)])
+def test_an_adapter_of_the_row_alone_is_written_as_lora_too(tuned, tmp_path, tied, answered):
+    where = source.find(tuned("qwen2", tied, answered=answered, targets=()))
+    done = every_way(where, tmp_path, tied, answered)
+    config = json.loads((done.folders[0] / "adapter_config.json").read_text())
+    assert config["peft_type"] == "LORA" and config["r"] == 1
+
+
+def test_a_run_of_before_is_converted_by_the_same_command(tuned, tmp_path, leaven):
+    place = tmp_path / "run" / "cells" / "delia-n4-s0"
+    shutil.copytree(folder := tuned("qwen2", answered=True), place / "adapter")
+    (place / "adapter" / "generation_config.json").unlink()  # the first versions wrote none
+    (place / "cell.json").write_text('{"method": "delia", "size": 4, "seed": 0}')
+    assert any("trainable_tokens_delta" in name for name in load_file(place / "adapter" / "adapter_model.safetensors"))
+    done = leaven("export-adapter", tmp_path / "run", "-o", tmp_path / "by-command")
+    assert done.code == 0 and "merged" in done.out, done.err
+    state = load_file(tmp_path / "by-command" / "adapter" / "adapter_model.safetensors")
+    assert all(".lora_" in name for name in state)
+    every_way(source.find(folder), tmp_path, answered=True)
+    now = load_file(tmp_path / "out" / "adapter" / "adapter_model.safetensors")
+    assert state.keys() == now.keys() and all(torch.equal(state[name], now[name]) for name in state)
 
 
 def test_the_adapter_is_lora_alone(tuned, tmp_path):

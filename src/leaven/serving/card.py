@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -144,7 +145,7 @@ UNPROVEN = "This adapter stands alone: no run is beside it, and so no proof.\n"
 
 def write(source: Source, out: Path, folders: Sequence[Path], token: str, notes: Sequence[str]) -> None:
     """Write the model card, and a README into each folder."""
-    weights, base = names.weights(source.base), sources.config(out / "adapter")["base_model_name_or_path"]
+    weights, config = names.weights(source.base), sources.config(out / "adapter")
     card = CARD.format(
         base=source.base,
         weights=weights,
@@ -155,12 +156,12 @@ def write(source: Source, out: Path, folders: Sequence[Path], token: str, notes:
         out=out,
         notes="".join(f"\n{note}\n" for note in notes),
         proof=tables.markdown(tables.read_summary(source.run)) if source.run else UNPROVEN,
-        settings=yaml.safe_dump(_settings(source), sort_keys=False, allow_unicode=True),
+        settings=yaml.safe_dump(_settings(source, config), sort_keys=False, allow_unicode=True),
         data=_data(source),
     )
     (out / "README.md").write_text(card, encoding="utf-8")
     for folder in folders:
-        rank = source.config["r"]
+        base, rank = config["base_model_name_or_path"], config["r"]
         text = READMES[folder.name].format(base=base, weights=weights, token=token, rank=rank)
         (folder / "README.md").write_text(text, encoding="utf-8")
 
@@ -184,9 +185,9 @@ def _recipe(source: Source) -> dict[str, dict[str, str]]:
     return dict(yaml.safe_load(path.read_text(encoding="utf-8"))) if path and path.is_file() else {}
 
 
-def _settings(source: Source) -> dict[str, object]:
-    """What the cell was tuned with, and the shape of its adapter."""
-    shape = {key: source.config[key] for key in ("r", "lora_alpha", "target_modules")}
+def _settings(source: Source, config: Mapping[str, Any]) -> dict[str, object]:
+    """What the cell was tuned with, and the shape of the adapter that was written."""
+    shape = {key: config[key] for key in ("r", "lora_alpha", "target_modules")}
     if source.cell is None:
         return {"adapter": shape}
     about = json.loads((source.cell / "cell.json").read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 
 from leaven.errors import UserError
@@ -20,7 +21,9 @@ from leaven.serving import source
 
 WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
-DELTA = ".token_adapter.trainable_tokens_delta"
+DELTA = "trainable_tokens_delta"
+ROWS_ALONE = "TRAINABLE_TOKENS"
+"""Peft's name for an adapter of rows and nothing else (`tune.target_modules: []`)."""
 Rows = dict[int, torch.Tensor]
 """Rows of an embedding or an output layer, each of (width,), by the id of their token."""
 
@@ -31,10 +34,9 @@ def write(adapter: Path, base: Any, folder: Path, name: str) -> None:
     The output layer has an update only where an answer may hold the token: the row of a token that is never said
     changes that token's own logit and nothing else. Raises UserError for an adapter that is more than LoRA.
     """
-    config = source.config(adapter)
-    _check(adapter, config)
     state = load_file(adapter / WEIGHTS)
-    inputs, outputs = learned_rows(state, config, adapter)
+    inputs, outputs = learned_rows(state, source.config(adapter), adapter)
+    config = _lora(adapter, len(inputs))
     said = set(inputs | outputs) - set(tokens.silent(base))
     if base.config.tie_word_embeddings:
         outputs = inputs
@@ -92,7 +94,7 @@ def learned_rows(state: Mapping[str, torch.Tensor], config: Mapping[str, Any], a
         outputs |= dict(zip(ids, first.get("output", ()), strict=False))
     for name, rows in state.items():
         if DELTA in name:
-            layer = name.removesuffix(DELTA).rpartition(".")[2]
+            layer = name.removesuffix(f".{DELTA}").removesuffix(".token_adapter").rpartition(".")[2]
             (outputs if layer == "lm_head" else inputs).update(zip(_trained(config, layer), rows, strict=True))
     return inputs, outputs
 
@@ -111,7 +113,7 @@ def scaling(config: Mapping[str, Any]) -> float:
 
 def _trained(config: Mapping[str, Any], layer: str) -> list[int]:
     """The ids whose rows of a layer were trained."""
-    ids = config["trainable_token_indices"]
+    ids = config["token_indices" if config["peft_type"] == ROWS_ALONE else "trainable_token_indices"]
     return list(ids[layer] if isinstance(ids, dict) else ids)
 
 
@@ -119,8 +121,18 @@ def _name(model: Any, layer: Any) -> str:
     return next(str(name) for name, each in model.named_modules() if each is layer)
 
 
-def _check(adapter: Path, config: Mapping[str, Any]) -> None:
+def _lora(adapter: Path, rows: int) -> dict[str, Any]:
+    """The adapter's configuration as LoRA's; where rows alone were trained, one of as high a rank as there are rows.
+
+    Raises UserError for an adapter that is more than LoRA.
+    """
+    config = source.config(adapter)
+    if config["peft_type"] == ROWS_ALONE:
+        name, task = config["base_model_name_or_path"], config["task_type"]
+        return {**LoraConfig(r=rows, lora_alpha=rows, task_type=task, base_model_name_or_path=name).to_dict(),
+                "target_modules": [], "inference_mode": True}  # fmt: skip
     more = [key for key in ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern") if config.get(key)]
     if config["peft_type"] != "LORA" or more or not isinstance(config["target_modules"], list):
         what = ", ".join(more) or f"{config['peft_type']}, target_modules {config['target_modules']!r}"
         raise UserError(f"{adapter} is more than plain LoRA: {what}", "Serve the merged model: leaven merge.")
+    return config

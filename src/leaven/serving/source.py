@@ -23,11 +23,6 @@ class Source:
     cell: Path | None
     run: Path | None
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """The adapter's own configuration."""
-        return config(self.adapter)
-
 
 def find(folder: Path, model: str = "", cell: str = "") -> Source:
     """The adapter in a folder; of a run that of its method's first cell, or that of `cell`.
