@@ -15,7 +15,7 @@ from leaven.view import server
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
          "--disable-quic", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0")  # fmt: skip
-KEYS = {"Tab": 9, "Enter": 13, "ArrowDown": 40, "ArrowRight": 39, " ": 32}
+KEYS = {"Tab": 9, "Enter": 13, "ArrowDown": 40, "ArrowRight": 39, "ArrowUp": 38, " ": 32}
 needed = pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 
 
@@ -94,12 +94,12 @@ class Page:
         self.call("Page.navigate", url=url)
         self.until("document.getElementById('view') !== null")
 
-    def press(self, key, times=1):
+    def press(self, key, times=1, shift=False):
         for _ in range(times):
             for kind in ("keyDown", "keyUp"):
                 text = {"Enter": "\r", " ": " "}.get(key, key if len(key) == 1 else "")
                 self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=KEYS.get(key, 0),
-                          **({"text": text} if text and kind == "keyDown" else {}))  # fmt: skip
+                          modifiers=8 * shift, **({"text": text} if text and kind == "keyDown" else {}))  # fmt: skip
 
     def text(self):
         return self.run("document.body.innerText")

@@ -41,7 +41,7 @@ def test_axe_finds_no_serious_fault_on_any_page(run, lift, tmp_path, scheme):
     told = {}
     try:
         for folder, views in ((run, ("report", "answers?show=wrong", "live")),
-                              (lift, ("report", "rows", "rows?row=3", "live"))):  # fmt: skip
+                              (lift, ("report", "rows", "rows?row=3", "map?box=20,20,80,80", "live"))):  # fmt: skip
             with served(folder) as url:
                 page.open(url)
                 for view in views:

@@ -1,6 +1,8 @@
 """The page in a real Chromium: by mouse and by keys, from disk and served, with hostile rows and on a phone."""
 
 import contextlib
+import json
+import time
 
 import pytest
 from tests.view.chromium import Page, needed, served
@@ -155,3 +157,45 @@ def test_a_run_that_goes_on_is_drawn_anew(run, tmp_path):
         with (run / "log.jsonl").open("a") as file:
             file.write('{"time": 1, "event": "cell", "name": "delia-n5-s0", "seconds": 4.0}\n')
         page.until("document.body.innerText.includes('1 of 4 cells are done')")
+
+
+@pytest.mark.parametrize("how", ["from disk", "served"])
+def test_rows_are_marked_in_the_map_by_mouse_and_by_keys_and_exported(lift, tmp_path, how):
+    with contextlib.ExitStack() as stack:
+        url = (
+            bundle.write(lift, tmp_path / "page").as_uri() if how == "from disk" else stack.enter_context(served(lift))
+        )
+        page = stack.enter_context(shown(f"{url}#map", tmp_path / "profile"))
+        page.until("document.querySelectorAll('circle').length > 20")
+        drawn = page.run("document.querySelectorAll('circle').length")
+        page.run("document.getElementById('map').scrollIntoView({block: 'center'})")
+        area = page.run("""(({x, y, width, height}) => [x, y, width, height])(
+            document.getElementById('map').getBoundingClientRect())""")
+        for kind, share in (("mousePressed", 0.006), ("mouseMoved", 0.5), ("mouseReleased", 0.994)):
+            page.call("Input.dispatchMouseEvent", type=kind, button="left", buttons=1, clickCount=1,
+                      x=area[0] + share * area[2], y=area[1] + share * area[3])  # fmt: skip
+        page.until(f"document.querySelector('.gap')?.innerText.startsWith('{drawn} rows are marked')")
+        assert "box=" in page.run("location.hash")  # and so it can be sent
+        page.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+        click(page, "as JSONL")
+        page.until("document.getElementById('said').textContent.includes('marked.jsonl')")
+        file = waited_for(tmp_path / "marked.jsonl")
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        assert len(lines) == drawn and {line["verdict"] for line in lines} == {"kept", "dropped"}
+        click(page, "Mark nothing")
+        page.until("document.querySelector('.gap') === null")
+        page.run("document.getElementById('map').focus()")
+        page.press("ArrowRight")
+        page.until("location.hash.includes('42%2C40%2C62%2C60')")
+        page.press("ArrowUp", shift=True)
+        page.until("location.hash.includes('42%2C40%2C62%2C62')")
+        assert page.run("document.activeElement.id") == "map"
+
+
+def waited_for(path):
+    """A file that a browser is writing, once it is there."""
+    for _ in range(200):
+        if path.is_file() and path.stat().st_size:
+            return path
+        time.sleep(0.05)
+    pytest.fail(f"{path} never came")

@@ -3,6 +3,7 @@
 import io
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -10,7 +11,7 @@ from leaven.errors import UserError
 from leaven.lift import audit, run
 from leaven.lift.settings import Settings
 from leaven.runs.progress import Progress
-from leaven.view import again, bundle, live
+from leaven.view import again, bundle, data_map, live
 from leaven.view.rows import Query, Rows
 from leaven.view.source import Source
 
@@ -139,3 +140,31 @@ def test_of_a_lift_that_runs_the_first_page_says_so(tmp_path):
     assert not source.run()["finished"]
     with pytest.raises(UserError, match="no finished lift"):
         source.rows({})
+
+
+def test_the_map_draws_each_row_at_its_place_on_the_components_of_scikit_learn(lift):
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    told = data_map.points(lift)
+    vectors, numbers = np.load(lift / "embeddings.npy"), pl.read_parquet(lift / "embedded.parquet")["row"].to_list()
+    scaled = (vectors - vectors.mean(0)) / np.where(vectors.std(0) > 1e-9, vectors.std(0), 1)
+    pca = decomposition.PCA(2, svd_solver="full").fit(scaled)
+    assert told["row"] == numbers and told["total"] == len(numbers)
+    # The base works in float32, and rounds to thousandths.
+    assert np.allclose(np.abs(np.column_stack([told["x"], told["y"]])), np.abs(pca.transform(scaled)), atol=2e-3)
+    assert told["seen"] == pytest.approx(pca.explained_variance_ratio_.sum(), abs=1e-4)
+    verdicts = dict(audit.read(lift).select("row", "verdict").iter_rows())
+    assert told["verdict"] == [verdicts[number] for number in numbers]
+
+
+def test_of_a_large_lift_the_map_draws_a_sample_and_says_of_how_many(lift, monkeypatch):
+    monkeypatch.setattr(data_map, "POINTS", 7)
+    told = data_map.points(lift)
+    assert len(told["row"]) == len(told["x"]) == 7 and told["total"] > 7
+    assert set(data_map.points(lift, {told["row"][0], told["row"][3]})["row"]) == {told["row"][0], told["row"][3]}
+
+
+def test_what_is_marked_is_told_with_whole_texts(lift):
+    frame = audit.read(lift)
+    marked = Source(lift).marked({"rows": "3,17,nobody,99999"})
+    assert [(row["row"], row["question"], row["answer"]) for row in marked] == frame.filter(
+        pl.col("row").is_in([3, 17])).select("row", "question", "answer").rows()  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from leaven.errors import UserError
-from leaven.view import overview, rows
+from leaven.view import data_map, overview, rows
 from leaven.view.answers import Answers, Query
 from leaven.view.marking import mark
 from leaven.view.server import BROWSER, files
@@ -130,4 +130,6 @@ def _lift(source: Source) -> dict[str, Any]:
         if room < 0:
             break
     stories.sort(key=lambda story: story["row"])
-    return {"total": total, "seed": SEED, "facets": facets, "stories": stories}
+    drawn = {story["row"] for story in stories}
+    points = data_map.points(source.folder, drawn) if data_map.is_there(source.folder) else None
+    return {"total": total, "seed": SEED, "facets": facets, "stories": stories, "map": points}

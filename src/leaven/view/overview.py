@@ -7,7 +7,7 @@ from typing import Any
 
 from leaven.study import columns, headline
 from leaven.task.format import Format
-from leaven.view import answers, forgetting, lift, plain, tables
+from leaven.view import answers, data_map, forgetting, lift, plain, tables
 from leaven.view.answers import Answers
 
 
@@ -139,6 +139,7 @@ def of_lift(folder: Path) -> dict[str, Any]:
         },
         "stages": summary["stages"],
         "notes": [f"{note['stage']}: {note['text']}" for note in summary["notes"]],
+        "map": data_map.is_there(folder),
         "charts": _charts(folder),
         "report": (folder / "report.html").is_file(),
     }

@@ -1,6 +1,6 @@
 """The rows of a lift for its page: filtered and paged from the audit, and the story of one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,10 @@ class Rows:
             "pages": -(-shown.item() // PAGE),
             "rows": [{**row, "score": row.get(query.sort)} for row in rows.to_dicts()],
         }
+
+    def texts(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        """These rows in their order with their whole texts, as an export of what is marked holds them."""
+        return self.frame.filter(pl.col("row").is_in(numbers)).select("id", *LISTED).collect().to_dicts()
 
     def story(self, number: int) -> dict[str, Any] | None:
         """Where a row came from and what became of it; None where there is no such row.

@@ -88,6 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
             "rows": source.rows,
             "story": source.story,
             "decide": source.decide,
+            "map": lambda _: source.map,
+            "marked": source.marked,
         }
         if name not in answers:
             self._send(404, b"Not found", "text/plain; charset=utf-8")

@@ -11,7 +11,7 @@ import polars as pl
 
 from leaven.errors import UserError
 from leaven.task.format import Format
-from leaven.view import again, answers, live, marking, overview, tables
+from leaven.view import again, answers, data_map, live, marking, overview, tables
 from leaven.view.answers import Answers, Query
 from leaven.view.rows import Query as RowsQuery
 from leaven.view.rows import Rows
@@ -101,6 +101,15 @@ class Source:
     def story(self, asked: Mapping[str, str]) -> dict[str, Any] | None:
         """The story of one row."""
         return self._rows.story(int(asked.get("row", "-1")))
+
+    @cached_property
+    def map(self) -> dict[str, Any]:
+        """The rows of a lift as points."""
+        return data_map.points(self.folder)
+
+    def marked(self, asked: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The rows whose numbers are asked for, with their whole texts."""
+        return self._rows.texts([int(number) for number in asked.get("rows", "").split(",") if number.isdigit()])
 
     def decide(self, asked: Mapping[str, str]) -> dict[str, Any]:
         """What a lift would keep with other thresholds."""

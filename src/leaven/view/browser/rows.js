@@ -10,10 +10,6 @@ leaven.views.rows = {
     const asked = Object.fromEntries(names.map((name) => [name, state[name] || ""]));
     const [facets, found] = await Promise.all([facetsOnce(), leaven.ask("rows", { ...asked, page: asked.page || 0 })]);
     const el = leaven.el, choice = (name, any) => leaven.select(name === "step" ? "made by" : name === "stage" ? "dropped by" : name, asked[name], [["", any], ...facets[name].map(([key, count]) => [key, `${key} (${leaven.count(count)})`])], (value) => leaven.go({ [name]: value }));
-    const line = (row) => el("li", {}, el("a", { href: leaven.address({ view: "rows", row: row.row }) },
-      el("span", { class: `verdict-${row.verdict} tag` }, row.verdict === "kept" ? "kept" : row.verdict === "open" ? "open" : `${row.stage}: ${row.reason}`),
-      el("span", { class: "tag soft" }, `row ${row.row}`, row.strategy ? ` · ${row.strategy}` : row.step ? ` · ${row.step}` : "", asked.sort && row.score !== null && row.score !== undefined ? ` · ${asked.sort} ${figureOf(row.score)}` : ""),
-      el("b", { dir: "auto" }, row.question), el("span", { dir: "auto" }, row.answer || "(no answer)")));
     place.append(
       el("form", { class: "filters", onsubmit: (event) => event.preventDefault() }, el("div", { class: "fields" },
         choice("verdict", "any verdict"), choice("stage", "any stage"), choice("step", "any maker"),
@@ -21,10 +17,19 @@ leaven.views.rows = {
         leaven.searchField(asked.search, (value) => leaven.go({ search: value }, true)))),
       el("p", { class: "gap" }, `${leaven.count(found.shown)} of ${leaven.count(found.total)} rows`,
         leaven.data.lift && leaven.data.lift.stories.length < leaven.data.lift.total ? el("span", { class: "soft" }, ` – this folder holds ${leaven.count(leaven.data.lift.stories.length)} of ${leaven.count(leaven.data.lift.total)}, drawn at random (seed ${leaven.data.lift.seed})`) : null),
-      thresholds(facets), el("ul", { class: "rows" }, found.rows.map(line)), leaven.pager(Number(asked.page || 0), found.pages) || "");
+      thresholds(facets), el("ul", { class: "rows" }, found.rows.map((row) => rowLine(row, asked.sort))), leaven.pager(Number(asked.page || 0), found.pages) || "");
     leaven.say(`${found.shown} of ${found.total} rows`);
   },
 };
+
+// A row in a list: what became of it, where it is from, and how it begins; by `sort` its figure.
+function rowLine(row, sort = "") {
+  const el = leaven.el;
+  return el("li", {}, el("a", { href: leaven.address({ view: "rows", row: row.row }) },
+    el("span", { class: `verdict-${row.verdict} tag` }, row.verdict === "dropped" ? `${row.stage}: ${row.reason}` : row.verdict),
+    el("span", { class: "tag soft" }, `row ${row.row}`, row.strategy ? ` · ${row.strategy}` : row.step ? ` · ${row.step}` : "", sort && row.score !== null && row.score !== undefined ? ` · ${sort} ${figureOf(row.score)}` : ""),
+    el("b", { dir: "auto" }, row.question.slice(0, 240)), el("span", { dir: "auto" }, (row.answer || "(no answer)").slice(0, 240))));
+}
 
 let facetsKnown;
 function facetsOnce() {

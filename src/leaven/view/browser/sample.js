@@ -74,6 +74,14 @@ leaven.sample = {
 
   story: (asked) => leaven.data.lift.stories.find((row) => String(row.row) === String(asked.row)) || null,
 
+  map: () => leaven.data.lift.map,
+
+  marked(asked) {
+    const wanted = new Set(asked.rows.split(",").map(Number));
+    return leaven.data.lift.stories.filter((row) => wanted.has(row.row)).map(({ row, id, place, step, strategy, round, verdict, stage, reason, question, answer }) =>
+      ({ id, row, place, step, strategy, round, verdict, stage, reason, question: question.text, answer: answer.text }));
+  },
+
   decide() {
     throw new Error("A folder can't decide again: leaven view RUN can");
   },
