@@ -46,6 +46,7 @@ bench: install
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/variety.py
 	$(BIN)/python benchmarks/dedup.py
+	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/llm.py
 
 # The parts of the README and of docs/ that are made from the code.

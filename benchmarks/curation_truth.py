@@ -158,7 +158,7 @@ def on_pairs(name: str, pairs: list[tuple[str, str, bool]]) -> None:
     unit = lsa.load("")([one for pair in both for one in pair])
     calls = {
         "exact, normalised": [exact._key(a, True) == exact._key(b, True) for a, b in both],
-        "minhash": [bool(minhash.near_copies(pair, minhash.Config())) for pair in both],
+        "minhash": [bool(minhash.near_copies([pair], minhash.Config())) for pair in both],
         "semantic, LSA": np.einsum("ij,ij->i", unit[::2], unit[1::2]) >= semantic.Config().threshold,
     }
     for dedup, verdicts in calls.items():

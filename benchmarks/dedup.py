@@ -60,7 +60,7 @@ def theirs(texts: list[str], config: minhash.Config) -> tuple[float, set[int]]:
 
 def ours(texts: list[str], config: minhash.Config) -> tuple[float, set[int]]:
     began = time.perf_counter()
-    found = minhash.near_copies(texts, config)
+    found = minhash.near_copies([texts], config)
     return time.perf_counter() - began, set(found)
 
 

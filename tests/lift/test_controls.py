@@ -10,6 +10,7 @@ from tests.lift.test_stages import lifted, writer
 
 from leaven.lift import controls, run
 from leaven.lift.settings import Settings
+from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
 from leaven.runs.progress import Progress
@@ -76,7 +77,7 @@ def test_a_stage_that_chooses_by_length_is_told_by_its_control(lift):
 def test_random_rows_are_like_those_given_and_matched_ones_as_long():
     rows = Dataset.of(pair(str(i), "x" * (i % 50 + 1), Origin("test")) for i in range(1000))
     kept = [i for i in range(1000) if i % 50 >= 40]
-    drawn = dict(controls.draw(rows, range(1000), kept, 0))
+    drawn = dict(controls.draw(texts.lengths(rows), np.arange(1000), kept, 0))
     means = {name: np.mean([len(rows[row].answer) for row in numbers]) for name, numbers in drawn.items()}
     assert abs(means["random"] - 25.5) < 3 and means["length matched"] == np.mean([len(rows[r].answer) for r in kept])
 

@@ -133,7 +133,7 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
         settings = {key: flags[key] for key in (*module.Config.model_fields, *selecting.DEFAULTS) if key in flags}
         outcome = selecting.select(module, data.kept, settings, llm, spend)
     files.write(outcome.kept, out, flags["to"])
-    rejects = outcome.dropped + data.dropped
+    rejects = (*outcome.dropped, *data.dropped)
     if rejects:
         files.write_rejects(type(outcome)(outcome.kept, rejects), Path(out + ".rejects.jsonl"))
     for note in (*data.notes, *outcome.notes):

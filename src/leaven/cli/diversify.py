@@ -44,7 +44,7 @@ def diversify(
     else:
         outcome = maker.make(read.kept, None, config, token, seed)
     files.write(outcome.kept, out)
-    if rejects := outcome.dropped + read.dropped:
+    if rejects := (*outcome.dropped, *read.dropped):
         files.write_rejects(type(outcome)(outcome.kept, rejects), Path(out + ".rejects.jsonl"))
     for note in (*read.notes, *outcome.notes):
         print(note, file=sys.stderr)

@@ -76,7 +76,7 @@ def sample(
     rows = engine.Rows() if form == "magpie" else None  # of two replies a row, or of one that can't be used
     with engine.opened(llm, "sampling", wanted, Path(out + ".log"), rows, **engine.flags(context.params)) as opened:
         answers = _made(form, read, opened, config, seed, folder=chunks, n=wanted, spec=llm, rows=rows)
-    outcome = Outcome(answers.kept, read.dropped + answers.dropped, (*read.notes, *answers.notes))
+    outcome = Outcome(answers.kept, (*read.dropped, *answers.dropped), (*read.notes, *answers.notes))
     files.write(outcome.kept, out)
     files.write_rejects(outcome, Path(out + ".rejects.jsonl"))
     for note in outcome.notes:

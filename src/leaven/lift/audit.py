@@ -3,6 +3,7 @@
 `nearest_kept` is the kept row that is nearest to it (another one, for a row that is kept itself).
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,20 +13,29 @@ import polars as pl
 
 from leaven.errors import UserError
 from leaven.lift import measure, provenance
+from leaven.lift import vectors as table
 from leaven.lift.curate import Embedded
+from leaven.lift.expand import Pool
 from leaven.lift.neighbours import nearest
 from leaven.lift.settings import Settings
+from leaven.rows import shards, texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import FAILED
+from leaven.rows.shards import Places
 from leaven.runs import folder as runs
 
 SHOWN = 8
 """How many rows of one name are told of."""
+ORIGIN: dict[str, pl.DataType | type[pl.DataType]] = {
+    **dict.fromkeys(("step", "place", "model", "prompt"), pl.String),
+    "parents": pl.List(pl.String), "round": pl.Int64, "strategy": pl.String,
+}  # fmt: skip
+NEAREST = {"row": pl.Int64, "nearest_kept": pl.Int64, "nearest_cosine": pl.Float64}
 PAST = {"guard": "gives no benchmark away", "variety": "varied enough", "k_center": "far from others",
         "dedup": "unlike the rows before it", "quality": "good enough"}  # fmt: skip
 
 
-def write(settings: Settings, pool: Dataset, embedded: Embedded, folder: Path) -> None:
+def write(settings: Settings, pool: Pool, embedded: Embedded, folder: Path) -> None:
     """Write `audit.parquet`, the kept rows, and the figures of the summary."""
     frame = _origins(pool)
     for name in settings.order:
@@ -35,33 +45,70 @@ def write(settings: Settings, pool: Dataset, embedded: Embedded, folder: Path) -
     dropped = pl.col("stage") != ""
     verdict = pl.when(pl.col("reason") == FAILED).then(pl.lit("open")).when(dropped).then(pl.lit("dropped"))
     frame = frame.with_columns(verdict=verdict.otherwise(pl.lit("kept")))
-    kept = frame.filter(pl.col("verdict") == "kept")["row"].to_list()
-    unit, numbers = embedded.vectors.unit(), list(embedded.numbers)
-    frame = frame.join(_neighbours(unit, numbers, kept), on="row", how="left", maintain_order="left")
-    runs.write(folder / "audit.parquet", frame.write_parquet)
-    rows = pool.rows(kept, "lift")
+    kept = frame.filter(pl.col("verdict") == "kept")["row"].to_numpy()
+    frame = frame.join(_neighbours(embedded, kept), on="row", how="left", maintain_order="left")
+    _with_texts(frame, pool.rows, folder / "audit.parquet")
+    rows = pool.rows.rows(kept, "lift")
     rows.save(folder / "kept.parquet")
     provenance.write(rows, frame, folder / "kept.jsonl")
-    runs.write_json(folder / "summary.json", measure.summary(settings, pool, frame, unit, numbers, kept, folder))
+    if frame["parent"].is_not_null().any():  # what was made is shown; rows that were paid for fit into memory
+        frame = read(folder)
+    runs.write_json(folder / "summary.json", measure.summary(settings, pool.rows, frame, embedded, kept, folder))
 
 
-def _origins(pool: Dataset) -> pl.DataFrame:
-    """Number, parent, origin and text of every row; a parent is the latest row before it with that id."""
+def _with_texts(frame: pl.DataFrame, rows: Dataset, path: Path) -> None:
+    """Write the lines with what their rows say; the texts of all rows are never in memory together."""
+    place = frame.columns.index("stage")
+    order = [*frame.columns[:place], "question", "answer", *frame.columns[place:]]
+
+    def batches() -> Iterator[pl.DataFrame]:
+        done = 0
+        for batch in rows.batches():
+            said = [texts.of(batch, "question"), texts.of(batch, "answer")]
+            yield frame[done : done + batch.height].with_columns(said).select(order)
+            done += batch.height
+
+    schema = {**frame.schema, "question": pl.String(), "answer": pl.String()}
+    shards.write(path, batches, pl.Schema({name: schema[name] for name in order}))
+
+
+def _origins(pool: Pool) -> pl.DataFrame:
+    """Number, id, parent and origin of every row; a parent is the latest row before it with that id."""
+    origin = pl.col("origin").struct
+    names = ("step", "place", "model", "prompt")
+    parts = [
+        batch.select(*(origin.field(name) for name in names), origin.field("parents"), *_made(batch["meta"]))
+        for batch in pool.rows.batches()
+    ]
+    frame = pl.concat([pl.DataFrame(schema=ORIGIN), *parts]).with_columns(pool.ids)
+    frame = frame.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64), parent=_parents(frame))
+    empty = [pl.lit("").alias(name) for name in ("stage", "reason", "detail")]
+    return frame.select(
+        "row", "id", "step", "place", "round", "parent", "model", "prompt", "strategy", *empty
+    )  # fmt: skip
+
+
+def _made(meta: pl.Series) -> list[pl.Series]:
+    """Round and strategy of rows that were made, which lie among their further fields."""
+    whole = [
+        json.loads(text) if named else {}
+        for text, named in zip(meta, meta.str.contains_any(['"round"', '"strategy"']), strict=True)
+    ]
+    return [
+        pl.Series(name, [value if type(value := one.get(name)) is kind else None for one in whole], dtype=ORIGIN[name])
+        for name, kind in (("round", int), ("strategy", str))
+    ]
+
+
+def _parents(frame: pl.DataFrame) -> pl.Series:
+    if not frame["parents"].list.len().sum():
+        return pl.repeat(None, frame.height, dtype=pl.Int64, eager=True)
     numbers: dict[str, int] = {}
-    lines = []
-    for number, row in enumerate(pool):
-        origin = row.origin
-        parent = next((numbers[name] for name in origin.parents if name in numbers), None)
-        lines.append(
-            (number, row.id, origin.step, origin.place, row.meta.get("round"), parent, origin.model, origin.prompt,
-             row.meta.get("strategy"), row.question, row.answer, "", "", "")
-        )  # fmt: skip
-        numbers[row.id] = number
-    text = ("id", "step", "place", "model", "prompt", "strategy", "question", "answer", "stage", "reason", "detail")
-    names = ("row", "id", "step", "place", "round", "parent", "model", "prompt", "strategy", "question", "answer",
-             "stage", "reason", "detail")  # fmt: skip
-    schema = {name: pl.String if name in text else pl.Int64 for name in names}
-    return pl.DataFrame(lines, schema=schema, orient="row")
+    parents = []
+    for number, (name, origins) in enumerate(frame.select("id", "parents").iter_rows()):
+        parents.append(next((numbers[one] for one in origins or () if one in numbers), None))
+        numbers[name] = number
+    return pl.Series(parents, dtype=pl.Int64)
 
 
 def _with_stage(frame: pl.DataFrame, name: str, stage: pl.DataFrame) -> pl.DataFrame:
@@ -83,19 +130,24 @@ def _with_stage(frame: pl.DataFrame, name: str, stage: pl.DataFrame) -> pl.DataF
     ).drop("_kept", "_reason", "_detail")
 
 
-def _neighbours(unit: "np.ndarray[Any, np.dtype[np.float32]]", embedded: list[int], kept: list[int]) -> pl.DataFrame:
-    place = {row: index for index, row in enumerate(embedded)}
-    table = unit[[place[row] for row in kept]]
-    cosines, positions = nearest(unit, table, 2)
-    lines = []
-    for row, values, near in zip(embedded, cosines.tolist(), positions.tolist(), strict=True):
-        other = next(
-            ((kept[index], value) for index, value in zip(near, values, strict=True) if kept[index] != row), None
-        )
-        if other is not None:
-            lines.append((row, *other))
-    schema = {"row": pl.Int64, "nearest_kept": pl.Int64, "nearest_cosine": pl.Float64}
-    return pl.DataFrame(lines, schema=schema, orient="row")
+def _neighbours(embedded: Embedded, kept: Places) -> pl.DataFrame:
+    """The kept row that is nearest to each embedded row, and is another one."""
+    unit = embedded.vectors.take(embedded.places(kept)).unit()
+    frames = [pl.DataFrame(schema=NEAREST)]
+    done = 0
+    for block in embedded.vectors.blocks():
+        numbers = embedded.numbers[done : done + len(block)]
+        cosines, positions = nearest(table.normalised(block), unit, 2)
+        done += len(block)
+        if not cosines.shape[1]:
+            continue
+        near = kept[positions]  # (rows, 2), or (rows, 1) where one row is kept
+        which = np.where(near[:, 0] == numbers, near.shape[1] - 1, 0)
+        rows = np.arange(len(near))
+        columns = (numbers, near[rows, which], cosines[rows, which].astype(np.float64))
+        frame = pl.DataFrame(dict(zip(NEAREST, columns, strict=True)), schema=NEAREST)
+        frames.append(frame.filter(pl.col("row") != pl.col("nearest_kept")))
+    return pl.concat(frames)
 
 
 def read(folder: Path) -> pl.DataFrame:

@@ -3,16 +3,16 @@
 Controls are measured by what is there: a mark that a stage would have to pay for is not asked for their sake.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from leaven.lift.selectors.length_matched import lengths, matched
+from leaven.lift.selectors.length_matched import matched
 from leaven.lift.settings import Settings
-from leaven.rows.dataset import Dataset
 from leaven.runs import folder as runs
 
 FILE = "controls.parquet"
@@ -20,26 +20,26 @@ BINS = 20
 RANDOM, MATCHED, LONGEST = "random", "length matched", "longest"
 WHOLE = 0.5
 """A measure that fewer of a stage's rows have, as a second round of marks, is none of the stage's rows."""
-Numbers = list[int]
+Numbers = npt.NDArray[np.int64]
+Lengths = npt.NDArray[np.float64]
 
 
-def sets(
-    settings: Settings, pool: Dataset, candidates: Sequence[int], kept: Sequence[int], folder: Path
-) -> dict[str, Numbers]:
+def sets(settings: Settings, lengths: Lengths, candidates: Numbers, kept: Numbers, folder: Path) -> dict[str, Numbers]:
     """The sets of the report by their names, each with the numbers of its rows; those drawn go into a file, too.
 
-    `candidates` are the rows that there were to select from, `kept` those that are left in the end.
+    `lengths` are the characters of every row's answer, `candidates` the rows that there were to select from, `kept`
+    those that are left in the end.
     """
-    groups, draws = {"before selection": list(candidates)}, dict[str, Numbers]()
+    groups, draws = {"before selection": candidates}, dict[str, Numbers]()
     for name, entered, left in stages(settings, folder):
-        draws |= (control := {f"{which} at {name}": rows for which, rows in draw(pool, entered, left, settings.seed)})
-        groups |= ({} if left == list(kept) else {f"after {name}": left}) | control
-    final = dict(draw(pool, candidates, kept, settings.seed))
-    sizes = lengths(pool.rows(list(candidates)))
-    final[LONGEST] = sorted(candidates[place] for place in np.argsort(-sizes, kind="stable")[: len(kept)])
+        control = {f"{which} at {name}": rows for which, rows in draw(lengths, entered, left, settings.seed)}
+        draws |= control
+        groups |= ({} if np.array_equal(left, kept) else {f"after {name}": left}) | control
+    final = dict(draw(lengths, candidates, kept, settings.seed))
+    final[LONGEST] = np.sort(candidates[np.argsort(-lengths[candidates], kind="stable")[: len(kept)]])
     frames = [pl.DataFrame({"set": [name] * len(rows), "row": rows}) for name, rows in (draws | final).items()]
     runs.write(folder / FILE, pl.concat(frames).write_parquet)
-    return groups | {"kept": list(kept)} | final
+    return groups | {"kept": kept} | final
 
 
 def stages(settings: Settings, folder: Path) -> Iterator[tuple[str, Numbers, Numbers]]:
@@ -48,15 +48,14 @@ def stages(settings: Settings, folder: Path) -> Iterator[tuple[str, Numbers, Num
         if not stage.makes:
             table = pl.read_parquet(folder / "stages" / f"{stage.name}.parquet", columns=["row", "kept"])
             if table["kept"].any() and not table["kept"].all():
-                yield stage.name, table["row"].to_list(), table.filter("kept")["row"].to_list()
+                yield stage.name, table["row"].to_numpy(), table.filter("kept")["row"].to_numpy()
 
 
-def draw(pool: Dataset, candidates: Sequence[int], kept: Sequence[int], seed: int) -> Iterator[tuple[str, Numbers]]:
+def draw(lengths: Lengths, candidates: Numbers, kept: Numbers, seed: int) -> Iterator[tuple[str, Numbers]]:
     """As many of the given rows as are kept: at random, and with answers as long as theirs."""
     rng = np.random.default_rng(seed)
-    yield RANDOM, sorted(candidates[place] for place in rng.permutation(len(candidates))[: len(kept)])
-    sizes, wanted = (lengths(pool.rows(list(rows))) for rows in (candidates, kept))
-    yield MATCHED, [candidates[place] for place in matched(sizes, wanted, BINS, seed)] if kept else []
+    yield RANDOM, np.sort(candidates[rng.permutation(len(candidates))[: len(kept)]])
+    yield MATCHED, candidates[matched(lengths[candidates], lengths[kept], BINS, seed)] if len(kept) else kept
 
 
 def marks(settings: Settings, frame: pl.DataFrame, sets: dict[str, Numbers], folder: Path) -> Iterator[dict[str, Any]]:
@@ -65,12 +64,10 @@ def marks(settings: Settings, frame: pl.DataFrame, sets: dict[str, Numbers], fol
     A stage measures all rows that it is given, so that this costs nothing.
     """
     for name, entered, left in stages(settings, folder):
-        candidates = frame.filter(pl.col("row").is_in(entered))
+        candidates = frame[entered]  # rows are in the order of their numbers
         for column, kind in frame.schema.items():
             own = column == name or column.startswith(f"{name}_")
             if kind == pl.Float64 and own and candidates[column].count() >= WHOLE * candidates.height:
                 sides = {"kept": left, RANDOM: sets[f"{RANDOM} at {name}"], MATCHED: sets[f"{MATCHED} at {name}"]}
-                means = {
-                    side: candidates.filter(pl.col("row").is_in(rows))[column].mean() for side, rows in sides.items()
-                }
+                means = {side: frame[column][rows].mean() for side, rows in sides.items()}
                 yield {"stage": name, "measure": column, **means}

@@ -1,5 +1,6 @@
 """A selector at work within a lift: its scores in a file, the embeddings of the rows that are left, its verdicts."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from leaven.lift.recipe import Stage
 from leaven.lift.selection import Context, Scores
 from leaven.lift.settings import Settings
 from leaven.lift.vectors import Vectors
+from leaven.rows.shards import Places
 from leaven.runs import folder as runs
 from leaven.runs.progress import Progress
 from leaven.section import Section
@@ -23,19 +25,22 @@ from leaven.section import Section
 FILE, ROWS = "embeddings.npy", "embedded.parquet"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """Embeddings, and the numbers of the rows whose they are."""
+    """Embeddings, and the numbers of the rows whose they are, ascending."""
 
-    numbers: tuple[int, ...]
+    numbers: Places
     vectors: Vectors
 
     def of(self, pool: Pool) -> Vectors:
         """Those of the rows that are left, which are among them."""
-        if pool.alive == self.numbers:
+        if np.array_equal(pool.alive, self.numbers):
             return self.vectors
-        place = {number: index for index, number in enumerate(self.numbers)}
-        return self.vectors.take([place[number] for number in pool.alive])
+        return self.vectors.take(self.places(pool.alive))
+
+    def places(self, numbers: Places) -> Places:
+        """Where the embeddings of these rows stand, which all have one."""
+        return np.searchsorted(self.numbers, numbers)
 
 
 def embedded(settings: Settings, pool: Pool, folder: Path, progress: Progress, open_llm: Open, taken: bool) -> Embedded:
@@ -44,16 +49,11 @@ def embedded(settings: Settings, pool: Pool, folder: Path, progress: Progress, o
     Where they were `taken` over from another lift, that file may hold more rows, and is good as it is.
     """
     path, inputs = folder / FILE, pool.known_by(settings.embedder, settings.embed_text, settings.embeddings)
-    if taken and (ids := _held(folder)) and all(ids.get(number) == pool.ids[number] for number in pool.alive):
-        return Embedded(tuple(ids), table.open_file(str(path)))
-
-    def make(file: Path) -> None:
-        with file.open("wb") as stream:  # a path would get a suffix of numpy's own
-            np.save(stream, vectors(settings, pool, folder, progress, open_llm).array())
-
+    frame = pl.DataFrame([pl.Series("row", pool.alive), pool.ids[pool.alive].alias("id")])
+    if taken and (held := _held(folder)) is not None and not frame.join(held, on=["row", "id"], how="anti").height:
+        return Embedded(held["row"].to_numpy(), table.open_file(str(path)))
     if not rows.current(path, folder, inputs):
-        runs.write(path, make)
-        frame = pl.DataFrame({"row": pool.alive, "id": [pool.ids[number] for number in pool.alive]})
+        runs.write(path, lambda file: vectors(settings, pool, folder, progress, open_llm).save(file))
         runs.write(folder / ROWS, frame.write_parquet)
         rows.settle(path, folder, inputs)
     return Embedded(pool.alive, table.open_file(str(path)))
@@ -75,12 +75,12 @@ def vectors(settings: Settings, pool: Pool, folder: Path, progress: Progress, op
             f"{settings.embeddings} holds {brought.rows:,} rows, but the data {pool.usable:,}",
             "Embed exactly the rows that are read: one vector each, in their order.",
         )
-    return brought.take(list(pool.alive))
+    return brought.take(pool.alive)
 
 
-def _held(folder: Path) -> dict[int, str] | None:
+def _held(folder: Path) -> pl.DataFrame | None:
     path = folder / ROWS
-    return dict(pl.read_parquet(path).iter_rows()) if path.is_file() and (folder / FILE).is_file() else None
+    return pl.read_parquet(path) if path.is_file() and (folder / FILE).is_file() else None
 
 
 def scored(
@@ -112,7 +112,8 @@ def chosen(stage: Stage, pool: Pool, scores: Scores, config: Section, context: C
         rows.note(folder, stage.name, outcome.notes, context.progress)
         return rows.of_outcome(stage.name, pool.alive, outcome, scores.said)
 
-    inputs = pool.known_by(stage.name, stage.plug, config.model_dump(mode="json"), context.seed, scores.columns)
+    values = {name: hashlib.sha256(np.ascontiguousarray(one).data).hexdigest() for name, one in scores.columns.items()}
+    inputs = pool.known_by(stage.name, stage.plug, config.model_dump(mode="json"), context.seed, values)
     return pool.with_alive(rows.stage(folder, stage.name, inputs, make))
 
 

@@ -32,7 +32,11 @@ def vendi(rows: Array) -> float:
 
     The cosines' eigenvalues are those of the (width, width) second moments, so that no matrix of rows is needed.
     """
-    moments = rows.T.astype(np.float64) @ rows / max(1, len(rows))
+    return vendi_of(rows.T.astype(np.float64) @ rows / max(1, len(rows)))
+
+
+def vendi_of(moments: npt.NDArray[np.float64]) -> float:
+    """The Vendi score of rows by their second moments, (width, width): the mean of each row's outer product."""
     values = np.linalg.eigvalsh(moments)
     values = values[values > 1e-12]
     return float(np.exp(-(values * np.log(values)).sum()))

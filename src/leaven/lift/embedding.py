@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Literal, get_args
+from typing import get_args
 
 from leaven import extras, plugs
 from leaven.errors import UserError, nearest
@@ -13,9 +13,11 @@ from leaven.llm.budget import Spend
 from leaven.models import shelf
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
+from leaven.rows.texts import Part
 from leaven.runs.progress import Progress
 
-Part = Literal["all", "question", "answer"]
+__all__ = ["Part", "made", "source", "text"]
+
 AUTO = "auto"
 """The embedder that is at hand: minilm where it was got, and LSA where it was not."""
 WITHOUT = (

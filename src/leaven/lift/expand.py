@@ -4,70 +4,81 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
+
+import numpy as np
+import polars as pl
 
 from leaven.errors import UserError
 from leaven.lift import stages as rows
 from leaven.lift.recipe import Stage
 from leaven.lift.settings import Settings
 from leaven.llm.budget import Counted
-from leaven.rows import files, outcomes
+from leaven.rows import files, jsonl, outcomes, texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
+from leaven.rows.shards import Places, Shards
 from leaven.runs import content
 from leaven.runs import folder as runs
 from leaven.runs.progress import Progress
 
+FILE = "rows.parquet"
+"""Every row of a lift: at first those that were read, in the end those that were made too."""
 Open = Callable[[str, str], AbstractContextManager[Counted]]
 """Opens the engine of a spec, to be shown under a name while it is asked."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pool:
-    """Every row so far, in the order of their numbers, and the numbers of those that are left.
+    """Every row so far, in the order of their numbers, their ids, and the numbers of those that are left, ascending.
 
     The first `usable` rows are those that could be read.
     """
 
     rows: Dataset
-    ids: tuple[str, ...]
-    alive: tuple[int, ...]
+    ids: pl.Series
+    alive: Places
     usable: int
 
     @property
     def left(self) -> Dataset:
         """The rows that are left."""
-        return self.rows.rows(list(self.alive))
+        return self.rows.rows(self.alive)
 
     def known_by(self, *about: object) -> str:
         """What stands for the rows that are left and for this, in the ledger of stages."""
-        return content.rows([repr(about), *(f"{number} {self.ids[number]}" for number in self.alive)])
+        lines = pl.DataFrame([pl.Series("row", self.alive), self.ids[self.alive].alias("id")])
+        named = lines.select(pl.format("{} {}", "row", "id")).to_series()
+        return content.rows(chain([repr(about)], named))
 
-    def with_alive(self, alive: Sequence[int]) -> "Pool":
+    def with_alive(self, alive: Places) -> "Pool":
         """The same rows, of which others are left."""
-        return replace(self, alive=tuple(alive))
+        return replace(self, alive=alive)
 
 
 def read(settings: Settings, folder: Path, progress: Progress, brought: Outcome | None = None) -> Pool:
     """The rows of the file, and behind them those that could not be read, which are not left."""
-    outcome = brought or files.read(settings.data, settings.format, columns=settings.columns, strict=settings.strict)
+    path = folder / FILE
+    outcome = brought or jsonl.read(settings.data, path, settings.format, settings.columns, settings.strict)
     rows.note(folder, "read", outcome.notes, progress)
     if sentence := files.left_out(outcome.dropped):
         rows.note(folder, "left out", (sentence,), progress)
     usable = len(outcome.kept)
-    data = outcome.kept + Dataset.of(drop.example for drop in outcome.dropped)
-    pool = Pool(data, tuple(row.id for row in data), tuple(range(usable)), usable)
+    there = isinstance(outcome.kept.table, Shards)  # with those that can't be used behind them
+    data = Dataset.open(path) if there else outcome.kept + Dataset.of(drop.example for drop in outcome.dropped)
+    pool = Pool(data, texts.ids(data), np.arange(usable), usable)
     reasons = {usable + place: drop.reason for place, drop in enumerate(outcome.dropped)}
     details = {usable + place: drop.detail for place, drop in enumerate(outcome.dropped)}
-    rows.stage(folder, "read", pool.known_by(), lambda: rows.verdicts(range(len(data)), reasons, details))
+    rows.stage(folder, "read", pool.known_by(), lambda: rows.verdicts(np.arange(len(data)), reasons, details))
     return pool
 
 
 def load(folder: Path) -> Pool:
     """The rows of a lift whose makers have made all, and those of them that were left then."""
-    data, stages = Dataset.load(folder / "rows.parquet"), folder / "stages"
+    data, stages = Dataset.open(folder / FILE), folder / "stages"
     usable = len(rows.kept(stages / "read.parquet"))
-    return Pool(data, tuple(row.id for row in data), tuple(rows.kept(stages / "answers.parquet")), usable)
+    return Pool(data, texts.ids(data), rows.kept(stages / "answers.parquet"), usable)
 
 
 def made(
@@ -96,11 +107,11 @@ def joined(stage: Stage, pool: Pool, makings: Sequence[Outcome], folder: Path) -
         reasons |= {number: drop.reason for number, drop in zip(failed, outcome.dropped, strict=True)}
         details |= {number: drop.detail for number, drop in zip(failed, outcome.dropped, strict=True)}
         data = data + outcome.kept + Dataset.of(drop.example for drop in outcome.dropped)
-    ids = (*pool.ids, *(row.id for row in data.rows(list(range(len(pool.rows), len(data))))))
+    ids = pl.concat([pool.ids, texts.ids(data.rows(np.arange(len(pool.rows), len(data))))])
     replaced = _parents(pool, data.rows(new)) if stage.replaces else []
     reasons |= dict.fromkeys(replaced, stage.replaces)
-    alive = [number for number in pool.alive if number not in reasons]
-    grown = replace(pool, rows=data, ids=ids, alive=(*alive, *new))
+    alive = np.asarray([*(number for number in pool.alive.tolist() if number not in reasons), *new], np.int64)
+    grown = replace(pool, rows=data, ids=ids, alive=alive)
     inputs = grown.known_by(stage.name, sorted(reasons.items()))
     numbers = [*replaced, *range(len(pool.rows), len(data))]
     rows.stage(folder, stage.name, inputs, lambda: rows.verdicts(numbers, reasons, details))
@@ -109,11 +120,11 @@ def joined(stage: Stage, pool: Pool, makings: Sequence[Outcome], folder: Path) -
 
 def answered(pool: Pool, folder: Path) -> Pool:
     """The pool without the rows that nobody has answered."""
-    silent = [number for number in pool.alive if pool.rows[number].answer is None]
-    reasons = dict.fromkeys(silent, "no answer")
-    alive = [number for number in pool.alive if number not in reasons]
+    silent = [answers.is_null().to_numpy() for answers in texts.batches(pool.left, "answer")]
+    gone = np.concatenate(silent) if silent else np.zeros(0, bool)
+    reasons = dict.fromkeys(pool.alive[gone].tolist(), "no answer")
     rows.stage(folder, "answers", pool.known_by(), lambda: rows.verdicts(pool.alive, reasons))
-    return pool.with_alive(alive)
+    return pool.with_alive(pool.alive[~gone])
 
 
 def failures(makings: Sequence[Outcome]) -> list[str]:
@@ -125,9 +136,9 @@ def _parents(pool: Pool, new: Dataset) -> list[int]:
     """The numbers of the rows that these were made of; of equal rows as many leave as have a new one."""
     count = Counter(parent for row in new for parent in row.origin.parents)
     numbers = []
-    for number in pool.alive:
-        if count[pool.ids[number]] > 0:
-            count[pool.ids[number]] -= 1
+    for number, name in zip(pool.alive.tolist(), pool.ids[pool.alive], strict=True):
+        if count[name] > 0:
+            count[name] -= 1
             numbers.append(number)
     return numbers
 

@@ -1,7 +1,7 @@
 """What a selection is like, beside the controls of its size: redundancy, NovelSum, Vendi, lengths, and what it cost."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,88 +14,117 @@ from leaven.lift import controls, diversity, verdict
 from leaven.lift import stages as rows
 from leaven.lift import vectors as table
 from leaven.lift.components import components, coordinates
+from leaven.lift.curate import Embedded
 from leaven.lift.neighbours import density, nearest
-from leaven.lift.selectors.length_matched import lengths
 from leaven.lift.settings import Settings
 from leaven.lift.vectors import Array
+from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.runs import folder as runs
 
 SAMPLE, REFERENCE, SHOWN = 2000, 5000, 2000
+PAIRS, LEAST = 200_000_000, 100
+"""Cosines that are computed of a set for the nearest rows of its sample, and rows that are asked at least."""
+Numbers = npt.NDArray[np.int64]
 SPENT = ("calls", "failed", "saved", "prompt_tokens", "completion_tokens", "cost")
 
 
 def summary(
-    settings: Settings,
-    pool: Dataset,
-    frame: pl.DataFrame,
-    unit: Array,
-    embedded: list[int],
-    kept: list[int],
-    folder: Path,
+    settings: Settings, pool: Dataset, frame: pl.DataFrame, embedded: Embedded, kept: Numbers, folder: Path
 ) -> dict[str, Any]:
     """The figures of the report: sets side by side, stages, sources, cost, and the points of the data map."""
-    place = {row: index for index, row in enumerate(embedded)}
-    sizes = lengths(pool)
-    places = [place[row] for row in kept]
-    sets = controls.sets(settings, pool, embedded, kept, folder)
+    sizes = texts.lengths(pool)
+    sets = controls.sets(settings, sizes, embedded.numbers, kept, folder)
     rng = np.random.default_rng(settings.seed)
-    reference = unit[rng.permutation(len(unit))[:REFERENCE]]
-    size = min(SAMPLE, len(kept))
+    figures = list(_figures(sets, embedded, sizes, min(SAMPLE, len(kept)), rng))
     costs = _cost(folder)
     steps = {stage.name: plugs.title(stage.plug) for stage in settings.plan if stage.makes}
     opening = verdict.verdict(pool, frame, costs, folder, steps)
+    given = sizes[embedded.numbers]
     headline = f"{len(kept):,} of {frame.height:,} rows are kept"
     return {
         "headline": ", ".join(filter(None, (headline, opening["but"]))),
         "verdict": opening,
-        "sets": [
-            {"set": name, **_figures(members, unit, place, sizes[members], size, reference, rng)}
-            for name, members in sets.items()
-        ],
+        "sets": figures,
         "controls": list(controls.marks(settings, frame, sets, folder)),
         "stages": _verdicts(frame),
         "notes": rows.notes(folder),
         "sources": _sources(frame),
         "cost": costs,
-        "map": _map(unit, places, rng, folder),
+        "map": _map(embedded, kept, rng),
         "scores": list(_scores(frame)),
         "variety": next((one.settings().model_dump()["compat"] for one in settings.plan if one.plug == "variety"), ""),
         "lengths": {
-            "kept": _histogram(sizes[kept], sizes[embedded]),
-            "dropped": _histogram(np.delete(sizes[embedded], places), sizes[embedded]),
+            "kept": _histogram(sizes[kept], given),
+            "dropped": _histogram(np.delete(given, embedded.places(kept)), given),
         },
     }
 
 
 def _figures(
-    members: Sequence[int],
-    unit: Array,
-    place: Mapping[int, int],
-    sizes: npt.NDArray[np.float64],
-    size: int,
-    reference: Array,
-    rng: np.random.Generator,
-) -> dict[str, Any]:
-    """The figures of a set. A few rows of it, as many of every set, speak for all of them where pairs are compared.
+    sets: Mapping[str, Numbers], embedded: Embedded, sizes: npt.NDArray[np.float64], size: int, rng: np.random.Generator
+) -> Iterator[dict[str, Any]]:
+    """The figures of the sets, by one pass over the embeddings.
 
-    Their nearest rows are looked for in the whole set. NovelSum grows and shrinks with the number of rows, so that of
-    sets of other sizes could not be compared. Rows that left before any was embedded have no figures of embeddings.
+    A few rows of a set, as many of every set, speak for all of them where pairs are compared. Their nearest rows are
+    looked for in the whole set; of a large set for fewer of them (`PAIRS`), and the standard error of the mean is said.
+    NovelSum grows and shrinks with the number of rows, so that of sets of other sizes could not be compared. Rows that
+    left before any was embedded have no figures of embeddings.
     """
-    figures = {"rows": len(members), **({"median_length": float(np.median(sizes))} if len(members) else {})}
-    if len(members) < 2 or not all(row in place for row in members):
-        return figures
-    vectors = unit[[place[row] for row in members]]
-    sample = vectors[np.sort(rng.permutation(len(vectors))[:size])]
-    near = nearest(sample, vectors, 2)[0][:, 1]  # the nearest is the row itself, or a copy that is as near
-    return {
-        **figures,
-        "sampled": len(sample),
-        "nearest_cosine": float(near.mean()),
-        "near_copies": float((near >= 0.95).mean()),
-        "novelsum": diversity.novelsum(sample, density(sample, reference)),
-        "vendi": diversity.vendi(vectors),
-    }
+    whole = embedded.vectors
+    draws, places = {"": rng.permutation(whole.rows)[:REFERENCE]}, dict[str, Numbers]()
+    for name, members in sets.items():
+        if len(members) > 1 and np.isin(members, embedded.numbers).all():
+            places[name] = embedded.places(members)
+            draws[name] = places[name][np.sort(rng.permutation(len(members))[:size])]
+    union = np.unique(np.concatenate(list(draws.values())))
+    vectors = whole.take(union).unit()
+    reference, *samples = (vectors[np.searchsorted(union, rows)] for rows in draws.values())
+    passing = {name: _Set(places[name], sample) for name, sample in zip(places, samples, strict=True)}
+    done = 0
+    for block in whole.blocks():
+        unit = table.normalised(block)
+        for one in passing.values():
+            one.see(unit, done)
+        done += len(unit)
+    for name, members in sets.items():
+        length = {"median_length": float(np.median(sizes[members]))} if len(members) else {}
+        figures = passing[name].figures(reference) if name in passing else {}
+        yield {"set": name, "rows": len(members), **length, **figures}
+
+
+class _Set:
+    """A set of rows while their embeddings, of length one, pass by in blocks: its second moments, and nearest rows."""
+
+    def __init__(self, places: Numbers, sample: Array) -> None:
+        self.places, self.sample = places, sample
+        count = min(len(sample), max(LEAST, PAIRS // len(places)))
+        self.queries = sample[np.linspace(0, len(sample) - 1, count).astype(int)]
+        self.near = np.full((len(self.queries), 2), -np.inf, np.float32)
+        self.moments = np.zeros((sample.shape[1], sample.shape[1]))
+
+    def see(self, unit: Array, start: int) -> None:
+        """The block of all rows from `start` on."""
+        low, high = np.searchsorted(self.places, (start, start + len(unit)))
+        if low == high:
+            return
+        rows = unit[self.places[low:high] - start]
+        self.moments += rows.T @ rows
+        cosines = np.concatenate([self.near, nearest(self.queries, rows, 2)[0]], axis=1)
+        self.near = -np.sort(-cosines, axis=1)[:, :2]
+
+    def figures(self, reference: Array) -> dict[str, Any]:
+        """What the report says of the set; the nearest row of a row is itself, or a copy that is as near."""
+        near = self.near[:, 1]
+        error = {"error": float(near.std() / np.sqrt(len(near)))} if len(near) < len(self.sample) else {}
+        return {
+            "sampled": len(near),
+            "nearest_cosine": float(near.mean()),
+            **error,
+            "near_copies": float((near >= 0.95).mean()),
+            "novelsum": diversity.novelsum(self.sample, density(self.sample, reference)),
+            "vendi": diversity.vendi_of(self.moments / len(self.places)),
+        }
 
 
 def _verdicts(frame: pl.DataFrame) -> list[dict[str, Any]]:
@@ -150,17 +179,20 @@ def _histogram(sizes: npt.NDArray[np.float64], everything: npt.NDArray[np.float6
     ]
 
 
-def _map(unit: Array, places: Sequence[int], rng: np.random.Generator, folder: Path) -> list[dict[str, Any]]:
+def _map(embedded: Embedded, kept: Numbers, rng: np.random.Generator) -> list[dict[str, Any]]:
     """The rows on the first two principal components that variety uses: a sample of all of them, and of the kept."""
-    if len(unit) < 3:
+    vectors, stay = embedded.vectors, embedded.places(kept)
+    if vectors.rows < 3:
         return []
-    vectors = table.open_file(str(folder / "embeddings.npy"))
-    points = coordinates(vectors, components(vectors), 2)  # (rows, 2), or (rows, 1) where embeddings are one wide
-    stay = set(places)
+    draws = {
+        name: rng.permutation(places)[:SHOWN]
+        for name, places in (("before selection", np.arange(vectors.rows)), ("kept", stay))
+    }
+    union = np.unique(np.concatenate(list(draws.values())))
+    points = coordinates(vectors.take(union), components(vectors), 2)  # (rows, 2), or (rows, 1) of such embeddings
     dots = []
-    for name, members in (("before selection", range(len(unit))), ("kept", places)):
-        for index in rng.permutation(members)[:SHOWN].tolist():
-            x, y = float(points[index, 0]), float(points[index, -1])
-            verdict = "kept" if index in stay else "dropped"
+    for name, places in draws.items():
+        for place, (x, *_, y) in zip(places, points[np.searchsorted(union, places)][:, [0, -1]].tolist(), strict=True):
+            verdict = "kept" if stay[np.searchsorted(stay, place) % max(1, len(stay))] == place else "dropped"
             dots.append({"x": round(x, 3), "y": round(y, 3), "set": name, "verdict": verdict})
     return dots

@@ -9,6 +9,8 @@ from leaven.lift.vectors import Array
 
 Positions = npt.NDArray[np.int64]
 BLOCK = 1024
+FEW = 4
+"""So few nearest rows are quicker looked for one after the other."""
 SAME = 1e-5  # the squared distance of two copies, but for rounding
 
 
@@ -33,6 +35,13 @@ def nearest(queries: Array, table: Array, count: int, itself: bool = False) -> t
         rows = np.arange(len(block))
         if itself:
             block[rows, start + rows] = -np.inf
+        if count <= FEW:
+            for rank in range(count):
+                best = block.argmax(1)  # the first of equals
+                positions[start : start + len(block), rank] = best
+                cosines[start : start + len(block), rank] = block[rows, best]
+                block[rows, best] = -np.inf
+            continue
         top = np.argpartition(-block, count - 1, axis=1)[:, :count]  # (block, count), in no order
         values = np.take_along_axis(block, top, 1)
         order = np.lexsort((top, -values), axis=1)  # equal cosines: the earlier row first

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import polars as pl
+
 from leaven.errors import Unfinished, UserError
 from leaven.lift import audit, curate, embedding, expand, preflight
 from leaven.lift import stages as rows
@@ -102,8 +104,9 @@ def run(
         if source:
             _take_over(settings, source, folder)
         result = _refilled(Work(settings, folder, progress, open_llm, bool(source), brought))
-        result.pool.rows.save(folder / "rows.parquet")
-        audit.write(settings, result.pool.rows, result.embedded, folder)
+        if isinstance(result.pool.rows.table, pl.DataFrame):  # else they lie there already
+            result.pool.rows.save(folder / expand.FILE)
+        audit.write(settings, result.pool, result.embedded, folder)
         _exported(settings, folder)
         if not result.open:
             runs.close(folder)
@@ -143,7 +146,7 @@ def _carried_out(work: Work, further: Sequence[int]) -> Result:
     for place, stage in enumerate(plan):
         if work.taken and place < len(making):
             continue
-        if not state.pool.alive:
+        if not len(state.pool.alive):
             raise UserError(f"no row is left for the stage {stage.name}", f"Look at {work.folder}/stages for why.")
         if stage.makes:
             together = place > 0 and plan[place - 1].makes  # makers that stand together are given the same rows
@@ -217,8 +220,8 @@ def _cut(work: Work, state: State) -> Result:
     embedded = state.embedded or curate.embedded(
         work.settings, whole, work.folder, work.progress, work.open_llm, work.taken
     )
-    gone = sorted(whole.alive[place] for place in whole.left.permutation(work.settings.seed)[wanted:])
-    reasons = dict.fromkeys(gone, "not drawn: enough rows without it")
+    undrawn = whole.left.permutation(work.settings.seed)[wanted:] if len(whole.alive) > wanted else []
+    reasons = dict.fromkeys(whole.alive[undrawn].tolist(), "not drawn: enough rows without it")
     inputs = whole.known_by("n", wanted, work.settings.seed)
     left = rows.stage(work.folder, "n", inputs, lambda: rows.verdicts(whole.alive, reasons))
     return Result(whole.with_alive(left), len(state.parents.alive), embedded, state.open)
@@ -229,7 +232,7 @@ def _take_over(settings: Settings, source: Path, folder: Path) -> None:
     making, selecting = halves(settings.plan)
     before = ["read", "answers", *(stage.name for stage in making)]
     dear = [stage.name for stage in selecting if stage.dear]
-    names = ["rows.parquet", curate.FILE, curate.ROWS]
+    names = [expand.FILE, curate.FILE, curate.ROWS]
     names += [f"stages/{name}.parquet" for name in before] + [f"scores/{name}.parquet" for name in dear]
     for name in names:
         runs.stage(folder / name, partial(shutil.copyfile, source / name))

@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from pydantic import Field
 
 from leaven.errors import UserError
 from leaven.lift import lengths
+from leaven.rows import outcomes, texts
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop
-from leaven.rows.outcomes import Outcome
+from leaven.rows.outcomes import Drops, Outcome
 from leaven.runs.progress import Progress, stderr
 from leaven.section import Section
 
 if TYPE_CHECKING:
     from leaven.lift.vectors import Vectors
     from leaven.llm.protocol import LLM
+
+
+Column = Sequence[float] | npt.NDArray[np.float64]
+"""A value for each row."""
 
 
 class Size(Section):
@@ -67,7 +72,7 @@ class Scores:
     are asked for again. `open` are the errors of calls that failed and were about no row of the data.
     """
 
-    columns: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    columns: Mapping[str, Column] = field(default_factory=dict)
     said: Mapping[int, str] = field(default_factory=dict)
     failed: Mapping[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -95,9 +100,7 @@ def choose(selector: ModuleType, data: Dataset, scores: Scores, config: Section,
     A note says where the answers kept are far longer or shorter than those dropped.
     """
     outcome: Outcome = selector.choose(data, scores, config, replace(context, llm=None, model=""))
-    shift = lengths.warning(
-        [row.answer or "" for row in outcome.kept], [drop.example.answer or "" for drop in outcome.dropped]
-    )
+    shift = lengths.warning(texts.lengths(outcome.kept), texts.lengths(Drops.of(outcome.dropped).rows))
     notes = (*scores.notes, *outcome.notes, *((shift,) if shift else ()))
     return replace(outcome, notes=notes, open=scores.open)
 
@@ -107,7 +110,7 @@ def outcome(
     kept: Sequence[int],
     made_by: str,
     reason: str | Mapping[int, str],
-    scores: Mapping[str, Sequence[float]] | None = None,
+    scores: Mapping[str, Column] | None = None,
     details: Mapping[int, str] | None = None,
     notes: tuple[str, ...] = (),
 ) -> Outcome:
@@ -115,18 +118,17 @@ def outcome(
 
     `scores` hold a value for every row that came in (NaN: not measured); the first of them is the score of the drops.
     """
-    places = sorted(int(place) for place in kept)
-    stay, details, scores = set(places), details or {}, scores or {}
-    first = next(iter(scores.values()), None)
-    dropped = tuple(
-        Drop(
-            row,
-            reason if isinstance(reason, str) else reason[place],
-            None if first is None else float(first[place]),
-            details.get(place, ""),
-        )
-        for place, row in enumerate(data)
-        if place not in stay
-    )
-    values = {name: tuple(float(value) for value in column) for name, column in scores.items()}
-    return Outcome(data.rows(places, made_by), dropped, notes, tuple(places), values)
+    places = np.sort(np.asarray(kept, np.int64))
+    gone = np.ones(len(data), bool)
+    gone[places] = False
+    lost = np.flatnonzero(gone)
+    columns = {name: np.asarray(column, np.float64) for name, column in (scores or {}).items()}
+    first = next(iter(columns.values()), None)
+    verdicts = {
+        "reason": [reason] * len(lost) if isinstance(reason, str) else [reason[place] for place in lost.tolist()],
+        "score": None if first is None else first[lost],
+        "detail": [(details or {}).get(place, "") for place in lost.tolist()],
+    }
+    drops = Drops(data.rows(lost), pl.DataFrame(verdicts, schema=outcomes.VERDICT, height=len(lost)))
+    values = {name: tuple(column.tolist()) for name, column in columns.items()}
+    return Outcome(data.rows(places, made_by), drops, notes, tuple(places.tolist()), values)

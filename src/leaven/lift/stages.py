@@ -10,10 +10,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from leaven.errors import UserError
-from leaven.rows.outcomes import Outcome
+from leaven.lift.selection import Column
+from leaven.rows.outcomes import Drops, Outcome
+from leaven.rows.shards import Places
 from leaven.runs import folder as runs
 from leaven.runs import journal
 from leaven.runs.progress import Progress
@@ -22,7 +25,7 @@ LEDGER = "stages.json"
 VERDICT = {"row": pl.Int64, "kept": pl.Boolean, "reason": pl.String, "detail": pl.String}
 
 
-def stage(folder: Path, name: str, made_from: str, make: Callable[[], pl.DataFrame]) -> list[int]:
+def stage(folder: Path, name: str, made_from: str, make: Callable[[], pl.DataFrame]) -> Places:
     """The numbers of the rows that a stage kept; it is carried out unless its file is there, made from the same."""
     path = folder / "stages" / f"{name}.parquet"
     if anew(path, folder, made_from, lambda partial: make().write_parquet(partial)):
@@ -69,39 +72,54 @@ def notes(folder: Path) -> list[dict[str, str]]:
     return [*lines, *({"stage": "journal", "text": text} for text in journal.notes(folder / journal.NAME))]
 
 
-def kept(path: Path) -> list[int]:
+def kept(path: Path) -> Places:
     """The numbers of the rows that the stage of this file kept."""
-    numbers: list[int] = pl.read_parquet(path, columns=["row", "kept"]).filter("kept")["row"].to_list()
-    return numbers
+    return pl.read_parquet(path, columns=["row", "kept"]).filter("kept")["row"].to_numpy()
 
 
 def verdicts(
-    numbers: Sequence[int],
+    numbers: Sequence[int] | Places,
     reasons: Mapping[int, str],
     details: Mapping[int, str] | None = None,
-    scores: Mapping[str, Sequence[float]] | None = None,
+    scores: Mapping[str, Column] | None = None,
 ) -> pl.DataFrame:
     """The table of a stage: rows with a reason are dropped."""
-    lines = [
-        (number, number not in reasons, reasons.get(number, ""), (details or {}).get(number, "")) for number in numbers
-    ]
-    frame = pl.DataFrame(lines, schema=VERDICT, orient="row")
-    columns = [pl.Series(name, column, dtype=pl.Float64) for name, column in (scores or {}).items()]
-    return frame.with_columns(columns).with_columns(pl.col(pl.Float64).fill_nan(None))
+    rows = pl.Series("row", numbers, dtype=pl.Int64)
+    told = {"reason": reasons, "detail": details or {}}
+    columns = [_sparse(rows, name, texts) for name, texts in told.items()]
+    return _verdicts(rows, columns[0].is_null(), [column.fill_null("") for column in columns], scores or {})
 
 
-def of_outcome(name: str, numbers: Sequence[int], outcome: Outcome, said: Mapping[int, str]) -> pl.DataFrame:
+def of_outcome(name: str, numbers: Places, outcome: Outcome, said: Mapping[int, str]) -> pl.DataFrame:
     """The table of a selector's outcome on the rows with these numbers; `said` is the detail of those that stay."""
-    stay = set(outcome.positions)
-    if len(stay) != len(outcome.kept) or len(stay) + len(outcome.dropped) != len(numbers):
+    stay = np.zeros(len(numbers), bool)
+    stay[list(outcome.positions)] = True
+    if stay.sum() != len(outcome.kept) or stay.sum() + len(outcome.dropped) != len(numbers):
         raise UserError(
             f"the selector {name} lost rows: {len(numbers):,} came in, {len(outcome.kept):,} were kept at "
-            f"{len(stay):,} positions, {len(outcome.dropped):,} dropped",
+            f"{stay.sum():,} positions, {len(outcome.dropped):,} dropped",
             "Return leaven.lift.selection.outcome(data, kept, made_by, reason).",
         )
-    gone = [number for place, number in enumerate(numbers) if place not in stay]
-    drops = dict(zip(gone, outcome.dropped, strict=True))
-    reasons = {number: drop.reason for number, drop in drops.items()}
-    details = {numbers[place]: text for place, text in said.items()}
-    details |= {number: drop.detail for number, drop in drops.items()}
-    return verdicts(numbers, reasons, details, outcome.scores)
+    drops, gone = Drops.of(outcome.dropped).verdicts, np.flatnonzero(~stay)
+    places = pl.Series(np.arange(len(numbers)))
+    columns = [
+        pl.repeat("", len(numbers), dtype=pl.String, eager=True).alias("reason").scatter(gone, drops["reason"]),
+        _sparse(places, "detail", said).fill_null("").scatter(gone, drops["detail"]),
+    ]
+    return _verdicts(pl.Series("row", numbers), pl.Series(stay), columns, outcome.scores)
+
+
+def _sparse(rows: pl.Series, name: str, texts: Mapping[int, str]) -> pl.Series:
+    """The text of each row, null where it has none."""
+    column = rows.replace_strict(dict(texts), default=None, return_dtype=pl.String) if texts else (
+        pl.repeat(None, len(rows), dtype=pl.String, eager=True)
+    )  # fmt: skip
+    return column.alias(name)
+
+
+def _verdicts(
+    rows: pl.Series, stay: pl.Series, told: Sequence[pl.Series], scores: Mapping[str, Column]
+) -> pl.DataFrame:
+    frame = pl.DataFrame([rows, stay.alias("kept"), *told], schema_overrides=VERDICT)
+    columns = [pl.Series(name, column, dtype=pl.Float64) for name, column in scores.items()]
+    return frame.with_columns(columns).with_columns(pl.col(pl.Float64).fill_nan(None))

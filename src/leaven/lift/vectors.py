@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,20 +52,37 @@ class Vectors:
 
     def unit(self) -> Array:
         """The whole table in memory, each row of length one (a row of zeros stays), so that products are cosines."""
-        table = self.array()
-        table /= np.maximum(np.sqrt(np.einsum("ij,ij->i", table, table)), np.finfo(np.float32).tiny)[:, None]
-        return table
+        return normalised(self.array())
 
-    def take(self, positions: Sequence[int]) -> "Vectors":
-        """The rows at these positions, in memory."""
+    def take(self, positions: Sequence[int] | npt.NDArray[np.int64]) -> "Vectors":
+        """The rows at these positions: in memory, or read anew with each pass where they ascend."""
         wanted = np.asarray(positions, np.int64)
-        table = np.empty((len(wanted), self.width), np.float32)
+        if (np.diff(wanted) > 0).all():
+            return Vectors(len(wanted), self.width, partial(self._some, wanted), self.name)
+        places, back = np.unique(wanted, return_inverse=True)
+        return of(self.take(places).array()[back], self.name)
+
+    def _some(self, wanted: npt.NDArray[np.int64], size: int) -> Iterator[Array]:
         done = 0
-        for block in self.blocks():
-            here = np.flatnonzero((wanted >= done) & (wanted < done + len(block)))
-            table[here] = block[wanted[here] - done]
+        for block in self.read(size):
+            low, high = np.searchsorted(wanted, (done, done + len(block)))
+            if low < high:
+                yield block[wanted[low:high] - done]
             done += len(block)
-        return of(table, self.name)
+
+    def save(self, path: Path) -> None:
+        """Write the table as `.npy`, block by block."""
+        with path.open("wb") as file:
+            about = {"descr": "<f4", "fortran_order": False, "shape": (self.rows, self.width)}
+            np.lib.format.write_array_header_1_0(file, about)
+            for block in self.blocks():
+                block.astype("<f4", copy=False).tofile(file)
+
+
+def normalised(table: Array) -> Array:
+    """The table itself, each row brought to length one; a row of zeros stays."""
+    table /= np.maximum(np.sqrt(np.einsum("ij,ij->i", table, table)), np.finfo(np.float32).tiny)[:, None]
+    return table
 
 
 def of(array: npt.NDArray[Any], name: str = "embeddings") -> Vectors:

@@ -28,7 +28,8 @@ def verdict(
 ) -> dict[str, Any]:
     """`lines` to begin with, the headline's warning (`but`), judges, tactics, and rewritings to look at.
 
-    `steps` says for stages that make rows what the audit calls their rows' step: a recipe may label them otherwise.
+    `frame` is the audit, with texts where any row was made. `steps` says for stages that make rows what the audit calls
+    their rows' step: a recipe may label them otherwise.
     """
     judges = [_judge(path, pool, frame) for path in sorted((folder / "scores").glob("*.parquet")) if _judged(path)]
     faults = [fault for one in judges for fault in one["faults"]]
@@ -165,6 +166,8 @@ def _each(spent: Mapping[str, Any], rows: int) -> str:
 
 def _rewritings(frame: pl.DataFrame) -> list[Line]:
     """Rows that were made harder beside their parents: the first kept one of each tactic, then dropped ones."""
+    if not frame["parent"].is_not_null().any():
+        return []
     rewritings = frame.filter(pl.col("strategy").is_not_null() & pl.col("answer").is_not_null())
     first = pl.concat([rewritings.filter(pl.col("verdict") == side) for side in ("kept", "dropped")])
     sample = first.unique("strategy", keep="first", maintain_order=True).head(SHOWN)

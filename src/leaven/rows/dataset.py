@@ -1,16 +1,20 @@
-"""An immutable table of examples: rows live in Polars, and come out as `Example`s."""
+"""An immutable table of examples: rows live in Polars or in Parquet, and come out as `Example`s."""
 
 import json
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from leaven.errors import UserError
+from leaven.rows import shards
 from leaven.rows.example import Example, Message, Origin
+from leaven.rows.shards import Shards
 from leaven.runs.folder import write
 
 FIELDS: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -33,9 +37,12 @@ SCHEMA = pl.Schema(FIELDS)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Examples in a fixed order, and the steps that made them (`made_by`), newest last."""
+    """Examples in a fixed order, and the steps that made them (`made_by`), newest last.
 
-    frame: pl.DataFrame
+    The table is in memory, or lies in Parquet and is read as far as something of it is asked for.
+    """
+
+    table: pl.DataFrame | Shards
     made_by: tuple[str, ...] = ()
 
     @classmethod
@@ -43,21 +50,43 @@ class Dataset:
         """A dataset of these examples, in their order."""
         return cls(pl.DataFrame([_to_row(example) for example in examples], schema=SCHEMA), made_by)
 
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The whole table in memory."""
+        return self.table if isinstance(self.table, pl.DataFrame) else self.table.frame(SCHEMA.names())
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """The table in frames of a few thousand rows."""
+        if isinstance(self.table, Shards):
+            return self.table.batches(SCHEMA.names())
+        return self.table.iter_slices(shards.BATCH)
+
     def __len__(self) -> int:
-        return self.frame.height
+        return self.table.height
 
     def __iter__(self) -> Iterator[Example]:
-        return map(_from_row, self.frame.iter_rows(named=True))
+        return (_from_row(row) for frame in self.batches() for row in frame.iter_rows(named=True))
 
     def __getitem__(self, index: int) -> Example:
-        return _from_row(self.frame.row(index, named=True))
+        if isinstance(self.table, pl.DataFrame):
+            return _from_row(self.table.row(index, named=True))
+        return _from_row(self.rows([range(len(self))[index]]).frame.row(0, named=True))
 
     def __add__(self, other: "Dataset") -> "Dataset":
-        return Dataset(pl.concat([self.frame, other.frame]), (*self.made_by, *other.made_by))
+        made_by = (*self.made_by, *other.made_by)
+        if not len(other):
+            return Dataset(self.table, made_by)
+        return Dataset(pl.concat([self.frame, other.frame]), made_by)
 
-    def rows(self, indices: list[int], why: str = "rows") -> "Dataset":
+    def rows(self, indices: Sequence[int] | npt.NDArray[np.int64], why: str = "rows") -> "Dataset":
         """The rows at these positions, in this order."""
-        return Dataset(self.frame[indices] if indices else self.frame.clear(), (*self.made_by, why))
+        wanted, made_by = np.asarray(indices, np.int64), (*self.made_by, why)
+        if isinstance(self.table, pl.DataFrame):
+            return Dataset(self.table[wanted] if len(wanted) else self.table.clear(), made_by)
+        if (np.diff(wanted) > 0).all():
+            return Dataset(self.table.rows(wanted), made_by)
+        places, back = np.unique(wanted, return_inverse=True)
+        return Dataset(self.table.rows(places).frame(SCHEMA.names())[back], made_by)
 
     def take(self, n: int, seed: int) -> "Dataset":
         """`n` rows at random. Draws are nested: with one seed, the smaller draw opens the larger one.
@@ -88,12 +117,20 @@ class Dataset:
 
     def save(self, path: Path) -> None:
         """Write the table as Parquet, whole or not at all."""
-        write(path, self.frame.write_parquet)
+        if isinstance(self.table, Shards):
+            shards.write(path, self.batches, SCHEMA)
+        else:
+            write(path, self.table.write_parquet)
 
     @classmethod
     def load(cls, path: Path) -> "Dataset":
         """Read back what `save` wrote."""
         return cls(pl.read_parquet(path).cast(SCHEMA), (str(path),))
+
+    @classmethod
+    def open(cls, path: Path) -> "Dataset":
+        """What `save` wrote, left where it lies: batches of it are read when they are asked for."""
+        return cls(Shards.of(path), (str(path),))
 
 
 def _to_row(example: Example) -> dict[str, Any]:

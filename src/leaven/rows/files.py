@@ -63,14 +63,14 @@ def read(
     examples: list[Example] = []
     dropped: list[Drop] = []
     for record in entries:
-        result = _example(record, layout, step)
+        result = example(record, layout, step)
         examples.append(result) if isinstance(result, Example) else dropped.append(result)
     if not examples:
         raise _useless(name, layout, dropped, rows)
     if strict and dropped:
         raise UserError(left_out(dropped), f"Mend it: {dropped[0].detail}. Or leave strict out.")
-    note = _note(name, len(examples), dropped, layout, "detected" if format == "auto" and not columns else "given")
-    return Outcome(Dataset.of(examples, (f"{step} {name}",)), tuple(dropped), (note,))
+    said = note(name, len(examples), dropped, layout, "detected" if format == "auto" and not columns else "given")
+    return Outcome(Dataset.of(examples, (f"{step} {name}",)), tuple(dropped), (said,))
 
 
 def left_out(dropped: Iterable[Drop]) -> str:
@@ -99,7 +99,7 @@ def write(dataset: Dataset, path: str | Path, format: str = "messages") -> None:
     that the format can't hold. In CSV and TSV, further fields come back as text.
     """
     piped = str(path) == "-"
-    kind, zipped = ("jsonl", False) if piped else _kind(Path(path))
+    kind, zipped = ("jsonl", False) if piped else kind_of(Path(path))
     content = render.as_read(dataset, kind) if format == SAME else render.content(render.rows(dataset, format), kind)
     if piped:
         sys.stdout.write(content.decode())
@@ -134,7 +134,8 @@ def _is_pair(row: Example) -> bool:
     return len(row.messages) <= 2 and row.messages[0].role == "user" and not any(turn.fields for turn in row.messages)
 
 
-def _example(record: Record, layout: formats.Layout | None, step: str) -> Example | Drop:
+def example(record: Record, layout: formats.Layout | None, step: str) -> Example | Drop:
+    """The row of a record, or why it is none, with its place and the beginning of its text."""
     reason, detail = record.fault, record.detail
     if record.row is not None and layout is not None:
         try:
@@ -174,15 +175,16 @@ def _useless(
     return UserError(problem, f"Its fields: {fields}. Known formats: {', '.join(formats.FORMATS)}; say --format.")
 
 
-def _note(name: str, usable: int, dropped: Sequence[Drop], layout: formats.Layout | None, how: str) -> str:
+def note(name: str, usable: int, dropped: Sequence[Drop], layout: formats.Layout | None, how: str) -> str:
+    """What was read, in a sentence; `how` the format is known."""
     count = f"{usable:,} of {usable + len(dropped):,} rows" if dropped else f"{usable:,} rows"
-    note = f"{name}: {count}, format {layout.name if layout else '?'} ({how})"
+    text = f"{name}: {count}, format {layout.name if layout else '?'} ({how})"
     if layout and layout.fields:
-        note += f", {layout.fields}"
+        text += f", {layout.fields}"
     if not dropped:
-        return note
+        return text
     return (
-        f"{note}; {len(dropped):,} can't be used, the first at {dropped[0].example.origin.place}: {dropped[0].reason}"
+        f"{text}; {len(dropped):,} can't be used, the first at {dropped[0].example.origin.place}: {dropped[0].reason}"
     )
 
 
@@ -203,7 +205,7 @@ def _content(path: str | Path) -> tuple[bytes, str, str]:
         raise UserError(f"{path} does not exist", hint) from None
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}", "Check its permissions.") from error
-    kind, zipped = _kind(target)
+    kind, zipped = kind_of(target)
     return _unzipped(content, str(path), zipped), kind, target.name
 
 
@@ -216,7 +218,8 @@ def _unzipped(content: bytes, name: str, zipped: bool) -> bytes:
         raise UserError(f"{name} is not a whole gzip file: {error}", f"Check it: gzip -t {name}") from error
 
 
-def _kind(path: Path) -> tuple[str, bool]:
+def kind_of(path: Path) -> tuple[str, bool]:
+    """The kind of a file by its suffix, and whether it is zipped. Raises UserError."""
     zipped = path.suffix.lower() == ".gz"
     suffix = (path.with_suffix("") if zipped else path).suffix.lstrip(".").lower()
     if suffix not in KINDS:

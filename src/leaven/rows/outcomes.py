@@ -1,9 +1,9 @@
 """What a step made of rows, kept and dropped; in a file it is read back instead of being made again."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import overload
 
 import polars as pl
 
@@ -13,6 +13,42 @@ from leaven.runs import folder as runs
 
 FAILED = "the model failed"
 """The reason of a row whose call failed: no verdict, but worth another try."""
+
+
+VERDICT: dict[str, type[pl.DataType]] = {"reason": pl.String, "score": pl.Float64, "detail": pl.String}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drops(Sequence[Drop]):
+    """Rows that were dropped, and beside them their verdicts in columns; a `Drop` is made when one is looked at."""
+
+    rows: Dataset
+    verdicts: pl.DataFrame
+
+    @classmethod
+    def of(cls, dropped: Sequence[Drop]) -> "Drops":
+        """These drops as columns."""
+        if isinstance(dropped, cls):
+            return dropped
+        lines = [(drop.reason, drop.score, drop.detail) for drop in dropped]
+        rows = Dataset.of(drop.example for drop in dropped)
+        return cls(rows, pl.DataFrame(lines, schema=VERDICT, orient="row", strict=False))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Drop]:
+        verdicts = self.verdicts.iter_rows()
+        return (Drop(row, *verdict) for row, verdict in zip(self.rows, verdicts, strict=True))
+
+    @overload
+    def __getitem__(self, index: int) -> Drop: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Drops": ...
+    def __getitem__(self, index: int | slice) -> "Drop | Drops":
+        if isinstance(index, slice):
+            return Drops(self.rows.rows(list(range(len(self))[index])), self.verdicts[index])
+        return Drop(self.rows[index], *self.verdicts.row(index))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +61,7 @@ class Outcome:
     """
 
     kept: Dataset
-    dropped: tuple[Drop, ...] = ()
+    dropped: Sequence[Drop] = ()
     notes: tuple[str, ...] = ()
     positions: tuple[int, ...] = ()
     scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -33,8 +69,9 @@ class Outcome:
 
     def summary(self) -> str:
         """One line: how many rows were kept, and how many were dropped for which reason."""
-        reasons = Counter(drop.reason for drop in self.dropped)
-        parts = [f"{count:,} dropped: {reason}" for reason, count in reasons.most_common()]
+        reasons = Drops.of(self.dropped).verdicts.group_by("reason", maintain_order=True).len()
+        counts = reasons.sort("len", descending=True, maintain_order=True).rows()
+        parts = [f"{count:,} dropped: {reason}" for reason, count in counts]
         return "; ".join([f"{len(self.kept):,} kept", *parts])
 
 
@@ -53,11 +90,8 @@ def stage(path: Path, make: Callable[[], Outcome], *, retry: bool = False) -> Ou
 
 def write(outcome: Outcome, path: Path) -> None:
     """Write both kinds of row in one table, whole or not at all."""
-    drops = Dataset.of(drop.example for drop in outcome.dropped).frame.with_columns(
-        reason=pl.Series([drop.reason for drop in outcome.dropped], dtype=pl.String),
-        score=pl.Series([drop.score for drop in outcome.dropped], dtype=pl.Float64),
-        detail=pl.Series([drop.detail for drop in outcome.dropped], dtype=pl.String),
-    )
+    dropped = Drops.of(outcome.dropped)
+    drops = dropped.rows.frame.with_columns(dropped.verdicts)
     runs.write(path, pl.concat([outcome.kept.frame, drops], how="diagonal").write_parquet)
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -94,7 +94,12 @@ def _elements(text: str) -> list[str]:
 
 def _lines(text: str, name: str) -> Iterator[Record]:
     # Not splitlines: U+2028 and U+0085 may stand inside a row.
-    for number, line in enumerate(text.split("\n"), 1):
+    return lines(enumerate(text.split("\n"), 1), name)
+
+
+def lines(numbered: Iterable[tuple[int, str]], name: str) -> Iterator[Record]:
+    """The records of lines of JSON, each with its number; a blank line is none."""
+    for number, line in numbered:
         if line.strip():
             try:
                 yield _record(f"{name}:{number}", _loaded(line), line)

@@ -15,6 +15,8 @@ from leaven.view import charts
 from leaven.view.page import script, templates
 
 SAMPLES = 6
+LARGE = 5000
+"""From so many rows on, samples are drawn from some fifty rows of each stage."""
 VERDICTS = alt.Scale(domain=["dropped", "kept"], range=[charts.INTERVAL, charts.SEED])
 """The colours of rows that are kept and dropped."""
 COLUMNS = (
@@ -54,8 +56,11 @@ def text(folder: Path) -> str:
 
 
 def cells(one: dict[str, Any]) -> list[str]:
-    """A set's figures as they are written."""
-    return [form.format(one[key]) if one.get(key) is not None else "–" for key, _, form in COLUMNS]
+    """A set's figures as they are written, with a 95 % interval where its nearest rows are those of a sample."""
+    lines = [form.format(one[key]) if one.get(key) is not None else "–" for key, _, form in COLUMNS]
+    if one.get("error"):
+        lines[1] += f" ± {1.96 * one['error']:.3f}"
+    return lines
 
 
 def write(folder: Path) -> Path:
@@ -176,15 +181,13 @@ def lengths(summary: dict[str, Any]) -> alt.TopLevelMixin | None:
 
 def _samples(folder: Path) -> list[dict[str, Any]]:
     """A few rows that are kept, and a few of each stage that dropped some, drawn at random."""
-    frame = pl.read_parquet(folder / "audit.parquet")
+    table = pl.scan_parquet(folder / "audit.parquet")
+    lines = table.select("row", "stage").collect()
     rng = random.Random(0)
-    chosen = []
-    for stage in ("", *(name for name in frame["stage"].unique(maintain_order=True) if name)):
-        rows = frame.filter(pl.col("stage") == stage).to_dicts() if frame.height < 5000 else _some(frame, stage)
-        chosen += rng.sample(rows, min(SAMPLES if not stage else SAMPLES // 2, len(rows)))
-    return chosen
-
-
-def _some(frame: pl.DataFrame, stage: str) -> list[dict[str, Any]]:
-    rows = frame.filter(pl.col("stage") == stage)
-    return rows.sample(min(50, rows.height), seed=0).to_dicts()
+    draws = []
+    for stage in ("", *(name for name in lines["stage"].unique(maintain_order=True) if name)):
+        numbers = lines.filter(pl.col("stage") == stage)["row"]
+        some = numbers if lines.height < LARGE else numbers.sample(min(50, len(numbers)), seed=0)
+        draws += rng.sample(some.to_list(), min(SAMPLES if not stage else SAMPLES // 2, len(some)))
+    rows = {one["row"]: one for one in table.filter(pl.col("row").is_in(draws)).collect().to_dicts()}
+    return [rows[number] for number in draws]

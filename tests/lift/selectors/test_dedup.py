@@ -41,7 +41,7 @@ def greedy(alike, count):
 def test_minhash_keeps_what_comparing_every_pair_keeps():
     texts = varied(300)
     config = minhash.Config(threshold=0.5, ngram=2, permutations=512)
-    found = minhash.near_copies(texts, config)
+    found = minhash.near_copies([texts], config)
     expected = greedy(lambda a, b: jaccard(texts[a], texts[b], 2) >= 0.5, 300)
     mine = [row for row in range(300) if row not in found]
     assert 30 < len(expected) < 250
@@ -70,7 +70,7 @@ def test_pieces_make_no_difference_to_signatures(monkeypatch):
 @settings(max_examples=30)
 @given(st.lists(st.text("ab ?!", max_size=12), max_size=12), st.integers(1, 4))
 def test_minhash_takes_any_text_and_never_drops_the_first_of_its_kind(texts, n):
-    found = minhash.near_copies(texts, minhash.Config(ngram=n))
+    found = minhash.near_copies([texts], minhash.Config(ngram=n))
     assert all(other < row and other not in found for row, (other, _) in found.items())
     first = {}
     for row, text in enumerate(texts):

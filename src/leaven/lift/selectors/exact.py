@@ -2,11 +2,13 @@
 
 import hashlib
 import re
+from itertools import chain
 
-from leaven.lift.embedding import Part, text
 from leaven.lift.selection import Context, Scores, outcome
+from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
+from leaven.rows.texts import Part
 from leaven.section import Section
 
 NEEDS = ()
@@ -25,16 +27,16 @@ class Config(Section):
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """The first row of each kind."""
     first: dict[bytes, int] = {}
-    details: dict[int, str] = {}
-    places: list[str] = []
+    copies: dict[int, int] = {}
     with context.progress.track("exact", len(data), "rows") as advance:
-        for number, row in enumerate(data):
-            earlier = first.setdefault(_key(text(row, config.compare), config.normalise), number)
-            places.append(row.origin.place or row.id)
+        for number, text in enumerate(chain.from_iterable(texts.batches(data, config.compare))):
+            earlier = first.setdefault(_key(text or "", config.normalise), number)
             if earlier != number:
-                details[number] = places[earlier]
+                copies[number] = earlier
             advance(number + 1)
-    kept = [number for number in range(len(data)) if number not in details]
+    kept = [number for number in range(len(data)) if number not in copies]
+    places = texts.places(data)
+    details = {number: places[earlier] for number, earlier in copies.items()}
     return outcome(data, kept, "exact", "a copy of another row", None, details)
 
 

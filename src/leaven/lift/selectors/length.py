@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from leaven.lift.embedding import text
 from leaven.lift.selection import Context, Scores, Size, outcome
+from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
 
@@ -21,7 +21,7 @@ class Config(Size):
 
 def score(data: Dataset, config: Config, context: Context) -> Scores:
     """`length_score`, 0 to 100."""
-    return Scores({"length_score": length_scores(data, config.percentile).tolist()})
+    return Scores({"length_score": length_scores(data, config.percentile)})
 
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
@@ -32,6 +32,7 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
 
 def length_scores(data: Dataset, percentile: float = 98) -> npt.NDArray[np.float64]:
     """100 × min(characters / their percentile, 1) of every row; tabs and line feeds don't count, nor do joints."""
-    lengths = np.asarray([len(text(row).replace("\n", "").replace("\t", "")) for row in data], np.float64)
+    parts = [words.str.replace_all("[\n\t]", "").str.len_chars().to_numpy() for words in texts.batches(data)]
+    lengths = np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
     limit = np.percentile(lengths, percentile) if len(lengths) else 0.0
     return 100 * np.minimum(lengths / limit, 1) if limit else np.zeros(len(lengths))

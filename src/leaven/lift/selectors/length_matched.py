@@ -9,6 +9,7 @@ from leaven.lift.selection import Context, Scores, outcome
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
+from leaven.rows.texts import lengths
 from leaven.section import Section
 
 NEEDS = ("seed",)
@@ -32,11 +33,6 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
         raise UserError(f"{config.like} has {len(wanted):,} rows, but the data {len(data):,}", "Match a smaller file.")
     kept = matched(lengths(data), wanted, config.bins, context.seed)
     return outcome(data, kept, f"length_matched(seed={context.seed})", "not drawn")
-
-
-def lengths(data: Dataset) -> npt.NDArray[np.float64]:
-    """The characters of each row's answer."""
-    return np.asarray([len(row.answer or "") for row in data], np.float64)
 
 
 def matched(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from leaven.lift.selection import Context, Scores, Size, outcome
+from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
 
@@ -15,7 +16,7 @@ class Config(Size):
 
 def score(data: Dataset, config: Config, context: Context) -> Scores:
     """`length`, the characters of the answer."""
-    return Scores({"length": [float(len(row.answer or "")) for row in data]})
+    return Scores({"length": texts.lengths(data)})
 
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:

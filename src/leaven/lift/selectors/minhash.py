@@ -1,25 +1,40 @@
 """Drop near copies by their words: of rows that share most n-grams (MinHash and banding, then checked), one stays.
 
-Signatures are made for all rows at once. Rows that agree in a whole band are compared by the true Jaccard similarity of
-their n-grams, so that no row goes by chance; what banding misses stays (`--permutations` makes that rarer).
+Rows that agree in a whole band are compared by the true Jaccard similarity of their n-grams, so that no row goes by
+chance; what banding misses stays (`--permutations` makes that rarer). Signatures are made batch by batch, and lie on
+disk band by band, n-grams beside them: in memory are one band at a time, and which rows share one.
 """
 
-from collections import defaultdict
+import os
+import tempfile
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
-from leaven.lift.embedding import Part, text
 from leaven.lift.selection import Context, Scores, outcome
+from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
+from leaven.rows.shards import Places
+from leaven.rows.texts import Part
+from leaven.runs.progress import Advance
 from leaven.section import Section
 
 NEEDS = ()
 Hashes = npt.NDArray[np.uint64]
+Numbers = npt.NDArray[np.int32]
+Batches = Iterable[Sequence[str | None]] | Iterable[pl.Series]
+NGRAMS = "ngrams"
 WORD = r"\w+"
+REMEMBERED = 10_000
+"""Rows whose n-grams are kept as sets, some 6 kB each, before they are read again."""
 _PIECE = 1 << 16  # n-grams hashed at a time: they stay in the processor's cache
 
 
@@ -38,51 +53,117 @@ class Config(Section):
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """Rows in their order: each is kept unless it is a near copy of one that is kept already."""
-    places = [row.origin.place or row.id for row in data]
-    texts = [text(row, config.compare) for row in data]
-    with context.progress.track("minhash", len(texts), "rows") as advance:
-        copies = near_copies(texts, config)
-        advance(len(texts))
-    similarity = np.zeros(len(texts))
-    details = {}
-    for row, (other, value) in copies.items():
-        similarity[row] = value
-        details[row] = f"{places[other]} (Jaccard {value:.2f})"
-    kept = [row for row in range(len(texts)) if row not in copies]
-    columns = {"jaccard": tuple(similarity)}
-    return outcome(data, kept, f"minhash({config.threshold:g})", "a near copy of a kept row", columns, details)
+    with context.progress.track("minhash", len(data), "rows") as advance:
+        copies = near_copies(texts.batches(data, config.compare), config, advance)
+    places = texts.places(data)
+    similarity = np.zeros(len(data))
+    similarity[list(copies)] = [value for _, value in copies.values()]
+    details = {row: f"{places[other]} (Jaccard {value:.2f})" for row, (other, value) in copies.items()}
+    kept = np.flatnonzero(~np.isin(np.arange(len(data)), list(copies)))
+    columns = {"jaccard": similarity}
+    made_by = f"minhash({config.threshold:g})"
+    return outcome(data, kept.tolist(), made_by, "a near copy of a kept row", columns, details)
 
 
-def near_copies(texts: list[str], config: Config) -> dict[int, tuple[int, float]]:
-    """Row → (the kept row that it is a near copy of, their Jaccard similarity)."""
-    if not texts:
-        return {}
-    grams, starts = ngrams(texts, config.ngram)
+def near_copies(batches: Batches, config: Config, advance: Advance | None = None) -> dict[int, tuple[int, float]]:
+    """Row → (the kept row that it is a near copy of, their Jaccard similarity); the texts come in batches."""
+    with tempfile.TemporaryDirectory(prefix="leaven-minhash-") as folder:
+        starts = _write(batches, config, Path(folder), advance)
+        rows, groups = _memberships(Path(folder))
+        with _sets(Path(folder), starts) as ngrams_of:
+            return _greedy(rows, groups, ngrams_of, config.threshold)
+
+
+def _write(batches: Batches, config: Config, folder: Path, advance: Advance | None) -> Places:
+    """Write the keys of each band, and the distinct n-grams row after row; where each row's begin, (rows + 1,)."""
     bands, depth = banding(config.threshold, config.permutations)
-    keys = _band_keys(signatures(grams, starts, bands * depth), bands)
-    sets: dict[int, frozenset[int]] = {}
+    starts = [np.zeros(1, np.int64)]
+    rows = 0
+    with (folder / NGRAMS).open("wb") as file:
+        for batch in filter(len, batches):
+            grams, begins = ngrams([text or "" for text in batch], config.ngram)
+            keys = _band_keys(signatures(grams, begins, bands * depth), bands)
+            for number, column in enumerate(keys.T):
+                with (folder / f"band-{number}").open("ab") as band:
+                    np.ascontiguousarray(column).tofile(band)
+            distinct, counts = _distinct(grams, begins)
+            distinct.tofile(file)
+            starts.append(starts[-1][-1] + np.cumsum(counts))
+            rows += len(keys)
+            if advance is not None:
+                advance(rows)
+    return np.concatenate(starts)
 
-    def gram_set(row: int) -> frozenset[int]:
-        if row not in sets:
-            sets[row] = frozenset(grams[starts[row] : starts[row + 1]].tolist())
-        return sets[row]
 
+def _distinct(grams: Hashes, begins: Places) -> tuple[Hashes, Places]:
+    """The distinct n-grams of each row, ascending, and how many each has."""
+    counts = np.diff(begins)
+    row = np.repeat(np.arange(len(counts)), counts)
+    order = np.lexsort((grams, row))
+    grams = grams[order]
+    fresh = np.ones(len(grams), bool)
+    fresh[1:] = (grams[1:] != grams[:-1]) | (row[1:] != row[:-1])
+    return grams[fresh], np.bincount(row[fresh], minlength=len(counts))
+
+
+def _memberships(folder: Path) -> tuple[Numbers, Numbers]:
+    """(row, group) for every row that shares a band with another, by row; a group is the rows that share one key."""
+    rows, groups, count = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)], 0
+    for file in sorted(folder.glob("band-*")):
+        keys = np.fromfile(file, np.uint64)
+        order = np.argsort(keys, kind="stable")
+        same = np.diff(keys[order], prepend=~keys[order[:1]]) == 0  # as the one before
+        shared = same | np.append(same[1:], False)
+        _, group = np.unique(np.cumsum(~same)[shared], return_inverse=True)
+        rows.append(order[shared].astype(np.int32))
+        groups.append((group + count).astype(np.int32))
+        count += int(group.max(initial=-1)) + 1
+    members, shares = np.concatenate(rows), np.concatenate(groups)
+    order = np.argsort(members, kind="stable")
+    return members[order], shares[order]
+
+
+@contextmanager
+def _sets(folder: Path, starts: Places) -> Iterator[Callable[[int], frozenset[int]]]:
+    """The n-grams of a row as a set, read from the file when they are asked for."""
+
+    @lru_cache(REMEMBERED)
+    def ngrams_of(row: int) -> frozenset[int]:
+        begin, end = 8 * int(starts[row]), 8 * int(starts[row + 1])
+        return frozenset(np.frombuffer(os.pread(file.fileno(), end - begin, begin), np.uint64).tolist())
+
+    with (folder / NGRAMS).open("rb") as file:
+        yield ngrams_of
+
+
+def _greedy(
+    rows: Numbers, groups: Numbers, ngrams_of: Callable[[int], frozenset[int]], threshold: float
+) -> dict[int, tuple[int, float]]:
+    """Rows in their order, each beside the kept ones of its groups; those of a group are a chain from the latest."""
     copies: dict[int, tuple[int, float]] = {}
-    buckets: dict[int, list[int]] = defaultdict(list)
-    shared = _shared(keys)
-    for row in np.flatnonzero(shared.any(1)).tolist():  # a row that shares no band has no near copy
-        mine = keys[row][shared[row]].tolist()
+    latest = array("i", [-1]) * (int(groups.max(initial=-1)) + 1)
+    kept, before = array("i"), array("i")
+    borders = np.flatnonzero(np.diff(rows, prepend=-1, append=-1))
+    for begin, end in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True):
+        row, mine = int(rows[begin]), groups[begin:end].tolist()
+        others = set[int]()
+        for group in mine:
+            link = latest[group]
+            while link >= 0:
+                others.add(kept[link])
+                link = before[link]
         best = (0.0, 0)
-        for other in {other for key in mine for other in buckets.get(key, ())}:
-            a, b = gram_set(row), gram_set(other)
+        for other in others:
+            a, b = ngrams_of(row), ngrams_of(other)
             both = len(a & b)
             best = max(best, (both / (len(a) + len(b) - both), -other))
-        if best[0] >= config.threshold:
+        if best[0] >= threshold:
             copies[row] = (-best[1], best[0])
-            sets.pop(row, None)
-        else:
-            for key in mine:
-                buckets[key].append(row)
+            continue
+        for group in mine:
+            before.append(latest[group])
+            latest[group] = len(kept)
+            kept.append(row)
     return copies
 
 
@@ -164,13 +245,6 @@ def _band_keys(signatures: npt.NDArray[np.uint32], bands: int) -> Hashes:
     for place in range(depth):
         keys = _mixed(keys * np.uint64(0x9E3779B97F4A7C15) + rows[:, :, place])
     return keys
-
-
-def _shared(keys: Hashes) -> npt.NDArray[np.bool_]:
-    """Which bands a row has in common with another row, (rows, bands)."""
-    _, place, count = np.unique(keys, return_inverse=True, return_counts=True)
-    common: npt.NDArray[np.bool_] = (count > 1)[place.reshape(keys.shape)]
-    return common
 
 
 def _mixed(values: Hashes) -> Hashes:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from leaven.lift.selection import Context, Scores, outcome
 from leaven.lift.vectors import Array
+from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
 from leaven.runs.progress import Advance
@@ -27,12 +28,12 @@ class Config(Section):
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """Rows in their order: each is kept unless it is near a row that is kept already."""
-    places = [row.origin.place or row.id for row in data]
+    places = texts.places(data)
     unit = context.vectors(data).unit()
     with context.progress.track("semantic", len(data), "rows") as advance:
         nearest, cosines = near_copies(unit, config.threshold, advance)
     gone = np.flatnonzero(cosines >= config.threshold)
-    details = {int(row): f"{places[nearest[row]]} (cosine {cosines[row]:.3f})" for row in gone}
+    details = {int(row): f"{places[int(nearest[row])]} (cosine {cosines[row]:.3f})" for row in gone}
     kept = [row for row in range(len(data)) if row not in details]
     border = int((np.abs(cosines - config.threshold) < BORDER).sum())
     notes = (f"{border:,} rows lie within {BORDER} of the threshold: look at some of them in the rejects",)

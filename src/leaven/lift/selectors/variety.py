@@ -42,7 +42,7 @@ def score(data: Dataset, config: Config, context: Context) -> Scores:
         values = variances(vectors, basis, config, advance)
     count = _count(basis, config)
     note = f"variety ({config.compat}): {count:,} of {vectors.width:,} components"
-    return Scores({"variety": values.tolist()}, notes=(note,))
+    return Scores({"variety": values}, notes=(note,))
 
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:

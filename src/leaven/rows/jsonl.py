@@ -1,0 +1,128 @@
+"""JSON Lines read into Parquet, piece by piece: memory doesn't grow with the file, and the outcome is that of `files`.
+
+Lines of the common shapes are read by polars (`rows/shapes`), any other by `files` itself. What neither can begin with,
+a file of another kind or one with a fault that concerns all of it, is left to `files.read` as a whole.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from leaven.errors import UserError
+from leaven.rows import columns as named
+from leaven.rows import files, layouts, records, shapes, shards
+from leaven.rows.dataset import SCHEMA, Dataset
+from leaven.rows.example import Drop
+from leaven.rows.layouts import Layout
+from leaven.rows.outcomes import Outcome
+from leaven.rows.shapes import Shape
+
+PIECE = 1 << 24
+"""Bytes that are read at a time."""
+SHAPES = 4
+"""So many of the commonest shapes are read by polars."""
+STEP = "read"
+OTHER = (files.GZIP, b"\xff\xfe", b"\xfe\xff", b"\xef\xbb")
+"""How files begin that are zipped, or not plain UTF-8."""
+
+
+class _Plan(NamedTuple):
+    """How the lines of a file are read."""
+
+    path: Path
+    layout: Layout
+    shapes: tuple[Shape, ...]
+
+
+def read(
+    path: str | Path, into: Path, format: str = "auto", columns: Mapping[str, str] | None = None, strict: bool = False
+) -> Outcome:
+    """What `files.read` makes of the file; of JSON Lines the rows lie in `into`, those that can't be used behind them.
+
+    Raises UserError as `files.read` does.
+    """
+    return _read(Path(path).expanduser(), into, format, columns or {}, strict) or files.read(
+        path, format, columns=columns, strict=strict
+    )
+
+
+def _read(path: Path, into: Path, format: str, columns: Mapping[str, str], strict: bool) -> Outcome | None:
+    """None for a file that `files.read` has to read as a whole, or has to refuse in its own words."""
+    dropped: list[Drop] = []
+    try:
+        if (plan := _plan(path, format, columns)) is None:
+            return None
+        shards.write(into, lambda: _batches(plan, dropped), SCHEMA)
+    except (UserError, UnicodeDecodeError):
+        return None
+    rows = Dataset.open(into)
+    usable = len(rows) - len(dropped)
+    if not usable or (strict and dropped):
+        return None
+    kept = rows.rows(range(usable)) if dropped else rows
+    note = files.note(path.name, usable, dropped, plan.layout, "given" if columns or format != "auto" else "detected")
+    return Outcome(Dataset(kept.table, (f"{STEP} {path.name}",)), tuple(dropped), (note,))
+
+
+def _plan(path: Path, format: str, columns: Mapping[str, str]) -> _Plan | None:
+    """How to read a file of JSON Lines, by its first rows; None for any other file. Raises UserError for no layout."""
+    if not path.is_file() or files.kind_of(path) != ("jsonl", False) or (columns and format != "auto"):
+        return None
+    with path.open("rb") as file:
+        if file.read(2) in OTHER:
+            return None
+    numbered = chain.from_iterable(enumerate(text.split("\n"), start) for start, text in _pieces(path))
+    entries = records.lines(numbered, path.name)
+    start = list(islice(entries, 2))
+    if len(start) < 2 or start[0].row is None:
+        return None  # it may be a single value over several lines
+    rows = list(islice((one.row for one in chain(start, entries) if one.row is not None), files.LOOKED_AT))
+    layout = named.layout(columns, rows) if columns else layouts.detect(rows, format)
+    common = Counter(shape for row in rows if (shape := shapes.of(row, layout))).most_common(SHAPES)
+    return _Plan(path, layout, tuple(shape for shape, _ in common))
+
+
+def _pieces(path: Path) -> Iterator[tuple[int, str]]:
+    """(number of its first line, from 1; some whole lines of the file). Raises UnicodeDecodeError."""
+    number, rest = 1, b""
+    with path.open("rb") as file:
+        while block := file.read(PIECE):
+            lines, end, rest = (rest + block).rpartition(b"\n")
+            if end:
+                yield number, lines.decode()
+                number += lines.count(b"\n") + 1
+    if rest:
+        yield number, rest.decode()
+
+
+def _batches(plan: _Plan, dropped: list[Drop]) -> Iterator[pl.DataFrame]:
+    """The rows that can be used, then the others, which are added to `dropped` as well."""
+    for start, text in _pieces(plan.path):
+        lines = pl.DataFrame({"line": text.split("\n")}).with_row_index("number", start)
+        yield _rows(lines, plan, dropped)
+    yield Dataset.of(drop.example for drop in dropped).frame
+
+
+def _rows(lines: pl.DataFrame, plan: _Plan, dropped: list[Drop]) -> pl.DataFrame:
+    """The rows of these lines (`number`, `line`), as a dataset has them."""
+    parts = []
+    for shape in plan.shapes:
+        matches = lines.filter(pl.col("line").str.contains(shape.pattern))
+        parts.append(shapes.read(matches, shape, plan.layout, STEP, plan.path.name))
+        lines = lines.join(parts[-1], on="number", how="anti", maintain_order="left") if parts[-1].height else lines
+    if lines.height:
+        numbers, examples = [], []
+        for record in records.lines(lines.iter_rows(), plan.path.name):
+            row = files.example(record, plan.layout, STEP)
+            if isinstance(row, Drop):
+                dropped.append(row)
+            else:
+                numbers.append(int(record.place.rpartition(":")[2]))
+                examples.append(row)
+        number = pl.Series("number", numbers, dtype=pl.get_index_type())
+        parts.append(Dataset.of(examples).frame.insert_column(0, number))
+    return pl.concat(parts).sort("number").select(SCHEMA.names())

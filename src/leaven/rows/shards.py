@@ -1,0 +1,69 @@
+"""Tables that lie in Parquet and are read and written batch by batch, so that memory doesn't grow with their rows."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from leaven.runs import folder as runs
+
+BATCH = 1 << 14
+"""Rows of a batch: some 10 MB of text."""
+Places = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shards:
+    """The rows of a Parquet file at these places, which ascend; None: all of them."""
+
+    path: Path
+    height: int
+    places: Places | None = None
+
+    @classmethod
+    def of(cls, path: Path) -> "Shards":
+        """All rows of a file."""
+        return cls(path, int(pl.scan_parquet(path).select(pl.len()).collect().item()))
+
+    def rows(self, indices: Places) -> "Shards":
+        """The rows at these positions, which ascend."""
+        return replace(self, places=indices if self.places is None else self.places[indices], height=len(indices))
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """These columns of all rows in their order, up to BATCH rows at a time."""
+        if self.places is None:
+            yield from self._read(columns, 0, self.height)
+            return
+        if not len(self.places):
+            return
+        done = first = int(self.places[0])
+        for batch in self._read(columns, first, int(self.places[-1]) + 1 - first):
+            low, high = np.searchsorted(self.places, (done, done + batch.height))
+            if low < high:
+                yield batch[self.places[low:high] - done]
+            done += batch.height
+
+    def frame(self, columns: Sequence[str]) -> pl.DataFrame:
+        """These columns of all rows, in memory."""
+        parts = list(self.batches(columns))
+        return pl.concat(parts) if parts else pl.scan_parquet(self.path).select(columns).head(0).collect()
+
+    def _read(self, columns: Sequence[str], start: int, rows: int) -> Iterator[pl.DataFrame]:
+        scan = pl.scan_parquet(self.path).select(columns).slice(start, rows)
+        return iter(scan.collect_batches(chunk_size=BATCH, maintain_order=True))
+
+
+def write(path: Path, batches: Callable[[], Iterator[pl.DataFrame]], schema: pl.Schema) -> None:
+    """Write what comes in batches as Parquet, whole or not at all; only a few of them are in memory at a time."""
+
+    def source(
+        columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        return batches()
+
+    table = register_io_source(source, schema=schema)
+    runs.write(path, lambda partial: table.sink_parquet(partial, compression="lz4", row_group_size=2 * BATCH))
