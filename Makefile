@@ -30,7 +30,7 @@ test-shuffled: install
 	PYTHONHASHSEED=$(or $(SEED),7) $(BIN)/pytest -n 2 --dist loadfile -p randomly --randomly-seed=$(or $(SEED),7)
 
 test-all: install
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not gpu'
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not gpu' --hypothesis-profile=thorough
 
 check: install
 	$(BIN)/ruff check src tests benchmarks

@@ -1,6 +1,7 @@
 """No network in any test, the command as a user runs it, and tiny random models with fast tokenizers of their own."""
 
 import contextlib
+import gc
 import io
 import json
 import os
@@ -21,7 +22,9 @@ from leaven.errors import UserError
 from leaven.models import shelf
 
 # A property is tried on the same examples every time, and has no time limit: how long it takes is the machine's affair.
-hypothesis.settings.register_profile("leaven", deadline=None, derandomize=True)
+# `make test-all` asks for a hundred (--hypothesis-profile=thorough).
+hypothesis.settings.register_profile("leaven", deadline=None, derandomize=True, max_examples=40)
+hypothesis.settings.register_profile("thorough", deadline=None, derandomize=True, max_examples=100)
 hypothesis.settings.load_profile("leaven")
 
 COPIED = ("Paris", "Madrid", "one", "two", "json", "label", "claim", "model")
@@ -70,6 +73,15 @@ FAMILIES = {
     "phi3": (CHATML, "<s>", "<|im_end|>", "<|endoftext|>", ("<|im_start|>",), ("<|im_end|>", "<|endoftext|>")),
     "qwen2": (CHATML, None, "<|im_end|>", "<|endoftext|>", ("<|im_start|>",), ("<|im_end|>", "<|endoftext|>")),
 }
+
+
+def pytest_configure():
+    """Of what is imported nothing is garbage: to look through it again and again took a seventh of the suite's time."""
+    gc.set_threshold(10_000, 10, 10)
+
+
+def pytest_collection_finish():
+    gc.freeze()
 
 
 def pytest_runtest_setup(item):

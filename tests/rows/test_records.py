@@ -213,7 +213,10 @@ def datasets(format, kind):
 
 @pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "tsv", "parquet", "jsonl.gz"])
 @pytest.mark.parametrize("format", ["messages", "alpaca", "sharegpt", "prompt-completion", "Frage/Antwort"])
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings.default.max_examples // 4,  # of thirty kinds: 10 each, and 25 by `make test-all`
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(data=st.data())
 def test_what_is_written_is_what_is_read(tmp_path, data, format, kind):
     examples = data.draw(datasets(format, kind))

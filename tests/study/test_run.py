@@ -25,9 +25,9 @@ VALUES = {
     "sizes": [8],
     "seeds": [0],
     "token": {"means": "a json object with the key thought"},
-    "sample": {"max_new_tokens": 24},
+    "sample": {"max_new_tokens": 12},
     "tune": {"preset": "lab"},
-    "evaluate": {"max_new_tokens": 16, "limit_test": 4},
+    "evaluate": {"max_new_tokens": 8, "limit_test": 4},
 }
 
 
@@ -95,7 +95,7 @@ def test_another_recipe_in_the_same_folder_is_refused_and_each_difference_named(
     methods = ["original", {"name": "delia", "ratio": 2}]
     with pytest.raises(UserError) as refused:
         study(copy, sample={"max_new_tokens": 25}, methods=methods)
-    assert refused.value.problem == "sample.max_new_tokens was 24 and is 25; methods.delia.ratio was 1 and is 2"
+    assert refused.value.problem == "sample.max_new_tokens was 12 and is 25; methods.delia.ratio was 1 and is 2"
     assert refused.value.hint.startswith("Start anew with another --out, or go on with --continue-anyway")
 
 

@@ -89,9 +89,9 @@ def finished(tmp_path_factory):
             {"name": "delia", "ratio": 0.5},
         ],
         "sizes": [48],
-        "sample": {"max_new_tokens": 24},
+        "sample": {"max_new_tokens": 8},
         "tune": {"preset": "lab", "step_task_rows": 16, "trials": 2},
-        "evaluate": {"max_new_tokens": 16, "limit_test": 4},
+        "evaluate": {"max_new_tokens": 8, "limit_test": 4},
         "probes": [],
     }
     with pytest.MonkeyPatch.context() as patch:
