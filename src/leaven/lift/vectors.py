@@ -55,10 +55,11 @@ class Vectors:
         return normalised(self.array())
 
     def take(self, positions: Sequence[int] | npt.NDArray[np.int64]) -> "Vectors":
-        """The rows at these positions: in memory, or read anew with each pass where they ascend."""
+        """The rows at these positions: few of them in memory; many that ascend are read anew with each pass."""
         wanted = np.asarray(positions, np.int64)
         if (np.diff(wanted) > 0).all():
-            return Vectors(len(wanted), self.width, partial(self._some, wanted), self.name)
+            some = Vectors(len(wanted), self.width, partial(self._some, wanted), self.name)
+            return some if 4 * len(wanted) * self.width > BLOCK_BYTES else of(some.array(), self.name)
         places, back = np.unique(wanted, return_inverse=True)
         return of(self.take(places).array()[back], self.name)
 
