@@ -46,7 +46,7 @@ def put(text: str, mark: str, content: str) -> str:
 
 
 def reproduced(folder: Path, scale: str) -> str:
-    """The page of `leaven reproduce all`, or of its primary claims alone, in a folder, a level deeper.
+    """The page of `leaven reproduce all`, or of as many of its claims as were run, in a folder, a level deeper.
 
     Its charts go to docs/figures, and the score tables of its studies to docs/runs, from which anyone can compute it
     anew: leaven reproduce all --from docs/runs.
@@ -58,8 +58,8 @@ def reproduced(folder: Path, scale: str) -> str:
         if len(scores):
             order = reproduce.Order(scale, (), folder)
             score_tables.write(scale, study, scores, reproduce.about(study, order), RUNS)
-    whole = folder / "results.md"
-    page = (whole if whole.exists() else folder / "primary.md").read_text(encoding="utf-8").split("\n", 2)[2]
+    pages = (folder / f"{name}.md" for name in ("results", "controls", "primary"))
+    page = next(path for path in pages if path.exists()).read_text(encoding="utf-8").split("\n", 2)[2]
     for chart in sorted(folder.glob("*.svg")):
         shutil.copyfile(chart, REAL.parent / "figures" / f"{scale}-{chart.name}")
         page = page.replace(f"]({chart.name})", f"](figures/{scale}-{chart.name})")

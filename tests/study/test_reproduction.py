@@ -77,8 +77,8 @@ def test_a_family_of_primary_claims_has_six_at_most_and_every_claim_a_text_of_it
 @pytest.mark.parametrize(("scale", "study"), [("lab", "format"), ("smol", "json"), ("smol", "list"), ("smol", "halu")])
 def test_the_cells_of_the_primary_claims_are_all_that_is_run_for_them(scale, study):
     recipe = recipe_of(study, scale).model_copy(update={"seeds": (100, 101)})
-    order = reproduce.Order(scale, [100, 101], Path("nowhere"), primary=True)
-    only = reproduce.needed(study, families.primary_tables(scale), order, max(recipe.sizes))
+    order = reproduce.Order(scale, [100, 101], Path("nowhere"), families=("primary",))
+    only = reproduce.needed(study, families.tables(("primary",), scale), order, max(recipe.sizes))
     labels = {"delia", "control_masked"} | ({"common", "control_external"} if study != "halu" else set())
     wanted = [cell for cell in cells(recipe, 100) if only(cell)]
     assert {(cell.method.label, cell.size, cell.seed) for cell in wanted} == set(product(labels, [100], [100, 101]))

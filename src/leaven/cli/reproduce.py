@@ -30,8 +30,8 @@ def reproduce(
     what: Annotated[
         str,
         typer.Argument(
-            help="table1 to table4, table4-translation, figure2 to figure4, demo, gradients, dose; all; or primary: "
-            "what the claims that were written down before the runs need, and nothing else."
+            help="table1 to table4, table4-translation, figure2 to figure4, demo, gradients, dose; all; primary: "
+            "what the claims need that were written down before the runs; or controls: these and our controls."
         ),
     ],
     scale: Annotated[
@@ -65,11 +65,11 @@ def reproduce(
     if scale not in MODELS:
         raise UserError(f"--scale is {scale!r}", nearest(scale, [*MODELS, "paper"]))
     count, folder = seeds or SEEDS[scale], Path(out or f"runs/reproduce-{scale}")
-    primary = what == "primary"
-    wanted = families.primary_tables(scale) if primary else reproduction.names(scale) if what == "all" else [what]
+    of = families.PARTS.get(what, ())
+    wanted = families.tables(of, scale) if of else reproduction.names(scale) if what == "all" else [what]
     chosen = list(range(first_seed, first_seed + count))
     copies, score_tables = (Path(path).expanduser() if path else None for path in (data, tables))
-    order = Order(scale, chosen, folder, split, copies, continue_anyway, as_is, score_tables, primary)
+    order = Order(scale, chosen, folder, split, copies, continue_anyway, as_is, score_tables, of)
     _results(wanted, order, {"all": "results"}.get(what, what))
     return None
 
@@ -90,7 +90,7 @@ def _results(wanted: list[str], order: "Order", page: str) -> None:
         scores = studies.scores(study, needed, order)
         judgements = families.judgements(study, scores, order.scale, studies.about(study, order).untestable)
         unanswered = [claim for claim in families.open_claims(study, scores, order.scale) if claim.table in needed]
-        still_open += [claim.text for claim in unanswered if claim.family == "primary" or not order.primary]
+        still_open += [claim.text for claim in unanswered if claim.family in (order.families or (claim.family,))]
         most_seeds = max(most_seeds, scores["seed"].n_unique())
         for name in needed if len(scores) else ():
             sections[name, study] = _section(name, study, scores, judgements, order)
@@ -99,7 +99,7 @@ def _results(wanted: list[str], order: "Order", page: str) -> None:
     if not shown:
         where, without = (order.tables, "--from") if order.tables else (order.folder, "--as-is")
         raise UserError(f"nothing is finished in {where}", f"Leave {without} out.")
-    if len(shown) > 1 or order.primary:
+    if len(shown) > 1 or order.families:
         text = pages.page(shown, families.few_seeds(most_seeds), still_open)
         (order.folder / f"{page}.md").write_text(text, encoding="utf-8")
     else:
@@ -117,7 +117,7 @@ def _section(
     from leaven.view import reproduction as pages
 
     spec, about = reproduction.spec(name, order.scale), studies.about(study, order)
-    tables = reproduction.tables(name, scores, order.scale, order.primary) if "rows" in spec else []
+    tables = reproduction.tables(name, scores, order.scale, bool(order.families)) if "rows" in spec else []
     points = list(reproduction.points(name, scores, order.scale)) if "series" in spec else []
     own = [one for one in judgements if one.claim.table == name]
     subject = study if order.scale != "lab" else ""

@@ -23,6 +23,8 @@ MOST_PRIMARY = 6
 FOR, AGAINST = 0.045, 0.005
 """One family in twenty may have a false verdict where nothing differs: in nine of ten such cases that a claim holds,
 and in one that its opposite does. A claim says beforehand on which side it stands, and is tested on that side."""
+PARTS: dict[str, tuple[Family, ...]] = {"primary": ("primary",), "controls": ("primary", "controls")}
+"""What of a reproduction may be asked for by the families of its claims."""
 SEEDS = (3, 5, 8, 10, 12)
 """The numbers of seeds of a power table."""
 
@@ -88,16 +90,18 @@ def claims(study: str, scale: str = "lab") -> list[Claim]:
     ]
 
 
-def primary_tables(scale: str = "lab") -> list[str]:
-    """The tables that have a primary claim."""
+def tables(families: Collection[Family], scale: str = "lab") -> list[str]:
+    """The tables that have a claim of these families."""
     specs = reproduction.specification(scale)
-    return [name for name, spec in specs.items() if any(claim.get("family") == "primary" for claim in spec["claims"])]
+    return [
+        name for name, spec in specs.items() if any(Claim(claim, name).family in families for claim in spec["claims"])
+    ]
 
 
-def compared(study: str, scale: str, largest: int) -> frozenset[tuple[str, int]]:
-    """The method and size of every cell that a primary claim of a study is about."""
-    primary = [claim.spec for claim in claims(study, scale) if claim.family == "primary"]
-    return frozenset((spec[side], int(spec.get("size", largest))) for spec in primary for side in ("a", "b"))
+def compared(study: str, families: Collection[Family], scale: str, largest: int) -> frozenset[tuple[str, int]]:
+    """The method and size of every cell that a claim of these families is about."""
+    specs = [claim.spec for claim in claims(study, scale) if claim.family in families]
+    return frozenset((spec[side], int(spec.get("size", largest))) for spec in specs for side in ("a", "b"))
 
 
 def judgements(

@@ -14,6 +14,7 @@ from leaven.runs.progress import stderr
 from leaven.study import buffering, families, forecast, identity, published, reproduction, score_tables
 from leaven.study import recipe as recipes
 from leaven.study.cells import Cell
+from leaven.study.families import Family
 from leaven.study.recipe import Recipe
 from leaven.study.run import SCHEMA, run
 from leaven.study.sources import resolve
@@ -48,8 +49,8 @@ class Order(NamedTuple):
     as_is: bool = False
     tables: Path | None = None
     """A folder of score tables to read, and run nothing (`score_tables`)."""
-    primary: bool = False
-    """Only what the claims that were written down before the runs compare."""
+    families: tuple[Family, ...] = ()
+    """Only what the claims of these families compare; of none: all that the tables show."""
 
 
 def scores(study: str, names: Sequence[str], order: Order) -> pl.DataFrame:
@@ -80,9 +81,9 @@ def scores(study: str, names: Sequence[str], order: Order) -> pl.DataFrame:
 
 
 def needed(study: str, names: Sequence[str], order: Order, largest: int) -> Callable[[Cell], bool]:
-    """Tells which cells of a study the tables need: all of their methods, or those that a primary claim compares."""
-    if order.primary:
-        sides = families.compared(study, order.scale, largest)
+    """Tells which cells of a study the tables need: all of their methods, or what the order's families compare."""
+    if order.families:
+        sides = families.compared(study, order.families, order.scale, largest)
         return lambda cell: (cell.method.label, cell.size) in sides
     labels = frozenset().union(*(reproduction.methods(name, order.scale) for name in names))
     return lambda cell: cell.method.label in labels
