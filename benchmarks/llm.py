@@ -2,6 +2,10 @@
 
 The servers are processes of their own: one that lets more calls wait, one that refuses them (429, Retry-After .2), and
 two behind one model. The ideal is what they can answer; on a busy machine the client's own work shows.
+
+    python benchmarks/llm.py fleet
+
+asks a fleet of four servers alone: how many calls one client keeps under way, and what a call takes of its CPU.
 """
 
 import json
@@ -13,21 +17,50 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from leaven.llm.engines.openai import OpenAI
 from leaven.llm.engines.scripted import Scripted
 from leaven.llm.protocol import LLM, Sampling
 from leaven.llm.store import Store, Stored
+from leaven.llm.throttle import Limits
 from leaven.rows.example import user
 
 SERVER = Path(__file__).parent.parent / "tests" / "llm" / "server.py"
 REQUESTS, LATENCY, AT_ONCE, STORED, ROUNDS = 2000, 0.2, 64, 20_000, 3
 PLAN = {"latency": LATENCY, "at_once": AT_ONCE}
 HARD = {**PLAN, "refuse": True, "retry_after": "0.2"}
+FLEET, AT_EACH, THOUGHT, CALLS = 4, 128, 2.0, 4096
+"""Servers of a fleet, calls under way at each at the start, the seconds that a reply takes, and how many are asked."""
 
 
 def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        if "fleet" not in sys.argv[1:]:
+            rates()
+        for _ in range(ROUNDS):
+            fleet(Path(folder))
+
+
+def fleet(folder: Path) -> None:
+    """The calls that one client keeps under way at several servers, and the CPU (user and system) that each takes."""
+    with ExitStack() as stack:
+        urls = [stack.enter_context(serving(folder, {"latency": THOUGHT})) for _ in range(FLEET)]
+        llm = OpenAI.open("m", urls, Limits(concurrency=AT_EACH))
+        prompts = [user(f"question {number}") for number in range(CALLS)]
+        under_way, began, before = [], time.perf_counter(), time.process_time()
+        for _, reply in llm.replies(prompts, Sampling()):
+            assert reply.text
+            under_way.append(sum(server.throttle.under_way for server in llm.client.servers.each))
+        spent, took = time.process_time() - before, time.perf_counter() - began
+        asked = sum(server.requests for server in llm.client.servers.each)
+        print(f"{FLEET} servers, {THOUGHT:g} s a reply: {median(under_way):.0f} calls under way (median), "
+              f"{CALLS / took:,.0f} replies/s, {1000 * spent / asked:.2f} ms of CPU a call")  # fmt: skip
+
+
+def rates() -> None:
+    """Replies a second."""
     ideal = AT_ONCE / LATENCY
     print(f"chat requests, {REQUESTS:,} at {LATENCY * 1000:.0f} ms, {AT_ONCE} at a time; ideal {ideal:,.0f}/s a server")
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +93,9 @@ def requests(folder: Path, plans: list[dict[str, Any]]) -> float:
 def serving(folder: Path, plan: dict[str, Any]) -> Iterator[str]:
     """The address of a server that is there while the block runs."""
     place = folder / f"port-{time.monotonic_ns()}"
-    server = subprocess.Popen([sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    server = subprocess.Popen(
+        [sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
     try:
         assert server.stdin is not None
         print(json.dumps([str(place), plan]), file=server.stdin, flush=True)

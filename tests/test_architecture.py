@@ -38,6 +38,7 @@ ROOMS = [
     "models",
     "task",
     "rows",
+    "scale",
     "runs",
     "section",
     "plugs",

@@ -8,6 +8,7 @@ LeavenError
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 
 class LeavenError(Exception):
@@ -21,6 +22,10 @@ class UserError(LeavenError):
         super().__init__(f"{problem}\n{hint}" if hint else problem)
         self.problem = problem
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It goes from process to process as it is: pickle would build it anew from its one text."""
+        return UserError.__new__, (type(self), *self.args), self.__dict__
 
 
 class RecipeError(UserError):

@@ -17,6 +17,7 @@ EXTRAS: dict[str, str] = {
     "peft": "train",
     "presidio_analyzer": "filters",
     "py3langid": "filters",
+    "ray": "scale",
     "sacrebleu": "evaluate",
     "safetensors": "train",
     "scipy": "report",

@@ -13,6 +13,7 @@ from leaven.cli.resume import ContinueAnyway
 from leaven.errors import UserError
 from leaven.models.settings import SampleSection, TuneSection
 from leaven.rows.leaks import LeaksSection
+from leaven.scale.settings import ScaleSection
 from leaven.study.settings import PilotSection
 from leaven.task.settings import EvaluateSection
 
@@ -27,6 +28,7 @@ FLAGS = [
     *flags.of(LeaksSection, "Tests", called={"enabled": "leaks"}),
     *flags.of(PilotSection, "The pilot of --ratio auto"),
     *flags.of(TuneSection, "Tuning (what is not given is as --preset says)", without=("preset",)),
+    *flags.of(ScaleSection, "Beyond one machine"),
 ]
 
 
@@ -144,6 +146,7 @@ def recipe_of(options: Mapping[str, Any]) -> "Recipe":
         "evaluate": {**flags.given(EvaluateSection, options), "limit_test": options["limit_test"] or None},
         "leaks": {} if options["leaks"] is None else {"enabled": options["leaks"]},
         "llm": {"engine": options["llm"], **engine.flags(options)},
+        "scale": flags.given(ScaleSection, options),
         "trust_remote_code": options["trust_remote_code"],
         "out": options["out"],
     }

@@ -5,14 +5,19 @@ from typing import Annotated
 
 import typer
 
+from leaven import section
+from leaven.cli import flags
 from leaven.cli import rows as reading
 from leaven.cli.resume import ContinueAnyway
+from leaven.scale.settings import ScaleSection
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: leaven study lab-defaults --out runs/defaults")
+@flags.added(flags.of(ScaleSection, "Beyond one machine"))
 def study(
+    context: typer.Context,
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one that ships (leaven ls recipes).")],
     out: Annotated[str | None, typer.Option(help="The folder of the run; overrides the recipe's `out`.")] = None,
     strict: reading.Strict = False,
@@ -30,6 +35,8 @@ def study(
 
     changes = {**({"out": out} if out else {}), **({"strict": True} if strict else {})}
     checked = recipes.read(recipes.shipped(recipe), changes)
+    scale = {**checked.scale.model_dump(), **flags.given(ScaleSection, context.params)}
+    checked = checked.model_copy(update={"scale": section.checked(ScaleSection, scale, "the command line")})
     if explain:
         return tell(checked, Path(checked.out) / "explain", split, continue_anyway)
     carry_out(checked, Path(checked.out), split, continue_anyway)

@@ -13,6 +13,7 @@ from leaven.models.settings import SampleSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import answered
 from leaven.rows.outcomes import Outcome
+from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
 
 
@@ -40,7 +41,11 @@ class Pool:
         folder = self.folder / f"seed-{seed}"
         llm = HF.of(self.base.lend())
         size = chunk(llm.loaded.model.config.get_text_config(), self.config.max_new_tokens)
-        with self.progress.track(f"self-sampling, seed {seed}", n, "rows") as advance:
+        # Of cells of one seed on several machines the first samples, and the others read what it wrote.
+        with (
+            lock(folder, wait=self.progress.say),
+            self.progress.track(f"self-sampling, seed {seed}", n, "rows") as advance,
+        ):
             if not len(self.queries):
                 return magpie.make(llm, self.config, seed, folder, n=n, chunk=size, on_rows=advance)
             queries = reduce(operator.add, [self.queries.shuffle(seed)] * draws)

@@ -5,24 +5,32 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from leaven.errors import UserError
 
+NAME = "lock"
+EVERY = 0.5
+"""Seconds after which one that waits tries again."""
+
 
 @contextmanager
-def lock(folder: Path) -> Iterator[None]:
+def lock(folder: Path, wait: Callable[[str], object] | None = None) -> Iterator[None]:
     """Hold a folder for this process, which even a kill -9 lets go.
 
-    The file `lock` in it says who holds it. Raises UserError with these words while another process works there.
-    Example: `with lock(Path("runs/halu")): ...`
+    The file `lock` in it says who holds it. Raises UserError with these words while another process works there; with
+    `wait`, which is told them once, it is waited for. Example: `with lock(Path("runs/halu")): ...`
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "lock"
+    path = folder / NAME
     file = _held(path)
+    if file is None and wait is not None:
+        wait(f"{_owner(path)} works in {folder}, and is waited for.")
+        while (file := _held(path)) is None:
+            time.sleep(EVERY)
     if file is None:
         raise UserError(
             f"{_owner(path)} works in {folder}", f"Wait for it, or choose another --out than {folder}."

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TextIO
@@ -21,6 +21,10 @@ class Progress:
 
     stream: TextIO
     every: float = 10.0
+
+    def __reduce__(self) -> tuple[Callable[[], "Progress"], tuple[()]]:
+        """On another machine it goes to that one's standard error: a stream can't be sent."""
+        return stderr, ()
 
     @contextmanager
     def track(self, what: str, total: int, unit: str) -> Iterator[Advance]:

@@ -27,11 +27,20 @@ LATER = (
 PACKAGES = ("torch", "transformers", "peft", "numpy", "polars")
 
 
-def claim(recipe: Recipe, task: Task, folder: Path, continue_anyway: bool = False, *, finished: bool = False) -> None:
+def claim(
+    recipe: Recipe,
+    task: Task,
+    folder: Path,
+    continue_anyway: bool = False,
+    *,
+    finished: bool = False,
+    dtype: str = "",
+) -> None:
     """Write into the folder what the study is, or make sure that the one that is there is the same.
 
-    A study may grow by seeds; in what numbers a `finished` one would run is not looked up. Raises UserError that names
-    all that differs, and for a folder of an earlier leaven.
+    A study may grow by seeds; in what numbers a `finished` one would run is not looked up. `dtype` are those of the
+    machine that computes it; "": of this one. Raises UserError that names all that differs, and for a folder of an
+    earlier leaven.
     """
     journal.refuse_older(folder, "recipe.yaml", f"leaven report {folder}")
     path = folder / journal.NAME
@@ -42,7 +51,9 @@ def claim(recipe: Recipe, task: Task, folder: Path, continue_anyway: bool = Fals
             f"seeds were {seeds} and are {list(recipe.seeds)}: a study may grow by seeds, but lose none",
             "Name the seeds of before too, or start anew with another --out.",
         )
-    dtype = before["identity"]["settings"]["tune"]["dtype"] if before and finished else _dtype(recipe)
+    if before and finished:
+        dtype = before["identity"]["settings"]["tune"]["dtype"]
+    dtype = dtype or dtype_here(recipe)
     journal.claim(path, identity(recipe, task, dtype), since=_last_cell(folder), free=("seeds",),
                   continue_anyway=continue_anyway)  # fmt: skip
     runs.write(folder / "recipe.yaml", lambda partial: recipes.write(recipe, partial))
@@ -52,7 +63,7 @@ def claim(recipe: Recipe, task: Task, folder: Path, continue_anyway: bool = Fals
 
 def identity(recipe: Recipe, task: Task, dtype: str) -> dict[str, Any]:
     """Settings with the contents of the files that they name; rows that come from no file; versions."""
-    settings = recipe.model_dump(mode="json", exclude={"out", "llm", "methods", "strict"})
+    settings = recipe.model_dump(mode="json", exclude={"out", "llm", "methods", "scale", "strict"})
     settings["llm"] = {"engine": recipe.llm.engine}
     if not recipe.needs_pilot:
         del settings["pilot"]
@@ -96,7 +107,7 @@ def _last_cell(folder: Path) -> str:
     return f"cell {len(finished)} ({finished[-1]})" if finished else ""
 
 
-def _dtype(recipe: Recipe) -> str:
+def dtype_here(recipe: Recipe) -> str:
     """The dtype that the model runs in here: what "auto" stands for is a matter of the machine."""
     from leaven.models.load import dtype_name
 

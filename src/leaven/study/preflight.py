@@ -32,6 +32,7 @@ def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
     examined: list[Callable[[], object]] = [
         partial(_packages, recipe),
         partial(check_writable, folder),
+        partial(_engines, recipe),
         partial(engines.check, recipe.llm),
         partial(engines.check, recipe.llm.model_copy(update={"engine": recipe.evaluate.judge})),
         *(partial(plugs.load, "probes", name) for name in recipe.probes),
@@ -49,7 +50,18 @@ def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
 def _packages(recipe: Recipe) -> None:
     more = ("sacrebleu",) if recipe.evaluate.metric in ("translation", "text") else ()
     harness = ("lm_eval",) if recipe.evaluate.benchmarks else ()
-    extras.require(*extras.STUDY, *more, *harness)
+    ray = ("ray",) if recipe.scale.on else ()
+    extras.require(*extras.STUDY, *more, *harness, *ray)
+
+
+def _engines(recipe: Recipe) -> None:
+    """Replies that were paid for lie in a store of one machine, which no other one can write to."""
+    paid = [engine for engine in (recipe.llm.engine, recipe.evaluate.judge) if engine.startswith("openai:")]
+    if recipe.scale.on and paid:
+        raise UserError(
+            f"cells on {recipe.scale.on} can't ask {paid[0]}: its store of replies is this machine's",
+            "Leave out --on, or ask no engine: the phrasebook serves in place of --llm.",
+        )
 
 
 def _method(method: MethodChoice, task: Task) -> None:

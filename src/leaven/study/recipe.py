@@ -16,6 +16,7 @@ from leaven.llm.settings import LLMSection
 from leaven.models.settings import SampleSection, TuneSection
 from leaven.rows.columns import Columns
 from leaven.rows.leaks import LeaksSection
+from leaven.scale.settings import ScaleSection
 from leaven.section import Section, faults
 from leaven.study.settings import PilotSection
 from leaven.task.settings import EvaluateSection
@@ -92,6 +93,7 @@ class Recipe(Section):
     evaluate: EvaluateSection = EvaluateSection()
     pilot: PilotSection = PilotSection()
     leaks: LeaksSection = LeaksSection()
+    scale: ScaleSection = ScaleSection()
     probes: tuple[str, ...] = ("layers",)
     """Probes of the trained weights."""
     trust_remote_code: bool = False

@@ -3,9 +3,12 @@
 import json
 import math
 import shutil
+import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import polars as pl
 
 from leaven import plugs
 from leaven.delia.bench import Bench, Fitted
+from leaven.errors import UserError
 from leaven.llm.judge import judged
 from leaven.llm.open import open_with_budget
 from leaven.llm.protocol import Sampling
@@ -22,10 +26,11 @@ from leaven.runs import folder as runs
 from leaven.runs import journal
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
-from leaven.study import ceilings, forgetting, preflight, ratio_pilot
+from leaven.scale.crew import Crew, crew
+from leaven.study import ceilings, forgetting, needs, preflight, ratio_pilot
 from leaven.study.ceilings import Ceiling
 from leaven.study.cells import Cell, cells
-from leaven.study.identity import claim
+from leaven.study.identity import claim, dtype_here
 from leaven.study.parts import Parts
 from leaven.study.recipe import Recipe
 from leaven.study.search import Search, trials, tuned_by
@@ -40,6 +45,28 @@ SCHEMA = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What every cell is computed from: the recipe, the task, the folder, and which cells are wanted (None: all).
+
+    When it is ready the ratio is a number, the task has its tests as they are asked, and each label the `settings` that
+    a search chose. `dtype`: the numbers that the model runs in.
+    """
+
+    recipe: Recipe
+    task: Task
+    folder: Path
+    only: Callable[[Cell], bool] | None = None
+    dtype: str = ""
+    settings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Those that are wanted, whether they are there or not."""
+        plan = cells(self.recipe, len(self.task.rows))
+        return [cell for cell in plan if self.only is None or self.only(cell)]
+
+
 def run(
     recipe: Recipe,
     task: Task,
@@ -52,41 +79,90 @@ def run(
     """Run or continue the study in `folder`, and return it; cells that are there are not computed again.
 
     `only` tells which cells to run, and leaves the study open for the others. A study may grow by seeds.
-    The self-samples lie in the folder, or in that of a `pool`, which studies of the same queries may share.
-    Raises UserError that names what went into the study and has changed since, unless it is to `continue_anyway`.
+    The self-samples lie in the folder, or in that of a `pool`, which studies of the same queries may share. Where
+    `recipe.scale` says so the cells are computed by a cluster; the folder, its lock and its journal stay with this
+    process. Raises UserError that names what went into the study and has changed since, unless it is to
+    `continue_anyway`.
     """
     if not runs.closed(folder):
         preflight.check(recipe, task, folder)
     with lock(folder):
-        plan = cells(recipe, len(task.rows))
-        finished = runs.closed(folder) and not _open(plan, folder)
-        if not (finished and continue_anyway):
-            claim(recipe, task, folder, continue_anyway, finished=finished)
-        if finished:
+        if runs.closed(folder) and not _open(cells(recipe, len(task.rows)), folder):
+            if not continue_anyway:
+                claim(recipe, task, folder, finished=True)
             progress.say(f"{folder}: finished at {runs.finished(folder)}, nothing to do.")
             return folder
-        runs.reopen(folder)
         teacher = open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
-        parts = Parts.of(recipe, task, folder, progress, teacher, pool)
-        task = _prepared(recipe, task, folder, parts)
-        runs.write_json(folder / "plan.json", [cell.name for cell in plan])
-        recipe, ratio_notes = ratio_pilot.with_ratio(recipe, task, folder, parts)
-        plan = cells(recipe, len(task.rows))
-        wanted = [cell for cell in plan if only is None or only(cell)]
-        settings, notes = _searched(recipe, task, folder, parts, {cell.method.label for cell in wanted})
-        task = replace(task, notes=(*task.notes, *ratio_notes, *notes))
-        for number, cell in enumerate(wanted, 1):
-            if not runs.closed(folder / "cells" / cell.name):
-                progress.say(f"[{number}/{len(wanted)}] {cell.name}")
-                run_cell(recipe, task, cell, folder, parts, settings.get(cell.method.label, {}))
+        make = partial(Parts.of, recipe, task, folder.absolute(), progress, teacher, pool and pool.absolute())
+        weights = [path for path in (Path(recipe.model),) if path.exists()]  # a hub id is looked up by each machine
+        with crew(recipe.scale, folder, progress, make, weights) as workers:
+            ((_, dtype),) = workers.each(_dtype, [recipe])
+            claim(recipe, task, folder, continue_anyway, dtype=dtype)
+            runs.reopen(folder)
+            ((_, study),) = workers.each(_ready, [Study(recipe, task, folder.absolute(), only, dtype)])
+            _compute(study, workers)
         if teacher and teacher.spend.ended:
             progress.say(teacher.spend.sentence())
             runs.log(folder, "calls", engine=teacher.name, **teacher.spend.counts())
+        plan = cells(study.recipe, len(task.rows))
         left = _open(plan, folder)
-        _gather(recipe, task, tuple(cell for cell in plan if cell not in left), folder)
+        _gather(study.recipe, study.task, tuple(cell for cell in plan if cell not in left), folder)
         if not left:
             runs.close(folder)
     return folder
+
+
+def _ready(parts: Parts, study: Study) -> Study:
+    """The study with its tests and what the untouched model says to them, its ratio, and the settings that suit it."""
+    recipe, task, folder = study.recipe, _prepared(study.recipe, study.task, study.folder, parts), study.folder
+    runs.write_json(folder / "plan.json", [cell.name for cell in cells(recipe, len(task.rows))])
+    recipe, ratio_notes = ratio_pilot.with_ratio(recipe, task, folder, parts)
+    labels = {cell.method.label for cell in replace(study, recipe=recipe).cells}
+    settings, notes = _searched(recipe, task, folder, parts, labels)
+    task = replace(task, notes=(*task.notes, *ratio_notes, *notes))
+    return replace(study, recipe=recipe, task=task, settings=settings)
+
+
+def _compute(study: Study, workers: Crew[Parts]) -> None:
+    """The cells that are not there yet. The log is written here alone: lines from several machines might mix."""
+    left = _open(study.cells, study.folder)
+    left = _apart(left, study.recipe) if study.recipe.scale.on else left
+    for place, _ in workers.each(partial(_cell, study), left):
+        name = left[place].name
+        about = json.loads((study.folder / "cells" / name / "cell.json").read_text(encoding="utf-8"))
+        runs.log(study.folder, "cell", name=name, seconds=about["seconds"]["all"], steps=about["steps"])
+
+
+def _apart(plan: Sequence[Cell], recipe: Recipe) -> list[Cell]:
+    """The cells in turns of one for each seed, those with the most self-samples first.
+
+    Cells of one seed share a pool, and those that come while another samples it wait.
+    """
+    turns = []
+    for seed in recipe.seeds:
+        own = [cell for cell in plan if cell.seed == seed]
+        samples = {cell.name: needs.work(cell.method, cell.size, recipe.tune).sampled_rows for cell in own}
+        turns.append(sorted(own, key=lambda cell: -samples[cell.name]))
+    return [cell for turn in zip_longest(*turns) for cell in turn if cell is not None]
+
+
+def _cell(study: Study, parts: Parts, cell: Cell) -> None:
+    """One cell, unless it is there by now: a machine that was thought lost may have ended it meanwhile."""
+    plan, place = study.cells, study.folder / "cells" / cell.name
+    if (dtype := _dtype(parts, study.recipe)) != study.dtype:
+        raise UserError(
+            f"{socket.gethostname()} would compute {cell.name} in {dtype}, the others are computed in {study.dtype}",
+            "Say what all machines can: dtype: float32, in the recipe's `tune`, or --dtype.",
+        )
+    with lock(place, wait=parts.progress.say):
+        if not runs.closed(place):
+            parts.progress.say(f"[{plan.index(cell) + 1}/{len(plan)}] {cell.name}")
+            run_cell(study.recipe, study.task, cell, study.folder, parts, study.settings.get(cell.method.label, {}))
+
+
+def _dtype(parts: Parts, recipe: Recipe) -> str:
+    """The numbers that the model runs in where the parts are."""
+    return dtype_here(recipe)
 
 
 def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts, settings: Mapping[str, float]) -> None:
@@ -114,7 +190,6 @@ def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts,
     )
     runs.write_json(place / "cell.json", _about(cell, config, method, fitted, bench, time.perf_counter() - began))
     runs.close(place)
-    runs.log(folder, "cell", name=cell.name, seconds=round(time.perf_counter() - began, 2), steps=fitted.steps)
 
 
 def _answer(fitted: Fitted, task: Task, bench: Bench) -> dict[str, list[str]]:

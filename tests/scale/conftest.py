@@ -1,0 +1,53 @@
+"""A Ray cluster of two nodes on this machine: two raylets, ended with the test."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+CLUSTER = """
+import json, sys
+from ray.cluster_utils import Cluster
+node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+cluster = Cluster(initialize_head=True, head_node_args=node)
+second = cluster.add_node(**node)
+pids = [one.all_processes["raylet"][0].process.pid for one in (cluster.head_node, second)]
+print(json.dumps({"address": cluster.address, "raylets": pids}), flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+
+TRIES = 3
+"""Ray gives a raylet thirty seconds to begin, which on a machine that is busy with other tests may be too few."""
+
+
+@dataclass
+class Nodes:
+    address: str
+    raylets: list
+
+    def lose_the_second(self):
+        """As a machine that loses its power does."""
+        os.kill(self.raylets[1], signal.SIGKILL)
+
+
+@pytest.fixture
+def nodes(tmp_path):
+    """Two nodes with a CPU each; no process of Ray's outlives the test."""
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+    for _ in range(TRIES):
+        with (tmp_path / "cluster.log").open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-c", CLUSTER],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment,
+            )  # fmt: skip
+        with process:
+            if line := process.stdout.readline():
+                yield Nodes(**json.loads(line))
+                process.stdin.close()
+                return
+    pytest.fail((tmp_path / "cluster.log").read_text()[-3000:])
