@@ -89,12 +89,18 @@ def test_plan_counts_the_calls_of_each_command(leaven, rows):
         {"reply": "Well."},
     )
     count = len(lines(rows / "pool.jsonl"))
-    lift = leaven("plan", "--pilot", 3, "lift", "pool.jsonl", "--llm", llm, "--rounds", 2, "--keep-variety", 0.5)
+    lift_words = ("lift", "pool.jsonl", "--llm", llm, "--rounds", 2, "--keep-variety", 0.5)
+    lift = leaven("plan", "--pilot", 3, *lift_words)
     assert lift.code == 0, lift.err
     figures = [line.split("│")[2].strip() for line in lift.out.splitlines() if line.count("│") > 3]
     expected = [count, 4 * count, round(3 * count * 0.5) + 50 + 3 * 20]  # judged, judged twice, planted
     assert figures == [f"{n:,}" for n in (*expected, sum(expected))]
     assert "The price is unknown" in lift.out
+    many = leaven("plan", "--rows", 1000 * count, *lift_words)
+    (line,) = [line for line in many.out.splitlines() if f" {1000 * count:,} " in line and line.count("│") == 6]
+    assert f" {1000 * sum(expected):,} " in line, many.out
+    assert leaven("plan", "--rows", 10, "sample", "pool.jsonl", "--llm", llm).code == 2
+    assert leaven("plan", "--nodes", 2, "lift", "pool.jsonl", "--llm", llm).code == 2
     asked = ("lift", "pool.jsonl", "--llm", llm, "--rounds", 2, "--eliminate", "no_gain")
     assert f" {6 * count:,} " in leaven("plan", *asked).out  # one more call for each rewriting
     assert leaven("plan", *asked[:-1], "no_gian").code == 2

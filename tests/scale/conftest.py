@@ -6,17 +6,22 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 CLUSTER = """
-import json, sys
+import json, socket, sys
 from ray.cluster_utils import Cluster
 node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
-cluster = Cluster(initialize_head=True, head_node_args=node)
+with socket.socket() as free:
+    free.bind(("", 0))
+    port = free.getsockname()[1]
+cluster = Cluster(initialize_head=True, head_node_args={**node, "ray_client_server_port": port})
 second = cluster.add_node(**node)
 pids = [one.all_processes["raylet"][0].process.pid for one in (cluster.head_node, second)]
-print(json.dumps({"address": cluster.address, "raylets": pids}), flush=True)
+client = f"ray://{cluster.address.rpartition(':')[0]}:{port}"
+print(json.dumps({"address": cluster.address, "client": client, "raylets": pids}), flush=True)
 sys.stdin.read()
 cluster.shutdown()
 """
@@ -28,11 +33,14 @@ TRIES = 3
 @dataclass
 class Nodes:
     address: str
+    client: str
     raylets: list
 
     def lose_the_second(self):
-        """As a machine that loses its power does."""
-        os.kill(self.raylets[1], signal.SIGKILL)
+        """As a machine that loses its power does: the raylet and all that it began, the workers above all."""
+        children = Path(f"/proc/{self.raylets[1]}/task/{self.raylets[1]}/children").read_text().split()
+        for process in (self.raylets[1], *map(int, children)):
+            os.kill(process, signal.SIGKILL)
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ def run() -> None:
     """The door: what the user can mend is said in two lines and exits with 2; Ctrl-C says how to go on."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when torch is imported, which no command has done yet
     try:
+        _check_alone()
         app()
     except UserError as error:
         _complain(error.problem, error.hint)
@@ -105,6 +106,16 @@ def run() -> None:
         else:
             raise
         sys.exit(2)
+
+
+def _check_alone() -> None:
+    """Raises UserError in one of several processes of `accelerate launch` or torchrun: each would do all the work."""
+    if (world := os.environ.get("WORLD_SIZE", "1")) not in ("", "0", "1"):
+        raise UserError(
+            f"{world} processes were started, and leaven is one: each would tune, ask and write all of it",
+            "accelerate launch --num_processes 1 -m leaven …, or `leaven` by itself; of a study several GPUs compute a "
+            "cell each: --on ray. (Where something else sets WORLD_SIZE: env -u WORLD_SIZE leaven …)",
+        )
 
 
 def _complain(problem: str, hint: str) -> None:

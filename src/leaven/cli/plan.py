@@ -10,8 +10,10 @@ import typer
 
 from leaven.cli import ratio
 from leaven.cli.flags import planned
+from leaven.errors import UserError
 
 if TYPE_CHECKING:
+    from leaven.lift.sizes import Size
     from leaven.llm.budget import Counted
     from leaven.llm.pilot import Range, Recorded, Step
     from leaven.rows.dataset import Dataset
@@ -40,25 +42,44 @@ def plan(
     teraflops: Annotated[
         float, typer.Option(min=0.1, help="(before WHAT) Recipes: the accelerator's peak; 312: A100, 989: H100.")
     ] = 312,
+    rows: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="(before WHAT; again for each) lift: what so many rows would take, hours too."),
+    ] = None,
+    like: Annotated[
+        str,
+        typer.Option(help="(before WHAT) With --rows: a finished lift, whose pace is taken for what asks no engine."),
+    ] = "",
+    nodes: Annotated[
+        int, typer.Option(min=1, help="(before WHAT) delia, recipes: so many machines like this one (--on ray).")
+    ] = 1,
 ) -> None:
     """Say what a command will take: calls, tokens and money by a small pilot; for a recipe, memory and hours too.
 
+    `leaven plan --rows 1000000 lift` says it for other numbers of rows, and the hours that the servers of --base-url
+    take. `leaven plan --nodes 8 delia` says the minutes where the cells are computed by so many machines.
     `leaven plan ratio` tunes at a few ratios, and says which suffices: `leaven delia --ratio auto` takes the smallest.
     The pilot's replies are in the store, so that the command itself does not pay for them again.
     """
+    if (rows or like) and what != "lift":
+        raise UserError(f"--rows and --like say nothing of {what}", "They are for: leaven plan --rows N lift DATA …")
+    if nodes > 1 and what in ("ratio", *COMMANDS):
+        raise UserError(f"--nodes says nothing of {what}", "Cells alone go to several machines: delia, or a recipe.")
     if what == "delia":
-        return _delia(context.args)
+        return _delia(context.args, nodes)
     if what == "ratio":
         return ratio.find(context.args)
     if what in COMMANDS:
-        return _piloted(what, context.args, pilot)
-    return _recipe(what, tokens, teraflops)
+        return _piloted(what, context.args, pilot, rows or [], like)
+    return _recipe(what, tokens, teraflops, nodes)
 
 
-def _piloted(what: str, words: list[str], pilot: int) -> None:
+def _piloted(what: str, words: list[str], pilot: int, rows: list[int], like: str) -> None:
     from leaven.cli import engine
-    from leaven.errors import UserError
+    from leaven.lift import sizes
+    from leaven.llm.address import addresses
     from leaven.llm.pilot import Recorded
+    from leaven.llm.settings import LLMSection
     from leaven.rows import files
 
     # Some commands need the name of a file to write; a plan writes none.
@@ -73,9 +94,28 @@ def _piloted(what: str, words: list[str], pilot: int) -> None:
     with engine.opened(flags["llm"], "pilot", **engine.flags(flags)) as llm:
         steps = list(_STEPS[what](data, few, flags, partial(Recorded, llm)))
         _print(steps, llm)
+        if rows:
+            section, price = LLMSection.model_validate(engine.flags(flags)), llm.spend.price
+            at_once = len(addresses(section.base_url)) * section.concurrency
+            pace = sizes.pace(Path(like)) if like else None
+            _print_sizes([sizes.size(count, len(data), steps, price, at_once, pace) for count in rows], at_once)
 
 
-def _delia(words: list[str]) -> None:
+def _print_sizes(found: "list[Size]", at_once: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"At other sizes, with {at_once:,} calls at a time", title_justify="left")
+    for column in ("rows", "calls", "dollars", "hours of calls", "hours of the rest"):
+        table.add_column(column, justify="right")
+    for size in found:
+        hours = ("unknown" if each is None else f"{each:,.1f}" for each in (size.asking, size.other))
+        table.add_row(f"{size.rows:,}", f"{size.calls:,}", _dollars(size.dollars), *hours)
+    Console(width=120).print(table)
+    print("Hours of calls: where servers answer as quickly as they did the pilot. The rest: one machine, as --like.")
+
+
+def _delia(words: list[str], nodes: int) -> None:
     """Cells, their rows and steps, what is asked, and how long each stage takes here, by a few seconds of each."""
     from leaven.cli.delia import app as command
     from leaven.cli.delia import recipe_of
@@ -83,10 +123,10 @@ def _delia(words: list[str]) -> None:
 
     about = "What `leaven delia` will take with these flags: cells, steps, minutes and GiB of this machine."
     flags = planned(command, "delia", words, about)
-    _print_forecast(forecast_of(recipe_of(flags), Path(flags["out"])))
+    _print_forecast(forecast_of(recipe_of(flags), Path(flags["out"])), nodes)
 
 
-def _print_forecast(forecast: "Forecast") -> None:
+def _print_forecast(forecast: "Forecast", nodes: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -119,13 +159,14 @@ def _print_forecast(forecast: "Forecast") -> None:
         f"answered at once.\nAbout {minutes:,.1f} minutes ({minutes / 1.5:,.1f} to {minutes * 1.5:,.1f}) and "
         f"{pace.gib:.1f} GiB of memory."
     )
+    if nodes > 1:
+        print(f"On {nodes} machines like this one (--on ray): about {forecast.seconds(nodes) / 60:,.1f} minutes.")
 
 
 def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
     """Every stage that asks an engine, on as many rows as the stages before it leave."""
     from leaven.cli.lift import settings_of
     from leaven.lift.selection import Context, Size
-    from leaven.llm.pilot import Step
     from leaven.rows.dataset import Dataset
 
     settings, made, rows, parents = settings_of(flags), Dataset.of([]), float(len(data)), float(len(data))
@@ -140,27 +181,26 @@ def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: A
             # A rewriting, its answer, and whether anything is gained.
             each = 2 + ("no_gain" in config.eliminate) if hasattr(config, "eliminate") else 1
             name = f"{stage.name}, {rounds} rounds" if hasattr(config, "rounds") else stage.name
-            yield Step(name, round(each * parents * rounds), tuple(llm.said))
+            yield llm.step(name, round(each * parents * rounds))
             rows += 0 if stage.replaces else parents * rounds
         elif "llm" in stage.needs:
             whole = config.model_copy(update={"n": 0, "keep": 1.0, "twice": 0, "planted": 0})
             stage.module.score(made if len(made) else few, whole, Context(settings.seed, llm=llm))
             calls = getattr(stage.module, "calls", lambda rows, config: rows)(round(rows), config)
-            yield Step(stage.name, calls, tuple(llm.said))
+            yield llm.step(stage.name, calls)
         if isinstance(config, Size):
             rows = config.n or rows * config.keep
 
 
 def _sample(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
     from leaven.delia.makers import self_sample
-    from leaven.llm.pilot import Step
     from leaven.models.settings import SampleSection
 
     llm: Recorded = recorded()
     names = ("temperature", "top_p", "max_new_tokens", "keep_truncated")
     config = SampleSection.model_validate({name: flags[name] for name in names})
     self_sample.make(few, llm, config, flags["seed"], form=flags["form"])
-    yield Step("sample", flags["n"] or len(data), tuple(llm.said))
+    yield llm.step("sample", flags["n"] or len(data))
 
 
 def _diversify(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
@@ -169,7 +209,7 @@ def _diversify(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], record
     from leaven.cli.work import checked
     from leaven.delia.makers import diversify
     from leaven.llm.engines.scripted import Scripted
-    from leaven.llm.pilot import Recorded, Step
+    from leaven.llm.pilot import Recorded
 
     asked = Recorded(Scripted(lambda prompt, draw: "[]"))
     config = checked(diversify.DiversifyConfig, {**given(diversify.DiversifyConfig, flags), "check": False})
@@ -177,9 +217,9 @@ def _diversify(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], record
     llm = recorded()
     diversify.make(few, llm, config, flags["token"], flags["seed"])
     calls = len(asked.said)
-    yield Step("diversify", calls, tuple(llm.said))
+    yield llm.step("diversify", calls)
     if flags["check"]:
-        yield Step("check (at most; taken for as long as the phrasings)", calls * (config.count or 20), tuple(llm.said))
+        yield llm.step("check (at most; taken for as long as the phrasings)", calls * (config.count or 20))
 
 
 _STEPS = {"lift": _lift, "sample": _sample, "diversify": _diversify}
@@ -232,7 +272,7 @@ def _at_hand(recipe: "Recipe") -> bool:
     return model and not torch.cuda.is_available() and all(Path(place).is_file() for place in places)
 
 
-def _recipe(name: str, tokens: int, teraflops: float) -> None:
+def _recipe(name: str, tokens: int, teraflops: float, nodes: int) -> None:
     """Cells, accelerator and hours of a study; files that are not there yet are said, and common sizes taken."""
     from leaven.models import names
     from leaven.rows import files
@@ -243,7 +283,7 @@ def _recipe(name: str, tokens: int, teraflops: float) -> None:
     if _at_hand(recipe):
         from leaven.study.forecast import forecast_of
 
-        return _print_forecast(forecast_of(recipe, Path(recipe.out)))
+        return _print_forecast(forecast_of(recipe, Path(recipe.out)), nodes)
     there = {path: Path(path).is_file() for path in (recipe.task, recipe.test or "") if path}
     rows = {
         path: len(files.read(path, recipe.format, columns=recipe.columns).kept)
@@ -255,6 +295,9 @@ def _recipe(name: str, tokens: int, teraflops: float) -> None:
     test_rows = recipe.evaluate.limit_test or rows.get(recipe.test or "", 1000)
     found = needs(recipe, model, task_rows=task_rows, test_rows=test_rows, tokens=tokens, teraflops=teraflops)
     print("\n".join(told(found, model, teraflops)))
+    if nodes > 1:
+        low, high = (hours / min(nodes, found.cells) for hours in found.hours)
+        print(f"On {nodes} such accelerators (--on ray), where its cells are alike: {low:.1f} to {high:.1f} hours.")
     missing = [
         path
         for path, is_there in there.items()

@@ -1,5 +1,6 @@
 """What a long run will take, from a few of its calls: calls, tokens and money, each as a range."""
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
@@ -14,24 +15,36 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Recorded(Around):
-    """An engine whose replies are kept for the estimate."""
+    """An engine whose replies are kept for the estimate, with the seconds until those came that no store had."""
 
     said: list[Reply] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """The engine's replies."""
+        began = time.monotonic()
         for index, reply in self.engine.replies(prompts, sampling):
             self.said.append(reply)
+            if not reply.cached:
+                self.waits.append(time.monotonic() - began)
             yield index, reply
+
+    def step(self, name: str, calls: int) -> "Step":
+        """The part of the run that the replies so far stand for."""
+        return Step(name, calls, tuple(self.said), fmean(self.waits) if self.waits else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A part of the run: the calls that it makes at most, and what the pilot's calls took."""
+    """A part of the run: the calls that it makes at most, and what the pilot's calls took.
+
+    `seconds`: until a reply came, where a pilot's few calls were all that was under way; None where a store had them.
+    """
 
     name: str
     calls: int
     said: tuple[Reply, ...]
+    seconds: float | None = None
 
     @property
     def prompt_tokens(self) -> Range:

@@ -72,6 +72,13 @@ class Forecast:
         seconds = sum(self._answering(mine, untouched) for mine, untouched in questions)
         yield Stage("answer", f"{answers:,} questions", seconds)
 
+    def seconds(self, nodes: int) -> float:
+        """What it takes on so many machines: cells and the pools of seeds side by side, all before them on one."""
+        plan = cells(self.largest, len(self.task.rows))
+        at_once = {"tune": min(nodes, len(plan)), "answer": min(nodes, len(plan))}
+        at_once["sample the pool"] = min(nodes, len(self.recipe.seeds))
+        return sum(stage.seconds / at_once.get(stage.name, 1) for stage in self.stages())
+
     @property
     def largest(self) -> Recipe:
         """The recipe with the largest ratio that its pilot may come to."""

@@ -1,0 +1,65 @@
+"""What a lift takes at other sizes: calls, money and hours, of a pilot's calls and of a finished lift's own pace.
+
+Calls and money grow with the rows. So many calls are under way at a time as the servers take; what asks no engine is
+one machine's work, and takes the seconds a row that it took in a lift that is finished.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from leaven.errors import UserError
+from leaven.lift.settings import read
+from leaven.llm.budget import Price
+from leaven.llm.pilot import Range, Step, total
+from leaven.runs import folder as runs
+
+CLIENT = 0.0005
+"""Seconds of one core that the client takes for a call (benchmarks/llm.py fleet): where servers are many, its own are
+the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A lift of so many rows: calls, dollars, hours of its calls and of the rest; None: not known.
+
+    Servers that answer more slowly when many calls are under way than they answered the pilot take longer.
+    """
+
+    rows: int
+    calls: int
+    dollars: Range | None
+    asking: float | None
+    other: float | None
+
+
+def size(rows: int, planned: int, steps: Sequence[Step], price: Price | None, at_once: int, pace: float | None) -> Size:
+    """A lift of `rows`, by steps that were planned for other ones, with so many calls `at_once`; `pace`: seconds a row.
+
+    All grows with the rows, also the few calls that a judge makes once (planted entries): too many for a tiny file.
+
+    >>> step = Step("reanswer", 1000, (), seconds=2.0)
+    >>> size(1_000_000, 1000, [step], None, at_once=256, pace=0.001).asking  # hours
+    2.170138888888889
+    """
+    steps = [Step(step.name, round(step.calls * rows / planned), step.said, step.seconds) for step in steps]
+    calls, _, _, dollars = total(steps, price)
+    waits = [step.calls * step.seconds for step in steps if step.seconds is not None]
+    asking = max(sum(waits) / at_once, calls * CLIENT) / 3600 if len(waits) == len(steps) else None
+    return Size(rows, calls, dollars, asking, None if pace is None else pace * rows / 3600)
+
+
+def pace(folder: Path) -> float:
+    """The seconds a row of what asks no engine in a finished lift, from one stage's end to the next, by its log.
+
+    The first stage's end is where the count begins. Raises UserError for a folder without a finished lift.
+    """
+    settings = read(folder)
+    if not runs.closed(folder):
+        raise UserError(f"the lift in {folder} is not finished", "Its pace is known when it is.")
+    paid = {stage.name for stage in settings.plan if stage.makes or stage.dear}
+    events = list(runs.events(folder, "stage"))
+    ends = [event["time"] for event in events] + [(folder / runs.DONE).stat().st_mtime]
+    names = [event["name"] for event in events[1:]] + ["audit"]
+    seconds = sum(end - begin for name, begin, end in zip(names, ends, ends[1:], strict=False) if name not in paid)
+    return float(seconds) / max(1, int(events[0]["rows"]))
