@@ -90,3 +90,17 @@ def test_handed_from_one_to_the_next_it_is_never_held_twice(tmp_path):
     for thread in threads:
         thread.join()
     assert max(most) == 1 and len(got) >= 200
+
+
+def test_one_that_waits_says_for_whom_and_gets_it(workers, tmp_path):
+    say(workers[0], str(tmp_path))
+    assert workers[0].stdout.readline().strip() == "held"
+    said = []
+
+    def wait(sentence):
+        said.append(sentence)
+        say(workers[0], "let go")
+
+    with lock(tmp_path, wait=wait):
+        assert len(said) == 1
+    assert said[0].startswith(f"another process (process {workers[0].pid} on ")

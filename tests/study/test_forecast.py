@@ -54,6 +54,15 @@ def test_each_stage_by_hand():
     assert "search settings" not in found
 
 
+def test_several_machines_share_cells_and_the_pools_of_seeds_and_nothing_before_them():
+    plan = forecast(["original", {"name": "delia", "ratio": 0.6}])
+    each = {stage.name: stage.seconds for stage in plan.stages()}
+    assert plan.seconds(1) == pytest.approx(sum(each.values()))
+    shared = each["tune"] + each["answer"]
+    before = each["load"] + each["ask untouched"]
+    assert plan.seconds(100) == pytest.approx(before + each["sample the pool"] / 2 + shared / 4)  # seeds, cells
+
+
 def test_a_search_tunes_and_asks_for_each_trial_of_each_method_that_tunes():
     found = stages(["original", "common", {"name": "delia", "ratio": 1}], tune={**TUNE, "trials": 3})
     assert found["search settings"].amount == "up to 6 trials"

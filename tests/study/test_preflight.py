@@ -52,6 +52,12 @@ def test_everything_is_said_at_once_and_nothing_is_written(tmp_path, tiny_model,
     assert not (tmp_path / "run").exists()
 
 
+def test_an_engine_that_is_paid_for_is_not_asked_by_a_cluster(tmp_path, tiny_model, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    with pytest.raises(UserError, match="cells on ray can't ask openai:gpt-4o: its store of replies"):
+        checked(tmp_path, tiny_model, scale={"on": "ray"}, llm={"engine": "openai:gpt-4o"})
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
