@@ -13,6 +13,8 @@ EXTRAS: dict[str, str] = {
     "immutabledict": "benchmarks",
     "langdetect": "benchmarks",
     "lm_eval": "benchmarks",
+    "mlx": "mlx",
+    "mlx_lm": "mlx",
     "nltk": "benchmarks",
     "peft": "train",
     "presidio_analyzer": "filters",

@@ -1,11 +1,14 @@
 import dataclasses
+import importlib
 import re
 import shutil
+import sys
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from leaven import extras, plugs
 from leaven.rows.example import user
 from leaven.serving import artefact, check, export, prompts, source
 from leaven.serving.artefact import Reply
@@ -27,6 +30,11 @@ def exported(tuned, tmp_path):
         return tmp_path / "out"
 
     return make
+
+
+def gap(cell):
+    """How far the logits are apart, as it is told."""
+    return float(re.search(r"logits within ([\d.e-]+)", cell.detail)[1])
 
 
 def test_peft_and_transformers_answer_as_the_tuned_model_and_rows_that_are_lost_are_refused(exported, leaven):
@@ -86,6 +94,35 @@ def test_how_replies_differ_is_told():
     assert "<sep> is said in 1 answers" in check.compare(silent, unseen)[1]
 
 
+def test_an_engine_that_is_not_installed_is_said_to_be_absent(monkeypatch):
+    for name in plugs.names("engines"):
+        engine = plugs.load("engines", name)
+        for package in {*engine.PACKAGES} - {*extras.STUDY}:
+            monkeypatch.setitem(sys.modules, package, None)
+        importlib.reload(engine)  # it says what it needs without it
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("family", [family for family in FAMILIES if not family.startswith("gemma")])
+def test_mlx_gives_the_same_answers(exported, family, tied):
+    pytest.importorskip("mlx_lm")
+    (cell,) = check.check(exported(family=family, tied=tied), ["mlx"])
+    assert "first token the same in 4 of 4" in cell.detail and gap(cell) < 1e-4, cell.detail
+    assert cell.verdict == check.SAME, cell.detail
+
+
+@pytest.mark.slow
+def test_mlx_computes_gemma_by_another_gelu_and_refuses_what_real_gemmas_are_not(exported, tmp_path):
+    pytest.importorskip("mlx_lm")
+    (cell,) = check.check(exported(family="gemma", tied=True), ["mlx"])
+    assert "first token the same in 4 of 4" in cell.detail and gap(cell) < 5e-3, cell.detail
+    for family, tied, reason in (("gemma", False, "not in model: lm_head.weight"), ("gemma3", True, "list index")):
+        shutil.rmtree(tmp_path / "out")  # its Gemma 3 has six layers at least
+        (cell,) = check.check(exported(family=family, tied=tied), ["mlx"])
+        assert cell.verdict == check.REFUSED and reason in cell.detail, cell.detail
+
+
 @pytest.mark.slow
 def test_lm_eval_takes_the_merged_model_and_would_cut_a_padded_base(exported):
     out = exported(family="llama", padded=True)
@@ -111,6 +148,5 @@ def test_llama_cpp_gives_the_same_answers(exported, family, tied, padded, reused
     (cell,) = check.check(exported("F32", family=family, tied=tied, padded=padded, reused=reused), ["llama_cpp"])
     # llama.cpp looks Gemma's GELU up in a table of half precision.
     most = 5e-3 if family.startswith("gemma") else 1e-4
-    apart = float(re.search(r"logits within ([\d.e-]+)", cell.detail)[1])
-    assert "first token the same in 4 of 4" in cell.detail and apart < most, cell.detail
+    assert "first token the same in 4 of 4" in cell.detail and gap(cell) < most, cell.detail
     assert cell.verdict == check.SAME or family.startswith("gemma"), cell.detail

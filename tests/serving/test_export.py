@@ -10,9 +10,10 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from leaven.errors import UserError
+from leaven.models import adapter
 from leaven.models.load import load, load_tokenizer, quiet_peft
 from leaven.models.template import encode, render
 from leaven.rows.example import user
@@ -127,6 +128,24 @@ def test_a_reused_token_that_no_answer_holds_never_wins_in_the_merged_model(tune
     token_id = load_tokenizer(str(done.folders[1])).convert_tokens_to_ids("<|spare|>")
     others = torch.cat([rows[:token_id], rows[token_id + 1 :]])
     torch.testing.assert_close(rows[token_id], others.mean(0))
+
+
+@pytest.mark.parametrize(
+    ("rope", "keys"),
+    [
+        ({"rope_theta": 5e5}, {"rope_theta": 5e5}),
+        (
+            {"rope_theta": 1e4, "rope_type": "linear", "factor": 2.0},
+            {"rope_theta": 1e4, "rope_scaling": {"rope_type": "linear", "factor": 2.0}},
+        ),
+    ],
+)
+def test_positions_are_said_as_engines_read_them_and_transformers_reads_the_same(tiny_model, tmp_path, rope, keys):
+    loaded = load(tiny_model("llama", rope_parameters=rope), dtype="float32")
+    adapter.write(loaded, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert {name: config[name] for name in keys} == keys
+    assert AutoConfig.from_pretrained(tmp_path).rope_parameters == loaded.model.config.rope_parameters
 
 
 def test_more_rows_than_the_rank_are_refused():

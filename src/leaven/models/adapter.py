@@ -1,13 +1,14 @@
 """An adapter on disk: LoRA weights, tokenizer, the token's rows, and a card on how to load it with plain peft."""
 
 import copy
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from transformers.utils import GENERATION_CONFIG_NAME
+from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from leaven.models import names, tokens
 from leaven.models.load import ROWS_FILE, Loaded, load, quiet_peft
@@ -99,9 +100,27 @@ def merged(loaded: Loaded) -> Loaded:
 
 
 def write(loaded: Loaded, folder: Path) -> None:
-    """Write a model as safetensors, with its tokenizer, chat template and generation config."""
+    """Write a model as safetensors, with its tokenizer, chat template and generation config.
+
+    Its config.json says positions twice: as transformers 5 does (`rope_parameters`), and as all did before it. MLX
+    reads the second alone for most families, and goes on with another base where it is missing.
+    """
     loaded.model.save_pretrained(folder)
     published(loaded.tokenizer).save_pretrained(folder)
+    path = folder / CONFIG_NAME
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**config, **_positions(config)}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _positions(config: dict[str, Any]) -> dict[str, Any]:
+    """The keys of `rope_parameters` as transformers 4 named them; none for a model without positions that rotate."""
+    rope = config.get("rope_parameters") or {}
+    if "sliding_attention" in rope:  # Gemma 3
+        local = {"rope_local_base_freq": rope["sliding_attention"]["rope_theta"]}
+        return {**local, **_positions({"rope_parameters": rope["full_attention"]})}
+    theta = {"rope_theta": rope["rope_theta"]} if "rope_theta" in rope else {}
+    scaled = {name: value for name, value in rope.items() if name != "rope_theta"}
+    return {**theta, "rope_scaling": scaled} if scaled.get("rope_type", "default") != "default" else theta
 
 
 def published(tokenizer: Any) -> Any:

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from lm_eval.api.instance import Instance
-from lm_eval.models.huggingface import HFLM
 
 from leaven.models.load import device, load_tokenizer, quiet_peft, text_config
 from leaven.models.template import encode, render
@@ -20,6 +18,9 @@ KINDS = ("merged", "adapter")
 @contextmanager
 def serve(artefact: Artefact) -> Iterator[Ask]:
     """The harness's model, in float32. Raises Refused where it would cut rows from the base."""
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
     tokenizer = load_tokenizer(str(artefact.path))
     if artefact.kind == "adapter":
         rows = int(text_config(artefact.base).vocab_size)
@@ -31,7 +32,7 @@ def serve(artefact: Artefact) -> Iterator[Ask]:
     else:
         loaded = {"pretrained": str(artefact.path)}
     with quiet_peft():
-        lm = HFLM(**loaded, dtype="float32", batch_size=1, device=str(device()))
+        lm = HFLM(**loaded, dtype="float32", batch_size=_in_process.BATCH, device=str(device()))
 
     @torch.no_grad()
     def ask(prompts: Sequence[Prompt], max_new_tokens: int) -> list[Reply]:
