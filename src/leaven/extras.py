@@ -13,7 +13,6 @@ EXTRAS: dict[str, str] = {
     "immutabledict": "benchmarks",
     "langdetect": "benchmarks",
     "lm_eval": "benchmarks",
-    "mlx": "mlx",
     "mlx_lm": "mlx",
     "nltk": "benchmarks",
     "peft": "train",

@@ -37,9 +37,6 @@ def _reply(model: Any, tokenizer: Any, prompt: Prompt, max_new_tokens: int) -> R
     read = tokenizer.apply_chat_template([openai(turn) for turn in prompt], add_generation_prompt=True)
     steps = list(stream_generate(model, tokenizer, read, max_tokens=max_new_tokens))
     first = _in_process.likeliest(torch.from_numpy(np.array(steps[0].logprobs)))
-    # Its own text lacks the space that an answer begins with, so that the tokens are what is compared. The last step
-    # tells of the end token, or a second time of the last one.
-    ids = [step.token for step in steps if step.finish_reason is None]
-    if steps[-1].finish_reason == "length":
-        ids.append(steps[-1].token)
+    # Its own text lacks the space that an answer begins with, so that what is compared is the tokens.
+    ids = [step.token for step in steps if step.finish_reason != "stop"]
     return Reply(tokenizer.decode(ids), first=first, ids=frozenset(ids))
