@@ -14,14 +14,23 @@ TEXTS = st.one_of(
     st.text(max_size=12),
     st.sampled_from(["", " ", "\x1c", " ", "[", '[{"role": "user", "content": "x"}]', 'a "b" \\ \n\t', "é😀", "\x7f"]),
 )
-VALUES = st.one_of(TEXTS, st.integers(), st.floats(), st.booleans(), st.none(), st.lists(st.integers(), max_size=2))
+VALUES = st.one_of(
+    TEXTS,
+    st.integers(),
+    st.floats(allow_subnormal=False),
+    st.booleans(),
+    st.none(),
+    st.lists(st.integers(), max_size=2),
+)
 TURNS = st.lists(
     st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "bot"]), "content": TEXTS}),
     max_size=3,
 )
 ROWS = st.one_of(
     st.fixed_dictionaries({"instruction": TEXTS, "input": TEXTS, "output": TEXTS}),
-    st.fixed_dictionaries({"instruction": TEXTS, "input": TEXTS, "output": TEXTS, "mark": st.floats(-9, 9)}),
+    st.fixed_dictionaries(
+        {"instruction": TEXTS, "input": TEXTS, "output": TEXTS, "mark": st.floats(-9, 9, allow_subnormal=False)}
+    ),
     st.fixed_dictionaries({"instruction": TEXTS, "output": VALUES}, optional={"input": VALUES, "id": VALUES}),
     st.fixed_dictionaries({"messages": TURNS}, optional={"n": st.integers(-9, 9)}),
 )
