@@ -4,7 +4,7 @@ BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= true
 
-.PHONY: install quickstart real test test-shuffled test-all check fix bench docs
+.PHONY: install quickstart real test test-shuffled test-all check fix bench docs site
 
 install: .venv/installed
 
@@ -52,3 +52,7 @@ bench: install
 # The parts of the README and of docs/ that are made from the code.
 docs: install
 	$(BIN)/python docs/make.py
+
+# The documents as a site, in site/: tutorials, guides, what was measured, the reference.
+site: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
