@@ -165,6 +165,6 @@ def test_of_a_large_lift_the_map_draws_a_sample_and_says_of_how_many(lift, monke
 
 def test_what_is_marked_is_told_with_whole_texts(lift):
     frame = audit.read(lift)
-    marked = Source(lift).marked({"rows": "3,17,nobody,99999"})
+    marked = Source(lift).texts({"rows": "3,17,nobody,99999"})
     assert [(row["row"], row["question"], row["answer"]) for row in marked] == frame.filter(
         pl.col("row").is_in([3, 17])).select("row", "question", "answer").rows()  # fmt: skip

@@ -1,6 +1,7 @@
 """The page on loopback: whoever has no secret gets nothing, and a folder from disk says the same as the server."""
 
 import json
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -103,3 +104,9 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
 def test_what_is_no_run_is_said_so(tmp_path):
     with pytest.raises(UserError, match="holds no run"):
         server.serve(tmp_path)
+
+
+def test_no_answer_of_a_folder_takes_the_name_of_another():
+    text = (server.BROWSER / "sample.js").read_text(encoding="utf-8")
+    names = re.findall(r"^  (\w+)(?:\(|:)", text.partition("leaven.sample = {")[2].partition("\n};")[0], re.MULTILINE)
+    assert len(names) > 8 and len(names) == len(set(names))

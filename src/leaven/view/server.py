@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
             "story": source.story,
             "decide": source.decide,
             "map": lambda _: source.map,
-            "marked": source.marked,
+            "texts": source.texts,
         }
         if name not in answers:
             self._send(404, b"Not found", "text/plain; charset=utf-8")

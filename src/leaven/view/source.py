@@ -107,7 +107,7 @@ class Source:
         """The rows of a lift as points."""
         return data_map.points(self.folder)
 
-    def marked(self, asked: Mapping[str, str]) -> list[dict[str, Any]]:
+    def texts(self, asked: Mapping[str, str]) -> list[dict[str, Any]]:
         """The rows whose numbers are asked for, with their whole texts."""
         return self._rows.texts([int(number) for number in asked.get("rows", "").split(",") if number.isdigit()])
 

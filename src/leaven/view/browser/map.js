@@ -12,7 +12,7 @@ leaven.views.map = {
     const points = map.row.map((row, at) => ({ row, x: map.x[at], y: map.y[at], verdict: map.verdict[at] })).filter((point) => !shown || point.verdict === shown);
     const box = boxOf(state.box), marked = box ? points.filter((point) => isWithin(point, box)) : [];
     const page = Math.max(0, Number(state.page) || 0), here = marked.slice(page * leaven.sample.ROWS, (page + 1) * leaven.sample.ROWS);
-    const rows = here.length ? await leaven.ask("marked", { rows: here.map((point) => point.row).join(",") }) : [];
+    const rows = here.length ? await leaven.ask("texts", { rows: here.map((point) => point.row).join(",") }) : [];
     const count = (verdict) => marked.filter((point) => point.verdict === verdict).length;
     place.append(
       el("form", { class: "filters", onsubmit: (event) => event.preventDefault() }, el("div", { class: "fields" },
@@ -91,7 +91,7 @@ function mark(box) {
 async function exported(points) {
   const lines = [];
   for (let start = 0; start < points.length; start += 200) {
-    const part = await leaven.ask("marked", { rows: points.slice(start, start + 200).map((point) => point.row).join(",") });
+    const part = await leaven.ask("texts", { rows: points.slice(start, start + 200).map((point) => point.row).join(",") });
     lines.push(...part.map((row) => `${JSON.stringify(row)}\n`));
   }
   const link = leaven.el("a", { href: URL.createObjectURL(new Blob(lines, { type: "application/jsonl" })), download: "marked.jsonl" });

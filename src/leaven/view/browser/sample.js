@@ -76,7 +76,7 @@ leaven.sample = {
 
   map: () => leaven.data.lift.map,
 
-  marked(asked) {
+  texts(asked) {
     const wanted = new Set(asked.rows.split(",").map(Number));
     return leaven.data.lift.stories.filter((row) => wanted.has(row.row)).map(({ row, id, place, step, strategy, round, verdict, stage, reason, question, answer }) =>
       ({ id, row, place, step, strategy, round, verdict, stage, reason, question: question.text, answer: answer.text }));
