@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import polars as pl
 import yaml
@@ -20,7 +20,7 @@ from leaven.study.signs import Alternative
 from leaven.study.statistics import Difference, Summary
 
 Preset = Literal["ours", "faithful"]
-PRESETS: frozenset[Preset] = frozenset(("ours", "faithful"))
+PRESETS: tuple[Preset, ...] = get_args(Preset)
 SURE = 0.05
 
 
@@ -80,7 +80,7 @@ def specification(scale: str = "lab") -> dict[str, dict[str, Any]]:
 def methods(name: str, scale: str = "lab") -> frozenset[str]:
     """The labels whose cells a table or figure needs."""
     table = spec(name, scale)
-    rows = [row[preset] for row in table.get("rows", ()) for preset in ("ours", "faithful") if preset in row]
+    rows = [row[preset] for row in table.get("rows", ()) for preset in PRESETS if preset in row]
     series = [one["method"] for one in table.get("series", ()) if "method" in one]
     compared = [claim[side] for claim in table["claims"] for side in ("a", "b")]
     return frozenset([*rows, *series, *table.get("methods", {}).values(), *compared])
@@ -94,7 +94,7 @@ def tables(name: str, scores: pl.DataFrame, scale: str = "lab", partial: bool = 
     table = spec(name, scale)
     if partial or len(table["studies"]) > 1:
         table = _measured(table, scores)
-    presets = (preset for preset in sorted(PRESETS, reverse=True) if any(preset in row for row in table["rows"]))
+    presets = (preset for preset in PRESETS if any(preset in row for row in table["rows"]))
     return [_table(name, table, preset, scores) for preset in presets]
 
 
@@ -138,7 +138,7 @@ def _measured(table: Mapping[str, Any], scores: pl.DataFrame) -> dict[str, Any]:
     """A table without the rows, presets and columns of which these scores have nothing."""
     there = set(scores["method"])
     rows = [{key: value for key, value in row.items() if key not in PRESETS or value in there} for row in table["rows"]]
-    rows = [row for row in rows if not PRESETS.isdisjoint(row)]
+    rows = [row for row in rows if any(preset in row for preset in PRESETS)]
     places = [
         place
         for place, column in enumerate(table["columns"])
@@ -146,7 +146,8 @@ def _measured(table: Mapping[str, Any], scores: pl.DataFrame) -> dict[str, Any]:
             _value(scores, row, preset, column) is not None
             for row in rows
             if not row.get("untrained")
-            for preset in PRESETS & row.keys()
+            for preset in PRESETS
+            if preset in row
         )
     ]
     figures = [{**row, "paper": [_paper(row, place) for place in places]} for row in rows]
