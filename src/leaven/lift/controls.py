@@ -13,6 +13,7 @@ import polars as pl
 
 from leaven.lift.selectors.length_matched import matched
 from leaven.lift.settings import Settings
+from leaven.rows.shards import Places
 from leaven.runs import folder as runs
 
 FILE = "controls.parquet"
@@ -20,17 +21,16 @@ BINS = 20
 RANDOM, MATCHED, LONGEST = "random", "length matched", "longest"
 WHOLE = 0.5
 """A measure that fewer of a stage's rows have, as a second round of marks, is none of the stage's rows."""
-Numbers = npt.NDArray[np.int64]
 Lengths = npt.NDArray[np.float64]
 
 
-def sets(settings: Settings, lengths: Lengths, candidates: Numbers, kept: Numbers, folder: Path) -> dict[str, Numbers]:
+def sets(settings: Settings, lengths: Lengths, candidates: Places, kept: Places, folder: Path) -> dict[str, Places]:
     """The sets of the report by their names, each with the numbers of its rows; those drawn go into a file, too.
 
     `lengths` are the characters of every row's answer, `candidates` the rows that there were to select from, `kept`
     those that are left in the end.
     """
-    groups, draws = {"before selection": candidates}, dict[str, Numbers]()
+    groups, draws = {"before selection": candidates}, dict[str, Places]()
     for name, entered, left in stages(settings, folder):
         control = {f"{which} at {name}": rows for which, rows in draw(lengths, entered, left, settings.seed)}
         draws |= control
@@ -42,7 +42,7 @@ def sets(settings: Settings, lengths: Lengths, candidates: Numbers, kept: Number
     return groups | {"kept": kept} | final
 
 
-def stages(settings: Settings, folder: Path) -> Iterator[tuple[str, Numbers, Numbers]]:
+def stages(settings: Settings, folder: Path) -> Iterator[tuple[str, Places, Places]]:
     """The name of each selector that kept some rows and not all, those that it was given, and those that it kept."""
     for stage in settings.plan:
         if not stage.makes:
@@ -51,14 +51,14 @@ def stages(settings: Settings, folder: Path) -> Iterator[tuple[str, Numbers, Num
                 yield stage.name, table["row"].to_numpy(), table.filter("kept")["row"].to_numpy()
 
 
-def draw(lengths: Lengths, candidates: Numbers, kept: Numbers, seed: int) -> Iterator[tuple[str, Numbers]]:
+def draw(lengths: Lengths, candidates: Places, kept: Places, seed: int) -> Iterator[tuple[str, Places]]:
     """As many of the given rows as are kept: at random, and with answers as long as theirs."""
     rng = np.random.default_rng(seed)
     yield RANDOM, np.sort(candidates[rng.permutation(len(candidates))[: len(kept)]])
     yield MATCHED, candidates[matched(lengths[candidates], lengths[kept], BINS, seed)] if len(kept) else kept
 
 
-def marks(settings: Settings, frame: pl.DataFrame, sets: dict[str, Numbers], folder: Path) -> Iterator[dict[str, Any]]:
+def marks(settings: Settings, frame: pl.DataFrame, sets: dict[str, Places], folder: Path) -> Iterator[dict[str, Any]]:
     """What each stage measured, in the mean of the rows that it kept, and of its controls; `frame` is the audit.
 
     A stage measures all rows that it is given, so that this costs nothing.

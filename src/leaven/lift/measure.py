@@ -20,17 +20,17 @@ from leaven.lift.settings import Settings
 from leaven.lift.vectors import Array
 from leaven.rows import texts
 from leaven.rows.dataset import Dataset
+from leaven.rows.shards import Places
 from leaven.runs import folder as runs
 
 SAMPLE, REFERENCE, SHOWN = 2000, 5000, 2000
 PAIRS, LEAST = 200_000_000, 100
 """Cosines that are computed of a set for the nearest rows of its sample, and rows that are asked at least."""
-Numbers = npt.NDArray[np.int64]
 SPENT = ("calls", "failed", "saved", "prompt_tokens", "completion_tokens", "cost")
 
 
 def summary(
-    settings: Settings, pool: Dataset, frame: pl.DataFrame, embedded: Embedded, kept: Numbers, folder: Path
+    settings: Settings, pool: Dataset, frame: pl.DataFrame, embedded: Embedded, kept: Places, folder: Path
 ) -> dict[str, Any]:
     """The figures of the report: sets side by side, stages, sources, cost, and the points of the data map."""
     sizes = texts.lengths(pool)
@@ -62,7 +62,7 @@ def summary(
 
 
 def _figures(
-    sets: Mapping[str, Numbers], embedded: Embedded, sizes: npt.NDArray[np.float64], size: int, rng: np.random.Generator
+    sets: Mapping[str, Places], embedded: Embedded, sizes: npt.NDArray[np.float64], size: int, rng: np.random.Generator
 ) -> Iterator[dict[str, Any]]:
     """The figures of the sets, by one pass over the embeddings.
 
@@ -72,7 +72,7 @@ def _figures(
     left before any was embedded have no figures of embeddings.
     """
     whole = embedded.vectors
-    draws, places = {"": rng.permutation(whole.rows)[:REFERENCE]}, dict[str, Numbers]()
+    draws, places = {"": rng.permutation(whole.rows)[:REFERENCE]}, dict[str, Places]()
     for name, members in sets.items():
         if len(members) > 1 and np.isin(members, embedded.numbers).all():
             places[name] = embedded.places(members)
@@ -96,7 +96,7 @@ def _figures(
 class _Set:
     """A set of rows while their embeddings, of length one, pass by in blocks: its second moments, and nearest rows."""
 
-    def __init__(self, places: Numbers, sample: Array) -> None:
+    def __init__(self, places: Places, sample: Array) -> None:
         self.places, self.sample = places, sample
         count = min(len(sample), max(LEAST, PAIRS // len(places)))
         self.queries = sample[np.linspace(0, len(sample) - 1, count).astype(int)]
@@ -179,7 +179,7 @@ def _histogram(sizes: npt.NDArray[np.float64], everything: npt.NDArray[np.float6
     ]
 
 
-def _map(embedded: Embedded, kept: Numbers, rng: np.random.Generator) -> list[dict[str, Any]]:
+def _map(embedded: Embedded, kept: Places, rng: np.random.Generator) -> list[dict[str, Any]]:
     """The rows on the first two principal components that variety uses: a sample of all of them, and of the kept."""
     vectors, stay = embedded.vectors, embedded.places(kept)
     if vectors.rows < 3:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from leaven.errors import UserError
+from leaven.rows.shards import Places, rows_at
 
 Array = npt.NDArray[np.float32]
 BLOCK_BYTES = 32 << 20
@@ -54,22 +54,14 @@ class Vectors:
         """The whole table in memory, each row of length one (a row of zeros stays), so that products are cosines."""
         return normalised(self.array())
 
-    def take(self, positions: Sequence[int] | npt.NDArray[np.int64]) -> "Vectors":
+    def take(self, positions: Sequence[int] | Places) -> "Vectors":
         """The rows at these positions: few of them in memory; many that ascend are read anew with each pass."""
         wanted = np.asarray(positions, np.int64)
         if (np.diff(wanted) > 0).all():
-            some = Vectors(len(wanted), self.width, partial(self._some, wanted), self.name)
+            some = Vectors(len(wanted), self.width, lambda size: rows_at(self.read(size), wanted), self.name)
             return some if 4 * len(wanted) * self.width > BLOCK_BYTES else of(some.array(), self.name)
         places, back = np.unique(wanted, return_inverse=True)
         return of(self.take(places).array()[back], self.name)
-
-    def _some(self, wanted: npt.NDArray[np.int64], size: int) -> Iterator[Array]:
-        done = 0
-        for block in self.read(size):
-            low, high = np.searchsorted(wanted, (done, done + len(block)))
-            if low < high:
-                yield block[wanted[low:high] - done]
-            done += len(block)
 
     def save(self, path: Path) -> None:
         """Write the table as `.npy`, block by block."""

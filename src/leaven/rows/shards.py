@@ -1,8 +1,9 @@
 """Tables that lie in Parquet and are read and written batch by batch, so that memory doesn't grow with their rows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from leaven.runs import folder as runs
 BATCH = 1 << 14
 """Rows of a batch: some 10 MB of text."""
 Places = npt.NDArray[np.int64]
+Block = TypeVar("Block", pl.DataFrame, npt.NDArray[np.float32])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,12 +42,8 @@ class Shards:
             return
         if not len(self.places):
             return
-        done = first = int(self.places[0])
-        for batch in self._read(columns, first, int(self.places[-1]) + 1 - first):
-            low, high = np.searchsorted(self.places, (done, done + batch.height))
-            if low < high:
-                yield batch[self.places[low:high] - done]
-            done += batch.height
+        first = int(self.places[0])
+        yield from rows_at(self._read(columns, first, int(self.places[-1]) + 1 - first), self.places - first)
 
     def frame(self, columns: Sequence[str]) -> pl.DataFrame:
         """These columns of all rows, in memory."""
@@ -55,6 +53,16 @@ class Shards:
     def _read(self, columns: Sequence[str], start: int, rows: int) -> Iterator[pl.DataFrame]:
         scan = pl.scan_parquet(self.path).select(columns).slice(start, rows)
         return iter(scan.collect_batches(chunk_size=BATCH, maintain_order=True))
+
+
+def rows_at(blocks: Iterable[Block], places: Places) -> Iterator[Block]:
+    """Of a table that comes in blocks the rows at these places, which ascend; a block without any is left out."""
+    done = 0
+    for block in blocks:
+        low, high = np.searchsorted(places, (done, done + len(block)))
+        if low < high:
+            yield block[places[low:high] - done]
+        done += len(block)
 
 
 def write(path: Path, batches: Callable[[], Iterator[pl.DataFrame]], schema: pl.Schema) -> None:
