@@ -99,10 +99,9 @@ def read(path: Path) -> Outcome:
     """What `write` wrote."""
     frame = pl.read_parquet(path)
     drops = frame.filter(pl.col("reason").is_not_null())
-    examples = Dataset(drops.select(SCHEMA.names()))
-    values = drops.select("reason", "score", "detail").rows()
+    dropped = Drops(Dataset(drops.select(SCHEMA.names())), drops.select(list(VERDICT)))
     dataset = Dataset(frame.filter(pl.col("reason").is_null()).select(SCHEMA.names()), (str(path),))
-    return Outcome(dataset, tuple(Drop(example, *value) for example, value in zip(examples, values, strict=True)))
+    return Outcome(dataset, dropped)
 
 
 def failures(outcome: Outcome) -> list[Drop]:
