@@ -22,13 +22,13 @@ from leaven.lift import selection
 from leaven.lift import vectors as table
 from leaven.lift.components import components
 from leaven.lift.embed import lsa
-from leaven.lift.embedding import text
 from leaven.lift.neighbours import density
 from leaven.lift.selection import Context
 from leaven.lift.selectors import exact, ifd, length, minhash, semantic, variety
 from leaven.models import names
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
+from leaven.rows.texts import strings
 from leaven.runs.progress import Progress
 
 DRAWS, Z = 1000, 1.96
@@ -76,7 +76,7 @@ def aucs(folder: Path, count: int, model: str) -> None:
 
 def measured(rows: Dataset, folder: Path, draw: list[int], model: str) -> dict[str, np.ndarray]:
     context = Context(model=names.path(model), progress=QUIET)
-    vectors = {"LSA": table.of(lsa.load("")([text(row) for row in rows]))}
+    vectors = {"LSA": table.of(lsa.load("")([*strings(rows)]))}
     place = folder / "alpaca_minilm" / "embeddings.f16.npy"
     if place.is_file():
         vectors["MiniLM"] = table.open_file(str(place)).take(draw)
@@ -172,7 +172,7 @@ def on_gpteacher(folder: Path) -> None:
     rows = files.read(folder / "gpteacher/toolformer-dedupe-only-dataset.json.gz").kept
     kept = {row.messages for row in files.read(folder / "gpteacher/toolformer-similarity-0.6-dataset.json").kept}
     truth = {place for place, row in enumerate(rows) if row.messages not in kept}
-    context = Context(progress=QUIET, vectors=lambda data: table.of(lsa.load("")([text(row) for row in data])))
+    context = Context(progress=QUIET, vectors=lambda data: table.of(lsa.load("")([*strings(data)])))
     print(f"{len(rows):,} rows, of which the authors dropped {len(truth):,}.\n")
     print("| dedup | dropped | precision | recall |\n|---|--:|---|---|")
     runs = (("exact, normalised", exact, exact.Config(normalise=True)), ("minhash", minhash, minhash.Config()),

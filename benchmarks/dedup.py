@@ -31,10 +31,10 @@ def made_up(count: int) -> list[str]:
 
 
 def from_file(path: str) -> list[str]:
-    from leaven.lift.embedding import text
     from leaven.rows import files
+    from leaven.rows.texts import strings
 
-    return [text(row) for row in files.read(path).kept]
+    return list(strings(files.read(path).kept))
 
 
 def theirs(texts: list[str], config: minhash.Config) -> tuple[float, set[int]]:

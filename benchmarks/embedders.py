@@ -18,10 +18,10 @@ import numpy as np
 from leaven import plugs
 from leaven.lift import vectors as table
 from leaven.lift.components import components
-from leaven.lift.embedding import text
 from leaven.lift.selectors import k_center, variety
 from leaven.lift.vectors import Vectors
 from leaven.rows import files
+from leaven.rows.texts import strings
 
 ASKED, NEAREST, SHARE = 1000, 10, 0.2
 
@@ -40,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> None:
     lengths = np.asarray([len(row.answer or "") for row in rows])
     print("| embedder | selector | overlap | neighbours | kept, dropped | distance to kept | seconds |")
     print("|---|---|--:|--:|--:|--:|--:|")
-    for name, found, seconds in [("MiniLM, published", published, 0.0), *made(flags.embedders, [*map(text, rows)])]:
+    for name, found, seconds in [("MiniLM, published", published, 0.0), *made(flags.embedders, [*strings(rows)])]:
         alike = agreement(found.unit(), published.unit())
         for selector, kept in choices(found):
             about = (f"{overlap(kept, by_variety(published)):.3f}", f"{alike:.3f}", middles(lengths, kept),

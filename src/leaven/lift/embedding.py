@@ -12,11 +12,8 @@ from leaven.lift.vectors import Vectors
 from leaven.llm.budget import Spend
 from leaven.models import shelf
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Example
-from leaven.rows.texts import Part
+from leaven.rows.texts import Part, strings
 from leaven.runs.progress import Progress
-
-__all__ = ["Part", "made", "source", "text"]
 
 AUTO = "auto"
 """The embedder that is at hand: minilm where it was got, and LSA where it was not."""
@@ -48,13 +45,6 @@ def left_to_lsa(embedder: str) -> bool:
     LSA's columns are hardly correlated; variety, which makes them equally wide, keeps the shortest rows by them.
     """
     return settled(embedder) == f"{AUTO}:lsa"
-
-
-def text(row: Example, part: Part = "all") -> str:
-    """What is embedded of a row: instruction, input and output (the system text too), or one side alone."""
-    if part == "all":
-        return "\n".join(message.text for message in row.messages)
-    return row.question if part == "question" else row.answer or ""
 
 
 def source(
@@ -90,7 +80,7 @@ def made(data: Dataset, embedder: str, part: Part, progress: Progress, spend: Sp
     name, model = _named(embedder)
     module = plugs.load("embedders", name)
     given = (model, spend) if paid(embedder) else (model,)
-    texts, load = [text(row, part) for row in data], cache(partial(module.load, *given))
+    texts, load = list(strings(data, part)), cache(partial(module.load, *given))
     with progress.track(f"embedding by {embedder}", len(texts), "rows") as advance:
         if not module.PER_TEXT:
             return table.of(load()(texts), embedder)

@@ -13,12 +13,13 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator, model_
 
 from leaven.errors import UserError, nearest
 from leaven.lift import embedding
-from leaven.lift.embedding import AUTO, Part
+from leaven.lift.embedding import AUTO
 from leaven.lift.makers.evolve import Config as Evolve
 from leaven.lift.makers.reanswer import Config as Reanswer
 from leaven.lift.recipe import MAKERS, Stage, halves, labelled, named
 from leaven.lift.selectors.variety import Config as Variety
 from leaven.rows.columns import Columns
+from leaven.rows.texts import Part
 from leaven.runs import content, journal
 from leaven.runs import folder as runs
 from leaven.section import Section, faults

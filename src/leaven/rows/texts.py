@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example
 
 Part = Literal["all", "question", "answer"]
 """What of a row is looked at: all (instruction, input, output; the system text too), the question, or the answer."""
@@ -22,6 +23,11 @@ Part = Literal["all", "question", "answer"]
 def batches(data: Dataset, part: Part = "all") -> Iterator[pl.Series]:
     """The texts of the rows in their order, a few thousand at a time; null for an answer that is not there."""
     return (of(frame, part) for frame in data.batches())
+
+
+def strings(data: Dataset, part: Part = "all") -> Iterator[str]:
+    """The text of each row in their order; "" for an answer that is not there."""
+    return (text or "" for texts in batches(data, part) for text in texts)
 
 
 def of(frame: pl.DataFrame, part: Part = "all") -> pl.Series:
@@ -41,8 +47,15 @@ def of(frame: pl.DataFrame, part: Part = "all") -> pl.Series:
     places = by_hand.arg_true()
     if len(places):
         rows = Dataset(frame[places])
-        texts = texts.scatter(places, pl.Series([_text(row, part) for row in rows], dtype=pl.String))
+        texts = texts.scatter(places, pl.Series([_of_row(row, part) for row in rows], dtype=pl.String))
     return texts.alias(part)
+
+
+def _of_row(row: Example, part: Part = "all") -> str | None:
+    """The text of one row; None for an answer that is not there."""
+    if part == "all":
+        return "\n".join(message.text for message in row.messages)
+    return row.question if part == "question" else row.answer
 
 
 def lengths(data: Dataset, part: Part = "answer") -> npt.NDArray[np.float64]:
@@ -77,13 +90,6 @@ def _said_by(turn: pl.Expr, role: str) -> pl.Expr:
 
 def _content(turn: pl.Expr) -> pl.Expr:
     return turn.struct.field("content")
-
-
-def _text(row: Any, part: Part) -> str | None:
-    if part == "all":
-        return "\n".join(message.text for message in row.messages)
-    text: str | None = row.question if part == "question" else row.answer
-    return text
 
 
 def _ids(messages: pl.Series) -> Iterator[str]:

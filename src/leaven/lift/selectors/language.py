@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import Field
 
-from leaven.lift.embedding import Part, text
 from leaven.lift.selection import Context, Scores, outcome
+from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
+from leaven.rows.texts import Part
 from leaven.section import Section
 
 NEEDS = ()
@@ -33,13 +34,13 @@ class Config(Section):
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """Every row but those that are told to be in another language; `probability` is that of the language it is in."""
-    languages = [classifier().classify(text(row, config.compare)) for row in data]
+    lengths = texts.lengths(data, config.compare)
+    languages = [classifier().classify(words) for words in texts.strings(data, config.compare)]
     details = {
         place: f"{name} ({chance:.2f})"
         for place, (name, chance) in enumerate(languages)
-        if name not in config.only and chance >= config.least
-        and len(text(data[place], config.compare)) >= config.shortest
-    }  # fmt: skip
+        if name not in config.only and chance >= config.least and lengths[place] >= config.shortest
+    }
     kept = [place for place in range(len(data)) if place not in details]
     columns = {"probability": [float(chance) for _, chance in languages]}
     return outcome(data, kept, "language", "in another language", columns, details)

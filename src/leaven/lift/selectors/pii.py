@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal
 
-from leaven.lift.embedding import text
 from leaven.lift.selection import Context, Scores, outcome
+from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
 from leaven.section import Section
@@ -36,8 +36,8 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
     """Every row without a match; the detail of the others says what matched, and not the personal data themselves."""
     details = {}
     with context.progress.track("pii", len(data), "rows") as advance:
-        for place, row in enumerate(data):
-            if kinds := matches(text(row), config.kinds):
+        for place, words in enumerate(texts.strings(data)):
+            if kinds := matches(words, config.kinds):
                 details[place] = ", ".join(kinds)
             advance(place + 1)
     kept = [place for place in range(len(data)) if place not in details]

@@ -4,21 +4,20 @@ The score is 0.9 × the judge's 100 points + 0.1 × the length score. A row whos
 dropped for that reason and counted, and never taken for a bad one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pydantic import Field
 
 from leaven.errors import UserError
-from leaven.lift.embedding import text
 from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.lift.selectors.length import length_scores
 from leaven.llm.judge import HEADS, Marks, asked, check_read, fault, judged, totals, trials
 from leaven.llm.parse import Parsed
 from leaven.llm.protocol import Sampling
 from leaven.llm.trust import KINDS, Trust, Values, trust
+from leaven.rows import texts
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Example
 from leaven.rows.outcomes import FAILED, Outcome
 
 __all__ = ["Config", "asked", "choose", "score"]
@@ -84,9 +83,9 @@ def calls(rows: int, config: Config) -> int:
     return rows + min(config.twice, rows) + len(KINDS) * min(config.planted, rows)
 
 
-def trust_of(data: Iterable[Example], columns: Mapping[str, Values]) -> Trust:
+def trust_of(data: Dataset, columns: Mapping[str, Values]) -> Trust:
     """How far the marks in the columns of `score` can be trusted."""
-    lengths = np.asarray([float(len(text(row))) for row in data])
+    lengths = texts.lengths(data, "all")
     planted = {kind: columns[f"judge_{kind}"] for kind in KINDS}
     return trust(columns["judge"], columns["judge_again"], lengths, planted)
 
