@@ -1,17 +1,22 @@
 import dataclasses
 import importlib
+import json
 import re
 import shutil
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from leaven import extras, plugs
+from leaven.llm.open import open_llm
 from leaven.rows.example import user
 from leaven.serving import artefact, check, export, prompts, source
 from leaven.serving.artefact import Reply
+from leaven.serving.engines import _server
 
 pytest.importorskip("gguf")
 FAMILIES = ("llama", "llama3", "qwen2", "qwen3", "gemma", "gemma3", "mistral", "phi3")
@@ -100,6 +105,58 @@ def test_an_engine_that_is_not_installed_is_said_to_be_absent(monkeypatch):
         for package in {*engine.PACKAGES} - {*extras.STUDY}:
             monkeypatch.setitem(sys.modules, package, None)
         importlib.reload(engine)  # it says what it needs without it
+
+
+class Server(BaseHTTPRequestHandler):
+    """Chat Completions out of a table: the model "tuned" is there, and no other."""
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        missing = body["model"] != "tuned"
+        choice = {"message": {"content": self.server.texts.get(body["messages"][-1]["content"])}}
+        answer = {"error": {"message": "no such model"}} if missing else {"choices": [choice]}
+        self.send_response(404 if missing else 200)
+        self.send_header("content-type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+def test_a_server_that_runs_already_is_compared_by_its_texts(exported, leaven):
+    out = exported(family="llama")
+    asked = prompts.read(out / export.PROMPTS)
+    own = check.in_memory(export.about(out), asked)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    server.texts = {prompt[-1].content: reply.text for prompt, reply in zip(asked, own.replies, strict=True)}
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    with server:
+        done = leaven("check-serving", out, "--llm", "openai:tuned", "--base-url", url)
+        assert done.code == 0, done.err
+        assert f"| openai:tuned | {url} | same | 2 of 2 texts with <sep>" in (out / "serving.md").read_text()
+        server.texts[asked[0][-1].content] += " more"
+        done = leaven("check-serving", out, "--llm", "openai:tuned", "--base-url", url)
+        assert done.code == 1 and "1 of 2 texts with <sep>" in done.out
+        done = leaven("check-serving", out, "--llm", "openai:other", "--base-url", url)
+        assert done.code == 1 and "no such model" in " ".join(done.out.split()) and "in memory" not in done.err
+        server.shutdown()
+    done = leaven("check-serving", out, "--llm", "openai:tuned")
+    assert done.code == 2 and "--base-url http://localhost:8000/v1" in done.err
+
+
+@pytest.mark.slow
+def test_a_real_server_is_compared_by_its_texts(exported):
+    pytest.importorskip("openai")
+    merged = exported(family="llama", tied=True) / "merged"
+    port = _server.free_port()
+    program = "from transformers.cli.transformers import main; main()"
+    command = [sys.executable, "-c", program, "serve", str(merged), "--port", str(port), "--dtype", "float32"]
+    with _server.running(command, f"http://localhost:{port}", "/health") as address:
+        server = open_llm(f"openai:{merged}", base_url=f"{address}/v1")
+        cell = check.check_server(merged.parent, server, address)
+    assert cell.verdict == check.SAME, cell.detail
 
 
 @pytest.mark.slow

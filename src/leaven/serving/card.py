@@ -83,7 +83,8 @@ leaven check-serving .. --engine peft
 ```
 
 Not run here: `vllm serve {base} --tokenizer . --enable-lora --max-lora-rank {rank} --lora-modules tuned=.`
-The tokenizer is named since vLLM does not take the adapter's.
+The tokenizer is named since vLLM does not take the adapter's. Whether it answers as the tuned model does:
+`leaven check-serving .. --llm openai:tuned --base-url http://localhost:8000/v1`
 """
 )
 MERGED = (
@@ -106,7 +107,8 @@ leaven check-serving .. --engine llama_cpp
 ```
 
 The last two start `transformers serve` and llama.cpp's server and ask them over HTTP. Not run here:
-`ollama create tuned -f Modelfile`; LM Studio and MLX take this folder too.
+`ollama create tuned -f Modelfile`, which `leaven check-serving .. --llm openai:tuned --base-url http://localhost:11434/v1`
+then asks; LM Studio and MLX take this folder too.
 """
 )
 GROWN = (

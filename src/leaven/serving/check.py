@@ -6,13 +6,15 @@ from pathlib import Path
 from types import ModuleType
 
 from leaven import extras, plugs
+from leaven.llm.client import ServerError
+from leaven.llm.protocol import LLM, Sampling
 from leaven.models import tokens
 from leaven.models.fold import folded
 from leaven.models.load import load, quiet_peft
 from leaven.rows.example import Prompt
 from leaven.serving import artefact as artefacts
 from leaven.serving import export, prompts
-from leaven.serving.artefact import Artefact, Reply
+from leaven.serving.artefact import Artefact, Refused, Reply
 from leaven.serving.engines import _in_process
 from leaven.task.wording import names
 
@@ -62,11 +64,30 @@ def check(
             elif lost[each.name]:
                 yield Cell(name, each.name, REFUSED, f"by leaven: {lost[each.name]}")
             else:
-                if tuned is None:
-                    say("asking the tuned model in memory")
-                    tuned = in_memory(about, _chosen(prompts.read(out / export.PROMPTS), about["token"], limit))
+                tuned = tuned or _own(out, about, limit, say)
                 say(f"asking {name} with {each.name}")
                 yield _cell(name, engine, each, tuned)
+
+
+def check_server(
+    out: Path, server: LLM, address: str, limit: int = 0, say: Callable[[str], None] = lambda _: None
+) -> Cell:
+    """Ask a server that runs already, as vLLM, SGLang, Ollama or LM Studio were told to serve the export.
+
+    Chat Completions tell no ids: texts are compared. The server is asked one prompt before the tuned model is loaded.
+    Raises UserError for a folder that is no export.
+    """
+    about = export.about(out)
+    first = prompts.read(out / export.PROMPTS)[:1]
+    name = server.name.partition("@")[0]
+    say(f"asking {address} for {name}")
+    try:
+        _said(server, first)
+        tuned = _own(out, about, limit, say)
+        say(f"asking {address} for {len(tuned.prompts)} answers")
+        return Cell(name, address, *compare(tuned, _said(server, tuned.prompts)))
+    except (Refused, ServerError) as error:
+        return Cell(name, address, REFUSED, f"by the server: {error}")
 
 
 def in_memory(about: dict[str, str], asked: Sequence[Prompt], dtype: str = "float32") -> Tuned:
@@ -97,6 +118,19 @@ def compare(tuned: Tuned, replies: Sequence[Reply]) -> tuple[str, str]:
     if tuned.silent and (said := sum(tuned.token in reply.text or tuned.token_id in reply.ids for reply in replies)):
         parts.append(f"{tuned.token} is said in {said} answers: forbid it by logit_bias")
     return (SAME if all(same) else DIFFERS), "; ".join(parts)
+
+
+def _own(out: Path, about: dict[str, str], limit: int, say: Callable[[str], None]) -> Tuned:
+    say("asking the tuned model in memory")
+    return in_memory(about, _chosen(prompts.read(out / export.PROMPTS), about["token"], limit))
+
+
+def _said(server: LLM, asked: Sequence[Prompt]) -> list[Reply]:
+    """A server's greedy replies. Raises Refused for the first call that failed."""
+    replies = dict(server.replies(asked, Sampling(temperature=0, top_p=1, max_new_tokens=MAX_NEW_TOKENS)))
+    if reason := next((reply.error for reply in replies.values() if reply.text is None), None):
+        raise Refused(" ".join(reason.split())[:200])
+    return [Reply(replies[place].text or "") for place in range(len(asked))]
 
 
 def _cell(name: str, engine: ModuleType, artefact: Artefact, tuned: Tuned) -> Cell:

@@ -37,6 +37,8 @@ def markdown(cells: Sequence[Cell], about: str) -> str:
 
 
 def _versioned(engine: str) -> str:
+    if engine not in map(plugs.title, plugs.names("engines")):
+        return engine  # a server that runs elsewhere
     package = plugs.load("engines", engine).PACKAGES[0]
     try:
         return f"{engine} ({package} {version(package)})"
