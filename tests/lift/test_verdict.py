@@ -40,7 +40,7 @@ def opened(frame, folder, costs=(), marks=None, moved=None):
         shifts = {f"judge_{kind}": (marks + (moved or {}).get(kind, 0.0)).tolist() for kind in KINDS}
         columns = {"judge": marks.tolist(), "judge_again": marks.tolist(), **shifts}
         scoring.write(folder / "scores" / "quality.parquet", range(frame.height), Scores(columns))
-    return verdict(pool, frame, costs, folder, {"harder": "evolve"})
+    return verdict(pool, frame.lazy(), costs, folder, {"harder": "evolve"})
 
 
 def lines(found):

@@ -3,7 +3,6 @@
 `nearest_kept` is the kept row that is nearest to it (another one, for a row that is kept itself).
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,147 +11,37 @@ import numpy as np
 import polars as pl
 
 from leaven.errors import UserError
-from leaven.lift import measure, provenance
-from leaven.lift import vectors as table
+from leaven.lift import lines, measure, provenance
 from leaven.lift.curate import Embedded
 from leaven.lift.expand import Pool
-from leaven.lift.neighbours import nearest
 from leaven.lift.settings import Settings
-from leaven.rows import shards, texts
-from leaven.rows.dataset import Dataset
-from leaven.rows.outcomes import FAILED
-from leaven.rows.shards import Places
 from leaven.runs import folder as runs
 
+FILE = "audit.parquet"
 SHOWN = 8
 """How many rows of one name are told of."""
-ORIGIN: dict[str, pl.DataType | type[pl.DataType]] = {
-    **dict.fromkeys(("step", "place", "model", "prompt"), pl.String),
-    "parents": pl.List(pl.String), "round": pl.Int64, "strategy": pl.String,
-}  # fmt: skip
-NEAREST = {"row": pl.Int64, "nearest_kept": pl.Int64, "nearest_cosine": pl.Float64}
 PAST = {"guard": "gives no benchmark away", "variety": "varied enough", "k_center": "far from others",
         "dedup": "unlike the rows before it", "quality": "good enough"}  # fmt: skip
 
 
 def write(settings: Settings, pool: Pool, embedded: Embedded, folder: Path) -> None:
     """Write `audit.parquet`, the kept rows, and the figures of the summary."""
-    frame = _origins(pool)
-    for name in settings.order:
-        path = folder / "stages" / f"{name}.parquet"
-        if path.is_file():
-            frame = _with_stage(frame, name, pl.read_parquet(path))
-    dropped = pl.col("stage") != ""
-    verdict = pl.when(pl.col("reason") == FAILED).then(pl.lit("open")).when(dropped).then(pl.lit("dropped"))
-    frame = frame.with_columns(verdict=verdict.otherwise(pl.lit("kept")))
-    kept = frame.filter(pl.col("verdict") == "kept")["row"].to_numpy()
-    frame = frame.join(_neighbours(embedded, kept), on="row", how="left", maintain_order="left")
-    _with_texts(frame, pool.rows, folder / "audit.parquet")
-    rows = pool.rows.rows(kept, "lift")
+    paths = {name: folder / "stages" / f"{name}.parquet" for name in settings.order}
+    stages = [lines.Stage.of(name, path) for name, path in paths.items() if path.is_file()]
+    stay = np.ones(len(pool.rows), bool)
+    for stage in stages:
+        stay[stage.dropped()] = False
+    kept = np.flatnonzero(stay)
+    lines.write(folder / FILE, pool, stages, lines.Nearest.of(embedded, kept, len(pool.rows)))
+    rows, table = pool.rows.rows(kept, "lift"), pl.scan_parquet(folder / FILE)
     rows.save(folder / "kept.parquet")
-    provenance.write(rows, frame, folder / "kept.jsonl")
-    if frame["parent"].is_not_null().any():  # what was made is shown; rows that were paid for fit into memory
-        frame = read(folder)
-    runs.write_json(folder / "summary.json", measure.summary(settings, pool.rows, frame, embedded, kept, folder))
-
-
-def _with_texts(frame: pl.DataFrame, rows: Dataset, path: Path) -> None:
-    """Write the lines with what their rows say; the texts of all rows are never in memory together."""
-    place = frame.columns.index("stage")
-    order = [*frame.columns[:place], "question", "answer", *frame.columns[place:]]
-
-    def batches() -> Iterator[pl.DataFrame]:
-        done = 0
-        for batch in rows.batches():
-            said = [texts.of(batch, "question"), texts.of(batch, "answer")]
-            yield frame[done : done + batch.height].with_columns(said).select(order)
-            done += batch.height
-
-    schema = {**frame.schema, "question": pl.String(), "answer": pl.String()}
-    shards.write(path, batches, pl.Schema({name: schema[name] for name in order}))
-
-
-def _origins(pool: Pool) -> pl.DataFrame:
-    """Number, id, parent and origin of every row; a parent is the latest row before it with that id."""
-    origin = pl.col("origin").struct
-    names = ("step", "place", "model", "prompt")
-    parts = [
-        batch.select(*(origin.field(name) for name in names), origin.field("parents"), *_made(batch["meta"]))
-        for batch in pool.rows.batches()
-    ]
-    frame = pl.concat([pl.DataFrame(schema=ORIGIN), *parts]).with_columns(pool.ids)
-    frame = frame.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64), parent=_parents(frame))
-    empty = [pl.lit("").alias(name) for name in ("stage", "reason", "detail")]
-    return frame.select(
-        "row", "id", "step", "place", "round", "parent", "model", "prompt", "strategy", *empty
-    )  # fmt: skip
-
-
-def _made(meta: pl.Series) -> list[pl.Series]:
-    """Round and strategy of rows that were made, which lie among their further fields."""
-    whole = [
-        json.loads(text) if named else {}
-        for text, named in zip(meta, meta.str.contains_any(['"round"', '"strategy"']), strict=True)
-    ]
-    return [
-        pl.Series(name, [value if type(value := one.get(name)) is kind else None for one in whole], dtype=ORIGIN[name])
-        for name, kind in (("round", int), ("strategy", str))
-    ]
-
-
-def _parents(frame: pl.DataFrame) -> pl.Series:
-    if not frame["parents"].list.len().sum():
-        return pl.repeat(None, frame.height, dtype=pl.Int64, eager=True)
-    numbers: dict[str, int] = {}
-    parents = []
-    for number, (name, origins) in enumerate(frame.select("id", "parents").iter_rows()):
-        parents.append(next((numbers[one] for one in origins or () if one in numbers), None))
-        numbers[name] = number
-    return pl.Series(parents, dtype=pl.Int64)
-
-
-def _with_stage(frame: pl.DataFrame, name: str, stage: pl.DataFrame) -> pl.DataFrame:
-    """The audit with what a stage measured, the rank by its first measure, and the rows that it dropped."""
-    measures = [column for column in stage.columns if column not in ("row", "kept", "reason", "detail")]
-    renamed = {column: column if column == name else f"{name}_{column}" for column in measures}
-    table = stage.rename({**renamed, "kept": "_kept", "reason": "_reason", "detail": "_detail"})
-    if measures:
-        best = pl.col(renamed[measures[0]])
-        table = table.with_columns(best.rank("ordinal", descending=True).cast(pl.Int64).alias(f"{name}_rank"))
-    joined = frame.join(table, on="row", how="left", maintain_order="left")
-    dropped = pl.col("_kept").is_not_null() & ~pl.col("_kept")
-    reasons = pl.when(pl.col("_kept") & (pl.col("_detail") != "")).then("_detail").alias(f"{name}{provenance.SAID}")
-    return joined.with_columns(
-        *([reasons] if (stage["kept"] & (stage["detail"] != "")).any() else []),
-        stage=pl.when(dropped).then(pl.lit(name)).otherwise("stage"),
-        reason=pl.when(dropped).then("_reason").otherwise("reason"),
-        detail=pl.when(dropped).then("_detail").otherwise("detail"),
-    ).drop("_kept", "_reason", "_detail")
-
-
-def _neighbours(embedded: Embedded, kept: Places) -> pl.DataFrame:
-    """The kept row that is nearest to each embedded row, and is another one."""
-    unit = embedded.vectors.take(embedded.places(kept)).unit()
-    frames = [pl.DataFrame(schema=NEAREST)]
-    done = 0
-    for block in embedded.vectors.blocks():
-        numbers = embedded.numbers[done : done + len(block)]
-        cosines, positions = nearest(table.normalised(block), unit, 2)
-        done += len(block)
-        if not cosines.shape[1]:
-            continue
-        near = kept[positions]  # (rows, 2), or (rows, 1) where one row is kept
-        which = np.where(near[:, 0] == numbers, near.shape[1] - 1, 0)
-        rows = np.arange(len(near))
-        columns = (numbers, near[rows, which], cosines[rows, which].astype(np.float64))
-        frame = pl.DataFrame(dict(zip(NEAREST, columns, strict=True)), schema=NEAREST)
-        frames.append(frame.filter(pl.col("row") != pl.col("nearest_kept")))
-    return pl.concat(frames)
+    provenance.write(rows, table, folder / "kept.jsonl")
+    runs.write_json(folder / "summary.json", measure.summary(settings, pool.rows, table, embedded, kept, folder))
 
 
 def read(folder: Path) -> pl.DataFrame:
     """The audit of a finished lift. Raises UserError for a folder that holds none."""
-    path = folder / "audit.parquet"
+    path = folder / FILE
     if not path.is_file():
         raise UserError(f"{folder} holds no finished lift", "Run it to its end first: leaven lift DATA --out FOLDER.")
     return pl.read_parquet(path)

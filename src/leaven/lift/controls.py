@@ -58,16 +58,17 @@ def draw(lengths: Lengths, candidates: Places, kept: Places, seed: int) -> Itera
     yield MATCHED, candidates[matched(lengths[candidates], lengths[kept], BINS, seed)] if len(kept) else kept
 
 
-def marks(settings: Settings, frame: pl.DataFrame, sets: dict[str, Places], folder: Path) -> Iterator[dict[str, Any]]:
-    """What each stage measured, in the mean of the rows that it kept, and of its controls; `frame` is the audit.
+def marks(settings: Settings, audit: pl.LazyFrame, sets: dict[str, Places], folder: Path) -> Iterator[dict[str, Any]]:
+    """What each stage measured, in the mean of the rows that it kept, and of its controls.
 
     A stage measures all rows that it is given, so that this costs nothing.
     """
     for name, entered, left in stages(settings, folder):
-        candidates = frame[entered]  # rows are in the order of their numbers
-        for column, kind in frame.schema.items():
-            own = column == name or column.startswith(f"{name}_")
-            if kind == pl.Float64 and own and candidates[column].count() >= WHOLE * candidates.height:
+        for column, kind in audit.collect_schema().items():
+            if kind != pl.Float64 or not (column == name or column.startswith(f"{name}_")):
+                continue
+            values = audit.select(column).collect().to_series()  # rows are in the order of their numbers
+            if values[entered].count() >= WHOLE * len(entered):
                 sides = {"kept": left, RANDOM: sets[f"{RANDOM} at {name}"], MATCHED: sets[f"{MATCHED} at {name}"]}
-                means = {side: frame[column][rows].mean() for side, rows in sides.items()}
+                means = {side: values[rows].mean() for side, rows in sides.items()}
                 yield {"stage": name, "measure": column, **means}

@@ -1,7 +1,7 @@
 """What a selection is like, beside the controls of its size: redundancy, NovelSum, Vendi, lengths, and what it cost."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,29 +30,32 @@ SPENT = ("calls", "failed", "saved", "prompt_tokens", "completion_tokens", "cost
 
 
 def summary(
-    settings: Settings, pool: Dataset, frame: pl.DataFrame, embedded: Embedded, kept: Places, folder: Path
+    settings: Settings, pool: Dataset, audit: pl.LazyFrame, embedded: Embedded, kept: Places, folder: Path
 ) -> dict[str, Any]:
-    """The figures of the report: sets side by side, stages, sources, cost, and the points of the data map."""
+    """The figures of the report: sets side by side, stages, sources, cost, and the points of the data map.
+
+    The audit stays where it lies: it is counted as it passes by, and its measures are read one at a time.
+    """
     sizes = texts.lengths(pool)
     sets = controls.sets(settings, sizes, embedded.numbers, kept, folder)
     rng = np.random.default_rng(settings.seed)
     figures = list(_figures(sets, embedded, sizes, min(SAMPLE, len(kept)), rng))
     costs = _cost(folder)
     steps = {stage.name: plugs.title(stage.plug) for stage in settings.plan if stage.makes}
-    opening = verdict.verdict(pool, frame, costs, folder, steps)
+    opening = verdict.verdict(pool, audit, costs, folder, steps)
     given = sizes[embedded.numbers]
-    headline = f"{len(kept):,} of {frame.height:,} rows are kept"
+    headline = f"{len(kept):,} of {len(pool):,} rows are kept"
     return {
         "headline": ", ".join(filter(None, (headline, opening["but"]))),
         "verdict": opening,
         "sets": figures,
-        "controls": list(controls.marks(settings, frame, sets, folder)),
-        "stages": _verdicts(frame),
+        "controls": list(controls.marks(settings, audit, sets, folder)),
+        "stages": _verdicts(audit),
         "notes": rows.notes(folder),
-        "sources": _sources(frame),
+        "sources": _sources(audit),
         "cost": costs,
         "map": _map(embedded, kept, rng),
-        "scores": list(_scores(frame)),
+        "scores": list(_scores(audit, kept)),
         "variety": next((one.settings().model_dump()["compat"] for one in settings.plan if one.plug == "variety"), ""),
         "lengths": {
             "kept": _histogram(sizes[kept], given),
@@ -127,17 +130,21 @@ class _Set:
         }
 
 
-def _verdicts(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    dropped = frame.filter(pl.col("verdict") == "dropped")
-    return dropped.group_by("stage", "reason", maintain_order=True).len("rows").to_dicts()
+def _verdicts(audit: pl.LazyFrame) -> list[dict[str, Any]]:
+    dropped = audit.filter(pl.col("verdict") == "dropped")
+    return _groups(dropped, ("stage", "reason"), pl.len().alias("rows")).to_dicts()
 
 
-def _sources(frame: pl.DataFrame) -> list[dict[str, Any]]:
+def _sources(audit: pl.LazyFrame) -> list[dict[str, Any]]:
     """How many rows each step and round made, and how many of them are kept."""
-    counts = frame.group_by("step", "round", "strategy", maintain_order=True).agg(
-        pl.len().alias("rows"), (pl.col("verdict") == "kept").sum().alias("kept")
-    )
-    return counts.to_dicts()
+    kept = (pl.col("verdict") == "kept").sum().alias("kept")
+    return _groups(audit, ("step", "round", "strategy"), pl.len().alias("rows"), kept).to_dicts()
+
+
+def _groups(audit: pl.LazyFrame, by: Sequence[str], *counts: pl.Expr) -> pl.DataFrame:
+    """Counts by group, in the order of the groups' first rows."""
+    groups = audit.group_by(by).agg(*counts, pl.col("row").min())
+    return groups.sort("row").drop("row").collect(engine="streaming")
 
 
 def _cost(folder: Path) -> list[dict[str, Any]]:
@@ -152,20 +159,20 @@ def _cost(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _scores(frame: pl.DataFrame) -> Iterator[dict[str, Any]]:
+def _scores(audit: pl.LazyFrame, kept: Places) -> Iterator[dict[str, Any]]:
     """Every measure of every stage: how it lies, over all rows that have it and over those that are kept."""
-    kept = frame.filter(pl.col("verdict") == "kept")
-    for name, kind in frame.schema.items():
+    for name, kind in audit.collect_schema().items():
         if kind != pl.Float64 or name == "nearest_cosine":
             continue
-        values = frame[name].drop_nulls()
+        column = audit.select(name).collect().to_series()
+        values = column.drop_nulls()
         spread = {"low": 0.05, "median": 0.5, "high": 0.95}
         yield {
             "score": name,
             "rows": values.len(),
             "mean": values.mean(),
             **{key: values.quantile(share) for key, share in spread.items()},
-            "kept": kept[name].mean(),
+            "kept": column[kept].mean(),
         }
 
 

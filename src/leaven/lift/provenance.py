@@ -15,13 +15,14 @@ SAID = "_said"
 """Behind the name of a stage: the column of the audit that holds what was said of a row that it kept."""
 
 
-def write(rows: Dataset, frame: pl.DataFrame, path: Path) -> None:
+def write(rows: Dataset, audit: pl.LazyFrame, path: Path) -> None:
     """Write the kept rows, each with its line of the audit: `leaven why` takes its number and its id.
 
     {"messages": […], "leaven": {"row": 17, "id": "a68be1e11fdc", "place": "data.jsonl:7", "made_by": "evolve",
     "parents": ["0c5d6aa1e7f2"], "parent": 3, "marks": {"quality": 88.2}, "reason": {"quality": "Clear, and right."}}}
     """
-    lines = frame.filter(pl.col("verdict") == "kept").iter_rows(named=True)
+    kept = audit.filter(pl.col("verdict") == "kept").drop("question", "answer").collect_batches(maintain_order=True)
+    lines = (line for batch in kept for line in batch.iter_rows(named=True))
     whole = (
         replace(row, meta={**row.meta, FIELD: _of(row.origin.parents, line)})
         for row, line in zip(rows, lines, strict=True)

@@ -24,23 +24,22 @@ Line = dict[str, Any]
 
 
 def verdict(
-    pool: Dataset, frame: pl.DataFrame, costs: Sequence[Line], folder: Path, steps: Mapping[str, str]
+    pool: Dataset, audit: pl.LazyFrame, costs: Sequence[Line], folder: Path, steps: Mapping[str, str]
 ) -> dict[str, Any]:
     """`lines` to begin with, the headline's warning (`but`), judges, tactics, and rewritings to look at.
 
-    `frame` is the audit, with texts where any row was made. `steps` says for stages that make rows what the audit calls
-    their rows' step: a recipe may label them otherwise.
+    `steps` says for stages that make rows what the audit calls their rows' step: a recipe may label them otherwise.
     """
-    judges = [_judge(path, pool, frame) for path in sorted((folder / "scores").glob("*.parquet")) if _judged(path)]
+    judges = [_judge(path, pool, audit) for path in sorted((folder / "scores").glob("*.parquet")) if _judged(path)]
     faults = [fault for one in judges for fault in one["faults"]]
     by_step = [{**cost, "stage": steps.get(cost["stage"], cost["stage"])} for cost in costs]
-    tactics = _tactics(frame, by_step, [one["stage"] for one in judges])
+    tactics = _tactics(audit, by_step, [one["stage"] for one in judges])
     return {
         "but": f"but {faults[0]}" if faults else "",
-        "lines": [*_trust(judges), _expansion(frame, bool(faults)), _money(frame, costs)],
+        "lines": [*_trust(judges), _expansion(audit, bool(faults)), _money(sum(one["kept"] for one in tactics), costs)],
         "judges": judges,
         "tactics": tactics,
-        "rewritings": _rewritings(frame),
+        "rewritings": _rewritings(audit),
     }
 
 
@@ -48,13 +47,14 @@ def _judged(path: Path) -> bool:
     return {"judge", "judge_again", *(f"judge_{kind}" for kind in KINDS)} <= set(pl.read_parquet_schema(path))
 
 
-def _judge(path: Path, pool: Dataset, frame: pl.DataFrame) -> Line:
+def _judge(path: Path, pool: Dataset, audit: pl.LazyFrame) -> Line:
     """A judge's trust and the histogram of its marks, over rows that are kept in the end and those that are not."""
     scores = pl.read_parquet(path)
     names = ("judge", "judge_again", *(f"judge_{kind}" for kind in KINDS))
     columns = {name: scores[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in names}
     trust = quality.trust_of(pool.rows(scores["row"].to_list()), columns)
-    marks = scores.select("row", "judge").filter(pl.col("judge").is_not_nan()).join(frame, on="row")
+    verdicts = audit.select("row", "verdict").collect()
+    marks = scores.select("row", "judge").filter(pl.col("judge").is_not_nan()).join(verdicts, on="row")
     points = ((pl.col("judge") // BIN) * BIN).clip(0, FULL - BIN).cast(pl.Int64)
     counts = marks.group_by(points.alias("points"), "verdict").len("rows").sort("points", "verdict")
     return {"stage": path.stem, **trust.figures(), "bin": BIN, "histogram": counts.to_dicts()}
@@ -74,13 +74,14 @@ def _line(asks: str, says: str, good: bool | None = None, detail: str = "") -> L
     return {"asks": asks, "says": says, "good": good, "detail": detail}
 
 
-def _expansion(frame: pl.DataFrame, mistrusted: bool) -> Line:
+def _expansion(audit: pl.LazyFrame, mistrusted: bool) -> Line:
     """Whether rows that were made harder are kept more often than the others."""
     asks = "Did expansion pay?"
-    if not frame["parent"].is_not_null().any():
+    if not _expanded(audit):
         return _line(asks, "Nothing was made: rows were only selected.")
     # Originals whose new answer is there were never judged beside it.
-    whole = frame.filter(pl.col("answer").is_not_null() & (pl.col("reason") != REPLACES))
+    judged = audit.filter(pl.col("answer").is_not_null() & (pl.col("reason") != REPLACES))
+    whole = judged.select("strategy", "verdict").collect(engine="streaming")
     harder = pl.col("strategy").is_not_null()
     new, others = _kept(whole.filter(harder)), _kept(whole.filter(~harder))
     if not len(new) or not len(others):
@@ -109,9 +110,9 @@ def _points(share: float) -> str:
     return f"{100 * share:+.0f}".replace("-", "−")
 
 
-def _money(frame: pl.DataFrame, costs: Sequence[Line]) -> Line:
+def _money(kept: int, costs: Sequence[Line]) -> Line:
     """What all calls of this run cost, over the rows that are kept."""
-    asks, kept = "What does a kept row cost?", int((frame["verdict"] == "kept").sum())
+    asks = "What does a kept row cost?"
     if not costs:
         return _line(asks, "Nothing: no engine was asked.")
     spent, calls = _amount(costs), sum(one["calls"] for one in costs)
@@ -122,20 +123,22 @@ def _money(frame: pl.DataFrame, costs: Sequence[Line]) -> Line:
     return _line(asks, f"{each}.", None, f"{whole}, {kept:,} kept rows, {calls:,} calls{stored}.")
 
 
-def _tactics(frame: pl.DataFrame, costs: Sequence[Line], judges: Sequence[str]) -> list[Line]:
+def _tactics(audit: pl.LazyFrame, costs: Sequence[Line], judges: Sequence[str]) -> list[Line]:
     """For each way in which rows came: how many, how many are kept, their mean mark, what a kept one costs.
 
     A maker's cost is shared out over the rows that it was asked for, and the judge's over those that it marked.
     """
-    marks = [f"{name}_judge" for name in judges if f"{name}_judge" in frame.columns]
+    marks = [f"{name}_judge" for name in judges if f"{name}_judge" in audit.collect_schema()]
     mark = pl.mean_horizontal(marks) if marks else pl.lit(None, pl.Float64)
-    groups = frame.with_columns(mark=mark, judged=mark.is_not_null()).group_by("step", "strategy", maintain_order=True)
-    lines = groups.agg(
+    groups = audit.with_columns(mark=mark, judged=mark.is_not_null()).group_by("step", "strategy")
+    counts = groups.agg(
+        pl.col("row").min(),
         pl.len().alias("rows"),
         (pl.col("verdict") == "kept").sum().alias("kept"),
         pl.col("mark").mean(),
         pl.col("judged").sum(),
-    ).to_dicts()
+    )
+    lines = counts.sort("row").drop("row").collect(engine="streaming").to_dicts()
     steps, judged = {line["step"]: 0 for line in lines}, sum(line["judged"] for line in lines)
     for line in lines:
         steps[line["step"]] += line["rows"]
@@ -164,13 +167,20 @@ def _each(spent: Mapping[str, Any], rows: int) -> str:
     return f"${spent['dollars'] / rows:,.4f}" if spent["unit"] == "dollars" else f"{spent['tokens'] / rows:,.0f} tokens"
 
 
-def _rewritings(frame: pl.DataFrame) -> list[Line]:
+def _rewritings(audit: pl.LazyFrame) -> list[Line]:
     """Rows that were made harder beside their parents: the first kept one of each tactic, then dropped ones."""
-    if not frame["parent"].is_not_null().any():
-        return []
-    rewritings = frame.filter(pl.col("strategy").is_not_null() & pl.col("answer").is_not_null())
+    about, texts = ("row", "parent", "strategy", "verdict"), ("question", "answer")
+    harder = audit.filter(pl.col("strategy").is_not_null() & pl.col("answer").is_not_null())
+    rewritings = harder.select(about).collect(engine="streaming")
     first = pl.concat([rewritings.filter(pl.col("verdict") == side) for side in ("kept", "dropped")])
     sample = first.unique("strategy", keep="first", maintain_order=True).head(SHOWN)
-    before = frame.select(parent="row", old_question="question", old_answer="answer")
-    columns = ("row", "strategy", "verdict", "stage", "reason", "old_question", "question", "old_answer", "answer")
-    return sample.join(before, on="parent", how="inner", maintain_order="left").select(columns).to_dicts()
+    shown = {*sample["row"], *sample["parent"]}
+    told = audit.filter(pl.col("row").is_in(shown)).select("row", "stage", "reason", *texts).collect()
+    before = told.select(parent="row", old_question="question", old_answer="answer")
+    whole = sample.join(before, on="parent", maintain_order="left").join(told, on="row", maintain_order="left")
+    return whole.drop("parent").to_dicts()
+
+
+def _expanded(audit: pl.LazyFrame) -> bool:
+    """Whether any row was made of another one."""
+    return bool(audit.select(pl.col("parent").is_not_null().any()).collect().item())
