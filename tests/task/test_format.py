@@ -83,6 +83,10 @@ def test_a_fence_changes_nothing(name, fence):
         ("label:^Mood:", "It is sunny.\n**Mood:** Happy.", "happy"),
         (r"label:(?P<value>yes|no)\W*$", "I think so, yes.", "yes"),
         ("labels:yes,no", '"Yes."', "yes"),
+        ("labels:-1,0,1", "−1.", "-1"),
+        ("labels:C,C++,C#", "C++", "c++"),
+        ("labels:A,A-,B", '"A-"', "a-"),
+        ("label:^Score:", "Score: **-1**", "-1"),
         ("words:3", "The Eiffel Tower.", "the eiffel tower"),
     ],
 )
@@ -252,6 +256,16 @@ def test_what_is_inferred_is_said(answers, name, said):
     form, sentence = infer(answers)
     assert form.name == name
     assert said in sentence
+
+
+@pytest.mark.parametrize(
+    ("labels", "frame"),
+    [(("-1", "0", "1"), "{}"), (("c", "c#", "c++"), "Language: {}"), (("-1", "1"), '{{"mark": {}, "why": "so"}}')],
+)
+def test_a_sign_tells_labels_apart(labels, frame):
+    form, _ = infer([frame.format(label) for label in labels * 5])
+    assert form.config.labels == labels
+    assert [form.value(frame.format(label)) for label in labels] == list(labels)
 
 
 def test_optional_keys_are_no_part_of_the_format():

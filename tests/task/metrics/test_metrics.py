@@ -140,6 +140,13 @@ def test_the_reference_may_be_json_a_python_literal_or_a_bare_label(reference):
     assert found["value"] == [1, 0]
 
 
+def test_labels_are_compared_as_their_format_reads_them():
+    form = open_format("labels:Yes.,(no)")
+    found = measures("format", [("Q?", "Yes.", "yes"), ("R?", "(no)", "No."), ("S?", "(no)", "yes")], form)
+    assert found["value"] == [1, 1, 0]
+    assert found["macro_f1"] == [pytest.approx(2 / 3)]
+
+
 def test_rows_and_answers_are_matched_one_to_one():
     with pytest.raises(ValueError, match="zip"):
         list(metric("format").score(["a"], Dataset.of([pair("Q?", "a", HERE), pair("R?", "b", HERE)]), Scoring(JSON)))

@@ -15,11 +15,18 @@ USES = 3
 LENGTH = 40
 """A longer value is a sentence and no label."""
 
+# From the first letter or digit to the last, with the signs that belong to it: -1, C++, C#, A-.
+_CORE = re.compile(r"(?:[-−](?=\d))?[^\W_](?:.*[^\W_])?(?:[+#]+|(?<=\b\w)-)?", re.DOTALL)
+
 
 def normal(label: str) -> str:
-    """The label as it is compared: without capitals, and without quotes, stars and full stops around it."""
-    match = re.search(r"[^\W_](?:.*[^\W_])?", label, re.DOTALL)
-    return match[0].casefold() if match else label.strip()
+    """The label as it is compared: without capitals, and without quotes, stars and full stops around it.
+
+    >>> normal('**"Yes."**'), normal("-1"), normal("C++")
+    ('yes', '-1', 'c++')
+    """
+    match = _CORE.search(label)
+    return match[0].replace("−", "-").casefold() if match else label.strip()
 
 
 def labels_of(values: Sequence[str]) -> tuple[str, ...]:
@@ -31,9 +38,8 @@ def labels_of(values: Sequence[str]) -> tuple[str, ...]:
     counts = Counter(map(normal, values))
     repeated = Counter({value: count for value, count in counts.items() if count > 1})
     for labels in (counts, repeated):
-        few = 2 <= len(labels) <= (MOST_NUMBERS if all(map(str.isdigit, labels)) else MOST) and USES * len(
-            labels
-        ) <= len(values)
+        are_numbers = all(label.lstrip("-").isdigit() for label in labels)
+        few = 2 <= len(labels) <= (MOST_NUMBERS if are_numbers else MOST) and USES * len(labels) <= len(values)
         if few and labels.total() >= SHARE * len(values) and max(map(len, labels)) <= LENGTH:
             return tuple(sorted(labels))
     return ()

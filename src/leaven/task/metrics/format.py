@@ -6,6 +6,7 @@ from typing import Any
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Measure
 from leaven.task.format import Format
+from leaven.task.formats._labels import normal
 from leaven.task.metrics.text import exact
 from leaven.task.scoring import Scoring
 
@@ -52,8 +53,3 @@ def macro_f1(pairs: Sequence[tuple[str, str]], labels: Sequence[str]) -> float:
         if occurrences:
             scores.append(2 * right / occurrences)
     return sum(scores) / len(scores) if scores else float("nan")
-
-
-def normal(label: Any) -> str:
-    """A label but for its case and the space around it."""
-    return str(label).strip().casefold()
