@@ -359,6 +359,18 @@ def test_replay_brings_a_share_of_the_mixture_in_the_words_of_others(bench, trai
     assert not list(made.pool.folder.glob("**/*"))  # nothing was sampled
 
 
+@pytest.mark.parametrize(
+    ("name", "config"), [("replay", {"share": 0.5}), ("anchor", {"ratio": 1, "text": "Role: judge"})]
+)
+def test_a_method_with_task_rows_a_step_of_its_own_has_so_many_in_each_step(bench, train, name, config):
+    made = bench()
+    steps = fitted(made, train(10), name, tune={"step_task_rows": 2}, **config).steps
+    sources = [row.meta["mixture"] for row in Dataset.load(made.folder / "data" / "mixture.parquet")]
+    size = len(sources) // steps
+    assert steps == 5 and size == 4
+    assert [sources[start : start + size].count("task") for start in range(0, len(sources), size)] == [2] * 5
+
+
 def test_sa_sft_has_dialogues_of_the_model_with_itself_beside_the_task_as_it_is(bench, train, monkeypatch):
     def dialogues(llm, config, seed, folder, n, **options):
         return Outcome(Dataset.of(pair(f"what of {i}?", "this", Origin("magpie")) for i in range(n)))

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from leaven.delia import anchor, buffer, prompts
 from leaven.delia.bench import Bench, Fitted
-from leaven.delia.settings import TuneChanges
+from leaven.delia.settings import TuneChanges, changed
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Prompt
 from leaven.section import Section
@@ -32,7 +32,9 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Anchor the task rows, shuffle them among diverse rows, tune; questions of the task's kind are anchored too."""
     text = config.text or anchor.text_of(bench.format)
     diverse = bench.diverse(buffer.diverse_rows(len(train), config.ratio))
-    tuned = bench.tune(bench.mix(anchor.anchor(train, text, config.prefix), diverse), **config.tune)
+    anchored = anchor.anchor(train, text, config.prefix)
+    step_task_rows = changed(bench.settings.tune, config.tune).step_task_rows
+    tuned = bench.tune(bench.mix(anchored, diverse, step_task_rows=step_task_rows), **config.tune)
     fitted = prompts.rewrite(tuned, lambda prompt: anchor.prepend(prompt, text), train, bench.token.text)
 
     def respond(questions: Sequence[Prompt]) -> list[str]:
