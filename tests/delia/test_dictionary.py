@@ -50,6 +50,13 @@ def test_a_line_that_is_no_entry_is_told_with_its_place(tmp_path, text):
         dictionary.read(str(path))
 
 
+def test_a_line_without_the_direction_that_the_header_names_is_told_with_its_place(tmp_path):
+    path = tmp_path / "d.tsv"
+    path.write_text("isl\teng\tdirection\nbanki\tbank\tboth\nbakki\tbank\n")
+    with pytest.raises(UserError, match=r"d\.tsv:3"):
+        dictionary.read(str(path))
+
+
 @pytest.mark.skipif(not APERTIUM.is_file(), reason="the shared data are not here")
 def test_a_real_dictionary_is_read():
     found = dictionary.read(str(APERTIUM))

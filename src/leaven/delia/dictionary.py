@@ -38,7 +38,7 @@ def read(place: str) -> Dictionary:
     for number, row in enumerate(rows, 1):
         if not row or row is header or row[0].startswith("#"):
             continue
-        if len(row) < 2 or not row[0].strip() or not row[1].strip():
+        if len(row) < max(2, len(header)) or not row[0].strip() or not row[1].strip():
             raise UserError(f"{place}:{number} is no entry: {row!r}", "An entry is a word, a tab and its meaning.")
         only = row[header.index("direction")][:2] if header else "both"
         for side, (word, meaning) in enumerate((row[:2], row[1::-1])):
