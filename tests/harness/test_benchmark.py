@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("lm_eval")
 
 from leaven.errors import UserError
+from leaven.harness import benchmark as module
 from leaven.harness import copies as copies_of_user
 from leaven.harness import ifeval
 from leaven.harness.benchmark import open_benchmark
@@ -79,6 +80,12 @@ def test_what_is_neither_here_nor_on_the_hub_is_said(copies):
         open_benchmark("piqa")
     with pytest.raises(UserError, match="nowhere does not exist"):
         open_benchmark("piqa", str(copies / "nowhere"))
+
+
+def test_an_error_of_the_hub_without_a_message_is_said_by_its_name(monkeypatch):
+    monkeypatch.setattr(module.TaskManager, "load", lambda *_: (_ for _ in ()).throw(RuntimeError()))
+    with pytest.raises(UserError, match="from the hub: RuntimeError"):
+        open_benchmark("piqa")
 
 
 def test_ifeval_leaves_out_what_it_cannot_check(monkeypatch):

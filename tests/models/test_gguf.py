@@ -110,6 +110,13 @@ def test_files_that_are_no_model_are_said(tmp_path):
         names.path(str(tmp_path / "bare.gguf"))
 
 
+def test_an_error_of_the_converter_without_a_message_is_said_by_its_name(tmp_path, monkeypatch):
+    tiny_gguf(tmp_path / "tiny.gguf")
+    monkeypatch.setattr(gguf.AutoTokenizer, "from_pretrained", lambda **_: (_ for _ in ()).throw(KeyError()))
+    with pytest.raises(UserError, match="can't be converted: KeyError"):
+        gguf.convert(tmp_path / "tiny.gguf", tmp_path / "out")
+
+
 def test_a_model_of_the_shelf_is_asked_for_checked_and_converted(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="not on this machine") as error:
         names.path("smollm2")
