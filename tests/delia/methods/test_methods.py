@@ -111,6 +111,12 @@ def test_dmt_goes_on_with_one_adapter_and_keeps_one_row(bench, train):
     assert made.tuner.answerer.fitted(again).respond(prompt) == found.respond(prompt)
 
 
+def test_task_rows_a_step_are_counted_in_the_first_stage_alone(bench, train):
+    made = bench(tune={"step_task_rows": 1, "per_device_train_batch_size": 4, "small_data_batch": 0})
+    found = fitted(made, train(3), "dmt", ratio=4)
+    assert found.steps == 3 + 4  # a task row each, then 13 rows in steps of four
+
+
 def test_the_second_stage_begins_where_the_first_ended(bench, train):
     made = bench()
     first = made.tune(train(8), max_steps=4)

@@ -17,7 +17,8 @@ class Config(Section):
     kept: float = Field(1 / 256, ge=0, le=1)
     """Share of the task rows that the second stage keeps; at least one row, unless it is 0."""
     tune: TuneChanges = TuneChanges()
-    """Changes of the recipe's `tune` section, for both stages."""
+    """Changes of the recipe's `tune` section, for both stages. `step_task_rows` counts in the first stage alone: of the
+    second, which has hardly a task row, it would make a single step."""
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
@@ -26,4 +27,4 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     both = stages.stages(train, diverse, config.kept, bench.seed)
     bench.ledger.notes.append(both.note)
     first = bench.tune(both.first, **config.tune)
-    return bench.tune(both.second, after=first, **config.tune) if len(both.second) else first
+    return bench.tune(both.second, after=first, **{**config.tune, "step_task_rows": 0}) if len(both.second) else first
