@@ -87,6 +87,13 @@ def test_a_long_context_loses_its_head(tiny_model):
     assert long == short
 
 
+def test_of_a_context_before_a_continuation_longer_than_the_window_the_last_token_stays(tiny_model):
+    loaded = load(tiny_model("llama", max_position_embeddings=8))
+    context, continuation = [5, 6, 7, 8], [7, 8, 9, 10, 11, 12, 13, 14, 15, 16]
+    (_, (long,)), *_ = likelihoods(loaded, [Choices(context, [continuation])])
+    assert long.total == pytest.approx(slowly(loaded.model, [8], continuation)[0], abs=1e-4)
+
+
 def test_a_token_that_may_not_be_said_has_no_share(tiny_model):
     loaded = Base(tiny_model("qwen3")).lend(TokenSection(text="<sep>"), seed=0)
     token = loaded.tokenizer.convert_tokens_to_ids("<sep>")

@@ -46,14 +46,14 @@ class Choices(NamedTuple):
 
 @torch.inference_mode()
 def likelihoods(loaded: Loaded, questions: Sequence[Choices]) -> Iterator[tuple[int, list[Likelihood]]]:
-    """(index of the question, the likelihood of each continuation) as they are found, each question once.
+    """(index of the question, the likelihood of each continuation) as they are computed, each question once.
 
-    Tokens that the model may not say have no share. Of a context that leaves no room for its longest continuation, the
-    head is cut off.
+    Tokens that the model may not say have probability 0. Of a context that leaves no room for its longest continuation,
+    the head is cut off; its last token always stays.
     """
     config = loaded.model.config.get_text_config()
     room = getattr(config, "max_position_embeddings", None) or 2**31
-    cut = [Choices(each.context[-(room + 1 - each.longest) :], each.continuations) for each in questions]
+    cut = [Choices(each.context[-max(1, room + 1 - each.longest) :], each.continuations) for each in questions]
     with folded(loaded.model):
         budget = BATCH_TOKENS.get(loaded.model.device.type, BATCH_TOKENS["cpu"])
         for indices in _batches(cut, config.vocab_size, budget):
