@@ -72,8 +72,8 @@ def delia(
     `rows` and `queries` are whatever `leaven.read` takes; without `queries` the model writes them. `test` rows are not
     trained on: they keep overlapping queries out of the buffer. `settings` are further keys of a recipe (`tune`, …).
 
-    >>> fitted = delia([{"prompt": "Name a fish.", "completion": "- cod"}], model="lab", token="<list>")
-    >>> fitted.answer(["Name a bird. Use the <list> format."])
+        adapted = delia("task.jsonl", model="lab", token="<list>")
+        adapted.answer(["Name a bird. Use the <list> format."])
     """
     config = _recipe(model, token, means, defaults.ratio(model) if ratio is None else ratio, seed, settings)
     task = files.read(rows, config.format, columns=config.columns, strict=config.strict)

@@ -70,8 +70,8 @@ def lift(
     order of your own: `stages=["pii", {"evolve": {"rounds": 1}}, "minhash", "quality"]`. `spend` are fields of a
     recipe's `llm` section, as `{"max_cost": 5}`. The same call with the same `folder` goes on where it was stopped.
 
-    >>> outcome = lift(rows, n=100, keep_variety=0.5, quality="length")
-    >>> print(outcome.why("rows[3]"))
+        lifted = lift(rows, n=100, keep_variety=0.5, quality="length")
+        print(lifted.why("rows[3]"))
     """
     brought = None if isinstance(rows, (str, Path)) else _read(rows, settings)
     data = str(rows) if brought is None else f"rows {content.key(brought.kept.frame.write_ndjson())}"
@@ -95,8 +95,7 @@ def select(name: str, rows: Any, *, llm: LLM | None = None, **config: Any) -> Ou
 
     `config` are the selector's settings (`leaven ls selectors`), and `seed`, `embedder` or `model` where it takes them.
 
-    >>> select("exact", rows).summary()
-    '98 kept; 2 dropped: copy'
+        select("exact", rows).summary()  # '98 kept; 2 dropped: copy'
     """
     return selecting.select(name, files.read(rows).kept, config, llm)
 

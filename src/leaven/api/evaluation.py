@@ -61,7 +61,7 @@ def evaluate(
     The rows are those of your own copies in the folder `data`, such as mmlu.jsonl, or else the hub's. The same call
     with the same `folder` goes on where it was stopped. Raises UserError with all that stands against it.
 
-    >>> evaluate("smollm2", ["mmlu", "truthfulqa"], data="benchmarks", adapter="cells/delia-n100-s0/adapter").forgotten
+        evaluate("smollm2", ["mmlu", "truthfulqa"], data="benchmarks", adapter="cells/delia-n100-s0/adapter").forgotten
     """
     config = EvaluateSection(
         benchmarks=tuple(benchmarks), benchmark_data=str(data), benchmark_limit=limit, max_new_tokens=max_new_tokens

@@ -100,8 +100,8 @@ def compare(
     `settings` are further keys of a recipe, such as `tune` and `evaluate` (`leaven schema` prints them). The same call
     with the same `folder` goes on where it was stopped.
 
-    >>> proof = compare(rows, ["original", "delia"], model="lab", ratio=20)
-    >>> print(proof.table())
+        proof = compare(rows, ["original", "delia"], model="lab", ratio=20)
+        print(proof.table())
     """
     brought = Brought(*(None if isinstance(each, (str, Path)) else each for each in (rows, test, queries)))
     ratio = defaults.ratio(model) if ratio is None else ratio

@@ -21,7 +21,8 @@ def of(
 
     Where only some fields have a flag, `called` maps them to their parameters; `spelled` has flags with another name.
 
-    >>> [flag.name for flag in of(LLMSection, "Engine", without=("engine",))][0]
+    >>> from leaven.llm.settings import LLMSection
+    >>> of(LLMSection, "Engine", without=("engine",))[0].name
     'base_url'
     """
     names = called or {name: name for name in section.model_fields if name not in without}

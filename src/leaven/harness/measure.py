@@ -90,8 +90,7 @@ def _likeliest(sample: Mapping[str, Any]) -> str:
 def chance(doc: Mapping[str, Any]) -> float:
     """How often a guess answers a question of BIG-Bench Hard that lists its options or has two; 0 for any other.
 
-    >>> chance({"input": "not True is", "target": "False"}), chance({"question": "3 + 4?"})
-    (0.5, 0.0)
+    Half of the guesses at {"input": "not True is", "target": "False"} are right, and none at {"question": "3 + 4?"}.
     """
     options = len(re.findall(r"^\([A-Z]\)", str(doc.get("input", "")), re.MULTILINE))
     return 1 / options if options else 0.5 if str(doc.get("target", "")).strip().lower() in TWO else 0.0

@@ -1,10 +1,11 @@
 """The lab's world: tasks with known answers, each a random item that can then be asked for in any format.
 
-    >>> items.fact(random.Random(0))
-    Item(content='What is the capital of Peru?', answer='Lima', plain='The capital of Peru is Lima.', …)
+    >>> item = fact(random.Random(0))
+    >>> item.content, item.answer, item.plain
+    ('Which word is the opposite of full?', 'empty', 'The opposite of full is empty.')
 
-Every item has a `core`, the thing that it is about. The core decides the split (`split_of`): what a test asks
-about, no task row and no pool query ever mentions.
+Every item has a `core`, the thing that it is about. The core decides the split (`split_of`), so that no task row and no
+query of the pool is about what a test asks.
 """
 
 import hashlib

@@ -3,8 +3,8 @@
 `named(settings)` is a copy of settings in which each text that names a file or a model's folder is the name with a hash
 of what is in it, so that a moved file is the same and an edited one is another:
 
->>> named({"task": "rows/task.jsonl", "size": 100})
-{'task': {'name': 'task.jsonl', 'content': '3f786850e387550f'}, 'size': 100}
+    {"task": "rows/task.jsonl", "size": 100}
+    {"task": {"name": "task.jsonl", "content": "3f786850e387550f"}, "size": 100}
 """
 
 import hashlib

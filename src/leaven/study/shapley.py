@@ -39,8 +39,8 @@ def subsets(parts: Sequence[str]) -> list[Parts]:
 def weights(part: str, parts: Collection[str]) -> dict[Parts, float]:
     """What the value of each cell of the grid counts in the share of a part.
 
-    >>> weights("a", "ab")
-    {frozenset(): -0.5, frozenset({'a'}): 0.5, frozenset({'b'}): -0.5, frozenset({'a', 'b'}): 0.5}
+    >>> {"".join(sorted(some)): weight for some, weight in weights("a", "ab").items()}
+    {'': -0.5, 'a': 0.5, 'b': -0.5, 'ab': 0.5}
     """
     orders = math.factorial(len(parts))
 

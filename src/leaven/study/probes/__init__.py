@@ -1,1 +1,1 @@
-"""A probe is a file: `measure(loaded, token, tests)` looks at trained weights."""
+"""A probe is a file: `measure(loaded, task)` yields measures of trained weights."""

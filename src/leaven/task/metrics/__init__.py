@@ -1,1 +1,1 @@
-"""A metric is a file: `score(answers, examples, config)`."""
+"""A metric is a file: `score(answers, rows, scoring)` yields measures (`task/scoring.py`)."""
