@@ -26,7 +26,18 @@ def test_a_table_is_read_in_blocks_from_every_kind_of_file(tmp_path, monkeypatch
     assert max(len(block) for block in found.blocks()) <= 7
     np.testing.assert_allclose(found.array(), ROWS, atol=2e-3)
     np.testing.assert_allclose(found.take([40, 3, 3]).array(), ROWS[[40, 3, 3]], atol=2e-3)
+    np.testing.assert_allclose(found.take(range(0, 50, 2)).take([1, 20]).array(), ROWS[[2, 40]], atol=2e-3)
     np.testing.assert_allclose(np.linalg.norm(found.unit(), axis=1), 1, atol=1e-6)
+
+
+def test_a_few_rows_of_a_file_of_numpy_are_read_without_the_others(tmp_path):
+    rows = ROWS.copy()
+    rows[7] = np.nan
+    np.save(tmp_path / "v.npy", rows)
+    whole = table.open_file(str(tmp_path / "v.npy"))
+    np.testing.assert_array_equal(whole.take([3, 40]).array(), ROWS[[3, 40]])
+    with pytest.raises(UserError, match="row 2 holds NaN"):
+        whole.take([3, 7]).array()
 
 
 def broken(tmp_path, name):

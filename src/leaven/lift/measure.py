@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from leaven import plugs
+from leaven.errors import UserError
 from leaven.lift import controls, diversity, verdict
 from leaven.lift import stages as rows
 from leaven.lift import vectors as table
@@ -187,16 +188,21 @@ def _histogram(sizes: npt.NDArray[np.float64], everything: npt.NDArray[np.float6
 
 
 def _map(embedded: Embedded, kept: Places, rng: np.random.Generator) -> list[dict[str, Any]]:
-    """The rows on the first two principal components that variety uses: a sample of all of them, and of the kept."""
+    """A sample of the rows, and of the kept, on the first two principal components of that of all rows.
+
+    Rows that are all the same have no map.
+    """
     vectors, stay = embedded.vectors, embedded.places(kept)
-    if vectors.rows < 3:
-        return []
     draws = {
         name: rng.permutation(places)[:SHOWN]
         for name, places in (("before selection", np.arange(vectors.rows)), ("kept", stay))
     }
     union = np.unique(np.concatenate(list(draws.values())))
-    points = coordinates(vectors.take(union), components(vectors), 2)  # (rows, 2), or (rows, 1) of such embeddings
+    try:
+        basis = components(vectors.take(np.sort(draws["before selection"])))
+    except UserError:
+        return []
+    points = coordinates(vectors.take(union), basis, 2)  # (rows, 2), or (rows, 1) of such embeddings
     dots = []
     for name, places in draws.items():
         for place, (x, *_, y) in zip(places, points[np.searchsorted(union, places)][:, [0, -1]].tolist(), strict=True):

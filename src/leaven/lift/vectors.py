@@ -18,12 +18,16 @@ BLOCK_BYTES = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """A table of `rows` × `width` numbers; `read(n)` yields its rows in order, in float32 arrays of up to `n` rows."""
+    """A table of `rows` × `width` numbers; `read(n)` yields its rows in order, in float32 arrays of up to `n` rows.
+
+    `at` reads the rows at a few positions, which ascend, where that takes no pass over the others.
+    """
 
     rows: int
     width: int
     read: Callable[[int], Iterator[Array]]
     name: str = "embeddings"
+    at: Callable[[Places], Array] | None = None
 
     def blocks(self) -> Iterator[Array]:
         """The table in arrays of about 32 MiB, (rows, width) each; they are the reader's own, to change at will.
@@ -58,8 +62,12 @@ class Vectors:
         """The rows at these positions: few of them in memory; many that ascend are read anew with each pass."""
         wanted = np.asarray(positions, np.int64)
         if (np.diff(wanted) > 0).all():
-            some = Vectors(len(wanted), self.width, lambda size: rows_at(self.read(size), wanted), self.name)
-            return some if 4 * len(wanted) * self.width > BLOCK_BYTES else of(some.array(), self.name)
+            at, few = self.at, 4 * len(wanted) * self.width <= BLOCK_BYTES
+            if at is not None and few:
+                return of(at(wanted), self.name)
+            some = Vectors(len(wanted), self.width, lambda size: rows_at(self.read(size), wanted), self.name,
+                           None if at is None else lambda places: at(wanted[places]))  # fmt: skip
+            return of(some.array(), self.name) if few else some
         places, back = np.unique(wanted, return_inverse=True)
         return of(self.take(places).array()[back], self.name)
 
@@ -90,7 +98,7 @@ def of(array: npt.NDArray[Any], name: str = "embeddings") -> Vectors:
         for start in range(0, len(array), block):
             yield np.array(array[start : start + block], np.float32)
 
-    return Vectors(array.shape[0], array.shape[1], read, name)
+    return Vectors(array.shape[0], array.shape[1], read, name, lambda places: np.array(array[places], np.float32))
 
 
 def open_file(place: str) -> Vectors:
@@ -124,7 +132,10 @@ def _mapped(array: "np.memmap[Any, Any]", path: Path) -> Vectors:
             shape = (min(block, rows - start), width)
             yield np.array(np.memmap(path, kind, "r", offset + start * width * kind.itemsize, shape), np.float32)
 
-    return Vectors(rows, width, read, path.name)
+    def at(places: Places) -> Array:
+        return np.array(np.memmap(path, kind, "r", offset, (rows, width))[places], np.float32)
+
+    return Vectors(rows, width, read, path.name, at)
 
 
 def _parquet(path: Path, column: str) -> Vectors:
