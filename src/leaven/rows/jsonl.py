@@ -75,7 +75,7 @@ def _plan(path: Path, format: str, columns: Mapping[str, str]) -> _Plan | None:
     with path.open("rb") as file:
         if file.read(2) in OTHER:
             return None
-    numbered = chain.from_iterable(enumerate(text.split("\n"), start) for start, text in _pieces(path))
+    numbered = chain.from_iterable(_lines(start, piece).iter_rows() for start, piece in _pieces(path))
     entries = records.lines(numbered, path.name)
     start = list(islice(entries, 2))
     if len(start) < 2 or start[0].row is None:
@@ -86,24 +86,33 @@ def _plan(path: Path, format: str, columns: Mapping[str, str]) -> _Plan | None:
     return _Plan(path, layout, tuple(shape for shape, _ in common))
 
 
-def _pieces(path: Path) -> Iterator[tuple[int, str]]:
-    """(number of its first line, from 1; some whole lines of the file). Raises UnicodeDecodeError."""
+def _pieces(path: Path) -> Iterator[tuple[int, bytes]]:
+    """(number of its first line, from 1; some whole lines of the file)."""
     number, rest = 1, b""
     with path.open("rb") as file:
         while block := file.read(PIECE):
             lines, end, rest = (rest + block).rpartition(b"\n")
             if end:
-                yield number, lines.decode()
+                yield number, lines
                 number += lines.count(b"\n") + 1
     if rest:
-        yield number, rest.decode()
+        yield number, rest
+
+
+def _lines(start: int, piece: bytes) -> pl.DataFrame:
+    """The lines of a piece (`number`, `line`), every byte as it came. Raises UnicodeDecodeError."""
+    if b"\r" not in piece:  # polars takes it for a part of the line's end
+        try:
+            return pl.read_lines(piece, name="line", row_index_name="number", row_index_offset=start)
+        except pl.exceptions.ComputeError:
+            pass  # what is not UTF-8 is said by Python
+    return pl.DataFrame({"line": piece.decode().split("\n")}).with_row_index("number", start)
 
 
 def _batches(plan: _Plan, dropped: list[Drop]) -> Iterator[pl.DataFrame]:
     """The rows that can be used, then the others, which are added to `dropped` as well."""
-    for start, text in _pieces(plan.path):
-        lines = pl.DataFrame({"line": text.split("\n")}).with_row_index("number", start)
-        yield _rows(lines, plan, dropped)
+    for start, piece in _pieces(plan.path):
+        yield _rows(_lines(start, piece), plan, dropped)
     yield Dataset.of(drop.example for drop in dropped).frame
 
 
@@ -111,9 +120,12 @@ def _rows(lines: pl.DataFrame, plan: _Plan, dropped: list[Drop]) -> pl.DataFrame
     """The rows of these lines (`number`, `line`), as a dataset has them."""
     parts = []
     for shape in plan.shapes:
-        matches = lines.filter(pl.col("line").str.contains(shape.pattern))
-        parts.append(shapes.read(matches, shape, plan.layout, STEP, plan.path.name))
-        lines = lines.join(parts[-1], on="number", how="anti", maintain_order="left") if parts[-1].height else lines
+        part = shapes.read(lines, shape, plan.layout, STEP, plan.path.name)
+        parts.append(part)
+        if part.height == lines.height:
+            lines = lines.clear()
+            break
+        lines = lines.join(part, on="number", how="anti", maintain_order="left") if part.height else lines
     if lines.height:
         numbers, examples = [], []
         for record in records.lines(lines.iter_rows(), plan.path.name):
@@ -125,4 +137,5 @@ def _rows(lines: pl.DataFrame, plan: _Plan, dropped: list[Drop]) -> pl.DataFrame
                 examples.append(row)
         number = pl.Series("number", numbers, dtype=pl.get_index_type())
         parts.append(Dataset.of(examples).frame.insert_column(0, number))
-    return pl.concat(parts).sort("number").select(SCHEMA.names())
+    rows = parts[0] if len(parts) == 1 else pl.concat(parts)
+    return (rows if rows["number"].is_sorted() else rows.sort("number")).select(SCHEMA.names())

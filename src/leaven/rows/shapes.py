@@ -76,7 +76,7 @@ def of(row: Mapping[str, Any], layout: Layout) -> Shape | None:
 
 
 def read(lines: pl.DataFrame, shape: Shape, layout: Layout, step: str, name: str) -> pl.DataFrame:
-    """Rows of `lines` (`number`, `line`) of this shape, as a dataset has them, with `number`; unusual ones left out.
+    """Those of the lines (`number`, `line`) that are of this shape, as a dataset has them; unusual ones left out.
 
     Unusual is what `layouts.example` looks at more closely: no question, or a text that may be a list of turns.
     """
@@ -91,7 +91,8 @@ def read(lines: pl.DataFrame, shape: Shape, layout: Layout, step: str, name: str
         text=pl.col("line"),
     ).alias("origin")
     fields = {field: pl.col(f"_{field}") for field, _ in shape.fields}
-    table = lines.lazy().select("number", origin, row.name.prefix("_"))
+    matches = lines.lazy().filter(pl.col("line").str.contains(shape.pattern))
+    table = matches.select("number", origin, row.name.prefix("_"))
     usual, messages = _turns(fields, layout) if layout.name == "messages" else _pair(fields, shape, layout)
     rows = table.filter(usual).select(
         "number", messages.cast(FIELDS["messages"]).alias("messages"), "origin", _meta(fields, layout).alias("meta")

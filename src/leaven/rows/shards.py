@@ -1,5 +1,6 @@
 """Tables that lie in Parquet and are read and written batch by batch, so that memory doesn't grow with their rows."""
 
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from leaven.runs import folder as runs
 
 BATCH = 1 << 14
 """Rows of a batch: some 10 MB of text."""
+FEW = 4
+"""Of a batch of which less than this part is wanted the rest is let go."""
 Places = npt.NDArray[np.int64]
 Block = TypeVar("Block", pl.DataFrame, npt.NDArray[np.float32])
 
@@ -43,7 +46,9 @@ class Shards:
         if not len(self.places):
             return
         first = int(self.places[0])
-        yield from rows_at(self._read(columns, first, int(self.places[-1]) + 1 - first), self.places - first)
+        blocks = self._read(columns, first, int(self.places[-1]) + 1 - first)
+        for batch in rows_at(blocks, self.places - first):
+            yield _alone(batch) if FEW * batch.height < BATCH else batch
 
     def frame(self, columns: Sequence[str]) -> pl.DataFrame:
         """These columns of all rows, in memory."""
@@ -63,6 +68,14 @@ def rows_at(blocks: Iterable[Block], places: Places) -> Iterator[Block]:
         if low < high:
             yield block[places[low:high] - done]
         done += len(block)
+
+
+def _alone(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame by itself: rows that polars takes out of a block keep all the block's texts in memory."""
+    buffer = io.BytesIO()
+    frame.write_ipc(buffer)
+    buffer.seek(0)
+    return pl.read_ipc(buffer)
 
 
 def write(path: Path, batches: Callable[[], Iterator[pl.DataFrame]], schema: pl.Schema) -> None:

@@ -75,7 +75,7 @@ def near_copies(batches: Batches, config: Config, advance: Advance | None = None
 
 
 def _write(batches: Batches, config: Config, folder: Path, advance: Advance | None) -> Places:
-    """Write the keys of each band, and the distinct n-grams row after row; where each row's begin, (rows + 1,)."""
+    """Write the keys of each band, and the n-grams row after row; where each row's begin, (rows + 1,)."""
     bands, depth = banding(config.threshold, config.permutations)
     starts = [np.zeros(1, np.int64)]
     rows = 0
@@ -86,24 +86,12 @@ def _write(batches: Batches, config: Config, folder: Path, advance: Advance | No
             for number, column in enumerate(keys.T):
                 with (folder / f"band-{number}").open("ab") as band:
                     np.ascontiguousarray(column).tofile(band)
-            distinct, counts = _distinct(grams, begins)
-            distinct.tofile(file)
-            starts.append(starts[-1][-1] + np.cumsum(counts))
+            grams.tofile(file)
+            starts.append(starts[-1][-1] + begins[1:])
             rows += len(keys)
             if advance is not None:
                 advance(rows)
     return np.concatenate(starts)
-
-
-def _distinct(grams: Hashes, begins: Places) -> tuple[Hashes, Places]:
-    """The distinct n-grams of each row, ascending, and how many each has."""
-    counts = np.diff(begins)
-    row = np.repeat(np.arange(len(counts)), counts)
-    order = np.lexsort((grams, row))
-    grams = grams[order]
-    fresh = np.ones(len(grams), bool)
-    fresh[1:] = (grams[1:] != grams[:-1]) | (row[1:] != row[:-1])
-    return grams[fresh], np.bincount(row[fresh], minlength=len(counts))
 
 
 def _memberships(folder: Path) -> tuple[Numbers, Numbers]:
