@@ -99,6 +99,10 @@ def delia(
         bool,
         typer.Option("--explain", help="Say instead what each part of DELIA is worth here: a small study of 32 cells."),
     ] = False,
+    report_to: Annotated[
+        list[str] | None,
+        typer.Option(help="Send losses and scores to trackio, wandb or tensorboard; may be given again."),
+    ] = None,
     continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Adapt a model from few examples, beside the untouched model and common tuning, and write the proof.
@@ -148,6 +152,7 @@ def recipe_of(options: Mapping[str, Any]) -> "Recipe":
         "llm": {"engine": options["llm"], **engine.flags(options)},
         "scale": flags.given(ScaleSection, options),
         "trust_remote_code": options["trust_remote_code"],
+        "report_to": options["report_to"] or (),
         "out": options["out"],
     }
     return recipes.parse(values, "the command line")

@@ -26,6 +26,10 @@ def study(
         bool,
         typer.Option("--explain", help="Say instead what each part of its delia is worth: a small study of 32 cells."),
     ] = False,
+    report_to: Annotated[
+        list[str] | None,
+        typer.Option(help="Send losses and scores to trackio, wandb or tensorboard; may be given again."),
+    ] = None,
     continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Run a study from a recipe: methods × sizes × seeds. The same command continues one that was stopped."""
@@ -33,7 +37,8 @@ def study(
     from leaven.cli.work import carry_out
     from leaven.study import recipe as recipes
 
-    changes = {**({"out": out} if out else {}), **({"strict": True} if strict else {})}
+    said = {"out": out, "strict": strict, "report_to": report_to}
+    changes = {name: value for name, value in said.items() if value}
     checked = recipes.read(recipes.shipped(recipe), changes)
     scale = {**checked.scale.model_dump(), **flags.given(ScaleSection, context.params)}
     checked = checked.model_copy(update={"scale": section.checked(ScaleSection, scale, "the command line")})

@@ -14,7 +14,7 @@ from leaven.errors import UserError
 from leaven.llm import open as engines
 from leaven.rows.example import user
 from leaven.runs.preflight import check_writable, examine, together
-from leaven.study import forgetting, ratio_pilot
+from leaven.study import forgetting, ratio_pilot, trackers
 from leaven.study.cells import cells
 from leaven.study.recipe import MethodChoice, Recipe
 from leaven.task.task import Task
@@ -32,6 +32,7 @@ def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
     examined: list[Callable[[], object]] = [
         partial(_packages, recipe),
         partial(check_writable, folder),
+        partial(trackers.check, recipe.report_to),
         partial(_engines, recipe),
         partial(engines.check, recipe.llm),
         partial(engines.check, recipe.llm.model_copy(update={"engine": recipe.evaluate.judge})),

@@ -18,7 +18,7 @@ from leaven.rows.columns import Columns
 from leaven.rows.leaks import LeaksSection
 from leaven.scale.settings import ScaleSection
 from leaven.section import Section, faults
-from leaven.study.settings import PilotSection
+from leaven.study.settings import PilotSection, Tracker
 from leaven.task.settings import EvaluateSection
 from leaven.task.token import TokenSection
 
@@ -98,6 +98,8 @@ class Recipe(Section):
     """Probes of the trained weights."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model."""
+    report_to: tuple[Tracker, ...] = ()
+    """Trackers that get the losses and scores of each cell: trackio, wandb, tensorboard."""
     out: str = "runs/study"
     """The folder of the run."""
 
@@ -120,6 +122,11 @@ class Recipe(Section):
     @classmethod
     def _read_recipes_of_before(cls, values: Any) -> Any:
         return _with_answers(values) if isinstance(values, Mapping) else values
+
+    @field_validator("report_to", mode="before")
+    @classmethod
+    def _one_tracker(cls, values: Any) -> Any:
+        return (values,) if isinstance(values, str) and values else values or ()
 
     @field_validator("methods", mode="before")
     @classmethod

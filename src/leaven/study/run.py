@@ -27,7 +27,7 @@ from leaven.runs import journal
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
 from leaven.scale.crew import Crew, crew
-from leaven.study import ceilings, forgetting, needs, preflight, ratio_pilot
+from leaven.study import ceilings, forgetting, needs, preflight, ratio_pilot, trackers
 from leaven.study.ceilings import Ceiling
 from leaven.study.cells import Cell, cells
 from leaven.study.identity import claim, dtype_here
@@ -90,6 +90,7 @@ def run(
         if runs.closed(folder) and not _open(cells(recipe, len(task.rows)), folder):
             if not continue_anyway:
                 claim(recipe, task, folder, finished=True)
+            trackers.report(recipe.report_to, folder, progress)
             progress.say(f"{folder}: finished at {runs.finished(folder)}, nothing to do.")
             return folder
         teacher = open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
@@ -100,7 +101,7 @@ def run(
             claim(recipe, task, folder, continue_anyway, dtype=dtype)
             runs.reopen(folder)
             ((_, study),) = workers.each(_ready, [Study(recipe, task, folder.absolute(), only, dtype)])
-            _compute(study, workers)
+            _compute(study, workers, progress)
         if teacher and teacher.spend.ended:
             progress.say(teacher.spend.sentence())
             runs.log(folder, "calls", engine=teacher.name, **teacher.spend.counts())
@@ -123,14 +124,16 @@ def _ready(parts: Parts, study: Study) -> Study:
     return replace(study, recipe=recipe, task=task, settings=settings)
 
 
-def _compute(study: Study, workers: Crew[Parts]) -> None:
+def _compute(study: Study, workers: Crew[Parts], progress: Progress) -> None:
     """The cells that are not there yet. The log is written here alone: lines from several machines might mix."""
+    trackers.report(study.recipe.report_to, study.folder, progress)
     left = _open(study.cells, study.folder)
     left = _apart(left, study.recipe) if study.recipe.scale.on else left
     for place, _ in workers.each(partial(_cell, study), left):
         name = left[place].name
         about = json.loads((study.folder / "cells" / name / "cell.json").read_text(encoding="utf-8"))
         runs.log(study.folder, "cell", name=name, seconds=about["seconds"]["all"], steps=about["steps"])
+        trackers.report(study.recipe.report_to, study.folder, progress)
 
 
 def _apart(plan: Sequence[Cell], recipe: Recipe) -> list[Cell]:

@@ -1,12 +1,14 @@
-"""What `ratio: auto` tries, and what counts as enough."""
+"""What `ratio: auto` tries, and what counts as enough; and which trackers there are."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from leaven.section import Section
 
 NonNegative = Annotated[float, Field(ge=0)]
+Tracker = Literal["trackio", "wandb", "tensorboard"]
+"""What may be told of losses and scores (`study/trackers.py`)."""
 
 
 class PilotSection(Section):
