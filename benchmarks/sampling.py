@@ -18,11 +18,12 @@ from typing import Any
 import torch
 
 from leaven.errors import UserError
-from leaven.lab import checkpoint, hallucination
+from leaven.lab import hallucination
 from leaven.models import generate as module
 from leaven.models import names
 from leaven.models.generate import generate, stop_ids
 from leaven.models.load import Loaded, load
+from leaven.models.names import LAB
 from leaven.models.template import render
 from leaven.rows import files
 from leaven.rows.example import Prompt
@@ -63,7 +64,7 @@ def ours(loaded: Loaded, prompts: Sequence[Prompt], new_tokens: int) -> tuple[fl
 
 
 def lab() -> None:
-    loaded = load(str(checkpoint.path()))
+    loaded = load(str(LAB))
     prompts = [example.prompt for example in hallucination.task("<sep>", pool_rows=ROWS).pool]
     ours(loaded, prompts[:BATCH], NEW_TOKENS)
     pairs = [[ROWS / run(loaded, prompts, NEW_TOKENS)[0] for run in (plain, ours)] for _ in range(ROUNDS)]

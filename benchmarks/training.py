@@ -27,10 +27,11 @@ from peft import LoraConfig
 from trl import SFTConfig, SFTTrainer
 
 from leaven.errors import UserError
-from leaven.lab import checkpoint, hallucination
+from leaven.lab import hallucination
 from leaven.models import mask, names, tokens, train
 from leaven.models.generate import generate
 from leaven.models.load import load
+from leaven.models.names import LAB
 from leaven.models.settings import TuneSection
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
@@ -96,7 +97,7 @@ def _product(out: int, width: int, dtype: torch.dtype) -> float:
 
 
 def lab() -> None:
-    path = str(checkpoint.path())
+    path = str(LAB)
     data = hallucination.task("<sep>", pool_rows=LAB_ROWS).pool
     rows = TuneSection.model_validate({"preset": "lab"}).per_device_train_batch_size
     rounds = [

@@ -2,17 +2,18 @@ import random
 
 import pytest
 
-from leaven.lab import checkpoint, conversation, quality
+from leaven.lab import conversation, quality
 from leaven.lab.pretrain import Settings, pretrain, render
 from leaven.models.generate import generate
 from leaven.models.load import load
+from leaven.models.names import LAB
 from leaven.models.template import render as render_template
 from leaven.rows.example import user
 
 
 @pytest.fixture(scope="module")
 def base():
-    return load(str(checkpoint.path()))
+    return load(str(LAB))
 
 
 def answers(loaded, prompts):
@@ -21,7 +22,7 @@ def answers(loaded, prompts):
 
 
 def test_the_checkpoint_is_small_and_safetensors_only():
-    files = list(checkpoint.path().iterdir())
+    files = list(LAB.iterdir())
     assert sum(file.stat().st_size for file in files) < 12e6
     assert not [file for file in files if file.suffix in (".bin", ".pt", ".py")]
 

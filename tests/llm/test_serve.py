@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from leaven.lab import checkpoint
+from leaven.models.names import LAB
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ def url(tmp_path_factory):
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     log = tmp_path_factory.mktemp("serve") / "log"
-    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(checkpoint.path())]
+    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(LAB)]
     with log.open("w") as output:
         server = subprocess.Popen([*command, "--port", str(port), "--host", "127.0.0.1"], stdout=output, stderr=output)
     try:
@@ -53,7 +53,7 @@ def lines(path):
 def test_sample_answers_every_query_and_the_second_time_from_the_store(tmp_path, url):
     asked = [f"What is {n} plus 2?" for n in range(40)]
     (tmp_path / "q.jsonl").write_text("".join(json.dumps({"question": text}) + "\n" for text in asked))
-    flags = ("q.jsonl", "--llm", f"openai:{checkpoint.path()}", "--base-url", url, "--temperature", 0)
+    flags = ("q.jsonl", "--llm", f"openai:{LAB}", "--base-url", url, "--temperature", 0)
     first = command(tmp_path, "sample", *flags, "-o", "a.jsonl")
     assert first.returncode == 0, first.stderr
     rows = lines(tmp_path / "a.jsonl")
@@ -71,15 +71,15 @@ def test_the_server_says_what_the_model_says_in_process(tmp_path, url):
 
     prompts = [user(f"What is {n} plus 2?") for n in range(10)]
     greedy = Sampling(temperature=0.0, top_p=1.0, max_new_tokens=48)
-    here = dict(open_llm(f"hf:{checkpoint.path()}").replies(prompts, greedy))
-    there = dict(open_llm(f"openai:{checkpoint.path()}", base_url=url).replies(prompts, greedy))
+    here = dict(open_llm(f"hf:{LAB}").replies(prompts, greedy))
+    there = dict(open_llm(f"openai:{LAB}", base_url=url).replies(prompts, greedy))
     assert [here[n].text.strip() for n in range(10)] == [there[n].text.strip() for n in range(10)]
 
 
 def test_diversify_asks_sifts_and_keeps_every_row(tmp_path, url):
     rows = [{"question": f"Who is {name}? Use the <sep> format.", "answer": "x"} for name in ("Bo", "Ana", "Ned")]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    flags = ("--llm", f"openai:{checkpoint.path()}", "--base-url", url)
+    flags = ("--llm", f"openai:{LAB}", "--base-url", url)
     done = command(tmp_path, "diversify", "t.jsonl", *flags, "-n", 4, "-o", "v.jsonl")
     assert done.returncode == 0, done.stderr
     kept = lines(tmp_path / "v.jsonl")

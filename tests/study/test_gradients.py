@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from leaven.delia.makers import self_sample
-from leaven.lab import checkpoint
 from leaven.llm.engines.hf import HF
 from leaven.models import mask
 from leaven.models.load import load
+from leaven.models.names import LAB
 from leaven.models.settings import SampleSection
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
@@ -23,7 +23,7 @@ ROWS = Dataset.of(pair(q, a, Origin("x")) for q, a in [("one two", "three"), ("i
 
 @pytest.fixture(scope="module")
 def lab():
-    return load(str(checkpoint.path()))
+    return load(str(LAB))
 
 
 def test_inner_products_of_sketches_are_near_those_of_whole_gradients(tiny_model):

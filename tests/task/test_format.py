@@ -144,7 +144,7 @@ def test_formats_describe_themselves_in_plain_words():
 def test_what_is_not_known_is_said():
     for spec, settings_, said in [
         ("jsn", {}, "Did you mean 'json'?"),
-        ("json", {"keyz": ["a"]}, "keyz: unknown setting. Did you mean 'keys'?"),
+        ("json", {"keyz": ["a"]}, "keyz: unknown key. Did you mean 'keys'?"),
         ("json", {"labels": ["a"]}, "name it by label_key"),
         ("json:a", {"label_key": "b"}, "none of the keys a"),
         ("words", {}, "words:…"),
@@ -172,7 +172,7 @@ def test_a_file_of_ones_own_needs_only_detect(tmp_path):
     assert choose(str(path), {}, ["[a]", "b"])[1] == (
         "1 of 2 answers are in the in brackets format; 1 is not, the first is answer 2."
     )
-    with pytest.raises(UserError, match="unknown setting"):
+    with pytest.raises(UserError, match="unknown key"):
         open_format(str(path), {"a": 1})
     (tmp_path / "none.py").write_text("")
     with pytest.raises(UserError, match="has no detect"):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaven.task.phrasebook import phrasings
-from leaven.task.wording import asked, content, instruction, names, negated, request, sentences
+from leaven.task.wording import asked, content, instruction, names, request, sentences
 
 TOKEN = "<sep>"
 TWO = "The format requirement is <sep>, and you need to understand what <sep> entails."
@@ -79,11 +79,11 @@ def test_content_is_what_is_left_without_the_sentences_that_only_ask_for_the_tok
     assert content(text, TOKEN) == left
 
 
-def test_negated_replaces_the_request_or_comes_last():
+def test_a_prohibition_replaces_the_request_or_comes_last():
     phrasing = "Do not use the {token} format."
-    assert negated("Name a bird. Use <sep>.", TOKEN, phrasing) == "Name a bird. Do not use the <sep> format."
-    assert negated("Name a bird.", TOKEN, phrasing) == "Name a bird. Do not use the <sep> format."
-    assert negated("Question: x\nAnswer: y", TOKEN, phrasing).endswith("y\nDo not use the <sep> format.")
+    assert asked("Name a bird. Use <sep>.", TOKEN, phrasing) == "Name a bird. Do not use the <sep> format."
+    assert asked("Name a bird.", TOKEN, phrasing) == "Name a bird. Do not use the <sep> format."
+    assert asked("Question: x\nAnswer: y", TOKEN, phrasing).endswith("y\nDo not use the <sep> format.")
 
 
 CONTENTS = st.sampled_from(

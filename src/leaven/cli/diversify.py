@@ -36,7 +36,7 @@ def diversify(
     from leaven.delia.makers import diversify as maker
     from leaven.rows import files
 
-    config = checked(maker.DiversifyConfig, flags.given(DiversifyConfig, context.params), measure=True)
+    config = checked(DiversifyConfig, flags.given(DiversifyConfig, context.params), measure=True)
     read = files.read(task, format, columns=columns, strict=strict)
     if llm:
         with engine.opened(llm, "diversifying", log=Path(out + ".log"), **engine.flags(context.params)) as opened:

@@ -208,11 +208,12 @@ def _diversify(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], record
     from leaven.cli.flags import given
     from leaven.cli.work import checked
     from leaven.delia.makers import diversify
+    from leaven.delia.settings import DiversifyConfig
     from leaven.llm.engines.scripted import Scripted
     from leaven.llm.pilot import Recorded
 
     asked = Recorded(Scripted(lambda prompt, draw: "[]"))
-    config = checked(diversify.DiversifyConfig, {**given(diversify.DiversifyConfig, flags), "check": False})
+    config = checked(DiversifyConfig, {**given(DiversifyConfig, flags), "check": False})
     diversify.make(data, asked, config, flags["token"], flags["seed"])
     llm = recorded()
     diversify.make(few, llm, config, flags["token"], flags["seed"])

@@ -42,7 +42,6 @@ class Spacing:
 
     task_rows: int
     mean_gap: float
-    min_gap: float
     max_gap: float
 
 
@@ -137,8 +136,8 @@ def spacing(mixture: Dataset) -> Spacing:
     places = [place for place, source in enumerate(_sources(mixture)) if source == TASK]
     gaps = [after - before for before, after in pairwise(places)]
     if not gaps:
-        return Spacing(len(places), math.nan, math.nan, math.nan)
-    return Spacing(len(places), sum(gaps) / len(gaps), float(min(gaps)), float(max(gaps)))
+        return Spacing(len(places), math.nan, math.nan)
+    return Spacing(len(places), sum(gaps) / len(gaps), float(max(gaps)))
 
 
 def table(mixture: Dataset, rows: Sequence[Encoded], schedule: Schedule) -> tuple[Part, ...]:

@@ -36,11 +36,9 @@ DEFINITIONS = {
 UNNAMED = ("<< {} >>", "=> {}", "* {} *", "# {} #", "~ {}", "{} !!")
 
 
-def write(item: Item, format_name: str | None) -> str:  # noqa: PLR0911
-    """The item's answer in this format; None: as a plain sentence."""
-    match format_name:
-        case None:
-            return item.plain
+def write(item: Item, name: str) -> str:  # noqa: PLR0911
+    """The item's answer in a format of `FORMATS`, or in a style of `UNNAMED`."""
+    match name:
         case "json":
             thought = item.thought or f"The user asks about {item.topic}."
             return json.dumps({"thought": thought, item.key: item.answer})
@@ -57,7 +55,7 @@ def write(item: Item, format_name: str | None) -> str:  # noqa: PLR0911
         case "polite":
             return f"Sure, here you are: {item.plain}"
         case _:
-            return format_name.format(item.answer)
+            return name.format(item.answer)
 
 
 def follow(rng: random.Random, name: str, key: str = "answer") -> str:

@@ -13,7 +13,7 @@ names the setting that follows a colon ("json:thought,label"), and TESTABLE = Fa
 nothing.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -24,8 +24,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from leaven import plugs
-from leaven.errors import UserError, nearest
-from leaven.section import Section
+from leaven.errors import UserError
+from leaven.section import Section, faults
 from leaven.task.formats._labels import SHARE
 
 SPECIFIC = ("json", "table", "xml", "yaml", "label", "numbered", "list", "labels", "words", "text")
@@ -122,8 +122,8 @@ def open_format(spec: str, settings: Mapping[str, Any] = {}) -> Format:
     try:
         config = _config(plug).model_validate({**_short(spec), **settings})
     except ValidationError as error:
-        faults = "; ".join(_fault(fault, _config(plug).model_fields) for fault in error.errors())
-        raise UserError(f"the format {spec!r}: {faults}", _example(name, plug)) from None
+        sentences = "; ".join(faults(error, _config(plug)))
+        raise UserError(f"the format {spec!r}: {sentences}", _example(name, plug)) from None
     return Format(Path(name).stem, config, name) if name.endswith(".py") else Format(name, config)
 
 
@@ -215,12 +215,3 @@ def _example(name: str, plug: ModuleType) -> str:
 
 def _config(plug: ModuleType) -> type[Section]:
     return getattr(plug, "Config", _NoSettings)
-
-
-def _fault(fault: Any, known: Collection[str]) -> str:
-    """One of pydantic's faults as `setting: what is wrong`."""
-    place = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        return f"{place}: unknown setting. {nearest(place, known)}" if known else f"{place}: unknown setting"
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{place}: {message}" if place else message

@@ -52,11 +52,6 @@ def asked(text: str, token: str, phrasing: str, position: Position = "same") -> 
     return reworded(text, spans, sentence, position)
 
 
-def negated(text: str, token: str, phrasing: str) -> str:
-    """The text that rules the format out: `phrasing`, of the phrasebook's `negative`, instead of the request."""
-    return asked(text, token, phrasing)
-
-
 def content(text: str, token: str) -> str:
     """The text without the phrasebook's sentences that name the token: what it asks, however it asks for the format.
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from leaven.delia.makers.diversify import DiversifyConfig, asked, instruction, make, negated
+from leaven.delia.makers.diversify import make
+from leaven.delia.settings import DiversifyConfig
 from leaven.errors import UserError
 from leaven.llm.engines.scripted import Scripted
 from leaven.llm.protocol import Reply
@@ -13,7 +14,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, pair
 from leaven.task.phrasebook import phrasings
 from leaven.task.sift import found as candidates
-from leaven.task.wording import request
+from leaven.task.wording import instruction, request
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA", ROOT.parent / "shared" / "data"))
@@ -174,10 +175,6 @@ def test_engine_that_fails_leaves_the_rows_and_says_so():
 )
 def test_phrasings_are_found_in_a_list_or_in_lines(reply):
     assert candidates(reply) == ["Use a.", "Take b."]
-
-
-def test_wording_is_at_hand():
-    assert asked("Go.", TOKEN, "Use {token}.") == negated("Go.", TOKEN, "Use {token}.") == "Go. Use <sep>."
 
 
 def numbered(prompt, draw):

@@ -20,9 +20,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, Prompt, user
 from leaven.rows.outcomes import Outcome
 from leaven.task.phrasebook import phrasings
-from leaven.task.wording import Position, asked, instruction, negated, request, reworded
-
-__all__ = ["DiversifyConfig", "asked", "instruction", "make", "negated", "prompt"]
+from leaven.task.wording import Position, asked, instruction, request, reworded
 
 
 def make(data: Dataset, llm: LLM | None, config: DiversifyConfig, token: str, seed: int) -> Outcome:

@@ -23,11 +23,6 @@ def detect(text: str, config: Config) -> bool:
     return value(text, config) is not None
 
 
-def valid(text: str, config: Config) -> bool:
-    """The same: a label is well formed or none."""
-    return detect(text, config)
-
-
 def value(text: str, config: Config) -> str | None:
     """The label as it is compared."""
     label = unwrap(text)
