@@ -37,6 +37,7 @@ def test_import_is_as_light_as_help():
 
 def test_names_are_there_and_a_room_is_a_function_too():
     assert {"read", "delia", "compare", "lift", "select", "Dataset", "UserError"} <= set(dir(leaven))
+    assert not {"sys", "Any", "import_module", "_load"} & set(dir(leaven))
     for room in ("delia.buffer", "lift.audit"):
         importlib.import_module(f"leaven.{room}")
 

@@ -90,3 +90,21 @@ def test_every_plug_of_the_package_has_the_function_of_its_kind():
         for name in plugs.names(kind):
             assert hasattr(plugs.load(kind, name), shape.partition("(")[0]), f"{kind}: {name}"
     assert "gradients" not in plugs.names("probes")
+
+
+def test_a_plug_is_to_blame_for_what_it_does_and_leaven_for_the_rest(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("import json\n\ndef score(answers, rows, scoring):\n    return json.loads(answers()) \n")
+    plug = plugs.load("metrics", str(path))
+
+    def error_of(answers):
+        try:
+            plug.score(answers, [], None)
+        except (ValueError, UserError) as error:
+            return plugs.to_blame(error)
+        return None
+
+    blamed = error_of(lambda: "no JSON")
+    assert f"{path}, line 4: JSONDecodeError" in str(blamed) and "return json.loads(answers())" in str(blamed)
+    assert error_of(lambda: plugs.load("methods", "delai")) is None
+    assert plugs.to_blame(ValueError("raised by nobody")) is None

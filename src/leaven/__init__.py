@@ -86,7 +86,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*_API, *globals()})
+    return sorted({*_API, *(name for name in globals() if name.startswith("__"))})
 
 
 sys.modules[__name__].__class__ = _Api

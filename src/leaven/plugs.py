@@ -11,7 +11,6 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -89,6 +88,10 @@ MOVED: dict[str, str] = {
 """Where modules and rooms of leaven 0.1 are now, for plugs that were written for it."""
 
 
+_loaded: dict[Path, ModuleType] = {}
+"""The plugs outside of the package, by their files."""
+
+
 def names(kind: str) -> list[str]:
     """The plugs of a kind that the package has, for example "methods"."""
     return sorted(_files(kind))
@@ -154,8 +157,17 @@ def _checked(kind: str, module: ModuleType) -> ModuleType:
     return module
 
 
-@cache
+def to_blame(error: BaseException) -> UserError | None:
+    """What to say of an error that a user's plug raised, or what it called outside of leaven; None for any other."""
+    package = str(Path(__file__).parent)
+    frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    ours_or_theirs = [Path(name) for name in frames if name.startswith(package) or Path(name) in _loaded]
+    return _blame(ours_or_theirs[-1], error) if ours_or_theirs and ours_or_theirs[-1] in _loaded else None
+
+
 def _load_file(path: Path) -> ModuleType:
+    if path in _loaded:
+        return _loaded[path]
     if not path.is_file():
         raise UserError(f"the plug {path} does not exist", "Check the path; it is taken from the current folder.")
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -166,10 +178,10 @@ def _load_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         raise _blame(path, error) from error
-    return module
+    return _loaded.setdefault(path, module)
 
 
-def _blame(path: Path, error: Exception) -> UserError:
+def _blame(path: Path, error: BaseException) -> UserError:
     """Which line of a user's file is to blame, and what to write there instead."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return UserError(f"{path}, line {error.lineno}: {error.msg}", f"It is not Python: {(error.text or '').strip()}")
@@ -183,7 +195,10 @@ def _blame(path: Path, error: Exception) -> UserError:
         return UserError(f"{place}: there is no module {module}", _where(module))
     if missing:
         return UserError(f"{place}: {missing} is not installed", f"{sys.executable} -m pip install {missing}")
-    return UserError(f"{place}: {type(error).__name__}: {error}", "The file fails while it is loaded.")
+    line = linecache.getline(str(path), lines[-1]).strip() if lines else ""
+    return UserError(
+        f"{place}: {type(error).__name__}: {error}", f"Mend this line of your file: {line}" if line else ""
+    )
 
 
 def _where(module: str) -> str:

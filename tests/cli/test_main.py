@@ -44,3 +44,20 @@ def test_of_several_processes_none_does_the_work_of_all(monkeypatch, capsys):
         main.run()
     assert end.value.code == 2
     assert capsys.readouterr().err.startswith("Error: 2 processes were started, and leaven is one")
+
+
+def test_no_name_of_a_flag_is_cut_where_the_terminal_is_narrow(leaven):
+    wide, narrow = (leaven("delia", "--help", COLUMNS=columns).out for columns in ("200", "80"))
+    folded = "".join(line[2:28].strip() for line in narrow.splitlines())
+    assert "--gradient-accumulation-steps" in wide and "--gradient-accumulation-steps" in folded
+
+
+def test_the_version_and_what_can_be_listed_are_there_to_be_asked_for(leaven):
+    assert leaven("--version").out.startswith("leaven 0.")
+    assert "leaven ls methods\nleaven ls metrics\n" in leaven("ls").out
+
+
+def test_the_story_of_a_study_is_looked_for_where_it_is(leaven, tmp_path):
+    (tmp_path / "run" / "cells").mkdir(parents=True)
+    said = leaven("why", "run", "3")
+    assert (said.code, said.err) == (2, "Error: run is a study, and no lift\nLook at it: leaven view run\n")

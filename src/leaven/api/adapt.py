@@ -21,7 +21,7 @@ from leaven.study import defaults, questions, ratio_pilot
 from leaven.study import recipe as recipes
 from leaven.study.parts import Parts
 from leaven.study.search import Search, tuned_by
-from leaven.task.format import choose
+from leaven.task.format import choose, refuse_none
 from leaven.task.insertion import insert
 from leaven.task.task import Task
 from leaven.task.wording import content
@@ -80,11 +80,12 @@ def delia(
     if not any(row.answer for row in task.kept):
         raise UserError("no row has an answer", "Task rows are questions with their answers.")
     train, note = insert(task.kept, token, seed)
+    answers = [row.answer for row in train if row.answer is not None]
+    form, _ = choose(config.token.answers, config.token.answer_settings, answers)
+    refuse_none(form, answers)
     place, progress = Place(folder), progress or stderr()
     pool = files.read(queries) if queries is not None else questions.write(config, len(train), place.path, progress)
     pool = _guarded(train, test, pool, config)
-    answers = [row.answer for row in train if row.answer is not None]
-    form, _ = choose(config.token.answers, config.token.answer_settings, answers)
     whole = Task(train, (), pool.kept, form, config.token)
     parts = Parts.of(config, whole, place.path, progress)
     ratio_pilot.check(config, whole)

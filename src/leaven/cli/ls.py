@@ -20,7 +20,7 @@ def ls(
             help="methods, metrics, formats, probes, makers, selectors, embedders, engines, tactics, prompts "
             "or recipes."
         ),
-    ],
+    ] = "",
 ) -> None:
     """List methods, metrics, probes, makers, selectors and more, with what each is and its settings.
 
@@ -31,18 +31,20 @@ def ls(
     from leaven.errors import UserError, nearest
     from leaven.llm.prompts.render import names
 
-    if kind == "prompts":
+    known = sorted([*plugs.FUNCTIONS, *OTHERS])
+    if kind not in known:
+        if kind:
+            raise UserError(f"there are no {kind!r} to list", nearest(kind, known))
+        print("\n".join(f"leaven ls {each}" for each in known))
+    elif kind == "prompts":
         print("\n".join(names()))
     elif kind == "recipes":
         for name, says in _recipes():
             print(f"{name}\n    {says}")
     elif kind == "tactics":
-        from leaven.lift.makers.evolve import tactics
-
-        for of, known in tactics().items():
-            for name, tactic in known.items():
-                print(f"{name} ({of})\n    {tactic['says']}")
-    elif kind in plugs.FUNCTIONS:
+        for name, says in _tactics():
+            print(f"{name}\n    {says}")
+    else:
         for name in plugs.names(kind):
             module = plugs.load(kind, name)
             print(f"{name}\n    {plugs.summary(module)}")
@@ -52,8 +54,6 @@ def ls(
             print(f"{name}\n    {told(name)}")
         for mine, says in plugs.nearby(kind):
             print(f"{mine}\n    {says}")
-    else:
-        raise UserError(f"there are no {kind!r} to list", nearest(kind, [*plugs.FUNCTIONS, *OTHERS]))
 
 
 def _recipes() -> "Iterator[tuple[str, str]]":
@@ -64,6 +64,15 @@ def _recipes() -> "Iterator[tuple[str, str]]":
     for folder, command in ((studies.RECIPES, ""), (lifts.RECIPES, "leaven lift DATA --recipe ")):
         for path in sorted(folder.glob("*.yaml")):
             yield f"{command}{path.stem}", path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+
+
+def _tactics() -> "Iterator[tuple[str, str]]":
+    """Each tactic with the depth or breadth that it is of, and what it asks for."""
+    from leaven.lift.makers.evolve import tactics
+
+    for of, each in tactics().items():
+        for name, tactic in each.items():
+            yield f"{name} ({of})", tactic["says"]
 
 
 def _settings(module: "ModuleType") -> "Iterator[str]":

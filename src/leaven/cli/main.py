@@ -2,15 +2,16 @@
 
 import os
 import sys
+from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from leaven import extras
-from leaven.errors import Unfinished, UserError
+from leaven import extras, plugs
+from leaven.errors import Unfinished, UserError, nearest
 
 COMMANDS = {
     "delia": "Adapt a model from few examples, and prove it: task rows in, adapter and report out.",
@@ -65,10 +66,31 @@ class _Late(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command, or for the list of all commands only its name and help."""
         if cmd_name not in COMMANDS:
-            return None
+            ctx.fail(f"No such command {cmd_name!r}. {nearest(cmd_name, COMMANDS)}")
         if LISTING in ctx.meta:
             return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
+        _fold_names()
         return get_command(import_module(f"leaven.cli.{cmd_name.replace('-', '_')}").app)
+
+
+@cache
+def _fold_names() -> None:
+    """Let the names of flags go over two lines where the terminal is narrow: typer would cut them."""
+    from rich.highlighter import RegexHighlighter
+    from rich.text import Text
+    from typer import rich_utils
+
+    def folding(kind: type[RegexHighlighter]) -> RegexHighlighter:
+        class Folding(kind):  # type: ignore[valid-type, misc]
+            def __call__(self, text: str | Text) -> Text:
+                shown = super().__call__(text)
+                shown.overflow = "fold"
+                return shown  # type: ignore[no-any-return]
+
+        return Folding()
+
+    rich_utils.highlighter = folding(rich_utils.OptionHighlighter)  # type: ignore[assignment]
+    rich_utils.negative_highlighter = folding(rich_utils.NegativeOptionHighlighter)  # type: ignore[assignment]
 
 
 app = typer.Typer(
@@ -81,8 +103,20 @@ app = typer.Typer(
 )
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from leaven.runs.content import versions
+
+        print(f"leaven {versions()['leaven']}")
+        raise typer.Exit
+
+
 @app.callback(epilog="Example: leaven quickstart")
-def main() -> None:
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Raise a small dataset: adapt an open language model from few examples, with the proof beside it."""
 
 
@@ -100,6 +134,8 @@ def run() -> None:
 
         if isinstance(error, ImportError) and (missing := extras.explain(error)):
             _complain(missing.problem, missing.hint)
+        elif plug := plugs.to_blame(error):
+            _complain(plug.problem, plug.hint)
         elif disk.is_full(error):
             _complain(f"the disk is full: {error}", "Free some space, then give the same command again: it goes on "
                       "from what is written, and nothing that is there is paid for again.")  # fmt: skip

@@ -43,7 +43,7 @@ def read(folder: Path) -> pl.DataFrame:
     """The audit of a finished lift. Raises UserError for a folder that holds none."""
     path = folder / FILE
     if not path.is_file():
-        raise UserError(f"{folder} holds no finished lift", "Run it to its end first: leaven lift DATA --out FOLDER.")
+        raise runs.unfinished(folder, "lift")
     return pl.read_parquet(path)
 
 

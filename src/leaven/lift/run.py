@@ -89,7 +89,7 @@ def run(
     `checks` of the caller's too, before the first call. Raises Unfinished where too many calls of a stage fail.
     """
     if source and not runs.closed(source):
-        raise UserError(f"{source} holds no finished lift", "Run it to its end first.")
+        raise runs.unfinished(source, "lift")
     settings = settings.model_copy(update={"embedder": embedding.settled(settings.embedder)})
     if not runs.closed(folder):
         preflight.check(settings, folder, open_llm, brought=brought, source=source, checks=checks)

@@ -172,6 +172,10 @@ def _useless(
     fields = ", ".join(sorted({field for row in rows[:LOOKED_AT] for field in row}))
     if not fields:
         return UserError(problem, 'A row is a JSON object, for example {"prompt": "…", "completion": "…"}')
+    if dropped[0].reason == "not a text":
+        return UserError(
+            problem, "Questions and answers are texts: write an object as JSON (json.dumps), a number in quotes."
+        )
     return UserError(problem, f"Its fields: {fields}. Known formats: {', '.join(formats.FORMATS)}; say --format.")
 
 

@@ -4,10 +4,14 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from leaven.errors import UserError
 
 DONE = "DONE"
 LOG = "log.jsonl"
+MARKS = {"study": "cells", "lift": "stages"}
+"""What only a run of each kind has in its folder."""
 
 
 def write(path: Path, make: Callable[[Path], object]) -> None:
@@ -67,6 +71,20 @@ def close(folder: Path) -> None:
 def closed(folder: Path) -> bool:
     """Whether a folder is whole."""
     return (folder / DONE).exists()
+
+
+def unfinished(folder: Path, kind: Literal["lift", "study"]) -> UserError:
+    """What to say of a folder that holds no finished run of a kind: it is none, another kind's, or not at its end."""
+    if not folder.exists():
+        return UserError(f"{folder} does not exist", f"Name the folder of a {kind}; `--out` said where it is.")
+    other = "study" if kind == "lift" else "lift"
+    if (folder / MARKS[other]).exists():
+        return UserError(f"{folder} is a {other}, and no {kind}", f"Look at it: leaven view {folder}")
+    command = "leaven lift DATA" if kind == "lift" else "leaven study RECIPE"
+    return UserError(
+        f"{folder} holds no finished {kind}",
+        f"Run it to its end first, by the same command again: {command} --out {folder}",
+    )
 
 
 def finished(folder: Path) -> str:

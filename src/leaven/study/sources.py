@@ -17,7 +17,7 @@ from leaven.study import own_answers, questions
 from leaven.study.recipe import Recipe
 from leaven.task import exposure
 from leaven.task import tests as tests_of_task
-from leaven.task.format import Format, choose, open_format
+from leaven.task.format import Format, choose, open_format, refuse_none
 from leaven.task.holdout import hold_out
 from leaven.task.insertion import insert
 from leaven.task.task import Task
@@ -185,7 +185,10 @@ def _format_of(recipe: Recipe, rows: Dataset) -> tuple[Format, str]:
     token = recipe.token
     if recipe.evaluate.metric in ("translation", "text"):
         return open_format("text"), "The answers are plain text."
-    return choose(token.answers, token.answer_settings, [row.answer for row in rows if row.answer is not None])
+    answers = [row.answer for row in rows if row.answer is not None]
+    form, sentence = choose(token.answers, token.answer_settings, answers)
+    refuse_none(form, answers)
+    return form, sentence
 
 
 def _about_leaks(dropped: tuple[tuple[str, Drop], ...], task: Task) -> list[str]:

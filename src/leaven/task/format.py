@@ -33,6 +33,8 @@ SPECIFIC = ("json", "table", "xml", "yaml", "label", "numbered", "list", "labels
 more than lines with colons, these more than items, and a short answer is a format only where nothing else is."""
 
 
+SHOWN = 80
+"""Characters of an answer that a message shows."""
 ANY = ("json", "table", "xml", "yaml", "numbered", "list")
 """Those of which an answer can be told without settings."""
 
@@ -145,6 +147,17 @@ def choose(spec: str, settings: Mapping[str, Any], answers: Sequence[str]) -> tu
             return form, _sentence(form, answers)
     form = open_format(spec, settings)
     return form, _sentence(form, answers)
+
+
+def refuse_none(form: Format, answers: Sequence[str]) -> None:
+    """Raises UserError where no answer is in the format that is asked for: nothing could be learnt of it."""
+    if answers and not any(map(form.valid, answers)):
+        first = answers[0] if len(answers[0]) <= SHOWN else f"{answers[0][:SHOWN]}…"
+        raise UserError(
+            f"none of the {len(answers):,} answers {form.predicate()}; the first is {first!r}",
+            f"By themselves they tell: {infer(answers)[1]} Leave the format out (auto), or name the one that is meant: "
+            "leaven ls formats.",
+        )
 
 
 def infer(answers: Sequence[str]) -> tuple[Format, str]:

@@ -9,8 +9,8 @@ import altair as alt
 import polars as pl
 from markupsafe import Markup
 
-from leaven.errors import UserError
 from leaven.llm.trust import KINDS
+from leaven.runs import folder as runs
 from leaven.view import charts
 from leaven.view.page import script, templates
 
@@ -37,7 +37,7 @@ def read(folder: Path) -> dict[str, Any]:
     """
     path = folder / "summary.json"
     if not (folder / "audit.parquet").is_file() or not path.is_file():
-        raise UserError(f"{folder} holds no finished lift", "Run it to its end first: leaven lift DATA --out FOLDER.")
+        raise runs.unfinished(folder, "lift")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return {"verdict": {"lines": [], "judges": [], "tactics": [], "rewritings": []}, "controls": [], **found}
 

@@ -31,7 +31,8 @@ class Source:
     def __post_init__(self) -> None:
         """Raises UserError for a folder that is no run."""
         if not overview.is_run(self.folder):
-            raise UserError(f"{self.folder} holds no run", "Name the folder of a study or a lift: leaven view RUN.")
+            problem = "holds no run" if self.folder.exists() else "does not exist"
+            raise UserError(f"{self.folder} {problem}", "Name the folder of a study or a lift: leaven view RUN.")
         self._lock = Lock()
         self._answers: tuple[tuple[Path, ...], Answers] | None = None
         self._detector: Format | None = None

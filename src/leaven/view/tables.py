@@ -7,6 +7,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from leaven.errors import UserError
+from leaven.runs import folder as runs
 from leaven.study import headline
 from leaven.study.headline import percent
 
@@ -27,9 +28,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
     """The summary of a run, told in today's words. Raises UserError for a folder that holds none that can be read."""
     path = folder / "summary.json"
     if not path.is_file():
-        raise UserError(
-            f"{folder} holds no finished study", "Run it to its end first: leaven study RECIPE --out FOLDER."
-        )
+        raise runs.unfinished(folder, "study")
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
         missing = sorted(NEEDED - set(summary))

@@ -115,7 +115,8 @@ def _plain(text: str) -> str:
 
 def _line(config: Config) -> str:
     literal = _literal(config)
-    return f'"{literal} …"' if literal else f"that matches {config.pattern}"
+    label = "" if "value" in re.compile(config.pattern).groupindex else ", with a label after it or in (?P<value>…)"
+    return f'"{literal} …"' if literal else f"that matches {config.pattern}{label}"
 
 
 def _said(config: Config) -> str:
