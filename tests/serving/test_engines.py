@@ -50,6 +50,9 @@ def test_peft_and_transformers_answer_as_the_tuned_model_and_rows_that_are_lost_
         "| merged | same | 2 of 2 texts with <sep>; 2 of 2 texts without; first token"
         in (out / "serving.md").read_text()
     )
+    leaven("check-serving", out, "--engine", "peft", "--limit", 1)
+    page = (out / "serving.md").read_text()
+    assert "1 of 1 texts with" in page and page.count("2 of 2 texts with <sep>") == 1  # transformers keeps its line
     weights = out / "adapter" / "adapter_model.safetensors"
     whole = load_file(weights)
     table = "base_model.model.model.embed_tokens"

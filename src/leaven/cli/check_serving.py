@@ -25,7 +25,8 @@ def check_serving(
 ) -> None:
     """Load an export in each engine at hand, and compare its answers with those of the tuned model in memory.
 
-    The matrix is written into the folder as serving.md, too. The exit code is 1 where an engine differs or refuses.
+    The matrix is written into the folder as serving.md, too, where engines that were asked before keep their line.
+    The exit code is 1 where an engine differs or refuses.
     With --llm and --base-url a server is asked that you have started yourself, as adapter/README.md says.
     """
     from rich.console import Console
@@ -37,7 +38,6 @@ def check_serving(
     from leaven.llm.open import open_llm
     from leaven.llm.throttle import Limits
     from leaven.models import names
-    from leaven.runs import folder as runs
     from leaven.serving import check, export, matrix
 
     def say(sentence: str) -> None:
@@ -53,6 +53,6 @@ def check_serving(
         server = open_llm(llm, base_url=base_url, limits=Limits(concurrency=CALLS, attempts=2))
         cells.append(check.check_server(out, server, base_url, limit, say))
     Console(width=None if sys.stdout.isatty() else 160).print(matrix.table(cells))
-    runs.write_text(out / "serving.md", matrix.markdown(cells, names.weights(export.about(out)["base"])))
+    matrix.write(cells, out, names.weights(export.about(out)["base"]))
     if any(cell.verdict in (check.DIFFERS, check.REFUSED) for cell in cells):
         raise typer.Exit(1)

@@ -21,6 +21,8 @@ from leaven.serving.source import Source
 
 ADAPTER, MERGED, BASE = "adapter", "merged", "base-with-token"
 ABOUT, PROMPTS = "export.json", "prompts.jsonl"
+ANSWERS, PAGE = "serving.json", "serving.md"
+"""What each engine was last seen to answer, and the same as a table (`serving/matrix.py`)."""
 KINDS = ("F16", "Q8_0")
 
 
@@ -39,6 +41,8 @@ def write(
 
     Raises UserError for an adapter that is more than LoRA.
     """
+    for stale in (ANSWERS, PAGE):
+        (out / stale).unlink(missing_ok=True)
     tokenizer = load_tokenizer(str(source.adapter))
     base = load(source.base, dtype="stored")
     base.model.generation_config = _generation(source, base.model)

@@ -1,11 +1,16 @@
 """The matrix of `leaven check-serving`, for the terminal and in Markdown: a line for each engine and artefact."""
 
+import json
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaven import plugs
+from leaven.runs import folder as runs
+from leaven.serving import export
 from leaven.serving.check import Cell
 
 if TYPE_CHECKING:
@@ -25,22 +30,26 @@ def table(cells: Sequence[Cell]) -> "Table":
     return shown
 
 
-def markdown(cells: Sequence[Cell], about: str) -> str:
-    """The matrix in Markdown, with the versions of the engines and the day."""
-    lines = [
-        f"{about}, {time.strftime('%Y-%m-%d')}.\n",
-        "| engine | artefact | answers | how |",
-        "|---|---|---|---|",
-        *(f"| {_versioned(cell.engine)} | {cell.artefact} | {cell.verdict} | {cell.detail} |" for cell in cells),
-    ]
-    return "\n".join(lines) + "\n"
+def write(cells: Sequence[Cell], out: Path, about: str) -> None:
+    """Write the matrix into the folder of an export: an engine that is not asked this time keeps its line."""
+    path, day = out / export.ANSWERS, time.strftime("%Y-%m-%d")
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    lines = {(line["engine"], line["artefact"]): line for line in before}
+    for cell in cells:
+        lines[cell.engine, cell.artefact] = {**asdict(cell), "version": _version(cell.engine), "day": day}
+    every = [line for _, line in sorted(lines.items())]
+    runs.write_json(path, every)
+    told = ("artefact", "verdict", "detail", "day")
+    rows = (f"| {line['engine']}{line['version']} | {' | '.join(line[key] for key in told)} |" for line in every)
+    table = ["| engine | artefact | answers | how | asked |", "|---|---|---|---|---|", *rows]
+    runs.write_text(out / export.PAGE, "\n".join([f"{about}.\n", *table]) + "\n")
 
 
-def _versioned(engine: str) -> str:
+def _version(engine: str) -> str:
     if engine not in map(plugs.title, plugs.names("engines")):
-        return engine  # a server that runs elsewhere
+        return ""  # a server that runs elsewhere
     package = plugs.load("engines", engine).PACKAGES[0]
     try:
-        return f"{engine} ({package} {version(package)})"
+        return f" ({package} {version(package)})"
     except PackageNotFoundError:
-        return engine
+        return ""
