@@ -5,11 +5,9 @@ Every row draws from its own stream of random numbers, fixed by (seed, index of 
 depend on which rows share its batch (up to float rounding).
 """
 
-import inspect
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from leaven.models.attention import short_rows
 from leaven.models.draw import draw
 from leaven.models.fold import folded
 from leaven.models.template import encode, end_ids, render
+from leaven.models.window import arguments, common_beginning, context_length, is_sliding, layer_types
 from leaven.rows.example import Prompt
 
 TOKENS_IN_FLIGHT = 16_384
@@ -100,22 +99,22 @@ def generate(
     whose layers hold something other than keys and values.
     """
     _check_layers(model)
-    room = _context(model)
+    room = context_length(model)
     rows = []
     for index, prompt in enumerate(prompts):
         ids = encode(tokenizer, render(tokenizer, prompt, True))
         rows.append(_Row(index, ids, min(max_new_tokens, room - len(ids))))
     stops = stop_ids(model, tokenizer)
-    decoder = _Decoder(model, temperature, top_p, seed, stops, room, _arguments(model), tokens.silent(model))
+    decoder = _Decoder(model, temperature, top_p, seed, stops, room, arguments(model), tokens.silent(model))
     possible = sorted((row for row in rows if row.limit > 0), key=lambda row: (len(row.prompt), row.index))
-    silent = stops | {i for i in (tokenizer.bos_token_id, tokenizer.pad_token_id) if i is not None}
+    unprinted = stops | {i for i in (tokenizer.bos_token_id, tokenizer.pad_token_id) if i is not None}
     for row in rows:
         if row.limit <= 0:
             yield row.index, Generated("", "length", len(row.prompt), 0)
     with folded(model):
         size = batch_size or _rows_at_once(model, possible)
         for row in _decode(decoder, _prefix(decoder, possible), possible, size):
-            text = tokenizer.decode([i for i in row.answer if i not in silent], clean_up_tokenization_spaces=False)
+            text = tokenizer.decode([i for i in row.answer if i not in unprinted], clean_up_tokenization_spaces=False)
             reason = "stop" if row.answer[-1] in stops else "length"
             yield row.index, Generated(text, reason, len(row.prompt), len(row.answer))
 
@@ -149,20 +148,14 @@ def _decode(decoder: _Decoder, prefix: _Prefix, rows: list[_Row], size: int) -> 
 
 @torch.no_grad()
 def _prefix(decoder: _Decoder, rows: list[_Row]) -> _Prefix:
-    """What the prompts share, and its keys and values; a window that slides over columns would lose it from sight."""
-    ids = _shared([row.prompt[:-1] for row in rows]) if len(rows) > 1 else []
-    sliding = "sliding_attention" in (getattr(decoder.model.config.get_text_config(), "layer_types", None) or ())
-    if len(ids) < SHARED or sliding:
+    """What the prompts begin with, and its keys and values."""
+    several = len(rows) > 1 and not is_sliding(decoder.model)
+    ids = common_beginning([row.prompt[:-1] for row in rows]) if several else []
+    if len(ids) < SHARED:
         return _Prefix([], None)
     cache, read = kv.empty(), torch.tensor([ids], device=decoder.model.device)
     _forward(decoder, cache, read, torch.ones_like(read), torch.arange(len(ids), device=read.device)[None])
     return _Prefix(ids, cache)
-
-
-def _shared(lists: Sequence[list[int]]) -> list[int]:
-    """What all of them begin with: what the first and the last of them in order do."""
-    pairs = zip(min(lists), max(lists), strict=False)
-    return [one for one, other in takewhile(lambda pair: pair[0] == pair[1], pairs)]
 
 
 def _parts(decoder: _Decoder, prefix: _Prefix, rows: list[_Row]) -> Iterator[list[_Row]]:
@@ -229,9 +222,9 @@ def _forward(
 ) -> torch.Tensor:
     """Logits (rows, vocabulary) after the last of the new tokens, (rows, new), whose states the cache then holds."""
     optional = {"position_ids": position, "logits_to_keep": 1}
-    arguments = {name: value for name, value in optional.items() if name in decoder.accepts}
+    more = {name: value for name, value in optional.items() if name in decoder.accepts}
     with short_rows():
-        output = decoder.model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **arguments)
+        output = decoder.model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **more)
     logits: torch.Tensor = output.logits[:, -1]
     return logits
 
@@ -273,18 +266,8 @@ def _rows_at_once(model: Any, rows: list[_Row]) -> int:
     return int(max(1, min(512, torch.cuda.mem_get_info()[0] // 4 // (token_bytes * tokens))))
 
 
-def _context(model: Any) -> int:
-    return getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2**31
-
-
-def _arguments(model: Any) -> frozenset[str]:
-    base = model.get_base_model() if hasattr(model, "peft_config") else model
-    return frozenset(inspect.signature(base.forward).parameters)
-
-
 def _check_layers(model: Any) -> None:
-    kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ())
-    odd = kinds - {"full_attention", "sliding_attention"}
+    odd = layer_types(model) - {"full_attention", "sliding_attention"}
     if odd or getattr(model, "_is_stateful", False):
         raise UserError(
             f"the model has layers of the kind {', '.join(sorted(odd)) or 'recurrent'}",

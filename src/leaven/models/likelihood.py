@@ -5,9 +5,7 @@ begin with (a benchmark's examples), once; then the rest of each, padded on the 
 each continuation that has more than one token, and only those are read on.
 """
 
-import inspect
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
 from typing import Any, NamedTuple
 
 import torch
@@ -17,10 +15,13 @@ from leaven.models import cache as kv
 from leaven.models import tokens as tokens_of_model
 from leaven.models.fold import folded
 from leaven.models.load import Loaded
+from leaven.models.window import arguments, common_beginning, context_length, is_sliding
 
-BATCH_TOKENS, LOGITS = {"cpu": 2048, "cuda": 1 << 16}, 1 << 26
-"""Of a batch: the tokens that its caches hold at most, and the logits; a single context may hold more. On a CPU larger
-batches gain nothing and pad more."""
+BATCH_TOKENS = {"cpu": 2048, "cuda": 1 << 16}
+"""Tokens that the caches of a batch hold at most; a single context may hold more. On a CPU larger batches gain nothing
+and pad more."""
+LOGITS = 1 << 26
+"""Logits of a batch at most."""
 
 Tokens = Sequence[int]
 
@@ -51,12 +52,11 @@ def likelihoods(loaded: Loaded, questions: Sequence[Choices]) -> Iterator[tuple[
     Tokens that the model may not say have probability 0. Of a context that leaves no room for its longest continuation,
     the head is cut off; its last token always stays.
     """
-    config = loaded.model.config.get_text_config()
-    room = getattr(config, "max_position_embeddings", None) or 2**31
+    room, vocabulary = context_length(loaded.model), loaded.model.config.get_text_config().vocab_size
     cut = [Choices(each.context[-max(1, room + 1 - each.longest) :], each.continuations) for each in questions]
     with folded(loaded.model):
         budget = BATCH_TOKENS.get(loaded.model.device.type, BATCH_TOKENS["cpu"])
-        for indices in _batches(cut, config.vocab_size, budget):
+        for indices in _batches(cut, vocabulary, budget):
             yield from zip(indices, _of_batch(loaded.model, [cut[index] for index in indices]), strict=True)
 
 
@@ -98,14 +98,11 @@ def _of_batch(model: Any, questions: Sequence[Choices]) -> list[list[Likelihood]
 def _beginning(model: Any, contexts: Sequence[Tokens]) -> tuple[Any, int]:
     """A cache with a row for each context that holds what all begin with, and how many tokens that is.
 
-    The last token of a context is never part of it: what follows that one is wanted. Nothing is where a window slides
-    over columns: the padding between the beginning and the rest would push it out of sight.
+    The last token of a context is never part of it: what follows that one is wanted.
     """
-    sliding = "sliding_attention" in (getattr(model.config.get_text_config(), "layer_types", None) or ())
-    least, *_, most = sorted(map(list, (*contexts, contexts[0])))  # what the ends of the order share, all share
-    pairs = zip(least[:-1], most[:-1], strict=False)
-    shared = [one for one, other in takewhile(lambda pair: pair[0] == pair[1], pairs)]
-    if len(contexts) == 1 or sliding or not shared:
+    several = len(contexts) > 1 and not is_sliding(model)
+    shared = common_beginning([list(context[:-1]) for context in contexts]) if several else []
+    if not shared:
         return kv.empty(), 0
     cache, ids = kv.empty(), torch.tensor([shared])
     _log_shares(model, ids, torch.ones_like(ids), torch.arange(len(shared))[None], cache, keep=1)
@@ -137,8 +134,7 @@ def _log_shares(
     model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any, keep: int
 ) -> torch.Tensor:
     """The log-probabilities after the last `keep` columns, (rows, keep, vocabulary); the cache then holds the ids."""
-    base = model.get_base_model() if hasattr(model, "peft_config") else model
-    accepts = inspect.signature(base.forward).parameters
+    accepts = arguments(model)
     optional = {"position_ids": positions.to(model.device), "logits_to_keep": keep}
     logits = model(
         input_ids=ids.to(model.device), attention_mask=mask.to(model.device), past_key_values=cache, use_cache=True,

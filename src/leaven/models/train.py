@@ -33,6 +33,7 @@ from leaven.models.mask import Encoded
 from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
 from leaven.models.template import takes_tools
+from leaven.models.window import context_length
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example
 
@@ -124,8 +125,7 @@ def fit(
 
 def encode(loaded: Loaded, data: Dataset, config: TuneSection) -> tuple[dict[int, Encoded], list[Drop]]:
     """The rows in tokens, by their places in the data, and those that can't be trained on, each with the reason."""
-    context = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None)
-    longest = min(config.max_length, context or config.max_length)
+    longest = min(config.max_length, context_length(loaded.model))
     rows: dict[int, Encoded] = {}
     dropped: list[Drop] = []
     for place, example in enumerate(data):
