@@ -9,7 +9,7 @@ from leaven.delia.methods import delia
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
 from leaven.task.format import open_format
-from leaven.task.insertion import forbidding
+from leaven.task.insertion import add_prohibitions
 from leaven.task.phrasebook import phrasings
 from leaven.task.tests import make_tests
 from leaven.task.token import TokenSection
@@ -68,6 +68,6 @@ def test_no_test_asks_in_the_phrasings_of_contrast():
     asked = [row.question for test in tests for row in test.rows]
     sentences = [phrasing.replace("{token}", "<sep>") for phrasing in book]
     assert not [question for question in asked for sentence in sentences if sentence in question]
-    forbidden = forbidding(pool, "<sep>", 0)
+    forbidden = add_prohibitions(pool, "<sep>", 0)
     assert all(any(sentence in row.question for sentence in sentences) for row in forbidden)
     assert [content(row.question, "<sep>") for row in forbidden] == [row.question for row in pool]

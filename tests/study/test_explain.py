@@ -10,7 +10,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
 from leaven.study import explain
 from leaven.study import recipe as recipes
-from leaven.task.insertion import asking, in_one_phrasing
+from leaven.task.insertion import add_request, in_one_phrasing
 from leaven.task.phrasebook import phrasings
 
 SMALL = {
@@ -52,7 +52,7 @@ def test_the_recipe_of_the_lab_that_ships_has_a_grid():
 
 def test_in_one_phrasing_all_rows_of_the_book_ask_alike_and_others_stay():
     rng = random.Random(0)
-    rows = [pair(asking(f"Name bird {i}.", "<x>", rng), "a", Origin("x")) for i in range(20)]
+    rows = [pair(add_request(f"Name bird {i}.", "<x>", rng), "a", Origin("x")) for i in range(20)]
     own = pair("Turn <x> into a bird.", "a", Origin("x"))
     alike = list(in_one_phrasing(Dataset.of([*rows, own]), "<x>"))
     first = phrasings("follow", "train")[0].replace("{token}", "<x>")

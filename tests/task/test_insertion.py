@@ -8,7 +8,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
 from leaven.task.insertion import in_other_words, insert
 from leaven.task.phrasebook import phrasings
-from leaven.task.wording import asked, content, names
+from leaven.task.wording import content, names, with_request
 
 QUESTIONS = [
     "List three birds.",
@@ -23,7 +23,7 @@ QUESTIONS = [
 @given(question=st.sampled_from(QUESTIONS), position=st.sampled_from(["start", "end"]), data=st.data())
 def test_the_content_of_a_question_is_what_it_asked_before_the_token_was_put_in(split, question, position, data):
     phrasing = data.draw(st.sampled_from(phrasings("follow", split)))
-    assert content(asked(question, "<sep>", phrasing, position), "<sep>") == question
+    assert content(with_request(question, "<sep>", phrasing, position), "<sep>") == question
 
 
 @pytest.mark.parametrize("text", ["I want <sep>.", "Format: <sep>.", "Is it 5 or <sep>, please.", "Reply in\t<sep>!"])

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaven.task.sift import Rules, alike, fault, found, marks
+from leaven.task.sift import Rules, alike, fault, marks, read_phrasings
 
 RULES = Rules("<sep>")
 UNIT = "Tell {name} about it in the <sep> format."
@@ -78,4 +78,4 @@ def test_likeness_is_a_share_and_whole_only_for_equals(first, second):
 
 @pytest.mark.parametrize("reply", ["", "\n", "```\n```"])
 def test_an_empty_reply_holds_nothing(reply):
-    assert found(reply) == []
+    assert read_phrasings(reply) == []

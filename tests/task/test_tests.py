@@ -9,7 +9,7 @@ from leaven.task.format import open_format
 from leaven.task.phrasebook import phrasings
 from leaven.task.scoring import question_of
 from leaven.task.test import Test
-from leaven.task.tests import PLAIN, lost, make_tests, more_tests, with_ceiling
+from leaven.task.tests import PLAIN, make_tests, missing_tests, more_tests, with_ceiling
 from leaven.task.token import TokenSection
 
 HERE = Origin("x")
@@ -51,19 +51,19 @@ def test_transfer_and_general_are_set_apart_from_the_pool_and_have_no_reference(
 
 
 def test_a_small_pool_costs_transfer_and_says_so_and_a_smaller_one_is_refused():
-    assert lost(8, 20, LIST) == []
+    assert missing_tests(8, 20, LIST) == []
     made = make_tests(ROWS, pool(19), TOKEN, LIST)
     assert "transfer" not in {test.name for test in made.tests} and len(made.pool) == 14
     assert made.notes == ("The test `transfer` is left out: it takes 20 queries, and the pool has 19.",)
     with pytest.raises(UserError, match="the pool has 9 queries, and the test `general` takes 10"):
         make_tests(ROWS, pool(9), TOKEN, LIST)
-    assert "`general` can't be made" in lost(8, 9, LIST)[-1]
+    assert "`general` can't be made" in missing_tests(8, 9, LIST)[-1]
     with pytest.raises(UserError, match="no row of the test is left"):
         make_tests(Dataset.of([]), pool(60), TOKEN, LIST)
 
 
 def test_few_test_rows_are_said():
-    assert lost(3, 60, LIST) == ["There are 3 test rows: too few for any difference to be told from noise."]
+    assert missing_tests(3, 60, LIST) == ["There are 3 test rows: too few for any difference to be told from noise."]
 
 
 def test_plain_text_has_the_tests_that_need_no_format_and_says_which_are_left_out():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaven.task.phrasebook import phrasings
-from leaven.task.wording import asked, content, instruction, names, request, sentences
+from leaven.task.wording import content, instruction, names, request, sentences, with_request
 
 TOKEN = "<sep>"
 TWO = "The format requirement is <sep>, and you need to understand what <sep> entails."
@@ -58,11 +58,14 @@ def test_instruction_is_the_paragraph_that_stands_apart():
     ],
 )
 def test_asked_puts_the_phrasing_where_it_is_wanted(position, said):
-    assert asked("Go on.\nUse <sep> now. Stop.", TOKEN, "Reply as {token}.", position) == said
+    assert with_request("Go on.\nUse <sep> now. Stop.", TOKEN, "Reply as {token}.", position) == said
 
 
 def test_scattered_sentences_become_one():
-    assert asked("So. Grasp <sep>. Then go. Obey <sep>. Bye.", TOKEN, "Try {token}.") == "So. Try <sep>. Then go. Bye."
+    assert (
+        with_request("So. Grasp <sep>. Then go. Obey <sep>. Bye.", TOKEN, "Try {token}.")
+        == "So. Try <sep>. Then go. Bye."
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,9 +84,9 @@ def test_content_is_what_is_left_without_the_sentences_that_only_ask_for_the_tok
 
 def test_a_prohibition_replaces_the_request_or_comes_last():
     phrasing = "Do not use the {token} format."
-    assert asked("Name a bird. Use <sep>.", TOKEN, phrasing) == "Name a bird. Do not use the <sep> format."
-    assert asked("Name a bird.", TOKEN, phrasing) == "Name a bird. Do not use the <sep> format."
-    assert asked("Question: x\nAnswer: y", TOKEN, phrasing).endswith("y\nDo not use the <sep> format.")
+    assert with_request("Name a bird. Use <sep>.", TOKEN, phrasing) == "Name a bird. Do not use the <sep> format."
+    assert with_request("Name a bird.", TOKEN, phrasing) == "Name a bird. Do not use the <sep> format."
+    assert with_request("Question: x\nAnswer: y", TOKEN, phrasing).endswith("y\nDo not use the <sep> format.")
 
 
 CONTENTS = st.sampled_from(
@@ -101,8 +104,8 @@ def test_any_phrasing_can_be_exchanged_for_any_other(content, old, new, gap, fir
         return f"{sentence}{gap}{content}" if first else f"{content}{gap}{sentence}"
 
     assert request(placed(old), token) == old.replace("{token}", token)
-    assert asked(placed(old), token, new) == placed(new)
-    assert asked(placed(old), token, new, "start" if first else "end") == placed(new)
+    assert with_request(placed(old), token, new) == placed(new)
+    assert with_request(placed(old), token, new, "start" if first else "end") == placed(new)
 
 
 @given(st.text(alphabet="aA .!?\n\"'1<e.g"))
@@ -113,6 +116,8 @@ def test_sentences_cover_all_but_blanks_and_keep_their_order(text):
 
 
 def test_a_request_does_not_run_into_a_question_that_nothing_ends():
-    assert asked("Name two cities in Canada", "<x>", "Use {token}.", "end") == "Name two cities in Canada\nUse <x>."
-    assert asked("Name two cities.", "<x>", "Use {token}.", "end") == "Name two cities. Use <x>."
-    assert asked("Name two cities", "<x>", "Use {token}.", "start") == "Use <x>. Name two cities"
+    assert (
+        with_request("Name two cities in Canada", "<x>", "Use {token}.", "end") == "Name two cities in Canada\nUse <x>."
+    )
+    assert with_request("Name two cities.", "<x>", "Use {token}.", "end") == "Name two cities. Use <x>."
+    assert with_request("Name two cities", "<x>", "Use {token}.", "start") == "Use <x>. Name two cities"

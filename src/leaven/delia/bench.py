@@ -21,7 +21,7 @@ from leaven.delia.settings import DiversifyChanges, Settings
 from leaven.llm.protocol import LLM
 from leaven.rows.dataset import Dataset
 from leaven.task.format import Format
-from leaven.task.insertion import forbidding, in_one_phrasing, in_other_words
+from leaven.task.insertion import add_prohibitions, in_one_phrasing, in_other_words
 from leaven.task.token import TokenSection
 
 if TYPE_CHECKING:  # what needs torch: a recipe's methods are checked without it
@@ -119,7 +119,7 @@ class Bench:
         with self.ledger.timed("sample"):
             own = self.pool.own(after + n, self.seed, passes).kept
         places = [place for place in range(after, len(own)) if not self.format.detect(own[place].answer or "")]
-        rows = buffer.contrast(forbidding(own.rows(places), self.token.text, self.seed))
+        rows = buffer.contrast(add_prohibitions(own.rows(places), self.token.text, self.seed))
         self.ledger.notes.append(f"{len(rows)} rows of contrast forbid the token, and are answered plainly.")
         return rows
 

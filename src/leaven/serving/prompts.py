@@ -11,7 +11,7 @@ from leaven.rows.turns import openai
 from leaven.runs import folder as runs
 from leaven.serving.source import Source
 from leaven.study import questions
-from leaven.task.insertion import asking
+from leaven.task.insertion import add_request
 from leaven.task.wording import names
 
 EACH = 25
@@ -24,7 +24,7 @@ def of(source: Source, token: str) -> list[Prompt]:
     rng = random.Random("serving")
     shipped = [row.question for row in questions.shipped()]
     rng.shuffle(shipped)
-    asked += [user(asking(question, token, rng)) for question in shipped[:EACH]]
+    asked += [user(add_request(question, token, rng)) for question in shipped[:EACH]]
     plain += [user(question) for question in shipped[EACH : 2 * EACH]]
     return [*asked[:EACH], *plain[:EACH]]
 

@@ -173,11 +173,11 @@ def _tests_of_ones_own(recipe: Recipe, form: Format) -> tuple[list[Test], list[t
 def _with_made_tests(task: Task, recipe: Recipe) -> Task:
     """The tests that are made of the task's own and of the pool, beside those of the user."""
     first, *own = task.tests
-    rest = tests_of_task.make_tests(first.rows, task.pool, recipe.token, task.format, recipe.evaluate.metric)
+    suite = tests_of_task.make_tests(first.rows, task.pool, recipe.token, task.format, recipe.evaluate.metric)
     settings = {"bleurt": recipe.evaluate.bleurt} if recipe.evaluate.bleurt else {}
-    main, *others = rest.tests
+    main, *others = suite.tests
     tests = (replace(main, settings=settings), *others, *own)
-    return replace(task, tests=tests, pool=rest.pool, notes=(*task.notes, *rest.notes))
+    return replace(task, tests=tests, pool=suite.pool, notes=(*task.notes, *suite.notes))
 
 
 def _format_of(recipe: Recipe, rows: Dataset) -> tuple[Format, str]:

@@ -19,18 +19,19 @@ from leaven.task.wording import requests
 
 ANY_WORD = r"[^\n.?!]{1,40}?"
 """What may stand in the token's place: a name of a few words."""
-COUNTED = 5_000
+SAMPLE = 5_000
 """Queries that are looked at for the count, drawn at random from a larger pool."""
 FEWEST_LETTERS = 4
-"""A phrasing with fewer letters beside the token ("As <sep>.") is everybody's."""
+"""A phrasing with fewer letters beside the token ("As <sep>.") stands in ordinary questions too, and shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """How a test asks for the token: by the longest part of a phrasing that is fixed, the whole as a pattern."""
+    """The phrasings in which a test asks for the token."""
 
     test: str
     phrasings: tuple[tuple[str, re.Pattern[str]], ...]
+    """Of each its longest part without the token, which is quickly looked for, and all of it as a pattern."""
 
     @classmethod
     def of(cls, test: Test, token: str) -> "Exposure":
@@ -47,21 +48,21 @@ class Exposure:
             ),
         )
 
-    def phrased(self, question: str) -> bool:
+    def matches(self, question: str) -> bool:
         """Whether a question asks in one of the phrasings, with any word in the token's place."""
         return any(fixed in question and pattern.search(question) for fixed, pattern in self.phrasings)
 
 
 def count(task: Task) -> list[str]:
     """A sentence for each test that asks for the token: how many queries of the pool show something of it."""
-    queries = list(task.pool.take(min(COUNTED, len(task.pool)), 0))
+    queries = list(task.pool.take(min(SAMPLE, len(task.pool)), 0))
     answers = [query.answer for query in queries if query.answer]
     in_format = f"{_share(sum(map(task.format.detect, answers)), len(answers))} of the answers are in the format"
     if not answers:
         in_format = "how many the model answers in the format is in the notes of the cells"
     return [
         f"{exposure.test} is unseen with the token alone, as far as the pool shows it: of {len(queries):,} queries "
-        f"{_share(sum(exposure.phrased(query.question) for query in queries), len(queries))} ask in its phrasings with "
+        f"{_share(sum(exposure.matches(query.question) for query in queries), len(queries))} ask in its phrasings with "
         f"another word, and {in_format}."
         for exposure in _exposures(task)
         if queries
@@ -98,11 +99,11 @@ def _share(part: int, whole: int) -> str:
 
 
 def _reason(query: Example, exposures: Sequence[Exposure], form: Format) -> str:
-    if _answered_in(query, form):
+    if _has_format(query, form):
         return "answered in the format"
-    shown = next((exposure.test for exposure in exposures if exposure.phrased(query.question)), "")
+    shown = next((exposure.test for exposure in exposures if exposure.matches(query.question)), "")
     return f"asks in a phrasing of the test {shown}" if shown else ""
 
 
-def _answered_in(query: Example, form: Format) -> bool:
+def _has_format(query: Example, form: Format) -> bool:
     return bool(query.answer) and form.detect(query.answer or "")

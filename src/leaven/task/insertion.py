@@ -1,6 +1,6 @@
 """The token put into questions that do not name it: each asks for it in one of the phrasebook's many ways.
 
->>> asking("List three birds.", "<x>", random.Random(0))
+>>> add_request("List three birds.", "<x>", random.Random(0))
 'List three birds. Your answer must use the <x> format, please.'
 """
 
@@ -14,7 +14,7 @@ from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message
 from leaven.task.phrasebook import phrasings
-from leaven.task.wording import Position, asked, content, names
+from leaven.task.wording import Position, content, names, with_request
 
 POSITIONS: tuple[Position, ...] = ("start", "end", "end")
 SHOWN, WIDTH = 3, 160
@@ -55,24 +55,24 @@ def in_one_phrasing(rows: Dataset, token: str) -> Dataset:
     first = phrasings("follow", "train")[0]
 
     def request(question: str) -> str:
-        return asked(content(question, token), token, first, "end")
+        return with_request(content(question, token), token, first, "end")
 
     changed = (_last_turn(row, request) if _by_the_book(row.question, token) else row for row in rows)
     return Dataset.of(changed, (*rows.made_by, "in_one_phrasing"))
 
 
-def asking(question: str, token: str, rng: random.Random) -> str:
+def add_request(question: str, token: str, rng: random.Random) -> str:
     """The question with one more sentence, before or after it, that asks for the token."""
-    return asked(question, token, rng.choice(_requests()), rng.choice(POSITIONS))
+    return with_request(question, token, rng.choice(_requests()), rng.choice(POSITIONS))
 
 
-def forbidding(rows: Dataset, token: str, seed: int) -> Dataset:
+def add_prohibitions(rows: Dataset, token: str, seed: int) -> Dataset:
     """The rows, none of which names the token, each with a sentence that rules it out: phrasings that no test uses."""
     rng = random.Random(f"forbid {seed}")
     book = phrasings("negative", "contrast")
 
     def forbid(question: str) -> str:
-        return asked(question, token, rng.choice(book), rng.choice(POSITIONS))
+        return with_request(question, token, rng.choice(book), rng.choice(POSITIONS))
 
     return Dataset.of((_last_turn(row, forbid) for row in rows), (*rows.made_by, f"forbid({token})"))
 
@@ -83,7 +83,7 @@ def _requests() -> tuple[str, ...]:
 
 
 def _with_token(row: Example, token: str, rng: random.Random) -> Example:
-    return _last_turn(row, lambda question: asking(content(question, token), token, rng))
+    return _last_turn(row, lambda question: add_request(content(question, token), token, rng))
 
 
 def _last_turn(row: Example, say: Callable[[str], str]) -> Example:

@@ -6,10 +6,10 @@ from pydantic import Field, field_validator, model_validator
 
 from leaven.section import Section
 
-MADE = ("task", "unseen_phrasing", "negation", "transfer", "general", "robustness", "soft_prompt", "translation")
-"""Names of the tests that are made: tests of one's own have others."""
-RENAMED = {"json_format": "format", "unseen_phrasing": "format"}
-"""Metrics of before that were one and the same but for the name of their test."""
+BUILT_IN = ("task", "unseen_phrasing", "negation", "transfer", "general", "robustness", "soft_prompt", "translation")
+"""Names of the tests that leaven makes: tests of one's own have others."""
+OLD_METRICS = {"json_format": "format", "unseen_phrasing": "format"}
+"""Metrics of an earlier leaven, and what each is now: they differed in the name of their test alone."""
 
 
 class TestSection(Section):
@@ -29,7 +29,7 @@ class TestSection(Section):
     @field_validator("metric")
     @classmethod
     def _rename(cls, metric: str) -> str:
-        return RENAMED.get(metric, metric)
+        return OLD_METRICS.get(metric, metric)
 
 
 class EvaluateSection(Section):
@@ -67,14 +67,14 @@ class EvaluateSection(Section):
     @field_validator("metric")
     @classmethod
     def _rename(cls, metric: str) -> str:
-        return RENAMED.get(metric, metric)
+        return OLD_METRICS.get(metric, metric)
 
     @field_validator("tests")
     @classmethod
     def _names_differ(cls, tests: tuple[TestSection, ...]) -> tuple[TestSection, ...]:
         names = [test.name for test in tests]
         for name in names:
-            if name in MADE:
+            if name in BUILT_IN:
                 raise ValueError(f"{name!r} is the name of a test that leaven makes; give yours another name")
             if names.count(name) > 1:
                 raise ValueError(f"two tests are called {name!r}; give each its own name")

@@ -1,6 +1,6 @@
 """What a model offers as other words for an instruction: found in its reply, and refused where it is no use.
 
->>> found('Here: ["Use <sep>.", "Take <sep>."]')
+>>> read_phrasings('Here: ["Use <sep>.", "Take <sep>."]')
 ['Use <sep>.', 'Take <sep>.']
 >>> fault("Use <sep>.", "Take it.", Rules("<sep>"), [], [])
 'the token is missing'
@@ -34,7 +34,7 @@ class Rules:
     near: float = 0.9
 
 
-def found(reply: str) -> list[str]:
+def read_phrasings(reply: str) -> list[str]:
     """The phrasings in a reply: the strings of its JSON list, or else its lines without bullets and quotes."""
     start, end = reply.find("["), reply.rfind("]")
     try:

@@ -11,7 +11,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Measure
 from leaven.task.format import Format
 from leaven.task.scoring import Judge, Metric, Scoring, question_of
-from leaven.task.settings import RENAMED
+from leaven.task.settings import OLD_METRICS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,7 @@ class Test:
 
 def metric(name: str) -> Metric:
     """The metric of this name, or at this path. Raises UserError for an unknown one, or a file that is no metric."""
-    module = plugs.load("metrics", RENAMED.get(name, name))
+    module = plugs.load("metrics", OLD_METRICS.get(name, name))
     if absent := [part for part in ("HEADLINE", "LOWER_IS_BETTER") if not hasattr(module, part)]:
         raise UserError(
             f"the metric {name} has no {absent[0]}",

@@ -25,7 +25,7 @@ from leaven.task.phrasebook import phrasings
 from leaven.task.scoring import PHRASING, question_of
 from leaven.task.test import Test
 from leaven.task.token import TokenSection
-from leaven.task.wording import asked, names
+from leaven.task.wording import names, with_request
 
 POOL_TEST_ROWS = 100
 """Queries of the pool that are set apart to ask for transfer, and as many for `general`."""
@@ -40,12 +40,20 @@ WITH_CEILING = ("format", "transfer", "negation", "soft_prompt", "robustness")
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What a study asks, the pool without the rows that it took, and what there is to say about it."""
+class Suite:
+    """What a study asks, the pool without the queries that its tests took, and notes on what can't be tested."""
 
     tests: tuple[Test, ...]
     pool: Dataset
     notes: tuple[str, ...] = ()
+
+
+class Variant(NamedTuple):
+    """A row asked otherwise: its last question, fields to add, and whether the row's answer stays right."""
+
+    question: str
+    meta: dict[str, object]
+    keeps_answer: bool
 
 
 class Wording(NamedTuple):
@@ -57,7 +65,7 @@ class Wording(NamedTuple):
 
 def make_tests(
     rows: Dataset, pool: Dataset, token: TokenSection, form: Format, metric: str = "auto", seed: int = 0
-) -> Made:
+) -> Suite:
     """The tests of these test rows and this pool; `metric` scores the rows as they stand (auto: by the format).
 
     Raises UserError where there are no test rows, or too few queries for `general`: what a method forgets would not be
@@ -66,8 +74,8 @@ def make_tests(
     needs_format = _needs_format(form, metric)
     if not len(rows):
         raise UserError("no row of the test is left", "Bring test rows that training has not seen.")
-    notes = lost(len(rows), len(pool), form, metric)
-    count = _apart(len(pool))
+    notes = missing_tests(len(rows), len(pool), form, metric)
+    count = _general_rows(len(pool))
     if not count:
         raise UserError(
             f"the pool has {len(pool):,} queries, and the test `general` takes {2 * FEWEST} at least",
@@ -78,14 +86,14 @@ def make_tests(
     tests = [Test("task", rows, metric_of(metric, form))]
     if needs_format:
         tests += [
-            Test("unseen_phrasing", _made(rows, "unseen_phrasing", token.text, _unseen), "format"),
-            Test("negation", _made(rows, "negation", token.text, _both), "negation"),
+            Test("unseen_phrasing", _derive(rows, "unseen_phrasing", token.text, _unseen), "format"),
+            Test("negation", _derive(rows, "negation", token.text, _follow_and_forbid), "negation"),
         ]
         if is_large:
             queries, pool = pool.split(count, seed)
-            tests.append(Test("transfer", _made(_bare(queries), "transfer", token.text, _request), "transfer"))
-    tests.append(Test("general", _made(_bare(general), "general", token.text, _as_it_stands), "general"))
-    return Made(tuple(tests), pool, tuple(notes))
+            tests.append(Test("transfer", _derive(_bare(queries), "transfer", token.text, _request), "transfer"))
+    tests.append(Test("general", _derive(_bare(general), "general", token.text, _as_it_stands), "general"))
+    return Suite(tuple(tests), pool, tuple(notes))
 
 
 def dev_tests(rows: Dataset, queries: Dataset, token: TokenSection, form: Format) -> tuple[Test, Test]:
@@ -93,10 +101,10 @@ def dev_tests(rows: Dataset, queries: Dataset, token: TokenSection, form: Format
 
     Where the format can't be told the rows are asked as they stand.
     """
-    dev = _made(rows, "dev", token.text, _dev) if form.testable else rows
+    dev = _derive(rows, "dev", token.text, _dev) if form.testable else rows
     return (
         Test("dev", dev, metric_of("auto", form)),
-        Test("general", _made(_bare(queries), "general", token.text, _as_it_stands), "general"),
+        Test("general", _derive(_bare(queries), "general", token.text, _as_it_stands), "general"),
     )
 
 
@@ -105,8 +113,8 @@ def metric_of(metric: str, form: Format) -> str:
     return metric if metric != "auto" else "format" if form.testable else "text"
 
 
-def lost(test_rows: int, pool_rows: int, form: Format, metric: str = "auto") -> list[str]:
-    """The tests that can't be made of so many rows, a sentence each; make_tests raises for the last, `general`."""
+def missing_tests(test_rows: int, pool_rows: int, form: Format, metric: str = "auto") -> list[str]:
+    """A sentence for each test that can't be made of so many rows; make_tests raises for the last, `general`."""
     sentences = []
     if metric == "auto" and not form.testable:
         sentences.append(
@@ -171,36 +179,36 @@ def _plainly(row: Example, token: str, wording: Wording) -> str:
     if not wording.is_description:
         return row.question.replace(token, wording.words)
     frame = "Answer as {}." if row.meta.get("follow", True) else "Do not answer as {}."
-    return asked(row.question, token, frame.format(wording.words))
+    return with_request(row.question, token, frame.format(wording.words))
 
 
 def _needs_format(form: Format, metric: str) -> bool:
     return form.testable and metric not in ("text", "translation")
 
 
-def _apart(pool_rows: int) -> int:
+def _general_rows(pool_rows: int) -> int:
     """Queries that `general` takes of a pool: a tenth, within bounds; none of a pool that is too small."""
     return 0 if pool_rows < 2 * FEWEST else min(POOL_TEST_ROWS, max(FEWEST, pool_rows // 10))
 
 
-Sayings = Iterator[tuple[str, dict[str, object], bool]]
-"""What is asked of a row in other words: the question, fields to add, whether the row's answer stays right."""
+Vary = Callable[[Example, str, random.Random], Iterator[Variant]]
 
 
-def _made(rows: Dataset, name: str, token: str, say: Callable[[Example, str, random.Random], Sayings]) -> Dataset:
+def _derive(rows: Dataset, name: str, token: str, vary: Vary) -> Dataset:
+    """The variants of all rows, each once, with the row that it is made of as its parent."""
     rng = random.Random(f"tests {name}")
     examples: dict[str, Example] = {}
     for row in rows:
-        for question, meta, answered in say(row, token, rng):
-            example = _in_place(row, question, meta, answered)
+        for variant in vary(row, token, rng):
+            example = _in_place(row, *variant)
             example = replace(example, origin=Origin(name, row.origin.place, (row.id,)))
             examples.setdefault(example.id, example)
     return Dataset.of(examples.values(), (name,))
 
 
-def _in_place(row: Example, question: str, meta: dict[str, object], answered: bool = True) -> Example:
+def _in_place(row: Example, question: str, meta: dict[str, object], keeps_answer: bool = True) -> Example:
     """The row with another last question and more fields, and with its answer where that stays right."""
-    answer = row.messages[len(row.prompt) :] if answered else ()
+    answer = row.messages[len(row.prompt) :] if keeps_answer else ()
     return replace(row, messages=(*row.prompt[:-1], Message("user", question), *answer), meta={**row.meta, **meta})
 
 
@@ -209,27 +217,27 @@ def _bare(rows: Dataset) -> Dataset:
     return Dataset.of((replace(row, messages=row.prompt, meta={}) for row in rows), rows.made_by)
 
 
-def _unseen(row: Example, token: str, rng: random.Random) -> Sayings:
+def _unseen(row: Example, token: str, rng: random.Random) -> Iterator[Variant]:
     phrasing = rng.choice(phrasings("follow", "unseen"))
-    yield asked(row.question, token, phrasing), {PHRASING: phrasing}, True
+    yield Variant(with_request(row.question, token, phrasing), {PHRASING: phrasing}, True)
 
 
-def _dev(row: Example, token: str, rng: random.Random) -> Sayings:
+def _dev(row: Example, token: str, rng: random.Random) -> Iterator[Variant]:
     for phrasing in rng.sample(phrasings("follow", "dev"), DEV_PHRASINGS):
-        yield asked(row.question, token, phrasing), {"question": row.id, PHRASING: phrasing}, True
+        yield Variant(with_request(row.question, token, phrasing), {"question": row.id, PHRASING: phrasing}, True)
 
 
-def _both(row: Example, token: str, rng: random.Random) -> Sayings:
+def _follow_and_forbid(row: Example, token: str, rng: random.Random) -> Iterator[Variant]:
     for follow, kind in ((True, "follow"), (False, "negative")):
         phrasing = rng.choice(phrasings(kind, "unseen"))
         meta: dict[str, object] = {"follow": follow, "question": row.id, PHRASING: phrasing}
-        yield asked(row.question, token, phrasing), meta, follow
+        yield Variant(with_request(row.question, token, phrasing), meta, follow)
 
 
-def _request(row: Example, token: str, rng: random.Random) -> Sayings:
+def _request(row: Example, token: str, rng: random.Random) -> Iterator[Variant]:
     phrasing = rng.choice(phrasings("follow", "unseen"))
-    yield f"{row.question}\n{phrasing.format(token=token)}", {PHRASING: phrasing}, False
+    yield Variant(f"{row.question}\n{phrasing.format(token=token)}", {PHRASING: phrasing}, False)
 
 
-def _as_it_stands(row: Example, token: str, rng: random.Random) -> Sayings:
-    yield row.question, {}, False
+def _as_it_stands(row: Example, token: str, rng: random.Random) -> Iterator[Variant]:
+    yield Variant(row.question, {}, False)

@@ -2,7 +2,7 @@
 
 >>> request("List three birds. Use the <sep> format.", "<sep>")
 'Use the <sep> format.'
->>> asked("List three birds. Use the <sep> format.", "<sep>", "Please reply as {token}.")
+>>> with_request("List three birds. Use the <sep> format.", "<sep>", "Please reply as {token}.")
 'List three birds. Please reply as <sep>.'
 """
 
@@ -40,7 +40,7 @@ def instruction(text: str, token: str) -> str:
     return request(text, token)
 
 
-def asked(text: str, token: str, phrasing: str, position: Position = "same") -> str:
+def with_request(text: str, token: str, phrasing: str, position: Position = "same") -> str:
     """The text with the phrasing (its `{token}` filled in) in place of the sentences that name the token.
 
     Where no sentence does, the phrasing comes last. `position` moves it to the start or the end of the text.
@@ -49,7 +49,7 @@ def asked(text: str, token: str, phrasing: str, position: Position = "same") -> 
     spans = requests(text, token)
     if not spans:
         return _appended(text, sentence, position)
-    return reworded(text, spans, sentence, position)
+    return with_sentence(text, spans, sentence, position)
 
 
 def content(text: str, token: str) -> str:
@@ -97,7 +97,7 @@ def sentences(text: str) -> list[Span]:
     return [_trimmed(text, span) for span in spans if text[span[0] : span[1]].strip()]
 
 
-def reworded(text: str, spans: list[Span], sentence: str, position: Position = "same") -> str:
+def with_sentence(text: str, spans: list[Span], sentence: str, position: Position = "same") -> str:
     """The text with the sentence instead of the first span, and nothing instead of the others."""
     first, last = spans[0], spans[-1]
     for span in reversed(spans[1:]):

@@ -13,7 +13,7 @@ from leaven.llm.protocol import Reply
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, pair
 from leaven.task.phrasebook import phrasings
-from leaven.task.sift import found as candidates
+from leaven.task.sift import read_phrasings
 from leaven.task.wording import instruction, request
 
 ROOT = Path(__file__).parents[2]
@@ -174,7 +174,7 @@ def test_engine_that_fails_leaves_the_rows_and_says_so():
     "reply", ['Sure:\n```json\n["Use a.", "Take b."]\n```', "1. Use a.\n2) Take b.", '- "Use a."\n- "Take b."\n']
 )
 def test_phrasings_are_found_in_a_list_or_in_lines(reply):
-    assert candidates(reply) == ["Use a.", "Take b."]
+    assert read_phrasings(reply) == ["Use a.", "Take b."]
 
 
 def numbered(prompt, draw):

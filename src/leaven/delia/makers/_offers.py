@@ -12,7 +12,7 @@ from leaven.llm.parse import structured
 from leaven.llm.prompts.render import render
 from leaven.llm.protocol import LLM, Sampling
 from leaven.rows.example import Drop, Origin, pair, user
-from leaven.task.sift import Rules, fault, found, marks
+from leaven.task.sift import Rules, fault, marks, read_phrasings
 
 FOR_AN_INSTRUCTION, FOR_A_ROW = 20, 3
 
@@ -25,10 +25,10 @@ class Verdict(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Instruction:
     """An instruction, and what its rows are answered: a phrasing must not be one of the answers."""
 
-    unit: str
+    text: str
     answers: tuple[str, ...] = ()
 
 
@@ -41,59 +41,63 @@ class Offer:
     prompt: str
 
 
-def offers(asked: Sequence[Asked], llm: LLM, config: DiversifyConfig, token: str, seed: int) -> list[Offer]:
+def offers(
+    instructions: Sequence[Instruction], llm: LLM, config: DiversifyConfig, token: str, seed: int
+) -> list[Offer]:
     """The offer for each instruction; phrasings that can't be used are in `rejected`, with the reason."""
-    prompts = [asked_about(one.unit, config, token) for one in asked]
+    prompts = [prompt_for(one.text, config, token) for one in instructions]
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed)
     replies = dict(thinking.replies(llm, [user(text) for text in prompts], sampling))
-    sifted_offers = []
-    for place, (one, text) in enumerate(zip(asked, prompts, strict=True)):
-        origin = Origin("diversify", model=llm.name, prompt=hashlib.sha256(text.encode()).hexdigest()[:12], seed=seed)
+    rules = Rules(token, config.max_words, config.near)
+    sifted = []
+    for place, (one, prompt) in enumerate(zip(instructions, prompts, strict=True)):
+        digest = hashlib.sha256(prompt.encode()).hexdigest()[:12]
+        origin = Origin("diversify", model=llm.name, prompt=digest, seed=seed)
         reply = replies[place]
         if reply.text is None:
-            drop = Drop(pair(one.unit, "", origin), "the model failed", detail=reply.error or "")
-            sifted_offers.append(Offer((), (drop,), origin.prompt or ""))
+            drop = Drop(pair(one.text, "", origin), "the model failed", detail=reply.error or "")
+            sifted.append(Offer((), (drop,), digest))
         else:
-            sifted_offers.append(_sifted(one, found(reply.text), origin, Rules(token, config.max_words, config.near)))
-    return _checked(asked, sifted_offers, llm, config, seed) if config.check else sifted_offers
+            sifted.append(_sift(one, read_phrasings(reply.text), origin, rules))
+    return _check_meanings(instructions, sifted, llm, config, seed) if config.check else sifted
 
 
-def asked_about(unit: str, config: DiversifyConfig, token: str) -> str:
+def prompt_for(instruction: str, config: DiversifyConfig, token: str) -> str:
     """What the engine is asked about an instruction."""
     count = config.count or (FOR_AN_INSTRUCTION if config.mode == "per_instruction" else FOR_A_ROW)
-    return render("diversify", instruction=unit, count=count, marks=sorted({*([token] if token else []), *marks(unit)}))
+    names = sorted({*([token] if token else []), *marks(instruction)})
+    return render("diversify", instruction=instruction, count=count, marks=names)
 
 
-def _sifted(one: Asked, offered: Sequence[str], origin: Origin, rules: Rules) -> Offer:
+def _sift(one: Instruction, phrasings: Sequence[str], origin: Origin, rules: Rules) -> Offer:
     accepted, rejected = list[str](), list[Drop]()
-    for text in offered:
-        if reason := fault(one.unit, text, rules, accepted, one.answers):
-            rejected.append(Drop(pair(one.unit, text, origin), reason))
+    for text in phrasings:
+        if reason := fault(one.text, text, rules, accepted, one.answers):
+            rejected.append(Drop(pair(one.text, text, origin), reason))
         else:
             accepted.append(text)
-    if not offered:
-        rejected.append(Drop(pair(one.unit, "", origin), "the reply holds no phrasing"))
+    if not phrasings:
+        rejected.append(Drop(pair(one.text, "", origin), "the reply holds no phrasing"))
     return Offer(tuple(accepted), tuple(rejected), origin.prompt or "")
 
 
-def _checked(
-    asked: Sequence[Asked], made: Sequence[Offer], llm: LLM, config: DiversifyConfig, seed: int
+def _check_meanings(
+    instructions: Sequence[Instruction], sifted: Sequence[Offer], llm: LLM, config: DiversifyConfig, seed: int
 ) -> list[Offer]:
-    """The offers without the phrasings of which the engine says, or can't be understood to deny, that they differ."""
-    pairs = [(place, text) for place, offer in enumerate(made) for text in offer.accepted]
-    prompts = [user(render("same_meaning", first=asked[place].unit, second=text)) for place, text in pairs]
+    """The offers, of each only the phrasings of which the engine says that they mean the same as the instruction."""
+    pairs = [(place, text) for place, offer in enumerate(sifted) for text in offer.accepted]
+    prompts = [user(render("same_meaning", first=instructions[place].text, second=text)) for place, text in pairs]
     verdicts = dict(structured(llm, prompts, Verdict, Sampling(0.0, 1.0, config.max_new_tokens, seed)))
-    checked = [replace(offer, accepted=()) for offer in made]
+    checked = [replace(offer, accepted=()) for offer in sifted]
     for number, (place, text) in enumerate(pairs):
         offer, verdict = checked[place], verdicts[number]
         if verdict.value is not None and verdict.value.same:
             checked[place] = replace(offer, accepted=(*offer.accepted, text))
             continue
         origin = Origin("diversify", model=llm.name, prompt=offer.prompt, seed=seed)
-        differs = verdict.value is not None
         drop = Drop(
-            pair(asked[place].unit, text, origin),
-            "another meaning" if differs else "the check failed",
+            pair(instructions[place].text, text, origin),
+            "another meaning" if verdict.value is not None else "the check failed",
             detail=verdict.value.difference if verdict.value else verdict.error or "",
         )
         checked[place] = replace(offer, rejected=(*offer.rejected, drop))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from leaven.delia import variation
-from leaven.delia.makers._offers import Asked, Offer, asked_about, offers
+from leaven.delia.makers._offers import Instruction, Offer, offers, prompt_for
 from leaven.delia.settings import DiversifyConfig, Mode
 from leaven.errors import UserError
 from leaven.llm.protocol import LLM
@@ -20,7 +20,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, Prompt, user
 from leaven.rows.outcomes import Outcome
 from leaven.task.phrasebook import phrasings
-from leaven.task.wording import Position, asked, instruction, request, reworded
+from leaven.task.wording import Position, instruction, request, with_request, with_sentence
 
 
 def make(data: Dataset, llm: LLM | None, config: DiversifyConfig, token: str, seed: int) -> Outcome:
@@ -49,7 +49,7 @@ def prompt(data: Dataset, place: int, token: str) -> Prompt:
     wholes = _instructions(data, token)
     if data[place].id not in wholes:
         raise _nothing_to_say(token)
-    return user(asked_about(wholes[data[place].id], DiversifyConfig(), token))
+    return user(prompt_for(wholes[data[place].id], DiversifyConfig(), token))
 
 
 def _from_phrasebook(
@@ -63,7 +63,7 @@ def _from_phrasebook(
     origin = Origin("diversify", place="phrasings.yaml", seed=seed)
     phrasing_of = {place: choose(book) for place in sorted(safe)}
     rows = [
-        _said(row, asked(row.question, token, phrasing_of[place], config.position), origin)
+        _with_question(row, with_request(row.question, token, phrasing_of[place], config.position), origin)
         if place in phrasing_of
         else row
         for place, row in enumerate(data)
@@ -74,7 +74,7 @@ def _from_phrasebook(
         notes.append(f"{left:,} rows are kept as they are: their sentence with {token} may hold more than the request")
     if config.measure and phrasing_of:
         before = [requests[data[place].id] for place in phrasing_of]
-        notes.append(_measured(before, [phrasing.replace("{token}", token) for phrasing in phrasing_of.values()]))
+        notes.append(_variation(before, [phrasing.replace("{token}", token) for phrasing in phrasing_of.values()]))
     return Outcome(Dataset.of(rows, (*data.made_by, f"diversify(phrasebook, seed={seed})")), (), tuple(notes))
 
 
@@ -82,7 +82,8 @@ def _from_engine(
     data: Dataset, units: Mapping[str, str], llm: LLM, config: DiversifyConfig, *, token: str, seed: int
 ) -> Outcome:
     groups = _groups(data, units, config.mode)
-    offered = offers([_about(data, unit, places) for unit, places in groups], llm, config, token, seed)
+    about = [Instruction(unit, tuple({data[place].answer or "" for place in places})) for unit, places in groups]
+    offered = offers(about, llm, config, token, seed)
     rows, before, after = list(data), list[str](), list[str]()
     choosers: dict[str, Callable[[Sequence[str]], str]] = {}
     for (unit, places), offer in zip(groups, offered, strict=True):
@@ -93,10 +94,10 @@ def _from_engine(
             after.append(phrasing)
             if phrasing != unit:
                 origin = Origin("diversify", model=llm.name, prompt=offer.prompt, seed=seed)
-                question = _replaced(rows[place].question, unit, phrasing, token, config.position)
-                rows[place] = _said(rows[place], question, origin)
+                question = _rephrase(rows[place].question, unit, phrasing, token, config.position)
+                rows[place] = _with_question(rows[place], question, origin)
     dropped = tuple(drop for offer in offered for drop in offer.rejected)
-    notes = [*_told(groups, offered, llm, config.mode), *([_measured(before, after)] if config.measure else [])]
+    notes = [*_notes(groups, offered, llm, config.mode), *([_variation(before, after)] if config.measure else [])]
     if silent := sum(row.id not in units for row in data):
         notes.append(f"{silent:,} rows are kept as they are: which part of them is the instruction can't be told")
     return Outcome(Dataset.of(rows, (*data.made_by, f"diversify({llm.name}, seed={seed})")), dropped, tuple(notes))
@@ -142,11 +143,7 @@ def _groups(data: Dataset, units: Mapping[str, str], mode: Mode) -> list[tuple[s
     return sorted(((unit, [place]) for unit, places in shared.items() for place in places), key=lambda group: group[1])
 
 
-def _about(data: Dataset, unit: str, places: Sequence[int]) -> Asked:
-    return Asked(unit, tuple({data[place].answer or "" for place in places}))
-
-
-def _told(groups: Sequence[tuple[str, list[int]]], offered: Sequence[Offer], llm: LLM, mode: Mode) -> list[str]:
+def _notes(groups: Sequence[tuple[str, list[int]]], offered: Sequence[Offer], llm: LLM, mode: Mode) -> list[str]:
     what = "instructions" if mode == "per_instruction" else "rows"
     count = sum(len(offer.accepted) for offer in offered)
     notes = [f"{count:,} phrasings of {len(groups):,} {what} by {llm.name}"]
@@ -155,8 +152,8 @@ def _told(groups: Sequence[tuple[str, list[int]]], offered: Sequence[Offer], llm
     return notes
 
 
-def _measured(before: Sequence[str], after: Sequence[str]) -> str:
-    """How varied the instructions of the rows were, and are now."""
+def _variation(before: Sequence[str], after: Sequence[str]) -> str:
+    """How varied the instructions of the rows were before, and are after, in a sentence."""
     from leaven.lift.embed import lsa
 
     vectors = lsa.embed([*before, *after], lsa.WIDTH).astype(float)
@@ -210,14 +207,14 @@ def _in_turn(rng: random.Random) -> Callable[[Sequence[str]], str]:
     return choose
 
 
-def _replaced(text: str, unit: str, phrasing: str, token: str, position: Position) -> str:
+def _rephrase(text: str, unit: str, phrasing: str, token: str, position: Position) -> str:
     start = text.find(unit)
     if start < 0:  # the sentences of the unit are scattered over the text
-        return asked(text, token, phrasing, position)
-    return reworded(text, [(start, start + len(unit))], phrasing, position)
+        return with_request(text, token, phrasing, position)
+    return with_sentence(text, [(start, start + len(unit))], phrasing, position)
 
 
-def _said(row: Example, question: str, origin: Origin) -> Example:
+def _with_question(row: Example, question: str, origin: Origin) -> Example:
     """The row with another last user turn."""
     place = max(index for index, message in enumerate(row.messages) if message.role == "user")
     messages = (*row.messages[:place], Message("user", question), *row.messages[place + 1 :])

@@ -15,7 +15,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Origin, pair, user
 from leaven.rows.outcomes import Outcome
 from leaven.task.phrasebook import phrasings
-from leaven.task.sift import found
+from leaven.task.sift import read_phrasings
 
 _SENTENCE = re.compile(r"[^.!?]+[.!?]?")
 _PAIR = re.compile(r"Q:\s*(?P<question>.+?)\s*\n\s*A:\s*(?P<answer>.+?)\s*(?=\n\s*Q:|\Z)", re.DOTALL)
@@ -47,7 +47,7 @@ def listed(text: str, llm: LLM | None, seed: int) -> list[str]:
         return [sentence.strip() for sentence in _SENTENCE.findall(text) if sentence.strip(" .!?")]
     prompt = [user(render("facts", text=text))]
     reply = next(r for _, r in thinking.replies(llm, prompt, Sampling(0.0, 1.0, 1024, seed)))
-    return list(dict.fromkeys(line for line in found(reply.text or "") if line))
+    return list(dict.fromkeys(line for line in read_phrasings(reply.text or "") if line))
 
 
 def _asked(fact: str, llm: LLM, per_fact: int, seed: int) -> list[Example]:

@@ -16,7 +16,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, user
 from leaven.rows.outcomes import Outcome
 from leaven.task.phrasebook import phrasings
-from leaven.task.sift import found
+from leaven.task.sift import read_phrasings
 
 COUNT = 20
 """Phrasings that an engine is asked for, of each opening."""
@@ -56,7 +56,7 @@ def _phrasebook(text: str) -> list[str]:
 def _asked(text: str, llm: LLM, seed: int, count: int) -> list[str]:
     prompt = render("diversify", instruction=f"{text}:", count=count, marks=[])
     reply = next(reply for _, reply in thinking.replies(llm, [user(prompt)], Sampling(1.0, 1.0, 2048, seed)))
-    offers = (offer.rstrip(": ").strip() for offer in found(reply.text or ""))
+    offers = (offer.rstrip(": ").strip() for offer in read_phrasings(reply.text or ""))
     return list(dict.fromkeys([text, *(offer for offer in offers if offer and "\n" not in offer and ":" not in offer)]))
 
 

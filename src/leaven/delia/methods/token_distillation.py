@@ -9,7 +9,7 @@ from leaven.rows.dataset import Dataset
 from leaven.section import Section
 from leaven.task.phrasebook import phrasings
 from leaven.task.task import Task
-from leaven.task.wording import asked
+from leaven.task.wording import with_request
 
 
 class Config(Section):
@@ -41,7 +41,10 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
         base.weights,
         token.text,
         config.description or token.means,
-        [asked(row.question, distill.PLACE, book[place % len(book)], "start") for place, row in enumerate(queries)],
+        [
+            with_request(row.question, distill.PLACE, book[place % len(book)], "start")
+            for place, row in enumerate(queries)
+        ],
         steps=config.steps,
         learning_rate=config.learning_rate,
         seed=bench.seed,

@@ -31,7 +31,7 @@ class Fields(Section):
         return self
 
 
-def fit(fields: Mapping[str, Any], config: Fields) -> bool:
+def matches(fields: Mapping[str, Any], config: Fields) -> bool:
     """Whether the fields are those of `config`, and the label one of its labels."""
     keys = set(config.keys)
     if keys and not (keys <= set(fields) if config.extra_keys else keys == set(fields)):
@@ -59,7 +59,7 @@ def settings_of(answers: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] |
     return {"keys": keys, "extra_keys": exact < SHARE * len(rows), "label_key": label_key, "labels": labels}
 
 
-def said(config: Fields, noun: str, mark: str = "{}") -> str:
+def clause(config: Fields, noun: str, mark: str = "{}") -> str:
     """What comes after the name of the format: `with the keys a and b, where b is yes or no`."""
     text = ""
     if config.keys:

@@ -65,7 +65,7 @@ def places(text: str, entries: Sequence[str]) -> list[tuple[int, int]]:
     return spans
 
 
-def fit(entries: Sequence[str], config: Items) -> bool:
+def matches(entries: Sequence[str], config: Items) -> bool:
     """Whether there are as many items as `config` says."""
     return len(entries) >= config.min_items and (config.max_items is None or len(entries) <= config.max_items)
 
@@ -78,7 +78,7 @@ def settings_of(lists: Sequence[Sequence[str]]) -> dict[str, Any] | None:
     return {"min_items": min(counts), "max_items": max(counts)}
 
 
-def said(config: Items) -> str:
+def clause(config: Items) -> str:
     """What comes after the name of the list: `of 3 to 7 items`."""
     low, high = config.min_items, config.max_items
     if high is None:

@@ -23,7 +23,7 @@ def detect(text: str, config: Config) -> bool:
 def valid(text: str, config: Config) -> bool:
     """The first object has the keys, and the label is one of the labels."""
     fields = _object(text)
-    return fields is not None and _fields.fit(fields, config)
+    return fields is not None and _fields.matches(fields, config)
 
 
 def value(text: str, config: Config) -> Any | None:
@@ -60,12 +60,12 @@ def note(answers: Sequence[str]) -> str:
 
 def describe(config: Config) -> str:
     """The object and its keys."""
-    return "a JSON object" + _fields.said(config, "key")
+    return "a JSON object" + _fields.clause(config, "key")
 
 
 def predicate(config: Config) -> str:
     """What several answers are."""
-    return "are JSON objects" + _fields.said(config, "key")
+    return "are JSON objects" + _fields.clause(config, "key")
 
 
 def word(config: Config) -> str:

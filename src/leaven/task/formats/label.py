@@ -79,12 +79,12 @@ def infer(answers: Sequence[str]) -> Config | None:
 
 def describe(config: Config) -> str:
     """The line, as it is written."""
-    return f"a line {_line(config)}{_said(config)}"
+    return f"a line {_line(config)}{_clause(config)}"
 
 
 def predicate(config: Config) -> str:
     """What several answers do."""
-    return f"have a line {_line(config)}{_said(config)}"
+    return f"have a line {_line(config)}{_clause(config)}"
 
 
 def word(config: Config) -> str:
@@ -119,7 +119,7 @@ def _line(config: Config) -> str:
     return f'"{literal} …"' if literal else f"that matches {config.pattern}{label}"
 
 
-def _said(config: Config) -> str:
+def _clause(config: Config) -> str:
     return f", where … is {series(config.labels, 'or')}" if config.labels else ""
 
 

@@ -21,7 +21,7 @@ def detect(text: str, config: Config) -> bool:
 
 def valid(text: str, config: Config) -> bool:
     """A list of as many items as the settings say."""
-    return _items.fit(_entries(text), config)
+    return _items.matches(_entries(text), config)
 
 
 def value(text: str, config: Config) -> list[str] | None:
@@ -42,12 +42,12 @@ def infer(answers: Sequence[str]) -> Config | None:
 
 def describe(config: Config) -> str:
     """The list and how long it is."""
-    return "a numbered list" + _items.said(config)
+    return "a numbered list" + _items.clause(config)
 
 
 def predicate(config: Config) -> str:
     """What several answers are."""
-    return "are numbered lists" + _items.said(config)
+    return "are numbered lists" + _items.clause(config)
 
 
 def word(config: Config) -> str:

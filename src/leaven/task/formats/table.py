@@ -50,12 +50,12 @@ def infer(answers: Sequence[str]) -> Config | None:
 
 def describe(config: Config) -> str:
     """The table and its columns."""
-    return "a Markdown table" + _said(config)
+    return "a Markdown table" + _clause(config)
 
 
 def predicate(config: Config) -> str:
     """What several answers are."""
-    return "are Markdown tables" + _said(config)
+    return "are Markdown tables" + _clause(config)
 
 
 def word(config: Config) -> str:
@@ -68,7 +68,7 @@ def start(config: Config) -> tuple[str, ...]:
     return ("|",)
 
 
-def _said(config: Config) -> str:
+def _clause(config: Config) -> str:
     return f" with the column{'s' * (len(config.columns) > 1)} {series(config.columns)}" if config.columns else ""
 
 

@@ -39,7 +39,7 @@ def detect(text: str, config: Config) -> bool:
 def valid(text: str, config: Config) -> bool:
     """Every tag is closed, the tags are those of the settings, and the label is one of the labels."""
     elements = _elements(text)
-    return bool(elements) and _fields.fit(elements, config)
+    return bool(elements) and _fields.matches(elements, config)
 
 
 def value(text: str, config: Config) -> Any | None:
@@ -56,12 +56,12 @@ def infer(answers: Sequence[str]) -> Config | None:
 
 def describe(config: Config) -> str:
     """The tags."""
-    return "XML" + _fields.said(config, "tag", "<{}>")
+    return "XML" + _fields.clause(config, "tag", "<{}>")
 
 
 def predicate(config: Config) -> str:
     """What several answers are."""
-    return "are XML" + _fields.said(config, "tag", "<{}>")
+    return "are XML" + _fields.clause(config, "tag", "<{}>")
 
 
 def word(config: Config) -> str:

@@ -37,7 +37,7 @@ def detect(text: str, config: Config) -> bool:
 def valid(text: str, config: Config) -> bool:
     """A parser reads it, it has the keys, and the label is one of the labels."""
     fields = _mapping(text, config)
-    return fields is not None and _fields.fit(fields, config)
+    return fields is not None and _fields.matches(fields, config)
 
 
 def value(text: str, config: Config) -> Any | None:
@@ -58,12 +58,12 @@ def infer(answers: Sequence[str]) -> Config | None:
 
 def describe(config: Config) -> str:
     """The mapping and its keys."""
-    return "a YAML mapping" + _fields.said(config, "key")
+    return "a YAML mapping" + _fields.clause(config, "key")
 
 
 def predicate(config: Config) -> str:
     """What several answers are."""
-    return "are YAML mappings" + _fields.said(config, "key")
+    return "are YAML mappings" + _fields.clause(config, "key")
 
 
 def word(config: Config) -> str:

@@ -10,7 +10,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Measure, Message, Origin
 from leaven.task.phrasebook import phrasings
 from leaven.task.scoring import PHRASING, Scoring
-from leaven.task.wording import asked
+from leaven.task.wording import with_request
 
 HEADLINE = ("phrasing",)
 LOWER_IS_BETTER = frozenset({"spread"})
@@ -26,12 +26,16 @@ def rows(tests: Mapping[str, Dataset], token: str) -> Dataset:
     variants: list[Example] = []
     for number, row in enumerate(test.rows(list(range(min(QUESTIONS, len(test)))))):
         rng = random.Random(f"robustness {number}")
-        variants += [_variant(row, asked(row.question, token, phrasing), "phrasing", phrasing) for phrasing in book]
+        variants += [
+            _variant(row, with_request(row.question, token, phrasing), "phrasing", phrasing) for phrasing in book
+        ]
         usual = book[number % len(book)]
-        variants += [_variant(row, asked(row.question, token, usual, side), side, usual) for side in ("start", "end")]
+        variants += [
+            _variant(row, with_request(row.question, token, usual, side), side, usual) for side in ("start", "end")
+        ]
         for name, change in CHANGES.items():
             wording = "{token}".join(change(part, rng) for part in usual.split("{token}"))
-            variants.append(_variant(row, asked(row.question, token, wording), name, usual))
+            variants.append(_variant(row, with_request(row.question, token, wording), name, usual))
     return Dataset.of(variants, ("robustness",))
 
 

@@ -8,7 +8,7 @@ from leaven.rows.example import Example, Measure, Message, Origin
 from leaven.task.metrics.negation import does
 from leaven.task.phrasebook import phrasings
 from leaven.task.scoring import PHRASING, Scoring, question_of
-from leaven.task.wording import asked
+from leaven.task.wording import with_request
 
 HEADLINE = ("controlled",)
 LOWER_IS_BETTER: frozenset[str] = frozenset()
@@ -23,7 +23,7 @@ def rows(tests: Mapping[str, Dataset], token: str) -> Dataset:
     book = phrasings("negative", "unseen")
     return Dataset.of(
         (
-            _said(row, token, phrasing, wording)
+            _variant(row, token, phrasing, wording)
             for number, row in enumerate(each for each in tests["transfer"] if each.meta.get("follow", True))
             for phrasing, wording in ((FOLLOW, "follow"), (REFRAIN, "paper"), (book[number % len(book)], "phrasebook"))
         ),
@@ -42,14 +42,14 @@ def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[M
         right = does(answer, wording == "follow", scoring)
         yield Measure({"follow": "follow", "paper": "refrain_paper"}.get(wording, "refrain"), row.id, float(right))
         results.setdefault(question_of(row), {})[wording] = right
-    for question, told in results.items():
+    for question, outcomes in results.items():
         for name, wording in (("controlled", "phrasebook"), ("controlled_paper", "paper")):
-            if {"follow", wording} <= set(told):
-                yield Measure(name, question, float(told["follow"] and told[wording]))
+            if {"follow", wording} <= set(outcomes):
+                yield Measure(name, question, float(outcomes["follow"] and outcomes[wording]))
 
 
-def _said(row: Example, token: str, phrasing: str, wording: str) -> Example:
-    question = Message("user", asked(row.question, token, phrasing, "end"))
+def _variant(row: Example, token: str, phrasing: str, wording: str) -> Example:
+    question = Message("user", with_request(row.question, token, phrasing, "end"))
     about = {"follow": wording == "follow", "wording": wording, "question": row.id, PHRASING: phrasing}
     meta = {**row.meta, **about}
     answer = row.messages[len(row.prompt) :] if wording == "follow" else ()
