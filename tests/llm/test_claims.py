@@ -27,10 +27,10 @@ def left_behind(store, process, place=None):
     """The claims of somebody who was killed: nobody gives signs of life for them."""
     with store.claims() as gone:
         gone.claim(KEYS)
-        rows = [store.base.execute(f"SELECT * FROM {table}").fetchall() for table in ("claims", "owners")]
-    store.base.executemany("INSERT INTO claims VALUES (?, ?)", rows[0])
+        rows = [store.database.execute(f"SELECT * FROM {table}").fetchall() for table in ("claims", "owners")]
+    store.database.executemany("INSERT INTO claims VALUES (?, ?)", rows[0])
     ((owner, here, _, beat),) = rows[1]
-    store.base.execute("INSERT INTO owners VALUES (?, ?, ?, ?)", (owner, place or here, process, beat))
+    store.database.execute("INSERT INTO owners VALUES (?, ?, ?, ?)", (owner, place or here, process, beat))
 
 
 def waits(store):
@@ -87,5 +87,5 @@ def test_who_was_silent_for_too_long_takes_nothing_back(tmp_path, quick, monkeyp
 
 def test_claims_of_nobody_are_anybodys(tmp_path):
     store = Store.open(tmp_path / "s.db")
-    store.base.executemany("INSERT INTO claims VALUES (?, 'nobody')", [(known,) for known in KEYS.values()])
+    store.database.executemany("INSERT INTO claims VALUES (?, 'nobody')", [(known,) for known in KEYS.values()])
     assert waits(store) < claims.SILENCE

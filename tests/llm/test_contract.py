@@ -96,7 +96,7 @@ def test_a_value_is_a_value_or_a_reason(llm):
     found = dict(structured(llm, prompts, Score, Sampling(max_new_tokens=16)))
     assert sorted(found) == [0, 1]
     assert all(
-        (parsed.value is None) == (parsed.error is not None) and parsed.asked in (1, 2) for parsed in found.values()
+        (parsed.value is None) == (parsed.error is not None) and parsed.attempts in (1, 2) for parsed in found.values()
     )
 
 

@@ -180,7 +180,7 @@ def test_structured_replies_by_what_the_server_can_do(tmp_path, schema, ways):
         llm = OpenAI.open("m", url)
         found = dict(parse.structured(llm, questions(20), Verdict, Sampling()))
     assert len(llm.dialect.ways) == ways
-    assert all((found[index].error, found[index].asked) == (None, 1) for index in range(20))
+    assert all((found[index].error, found[index].attempts) == (None, 1) for index in range(20))
     if ways > 1:
         assert [found[index].value.score for index in range(20)] == [len(f"question {n}") % 10 for n in range(20)]
 

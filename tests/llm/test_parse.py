@@ -100,7 +100,7 @@ def test_objects_that_differ_are_no_verdict_and_asked_for_again(text):
     found = read(Reply(text), Verdict)
     assert (found.value, found.error) == (None, "2 objects that differ, and nothing says which one counts")
     (parsed,) = ask(lambda prompt, draw: '{"same": false}' if "differ" in prompt[-1].content else text, "Same?")
-    assert (parsed.value, parsed.asked) == (Verdict(same=False), 2)
+    assert (parsed.value, parsed.attempts) == (Verdict(same=False), 2)
 
 
 def test_a_reply_that_is_no_more_than_what_the_row_says_is_taken_at_its_word():
@@ -142,7 +142,7 @@ def test_the_schema_stands_in_the_sampling_and_where_no_engine_reads_it_in_the_p
             yield from ((index, Reply('{"same": false}')) for index in range(len(prompts)))
 
     ((_, parsed),) = structured(Spy(), [user("Same?")], Verdict, Sampling())
-    assert (parsed.value, parsed.asked, parsed.error) == (Verdict(same=False), 1, None)
+    assert (parsed.value, parsed.attempts, parsed.error) == (Verdict(same=False), 1, None)
     ((prompts, sampling),) = seen
     assert prompts[0][-1].content.startswith("Same?")
     assert ('"same"' in prompts[0][-1].content) != takes
@@ -158,16 +158,16 @@ def test_an_unreadable_reply_is_asked_for_once_more_with_the_reason():
         return '{"same": true}' if "a" in prompt[0].content[:1] else "yes, really"
 
     good, bad = ask(answer, "a", "b")
-    assert (good.value, good.asked) == (Verdict(same=True), 2)
-    assert (bad.value, bad.asked, bad.reply.text) == (None, 2, "yes")
+    assert (good.value, good.attempts) == (Verdict(same=True), 2)
+    assert (bad.value, bad.attempts, bad.reply.text) == (None, 2, "yes")
     assert "no JSON object" in bad.error
 
 
 def test_a_failed_call_is_not_asked_again_and_a_failed_second_call_keeps_the_first_reply():
     (failed,) = ask(lambda prompt, draw: Reply(None, "busy"), "a")
-    assert (failed.value, failed.error, failed.asked) == (None, "busy", 1)
+    assert (failed.value, failed.error, failed.attempts) == (None, "busy", 1)
     (half,) = ask(lambda prompt, draw: "no" if len(prompt) == 1 else Reply(None, "busy"), "a")
-    assert (half.reply.text, half.asked) == ("no", 2)
+    assert (half.reply.text, half.attempts) == ("no", 2)
     assert half.error == "no JSON object"
 
 

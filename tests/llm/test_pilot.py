@@ -46,4 +46,4 @@ def test_ends_add_up_and_an_unknown_price_stays_unknown():
 def test_replies_pass_and_are_kept():
     llm = Recorded(Scripted(lambda prompt, draw: prompt[-1].content))
     found = dict(llm.replies([user("a"), user("b c")], Sampling()))
-    assert [found[n].text for n in range(2)] == [reply.text for reply in llm.said] == ["a", "b c"]
+    assert [found[n].text for n in range(2)] == [reply.text for reply in llm.record] == ["a", "b c"]

@@ -148,7 +148,7 @@ def test_two_processes_with_the_same_prompts_pay_once(tmp_path):
 
 def test_a_disk_that_is_full_from_the_start_is_said_before_anything_is_asked(tmp_path):
     store, engine = Store.open(tmp_path / "s.db"), Counting()
-    store.base.execute("PRAGMA query_only = ON")
+    store.database.execute("PRAGMA query_only = ON")
     with pytest.raises(UserError, match="can't be written"):
         texts(Stored(engine, store), questions(3))
     assert engine.asked == []

@@ -109,5 +109,5 @@ def test_the_concurrency_stays_within_four_times_its_beginning():
         calls = [throttle.begin() for _ in range(int(throttle.allowed))]
         for call in calls:
             throttle.end()
-            throttle.borne(call)
+            throttle.on_answer(call)
     assert throttle.allowed == 8

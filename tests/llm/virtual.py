@@ -69,7 +69,7 @@ class Busy(Capped):
         await asyncio.sleep(self.free[who] - now)
 
     def change(self, by):
-        """So many calls more at the server; until now some of its places were idle."""
+        """So many calls more at the server; until now some of its slots were idle."""
         now = asyncio.get_running_loop().time()
         self.idle += (now - self.changed) * (self.cap - self.under_way)
         self.under_way, self.changed = self.under_way + by, now
@@ -112,12 +112,12 @@ def seconds(monkeypatch, server, calls, limits=None):
     loop = Loop()
     monkeypatch.setattr(time, "monotonic", loop.time)
 
-    async def send(client, session, place, request):
-        place.server.requests += 1
+    async def send(client, session, slot, request):
+        slot.server.requests += 1
         try:
             return await server()
         finally:
-            client.servers.leave(place)
+            client.servers.leave(slot)
 
     monkeypatch.setattr(Client, "_send", send)
     server.llm = OpenAI.open("m", "http://virtual/v1", limits or Limits())

@@ -217,7 +217,7 @@ def _diversify(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], record
     diversify.make(data, asked, config, flags["token"], flags["seed"])
     llm = recorded()
     diversify.make(few, llm, config, flags["token"], flags["seed"])
-    calls = len(asked.said)
+    calls = len(asked.record)
     yield llm.step("diversify", calls)
     if flags["check"]:
         yield llm.step("check (at most; taken for as long as the phrasings)", calls * (config.count or 20))
@@ -233,7 +233,7 @@ def _print(steps: "list[Step]", llm: "Counted") -> None:
     from leaven.llm.pilot import total
 
     price = llm.spend.price
-    table = Table(title=f"What it will take, by {sum(len(step.said) for step in steps)} calls", title_justify="left")
+    table = Table(title=f"What it will take, by {sum(len(step.replies) for step in steps)} calls", title_justify="left")
     table.add_column("step")
     for column in ("calls", "tokens in", "tokens out", "dollars"):
         table.add_column(column, justify="right")
@@ -244,7 +244,7 @@ def _print(steps: "list[Step]", llm: "Counted") -> None:
     table.add_section()
     table.add_row("all", f"{calls:,}", _said(came), _said(went), _dollars(cost))
     Console(width=120).print(table)
-    if failed := sum(reply.text is None for step in steps for reply in step.said):
+    if failed := sum(reply.text is None for step in steps for reply in step.replies):
         print(f"{failed} calls of the pilot failed: the ranges are too low.")
     if price is None:
         print("The price is unknown: name a table that has it, --prices FILE.")

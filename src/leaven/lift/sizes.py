@@ -42,7 +42,7 @@ def size(rows: int, planned: int, steps: Sequence[Step], price: Price | None, at
     >>> size(1_000_000, 1000, [step], None, at_once=256, pace=0.001).asking  # hours
     2.170138888888889
     """
-    steps = [Step(step.name, round(step.calls * rows / planned), step.said, step.seconds) for step in steps]
+    steps = [Step(step.name, round(step.calls * rows / planned), step.replies, step.seconds) for step in steps]
     calls, _, _, dollars = total(steps, price)
     waits = [step.calls * step.seconds for step in steps if step.seconds is not None]
     asking = max(sum(waits) / at_once, calls * CLIENT) / 3600 if len(waits) == len(steps) else None

@@ -12,7 +12,7 @@ from leaven.errors import UserError
 from leaven.llm.batch_endpoint import Endpoint
 from leaven.llm.batch_queue import Queue
 from leaven.llm.engines.openai import OpenAI
-from leaven.llm.protocol import Reply, Sampling, spoken
+from leaven.llm.protocol import Reply, Sampling, refuse_empty
 from leaven.llm.store import Store, draws_of, key
 from leaven.rows.example import Prompt
 
@@ -43,7 +43,7 @@ class Batched:
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Replies batch by batch. Raises ServerError when the server does not take a batch."""
-        queries = list(spoken(prompts, self.name))
+        queries = list(refuse_empty(prompts, self.name))
         sampling = replace(sampling, draws=draws_of(queries, sampling))
         # A budget may end the prompts before their draws.
         keys = [

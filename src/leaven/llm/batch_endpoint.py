@@ -50,7 +50,7 @@ class Endpoint:
     def upload(self, lines: bytes) -> str:
         """The id of a file of requests, which costs nothing yet. Raises TooLarge."""
         request = Request("/files", form={"purpose": "batch", "file": lines})
-        answer = self._asked(request)
+        answer = self._send(request)
         if answer.status == 413:
             raise TooLarge(answer.fault)
         return str(self._value(answer)["id"])
@@ -60,7 +60,7 @@ class Endpoint:
         request = Request("/batches", {"input_file_id": file, "endpoint": "/v1/chat/completions",
                                        "completion_window": "24h"})  # fmt: skip
         for number in range(1, TRIES + 1):
-            answer = self._asked(request, attempts=1)
+            answer = self._send(request, attempts=1)
             if answer.value is not None:
                 return str(answer.value[0]["id"])
             if answer.status == 429 or (answer.refused and _FULL.search(answer.said)):
@@ -106,9 +106,9 @@ class Endpoint:
 
     def value(self, request: Request, read: Callable[[str], Any] = json.loads) -> Any:
         """What the server answers; what may pass is tried again. Raises ServerError where nothing comes of it."""
-        return self._value(self._asked(request, read))
+        return self._value(self._send(request, read))
 
-    def _asked(
+    def _send(
         self, request: Request, read: Callable[[str], Any] = json.loads, attempts: int | None = None
     ) -> Answer[tuple[Any]]:
         try:

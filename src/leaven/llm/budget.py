@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from leaven.errors import UserError
-from leaven.llm.protocol import Around, Reply, Sampling
+from leaven.llm.protocol import Reply, Sampling, Wrapper
 from leaven.rows.example import Prompt
 
 PRICES = Path(__file__).parent / "prices.yaml"
@@ -138,7 +138,7 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True)
-class Budgeted(Around):
+class Budgeted(Wrapper):
     """An engine that stops at its limits. It stands inside the store, which costs nothing: Stored(Budgeted(engine))."""
 
     spend: Spend
@@ -169,7 +169,7 @@ class Budgeted(Around):
 
 
 @dataclass(frozen=True, slots=True)
-class Counted(Around):
+class Counted(Wrapper):
     """Outside the store: counts what it saved, and tells `on_reply` after each reply."""
 
     spend: Spend

@@ -33,23 +33,23 @@ CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, host TEXT NOT NULL, p
 
 
 @contextmanager
-def transaction(base: sqlite3.Connection) -> Iterator[None]:
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
     """All writes inside are made, or none."""
-    base.execute("BEGIN IMMEDIATE")
+    database.execute("BEGIN IMMEDIATE")
     try:
         yield
-        base.execute("COMMIT")
+        database.execute("COMMIT")
     except BaseException:
-        if base.in_transaction:  # a full disk has undone it already
-            base.execute("ROLLBACK")
+        if database.in_transaction:  # a full disk has undone it already
+            database.execute("ROLLBACK")
         raise
 
 
 @dataclass(slots=True)
 class Claims:
-    """The claims of one call, given back when it ends: `with Claims(base, path) as claims: claims.claim(waiting)`."""
+    """The claims of one call, given back when it ends: `with store.claims() as claims: claims.claim(waiting)`."""
 
-    base: sqlite3.Connection
+    database: sqlite3.Connection
     path: Path
     owner: str = field(default_factory=lambda: token_hex(8))
     _over: threading.Event = field(default_factory=threading.Event)
@@ -63,23 +63,23 @@ class Claims:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        with suppress(sqlite3.Error), transaction(self.base):  # where it can't be written, silence gives them back
-            self.base.execute("DELETE FROM claims WHERE owner = ?", (self.owner,))
-            self.base.execute("DELETE FROM owners WHERE owner = ?", (self.owner,))
+        with suppress(sqlite3.Error), transaction(self.database):  # where it can't be written, silence gives them back
+            self.database.execute("DELETE FROM claims WHERE owner = ?", (self.owner,))
+            self.database.execute("DELETE FROM owners WHERE owner = ?", (self.owner,))
 
     def claim(self, waiting: Mapping[int, bytes]) -> list[int]:
         """The places whose keys nobody else asks for, claimed; keys of owners that are gone are taken over."""
         gone = self._gone()
-        with transaction(self.base):
-            self._sign(self.base)
-            self.base.executemany("DELETE FROM owners WHERE owner = ?", [(owner,) for owner in gone])
-            self.base.execute("DELETE FROM claims WHERE owner NOT IN (SELECT owner FROM owners)")
+        with transaction(self.database):
+            self._sign(self.database)
+            self.database.executemany("DELETE FROM owners WHERE owner = ?", [(owner,) for owner in gone])
+            self.database.execute("DELETE FROM claims WHERE owner NOT IN (SELECT owner FROM owners)")
             return [place for place, key in waiting.items() if self._wins(key)]
 
     def release(self, key: bytes) -> None:
         """Its call has failed: whoever waits for the key may ask."""
         with suppress(sqlite3.Error):
-            self.base.execute("DELETE FROM claims WHERE key = ? AND owner = ?", (key, self.owner))
+            self.database.execute("DELETE FROM claims WHERE key = ? AND owner = ?", (key, self.owner))
 
     def wait(self, waiting: Mapping[int, bytes]) -> None:
         """Let the others work for a moment; who is waited for is said, and said again."""
@@ -92,14 +92,14 @@ class Claims:
         time.sleep(LOOK)
 
     def _wins(self, key: bytes) -> bool:
-        if self.base.execute("SELECT 1 FROM replies WHERE key = ?", (key,)).fetchone():
+        if self.database.execute("SELECT 1 FROM replies WHERE key = ?", (key,)).fetchone():
             return False
-        return self.base.execute("INSERT OR IGNORE INTO claims VALUES (?, ?)", (key, self.owner)).rowcount > 0
+        return self.database.execute("INSERT OR IGNORE INTO claims VALUES (?, ?)", (key, self.owner)).rowcount > 0
 
     def _gone(self) -> list[str]:
         """The owners that are dead for certain, or have been silent for too long."""
         gone, now = list[str](), time.monotonic()
-        for owner, place, process, beat in self.base.execute("SELECT owner, host, process, beat FROM owners"):
+        for owner, place, process, beat in self.database.execute("SELECT owner, host, process, beat FROM owners"):
             if self._signs.get(owner, (None,))[0] != beat:
                 self._signs[owner] = (beat, now)
             if (place == _here() and not _alive(process)) or now - self._signs[owner][1] > SILENCE:
@@ -109,7 +109,7 @@ class Claims:
     def _askers(self, keys: Iterable[bytes]) -> str:
         few = list(islice(keys, 500))
         marks = ",".join("?" * len(few))
-        rows = self.base.execute(
+        rows = self.database.execute(
             "SELECT DISTINCT process, host FROM owners JOIN claims USING (owner) "
             f"WHERE owner <> ? AND key IN ({marks}) ORDER BY process",
             [self.owner, *few],
@@ -119,12 +119,12 @@ class Claims:
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT):
-            with suppress(sqlite3.Error), closing(sqlite3.connect(self.path, BEAT, isolation_level=None)) as base:
-                self._sign(base)  # where it can't be written, no reply can be either, and that is said
+            with suppress(sqlite3.Error), closing(sqlite3.connect(self.path, BEAT, isolation_level=None)) as database:
+                self._sign(database)  # where it can't be written, no reply can be either, and that is said
 
-    def _sign(self, base: sqlite3.Connection) -> None:
+    def _sign(self, database: sqlite3.Connection) -> None:
         about = (self.owner, _here(), os.getpid(), time.time())
-        base.execute("INSERT OR REPLACE INTO owners VALUES (?, ?, ?, ?)", about)
+        database.execute("INSERT OR REPLACE INTO owners VALUES (?, ?, ?, ?)", about)
 
 
 @cache

@@ -19,7 +19,7 @@ import aiohttp
 
 from leaven.errors import Unfinished, UserError
 from leaven.llm.address import Key, addresses, key
-from leaven.llm.servers import Place, Servers
+from leaven.llm.servers import Servers, Slot
 from leaven.llm.throttle import Limits
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Answer(Generic[T]):
     status: int
     said: str
     calls: int
-    place: Place
+    slot: Slot
 
     @property
     def refused(self) -> bool:
@@ -97,47 +97,47 @@ class Client:
     async def ask(
         self,
         session: aiohttp.ClientSession,
-        place: Place,
+        slot: Slot,
         request: Request,
         read: Callable[[str], T | str],
         attempts: int | None = None,
     ) -> Answer[T]:
-        """One request until it is answered, refused or given up; `place` is held when it begins.
+        """One request until it is answered, refused or given up; `slot` is held when it begins.
 
         `read` makes a value of the text of an answer, or says what is wrong with it. Raises ServerError for what would
         go wrong with every request.
         """
-        limits = place.server.throttle.limits
+        limits = slot.server.throttle.limits
         calls, broken, refused_since = 0, 0, 0.0
         while True:
             calls += 1
-            status, said, retry_after = await self._send(session, place, request)
-            self._raise_if_fatal(place, status, said)
+            status, said, retry_after = await self._send(session, slot, request)
+            self._raise_if_fatal(slot, status, said)
             value = read(said) if status == 200 else None
             if value is not None and not isinstance(value, str):
-                place.server.answered()
-                place.server.throttle.borne(place.call)
-                return Answer(value, "", status, said, calls, place)
+                slot.server.on_answer()
+                slot.server.throttle.on_answer(slot.call)
+                return Answer(value, "", status, said, calls, slot)
             fault = value if isinstance(value, str) else self._fault(status, said)
             if status == 429:
-                place.server.answered()
-                full = place.server.throttle.refused(place.call, retry_after)
+                slot.server.on_answer()
+                full = slot.server.throttle.on_refusal(slot.call, retry_after)
                 refused_since = refused_since or time.monotonic()
                 given_up = attempts == 1 or time.monotonic() - refused_since > limits.patience_seconds
                 wait = 0 if full else (retry_after or limits.backoff_seconds) * random.uniform(1, 1.5)
             elif status in (0, 200) or status >= 500 or status in PASSING:
-                place.server.broke(fault, status, first=calls == 1)
-                self._raise_if_dead(place, fault)
-                broken += not place.server.out
+                slot.server.on_break(fault, status, first=calls == 1)
+                self._raise_if_dead(slot, fault)
+                broken += not slot.server.out
                 given_up = broken >= (attempts or limits.attempts)
                 wait = max(retry_after or 0, limits.backoff_seconds * min(32, 2**broken) * random.uniform(0.5, 1))
             else:
-                place.server.answered()
-                return Answer(None, fault, status, said, calls, place)
+                slot.server.on_answer()
+                return Answer(None, fault, status, said, calls, slot)
             if given_up:
-                return Answer(None, f"{fault}; given up after {calls} calls", status, said, calls, place)
+                return Answer(None, f"{fault}; given up after {calls} calls", status, said, calls, slot)
             await asyncio.sleep(wait)
-            place = await self.servers.place()
+            slot = await self.servers.slot()
 
     def request(self, request: Request, read: Callable[[str], T | str], attempts: int | None = None) -> Answer[T]:
         """One request by itself; `attempts` are the calls that may break, and 1 means one call, whatever comes.
@@ -147,16 +147,16 @@ class Client:
 
         async def alone() -> Answer[T]:
             async with self.session() as session:
-                return await self.ask(session, await self.servers.place(), request, read, attempts)
+                return await self.ask(session, await self.servers.slot(), request, read, attempts)
 
         with ThreadPoolExecutor(1) as thread:  # a notebook has a loop that runs already
             return thread.submit(asyncio.run, alone()).result()
 
     async def _send(
-        self, session: aiohttp.ClientSession, place: Place, request: Request
+        self, session: aiohttp.ClientSession, slot: Slot, request: Request
     ) -> tuple[int, str, float | None]:
         """Status, text and what Retry-After says; status 0 with the name of the error where nothing was answered."""
-        server = place.server
+        server = slot.server
         server.requests += 1
         data = None
         if request.form:
@@ -174,7 +174,7 @@ class Client:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return 0, type(error).__name__, None
         finally:
-            self.servers.leave(place)
+            self.servers.leave(slot)
 
     def _fault(self, status: int, said: str) -> str:
         if status == 0:
@@ -192,22 +192,22 @@ class Client:
             told = None
         return self.key.hidden(" ".join(str(told or said).split()))[:200]
 
-    def _raise_if_dead(self, place: Place, fault: str) -> None:
+    def _raise_if_dead(self, slot: Slot, fault: str) -> None:
         if not self.servers.dead:
             return
         urls = " and ".join(server.url for server in self.servers.each)
         verb = "do" if len(self.servers.each) > 1 else "does"
         kind = OutOfReach if any(server.heard for server in self.servers.each) else ServerError
         self.fatal = kind(
-            f"{urls} {verb} not answer: {fault}, {place.server.broken:,} times",
+            f"{urls} {verb} not answer: {fault}, {slot.server.broken:,} times",
             "Start the server or check --base-url; the same command goes on from here.",
         )
         raise self.fatal
 
-    def _raise_if_fatal(self, place: Place, status: int, said: str) -> None:
+    def _raise_if_fatal(self, slot: Slot, status: int, said: str) -> None:
         if status in FATAL or (status >= 400 and "insufficient_quota" in said):
             what = FATAL.get(status, "has no more quota for this key")
-            self.fatal = ServerError(f"{place.server.url} {what} ({status}): {self.message(said)}", HINT)
+            self.fatal = ServerError(f"{slot.server.url} {what} ({status}): {self.message(said)}", HINT)
         if self.fatal:
             raise self.fatal
 

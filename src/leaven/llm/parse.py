@@ -21,12 +21,12 @@ _BEFORE = re.compile(r"\s*(?:```\w*\s*)?")
 
 @dataclass(frozen=True, slots=True)
 class Parsed(Generic[T]):
-    """The value in a reply; or None, with the reason and the raw reply. `asked` counts the questions: 1 or 2."""
+    """The value in a reply; or None, with the reason and the raw reply. `attempts`: 2 where it was asked again."""
 
     value: T | None
     reply: Reply
     error: str | None = None
-    asked: int = 1
+    attempts: int = 1
 
 
 def structured(
@@ -46,9 +46,9 @@ def structured(
     repairs = [_repair(questions[index], parsed) for index, parsed in again]
     for number, reply in llm.replies(repairs, replace(sampling, draws=())) if repairs else ():
         index, first = again[number]
-        second = replace(read(reply, schema, prompts[index]), asked=2)
+        second = replace(read(reply, schema, prompts[index]), attempts=2)
         # A second failure keeps the first reply, which answered the question itself.
-        yield index, second if second.error is None else replace(first, asked=2)
+        yield index, second if second.error is None else replace(first, attempts=2)
 
 
 def read(reply: Reply, schema: type[T], question: Prompt = ()) -> Parsed[T]:
@@ -61,7 +61,7 @@ def read(reply: Reply, schema: type[T], question: Prompt = ()) -> Parsed[T]:
     """
     if reply.text is None:
         return Parsed(None, reply, reply.error)
-    reply = replace(reply, text=thinking.said(reply.text))
+    reply = replace(reply, text=thinking.strip(reply.text))
     objects = list(_whole(reply)) if reply.truncated else list(_objects(reply.text or ""))
     own = _own(_about(objects, schema) or objects, reply.text or "", schema, question)
     if not own:

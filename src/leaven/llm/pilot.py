@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
 from leaven.llm.budget import Price
-from leaven.llm.protocol import Around, Reply, Sampling
+from leaven.llm.protocol import Reply, Sampling, Wrapper
 from leaven.rows.example import Prompt
 
 ROWS = 8
@@ -14,24 +14,24 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded(Around):
+class Recorded(Wrapper):
     """An engine whose replies are kept for the estimate, with the seconds until those came that no store had."""
 
-    said: list[Reply] = field(default_factory=list)
+    record: list[Reply] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """The engine's replies."""
         began = time.monotonic()
         for index, reply in self.engine.replies(prompts, sampling):
-            self.said.append(reply)
+            self.record.append(reply)
             if not reply.cached:
                 self.waits.append(time.monotonic() - began)
             yield index, reply
 
     def step(self, name: str, calls: int) -> "Step":
         """The part of the run that the replies so far stand for."""
-        return Step(name, calls, tuple(self.said), fmean(self.waits) if self.waits else None)
+        return Step(name, calls, tuple(self.record), fmean(self.waits) if self.waits else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,18 @@ class Step:
 
     name: str
     calls: int
-    said: tuple[Reply, ...]
+    replies: tuple[Reply, ...]
     seconds: float | None = None
 
     @property
     def prompt_tokens(self) -> Range:
         """Tokens in."""
-        return _range([reply.prompt_tokens for reply in self.said], self.calls)
+        return _range([reply.prompt_tokens for reply in self.replies], self.calls)
 
     @property
     def completion_tokens(self) -> Range:
         """Tokens out."""
-        return _range([reply.completion_tokens for reply in self.said], self.calls)
+        return _range([reply.completion_tokens for reply in self.replies], self.calls)
 
     def cost(self, price: Price | None) -> Range | None:
         """Dollars, or None where the price is unknown."""

@@ -66,8 +66,8 @@ class LLM(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
-    """What stands around an engine, like a store: it has the engine's name, and takes a schema where that does."""
+class Wrapper:
+    """An engine around another one, such as a store: it has that one's name, and takes a schema where that does."""
 
     engine: LLM
 
@@ -82,8 +82,8 @@ class Around:
         return self.engine.takes_schema
 
 
-def spoken(prompts: Iterable[Prompt], name: str) -> Iterator[Prompt]:
-    """The prompts, for an engine that can't take empty ones. Raises UserError at the first of them."""
+def refuse_empty(prompts: Iterable[Prompt], name: str) -> Iterator[Prompt]:
+    """The prompts as they come, for an engine that can't take empty ones. Raises UserError at the first of them."""
     for prompt in prompts:
         if not prompt:
             raise UserError(

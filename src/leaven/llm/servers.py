@@ -53,14 +53,14 @@ class Server:
         silent = time.monotonic() - self._well > self.throttle.limits.dead_seconds
         return self.out and (silent or not self.heard)
 
-    def answered(self) -> None:
+    def on_answer(self) -> None:
         """It gave an answer, or refused a request in words."""
         if self.out:
             logger.info("%s answers again", self.url)
         self.out, self.heard, self._in_a_row, self._pause = False, True, 0, FIRST_PAUSE
         self._well = time.monotonic()
 
-    def broke(self, why: str, status: int, first: bool) -> None:
+    def on_break(self, why: str, status: int, first: bool) -> None:
         """A call broke: no connection (`status` 0), a server error, or nonsense.
 
         Prompts that break a server each time must not take it out, so that of its errors only those count which a
@@ -93,8 +93,8 @@ class Server:
         return f"{self.url}: {', '.join(parts)}."
 
 
-class Place(NamedTuple):
-    """A call's place at a server, from before it is sent until its answer is there."""
+class Slot(NamedTuple):
+    """A call's slot at a server, from before it is sent until its answer is there."""
 
     server: Server
     call: Call
@@ -102,7 +102,7 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Servers:
-    """The servers of one model. `place` waits for room at one of them."""
+    """The servers of one model. `slot` waits for room at one of them."""
 
     each: Sequence[Server]
     _freed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,20 +118,20 @@ class Servers:
         for server in self.each:
             server.throttle.under_way = 0
 
-    async def place(self) -> Place:
-        """Wait until one more call may begin, and hold its place at the server that is least loaded."""
+    async def slot(self) -> Slot:
+        """Wait until one more call may begin, and hold its slot at the server that is least loaded."""
         while True:
             waits = [server.wait() for server in self.each]
             if ready := [server for server, wait in zip(self.each, waits, strict=True) if wait <= 0]:
                 server = min(ready, key=lambda server: server.load)
-                return Place(server, server.throttle.begin())
+                return Slot(server, server.throttle.begin())
             self._freed.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._freed.wait(), min(waits))
 
-    def leave(self, place: Place) -> None:
+    def leave(self, slot: Slot) -> None:
         """A call has ended."""
-        place.server.throttle.end()
+        slot.server.throttle.end()
         self._freed.set()
 
     @property

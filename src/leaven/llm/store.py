@@ -20,7 +20,7 @@ from typing import Any
 from leaven.errors import UserError
 from leaven.llm.claims import TABLES as CLAIMS
 from leaven.llm.claims import Claims, transaction
-from leaven.llm.protocol import Around, Reply, Sampling
+from leaven.llm.protocol import Reply, Sampling, Wrapper
 from leaven.rows.example import Prompt
 from leaven.runs.cache import cache_folder
 
@@ -61,7 +61,7 @@ def draws_of(prompts: Sequence[Prompt], sampling: Sampling) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored(Around):
+class Stored(Wrapper):
     """An engine whose replies go through a store: `Stored(engine, Store.open(path))`."""
 
     store: "Store"
@@ -140,7 +140,7 @@ class Store:
     """The file. Open it once for each process."""
 
     path: Path
-    base: sqlite3.Connection = field(repr=False)
+    database: sqlite3.Connection = field(repr=False)
     failures: list[sqlite3.Error] = field(default_factory=list, repr=False)
     """Why replies of this call could not be kept; the first one ends the asking."""
 
@@ -150,18 +150,18 @@ class Store:
         path = path or default_path()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            base = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-            base.execute("PRAGMA journal_mode = WAL")
-            base.execute("PRAGMA synchronous = NORMAL")
-            base.executescript(TABLES + CLAIMS)
+            database = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            database.executescript(TABLES + CLAIMS)
         except (OSError, sqlite3.Error) as error:
             raise UserError(f"the store {path} can't be opened: {error}", "Name another file: --store FILE") from error
-        return cls(path, base)
+        return cls(path, database)
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Reply]:
         """The replies that are there."""
         marks = ",".join("?" * len(keys))
-        rows = self.base.execute(
+        rows = self.database.execute(
             f"SELECT key, text, finish_reason, prompt_tokens, completion_tokens FROM replies WHERE key IN ({marks})",
             list(keys),
         )
@@ -173,20 +173,13 @@ class Store:
         Returns False where that fails, and says why in `failures`.
         """
         question = json.dumps([*(message.key for message in prompt), asdict(replace(sampling, draws=()))])
-        row = (
-            reply_key,
-            engine,
-            question,
-            reply.text,
-            reply.finish_reason,
-            reply.prompt_tokens,
-            reply.completion_tokens,
-        )
+        row = (reply_key, engine, question, reply.text, reply.finish_reason, reply.prompt_tokens,
+               reply.completion_tokens, time.time())  # fmt: skip
         try:
-            with transaction(self.base):
-                self.base.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, time.time()))
-                self.base.execute("DELETE FROM claims WHERE key = ?", (reply_key,))
-                self.base.execute("DELETE FROM batches WHERE key = ?", (reply_key.hex(),))
+            with transaction(self.database):
+                self.database.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+                self.database.execute("DELETE FROM claims WHERE key = ?", (reply_key,))
+                self.database.execute("DELETE FROM batches WHERE key = ?", (reply_key.hex(),))
         except sqlite3.Error as error:
             self.failures.append(error)
             return False
@@ -194,20 +187,21 @@ class Store:
 
     def batches(self, engine: str) -> dict[str, str]:
         """The pending batch of each key (in hexadecimal digits) that waits in one."""
-        return dict(self.base.execute("SELECT key, batch FROM batches WHERE engine = ?", (engine,)))
+        return dict(self.database.execute("SELECT key, batch FROM batches WHERE engine = ?", (engine,)))
 
     def keep_batch(self, engine: str, batch: str, keys: Sequence[str]) -> None:
         """Remember that these keys wait in a batch."""
-        with transaction(self.base):
-            self.base.executemany("INSERT OR REPLACE INTO batches VALUES (?, ?, ?)", [(k, batch, engine) for k in keys])
+        rows = [(key, batch, engine) for key in keys]
+        with transaction(self.database):
+            self.database.executemany("INSERT OR REPLACE INTO batches VALUES (?, ?, ?)", rows)
 
     def forget_batch(self, keys: Iterable[str]) -> None:
         """The replies to these keys have been fetched."""
-        self.base.executemany("DELETE FROM batches WHERE key = ?", [(one,) for one in keys])
+        self.database.executemany("DELETE FROM batches WHERE key = ?", [(one,) for one in keys])
 
     def stats(self) -> list[dict[str, Any]]:
         """Replies, tokens and dates, engine by engine."""
-        rows = self.base.execute(
+        rows = self.database.execute(
             "SELECT engine, COUNT(*), SUM(prompt_tokens), SUM(completion_tokens), MIN(made), MAX(made) FROM replies "
             "GROUP BY engine ORDER BY engine"
         )
@@ -216,23 +210,23 @@ class Store:
 
     def prune(self, engine: str | None = None, before: float | None = None) -> int:
         """Forget the replies of an engine, or those made before a time, or both; returns how many."""
-        count = self.base.execute(
+        count = self.database.execute(
             "DELETE FROM replies WHERE (?1 IS NULL OR engine = ?1) AND (?2 IS NULL OR made < ?2)", (engine, before)
         ).rowcount
-        self.base.execute("VACUUM")
+        self.database.execute("VACUUM")
         return count
 
     def export(self) -> Iterator[dict[str, Any]]:
         """Every reply with what was asked, in the order in which they were made."""
         names = ("engine", "asked", "text", "finish_reason", "prompt_tokens", "completion_tokens", "made")
-        for row in self.base.execute(f"SELECT {', '.join(names)} FROM replies ORDER BY made, key"):
+        for row in self.database.execute(f"SELECT {', '.join(names)} FROM replies ORDER BY made, key"):
             line = dict(zip(names, row, strict=True))
             *messages, sampling = json.loads(line.pop("asked"))
             yield {"messages": messages, "sampling": sampling, **line}
 
     def claims(self) -> Claims:
         """What one call asks for, kept from being asked twice: `with store.claims() as claims: ...`."""
-        return Claims(self.base, self.path)
+        return Claims(self.database, self.path)
 
     def unwritable(self, error: BaseException, lost: int = 0) -> UserError:
         """What to say when the file can't be written, and how many replies that were answered could not be kept."""

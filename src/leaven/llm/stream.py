@@ -6,14 +6,14 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
-from leaven.llm.servers import Place, Servers
+from leaven.llm.servers import Servers, Slot
 
 Q = TypeVar("Q")
 R = TypeVar("R")
 
 
-async def gathered(
-    ask: Callable[[Place, Q], Awaitable[R]], questions: Iterable[Q], servers: Servers
+async def gather(
+    ask: Callable[[Slot, Q], Awaitable[R]], questions: Iterable[Q], servers: Servers
 ) -> AsyncIterator[tuple[int, R]]:
     """Ask whenever a server has room, and yield what is ready meanwhile, with the number of its question.
 
@@ -23,20 +23,20 @@ async def gathered(
     tasks: set[asyncio.Task[None]] = set()
     errors: list[Exception] = []
 
-    async def one(place: Place, index: int, question: Q) -> None:
+    async def one(slot: Slot, index: int, question: Q) -> None:
         try:
-            ready.put_nowait((index, await ask(place, question)))
+            ready.put_nowait((index, await ask(slot, question)))
         except Exception as error:
             errors.append(error)
 
     async def start() -> None:
         try:
             for number, question in enumerate(questions):
-                place = await servers.place()
+                slot = await servers.slot()
                 if errors:
-                    servers.leave(place)
+                    servers.leave(slot)
                     break
-                task = asyncio.create_task(one(place, number, question))
+                task = asyncio.create_task(one(slot, number, question))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
         except Exception as error:  # of whoever makes the questions

@@ -1,6 +1,6 @@
 """What a reasoning model thinks before it answers is no part of its answer; who reads replies reads them here.
 
-    >>> said("<think>2 + 2, so 4.</think> It is four.")
+    >>> strip("<think>2 + 2, so 4.</think> It is four.")
     'It is four.'
 
 Servers with a reasoning parser leave it out themselves; others, and models in process, hand it over as text. Stores
@@ -35,7 +35,7 @@ _CLOSED_ALONE = re.compile(rf"(?:(?!{_OPENING}).)*?(?:(?<!`)(?:{_CLOSING})|(?:{_
 _LATER = re.compile(rf"(```.*?(?:```|\Z)|`[^`\n]*`)|{_BLOCK}", re.DOTALL)
 
 
-def said(text: str) -> str:
+def strip(text: str) -> str:
     """The text without what was thought: blocks of it, all before a closing mark, all after one that is never closed.
 
     A text without thinking comes back as it is, and so does one that speaks of the marks in code.
@@ -56,4 +56,4 @@ def said(text: str) -> str:
 def replies(llm: LLM, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
     """The engine's replies to the prompts, as they end, without what was thought."""
     for index, reply in llm.replies(prompts, sampling):
-        yield index, reply if reply.text is None else replace(reply, text=said(reply.text))
+        yield index, reply if reply.text is None else replace(reply, text=strip(reply.text))

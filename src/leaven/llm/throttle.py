@@ -133,11 +133,11 @@ class Throttle:
         """It has ended, well or not."""
         self.under_way -= 1
 
-    def spent(self, tokens: int) -> None:
+    def on_tokens(self, tokens: int) -> None:
         """What a call took of the tokens a minute."""
         self._tokens.add(time.monotonic(), tokens)
 
-    def borne(self, call: Call) -> None:
+    def on_answer(self, call: Call) -> None:
         """The server answered: more at a time, unless it has refused more."""
         now = time.monotonic()
         self._share -= self._share * FORGET
@@ -152,7 +152,7 @@ class Throttle:
         elif now >= self._probe_at:
             self._allow(self.cap + self._step)
 
-    def refused(self, call: Call, retry_after: float | None) -> bool:
+    def on_refusal(self, call: Call, retry_after: float | None) -> bool:
         """The server refused a call (429); True: for want of room, which the next call to end will give.
 
         It need not wait as long as Retry-After says: another call would have the place meanwhile, so that the server

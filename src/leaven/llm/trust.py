@@ -16,7 +16,7 @@ from scipy import stats
 Values = npt.NDArray[np.float64]
 
 TOP, SATURATED, TIED = 95, 0.5, 0.5
-FLATTERY, AGREEMENT, LENGTH, FEWEST = 3.0, 0.5, 0.8, 5
+FLATTERY_POINTS, AGREEMENT, LENGTH, FEWEST = 3.0, 0.5, 0.8, 5
 """Points that a request for full marks may bring; the least agreement; the most that length may say; rows to tell."""
 KINDS = {
     "swapped": "answers of other questions",
@@ -68,9 +68,9 @@ class Trust:
             faults.append(f"the judge is saturated: {self.at_top:.0%} of its marks are {TOP} points or more")
         elif self.ties > TIED:
             faults.append(f"the judge hardly tells rows apart: two have the same mark with a chance of {self.ties:.0%}")
-        if (swapped := self._told("swapped")) and not swapped.high < 0:
+        if (swapped := self._shift_of("swapped")) and not swapped.high < 0:
             faults.append(f"the judge does not notice {KINDS['swapped']}: {swapped.sentence()}")
-        if (flattered := self._told("flattered")) and flattered.low > 0 and flattered.mean >= FLATTERY:
+        if (flattered := self._shift_of("flattered")) and flattered.low > 0 and flattered.mean >= FLATTERY_POINTS:
             faults.append(f"the judge gives more to {KINDS['flattered']}: {flattered.sentence()}")
         return faults
 
@@ -80,7 +80,7 @@ class Trust:
         doubts = []
         if self.agreement < AGREEMENT:
             doubts.append(f"it hardly agrees with itself (Spearman {self.agreement:.2f} of {self.twice:,} rows)")
-        if (cut := self._told("cut")) and not cut.high < 0:
+        if (cut := self._shift_of("cut")) and not cut.high < 0:
             doubts.append(f"it does not notice {KINDS['cut']}: {cut.sentence()}")
         if abs(self.length) > LENGTH:
             doubts.append(f"its order is nearly that of length (Spearman {self.length:.2f})")
@@ -120,7 +120,7 @@ class Trust:
         words = {"verdict": self.verdict, "faults": self.faults, "sentence": self.sentence()}
         return {**_finite(figures), **words, "trusted": trusted}
 
-    def _told(self, name: str) -> Shift | None:
+    def _shift_of(self, name: str) -> Shift | None:
         """The shift of a planted change, where rows enough tell it."""
         shift = self.planted.get(name)
         return shift if shift is not None and shift.rows >= FEWEST else None

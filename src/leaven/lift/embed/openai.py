@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from leaven.llm.budget import Spend
     from leaven.llm.client import Client
-    from leaven.llm.servers import Place
+    from leaven.llm.servers import Slot
 
 PER_TEXT = True
 PAID = True
@@ -60,25 +60,25 @@ class Embedder:
 
     async def _tables(self, parts: Sequence[Sequence[str]]) -> AsyncIterator[tuple[int, Array]]:
         """The vectors of each part with its number, as they come."""
-        from leaven.llm.stream import gathered
+        from leaven.llm.stream import gather
 
         async with self.client.session() as session:
             ask = partial(self._table, session)
-            async for numbered in gathered(ask, parts, self.client.servers):
+            async for numbered in gather(ask, parts, self.client.servers):
                 yield numbered
 
-    async def _table(self, session: "ClientSession", place: "Place", texts: Sequence[str]) -> Array:
+    async def _table(self, session: "ClientSession", slot: "Slot", texts: Sequence[str]) -> Array:
         from leaven.llm.client import Request
 
         # The endpoint refuses an empty text; a blank stands for it.
         body = {"model": self.model, "input": [text or " " for text in texts], "encoding_format": "float"}
-        answer = await self.client.ask(session, place, Request("/embeddings", body), partial(read_vectors, len(texts)))
+        answer = await self.client.ask(session, slot, Request("/embeddings", body), partial(read_vectors, len(texts)))
         self.spend.requests += answer.calls
         if answer.value is None:
-            raise UserError(f"{answer.place.server.url}/embeddings: {answer.fault}", "Check the model and the key.")
+            raise UserError(f"{answer.slot.server.url}/embeddings: {answer.fault}", "Check the model and the key.")
         vectors, tokens = answer.value
         self.spend.prompt_tokens += tokens
-        answer.place.server.throttle.spent(tokens)
+        answer.slot.server.throttle.on_tokens(tokens)
         return vectors
 
 

@@ -11,9 +11,9 @@ import aiohttp
 from leaven.llm.address import DEFAULT_URL
 from leaven.llm.client import Client, Request, ServerError
 from leaven.llm.dialect import Dialect, Form
-from leaven.llm.protocol import Reply, Sampling, spoken
-from leaven.llm.servers import Place
-from leaven.llm.stream import gathered, listen
+from leaven.llm.protocol import Reply, Sampling, refuse_empty
+from leaven.llm.servers import Slot
+from leaven.llm.stream import gather, listen
 from leaven.llm.throttle import Limits
 from leaven.rows.example import Prompt
 
@@ -50,7 +50,7 @@ class OpenAI:
 
         The calls run in a thread of their own; when the caller stops listening, what is under way is cancelled.
         """
-        yield from listen(self._answered(spoken(prompts, self.name), sampling))
+        yield from listen(self._answered(refuse_empty(prompts, self.name), sampling))
 
     def sentences(self) -> list[str]:
         """What the end of a run says: what each server was asked, and how it went."""
@@ -63,25 +63,25 @@ class OpenAI:
 
     async def _answered(self, prompts: Iterable[Prompt], sampling: Sampling) -> AsyncIterator[tuple[int, Reply]]:
         async with self.client.session() as session:
-            async for numbered in gathered(partial(self._reply, session, sampling), prompts, self.client.servers):
+            async for numbered in gather(partial(self._reply, session, sampling), prompts, self.client.servers):
                 yield numbered
 
-    async def _reply(self, session: aiohttp.ClientSession, sampling: Sampling, place: Place, prompt: Prompt) -> Reply:
+    async def _reply(self, session: aiohttp.ClientSession, sampling: Sampling, slot: Slot, prompt: Prompt) -> Reply:
         """The reply to one prompt, put otherwise as often as there is another way and the server refuses it."""
         form, refusals, calls = self.dialect.form(sampling), list[Form](), 0
         while True:
             request = Request(PATH, form.body(self.model, prompt, sampling))
-            answer = await self.client.ask(session, place, request, read_completion)
+            answer = await self.client.ask(session, slot, request, read_completion)
             calls += answer.calls
             if reply := answer.value:
-                answer.place.server.throttle.spent(reply.prompt_tokens + reply.completion_tokens)
+                answer.slot.server.throttle.on_tokens(reply.prompt_tokens + reply.completion_tokens)
                 self.dialect.learn(form, refusals, bool(sampling.schema))
                 return replace(reply, attempts=calls)
             other = self.dialect.other(form, answer.said) if answer.refused else None
             if other is None:
                 return Reply(None, answer.fault, attempts=calls)
             refusals.append(form)
-            form, place = other, await self.client.servers.place()
+            form, slot = other, await self.client.servers.slot()
 
 
 def read_completion(text: str) -> Reply | str:

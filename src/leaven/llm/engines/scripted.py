@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from leaven.errors import UserError
-from leaven.llm.protocol import Reply, Sampling, spoken
+from leaven.llm.protocol import Reply, Sampling, refuse_empty
 from leaven.rows.example import Prompt
 
 KEYS = {"match", "reply", "error", "truncated"}
@@ -45,7 +45,7 @@ class Scripted:
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Every reply, in the order of the prompts; words are counted as tokens."""
-        for index, prompt in enumerate(spoken(prompts, self.name)):
+        for index, prompt in enumerate(refuse_empty(prompts, self.name)):
             answer = self.answer(prompt, sampling.seed + sampling.first + index if sampling.temperature > 0 else 0)
             yield index, answer if isinstance(answer, Reply) else _complete(prompt, answer, "stop")
 

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from leaven.errors import UserError
-from leaven.llm.protocol import Reply, Sampling, spoken
+from leaven.llm.protocol import Reply, Sampling, refuse_empty
 from leaven.models import names
 from leaven.rows.example import Prompt
 from leaven.rows.turns import wire
@@ -43,7 +43,7 @@ class VLLM:
 
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Every reply, in the order of the prompts and a chunk at a time; each draw has the seed of its own place."""
-        waiting = enumerate(spoken(prompts, self.name))
+        waiting = enumerate(refuse_empty(prompts, self.name))
         while chunk := list(islice(waiting, CHUNK)):
             places = [place for place, _ in chunk]
             turns = [wire(prompt) for _, prompt in chunk]
