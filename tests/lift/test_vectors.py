@@ -7,6 +7,7 @@ import pytest
 from leaven.errors import UserError
 from leaven.lift import diversity, neighbours
 from leaven.lift import vectors as table
+from leaven.lift.components import components
 
 ROWS = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
 
@@ -38,6 +39,21 @@ def test_a_few_rows_of_a_file_of_numpy_are_read_without_the_others(tmp_path):
     np.testing.assert_array_equal(whole.take([3, 40]).array(), ROWS[[3, 40]])
     with pytest.raises(UserError, match="row 2 holds NaN"):
         whole.take([3, 7]).array()
+
+
+def test_pieces_are_the_table_and_a_fault_in_one_has_its_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "BLOCK_BYTES", 8 * 4 * 3)
+    monkeypatch.setattr(table, "PIECE", 2)
+    np.save(tmp_path / "v.npy", ROWS)
+    whole = table.open_file(str(tmp_path / "v.npy")).take(range(1, 50))
+    assert whole.spans()[:2] == [(0, 6), (6, 12)] and whole.spans()[-1] == (48, 49)
+    np.testing.assert_array_equal(np.concatenate([whole.part(*span).array() for span in whole.spans()]), ROWS[1:])
+    apart, together = components(whole), components(table.of(ROWS[1:]))
+    np.testing.assert_allclose(apart.variances, together.variances, rtol=1e-6)
+    with np.errstate(invalid="ignore"):
+        faulty = table.of(np.where(np.arange(50)[:, None] == 31, np.nan, ROWS))
+    with pytest.raises(UserError, match="row 32 holds NaN"):
+        list(faulty.part(30, 36).blocks())
 
 
 def broken(tmp_path, name):

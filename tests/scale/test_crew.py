@@ -10,7 +10,7 @@ import pytest
 
 from leaven.errors import RecipeError, UserError
 from leaven.runs.progress import stderr
-from leaven.scale.crew import crew
+from leaven.scale.crew import crew, here, in_order
 from leaven.scale.settings import ScaleSection
 
 SCRIPT = """
@@ -47,6 +47,14 @@ def test_here_the_pieces_come_in_their_order_and_share_what_is_made_once(tmp_pat
         assert list(workers.each(lambda shared, piece: shared + piece, [1, 2])) == [(0, 8), (1, 9)]
         assert list(workers.each(lambda shared, piece: shared - piece, [1])) == [(0, 6)]
     assert made == [1]
+
+
+def test_pieces_are_taken_one_by_one_and_results_are_put_in_order():
+    taken = []
+    with here(lambda: None) as workers:
+        results = workers.each(lambda _, piece: piece, (taken.append(piece) or piece for piece in range(3)))
+        assert next(results) == (0, 0) and taken == [0]
+    assert list(in_order([(2, "c"), (0, "a"), (1, "b")])) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("error", [UserError("a", "b"), UserError("a"), RecipeError("r", ["x", "y"], "h")])

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from leaven import section
 from leaven.cli import engine, flags
 from leaven.cli import rows as reading
 from leaven.cli.main import OPEN
@@ -15,6 +16,7 @@ from leaven.cli.resume import ContinueAnyway, stoppable
 from leaven.lift.recipe import halves, labelled
 from leaven.lift.selectors.quality import Config as Quality
 from leaven.lift.settings import FLAT, FREE, PARTS, Settings, file, parse, read, shipped, written
+from leaven.scale.settings import ScaleSection
 
 app = typer.Typer(add_completion=False)
 SPELLED = {"tactics": "--tactic", "n": "--n"}
@@ -39,7 +41,7 @@ SAMPLING = [
     "--out runs/lifted"
 )
 @engine.with_flags
-@flags.added([*FLAGS, *SAMPLING])
+@flags.added([*FLAGS, *SAMPLING, *flags.of(ScaleSection, "Beyond one machine")])
 def lift(
     context: typer.Context,
     data: Annotated[str, typer.Argument(help="The rows (not with --from).")] = "",
@@ -81,6 +83,7 @@ def lift(
     from leaven.view import lift as reports
 
     settings, folder = settings_of(context.params), Path(out)
+    scale = section.checked(ScaleSection, flags.given(ScaleSection, context.params), "the command line")
     spend = engine.flags(context.params)
     # In a lift replies of engines in process are kept too: killed and started again, it goes on where it was.
     spend["store"] = spend.get("store") or ("" if settings.llm.startswith("openai:") else f"{out}/replies.db")
@@ -88,7 +91,7 @@ def lift(
     with stoppable():
         checks = () if source else (partial(preflight.engines, settings, spend),)
         again = Path(source) if source else None
-        left = lifts.run(settings, folder, stderr(), opened, again, continue_anyway, checks=checks)
+        left = lifts.run(settings, folder, stderr(), opened, again, continue_anyway, checks=checks, scale=scale)
     print(reports.text(folder))
     for note in stages.notes(folder):
         if note["stage"] == "left out":

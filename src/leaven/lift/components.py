@@ -5,7 +5,7 @@ standardised columns is their correlation matrix, and its eigenvectors are the c
 """
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from leaven.errors import UserError
 from leaven.lift.vectors import Array, Vectors
 from leaven.runs.progress import Advance
+from leaven.scale.crew import Crew, Here, in_order
 
 Numbers = npt.NDArray[np.float64]
 
@@ -36,12 +37,12 @@ class Components:
         return np.ascontiguousarray((self.axes[first:last] / self.scale).T, np.float32)
 
 
-def components(vectors: Vectors, advance: Advance | None = None) -> Components:
+def components(vectors: Vectors, advance: Advance | None = None, workers: Crew[Vectors] | None = None) -> Components:
     """The principal components of the standardised columns, signs fixed as scikit-learn does.
 
-    Raises UserError for a table without variance.
+    `workers` have the vectors; none: this process. Raises UserError for a table without variance.
     """
-    mean, covariance = _moments(vectors, advance)
+    mean, covariance = _moments(vectors, advance, workers or Here(lambda: vectors))
     variance = covariance.diagonal()
     # A column that is constant but for rounding is left as it is: scikit-learn's rule, with its bound.
     epsilon = np.finfo(np.float64).eps
@@ -61,25 +62,37 @@ def coordinates(vectors: Vectors, basis: Components, count: int) -> Array:
     return np.concatenate([(block - mean) @ projection for block in vectors.blocks()])
 
 
-def _moments(vectors: Vectors, advance: Advance | None) -> tuple[Numbers, Numbers]:
+def _moments(vectors: Vectors, advance: Advance | None, workers: Crew[Vectors]) -> tuple[Numbers, Numbers]:
     """The mean (width,) and the population covariance (width, width) of the columns, in one pass.
 
-    Blocks are multiplied in their own precision and added up in double. Taking away the first block's mean first keeps
-    what is added small.
+    Taking away the first block's mean first keeps what is added small. The sums of pieces are added up in the order of
+    the pieces, so that no digit depends on who computes them.
     """
     if vectors.rows < 2:
         raise UserError(f"{vectors.name} has {vectors.rows} rows", "Variety is relative: bring at least two rows.")
-    shift: Any = None
+    shift = next(vectors.blocks()).mean(0, dtype=np.float64).astype(np.float32)
     total = np.zeros(vectors.width)
     products = np.zeros((vectors.width, vectors.width))
-    rows = 0
-    for block in vectors.blocks():
-        shift = block.mean(0, dtype=np.float64).astype(np.float32) if shift is None else shift
+    spans = vectors.spans()
+    sums = in_order(workers.each(partial(_sums, shift), spans))
+    for (_, end), (sum_of_rows, sum_of_products) in zip(spans, sums, strict=True):
+        total += sum_of_rows
+        products += sum_of_products
+        if advance is not None:
+            advance(end)
+    offset = total / vectors.rows
+    return shift + offset, products / vectors.rows - np.outer(offset, offset)
+
+
+def _sums(shift: Array, vectors: Vectors, span: tuple[int, int]) -> tuple[Numbers, Numbers]:
+    """The sum (width,) and the second moments (width, width) of a piece of the rows, less `shift` each.
+
+    Blocks are multiplied in their own precision and added up in double.
+    """
+    total = np.zeros(vectors.width)
+    products = np.zeros((vectors.width, vectors.width))
+    for block in vectors.part(*span).blocks():
         np.subtract(block, shift, out=block)
         total += block.sum(0, dtype=np.float64)
         products += block.T @ block
-        rows += len(block)
-        if advance is not None:
-            advance(rows)
-    offset = total / rows
-    return shift + offset, products / rows - np.outer(offset, offset)
+    return total, products

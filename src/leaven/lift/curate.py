@@ -20,6 +20,7 @@ from leaven.lift.vectors import Vectors
 from leaven.rows.shards import Places
 from leaven.runs import folder as runs
 from leaven.runs.progress import Progress
+from leaven.scale.crew import Hire
 from leaven.section import Section
 
 FILE, ROWS = "embeddings.npy", "embedded.parquet"
@@ -43,7 +44,9 @@ class Embedded:
         return np.searchsorted(self.numbers, numbers)
 
 
-def embedded(settings: Settings, pool: Pool, folder: Path, progress: Progress, open_llm: Open, taken: bool) -> Embedded:
+def embedded(
+    settings: Settings, pool: Pool, folder: Path, progress: Progress, open_llm: Open, taken: bool, crew: Hire
+) -> Embedded:
     """The embeddings of the rows that are left, in the file of the run.
 
     Where they were `taken` over from another lift, that file may hold more rows, and is good as it is.
@@ -53,13 +56,13 @@ def embedded(settings: Settings, pool: Pool, folder: Path, progress: Progress, o
     if taken and (held := _held(folder)) is not None and not frame.join(held, on=["row", "id"], how="anti").height:
         return Embedded(held["row"].to_numpy(), table.open_file(str(path)))
     if not rows.current(path, folder, inputs):
-        runs.write(path, lambda file: vectors(settings, pool, folder, progress, open_llm).save(file))
+        runs.write(path, lambda file: vectors(settings, pool, folder, progress, open_llm, crew).save(file))
         runs.write(folder / ROWS, frame.write_parquet)
         rows.settle(path, folder, inputs)
     return Embedded(pool.alive, table.open_file(str(path)))
 
 
-def vectors(settings: Settings, pool: Pool, folder: Path, progress: Progress, open_llm: Open) -> Vectors:
+def vectors(settings: Settings, pool: Pool, folder: Path, progress: Progress, open_llm: Open, crew: Hire) -> Vectors:
     """The embeddings of the rows that are left, made or brought.
 
     An embedder that is paid for goes through the door of the engines: by the same prices, within the same limits.
@@ -68,7 +71,7 @@ def vectors(settings: Settings, pool: Pool, folder: Path, progress: Progress, op
         with asked(open_llm, settings.embedder, folder, "embedding") as llm:
             return embedding.source(settings.embedder, "", settings.embed_text, progress, llm.spend)(pool.left)
     if not settings.embeddings:
-        return embedding.source(settings.embedder, "", settings.embed_text, progress)(pool.left)
+        return embedding.source(settings.embedder, "", settings.embed_text, progress, crew=crew)(pool.left)
     brought = table.open_file(settings.embeddings)
     if brought.rows != pool.usable:
         raise UserError(

@@ -1,6 +1,6 @@
 """The embeddings of a dataset: made by the embedder that a text like `st:MODEL` names, or brought along in a file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from typing import get_args
 
@@ -8,13 +8,15 @@ from leaven import extras, plugs
 from leaven.errors import UserError, nearest
 from leaven.lift import vector_store as store
 from leaven.lift import vectors as table
-from leaven.lift.vectors import Vectors
+from leaven.lift.vectors import Array, Vectors
 from leaven.llm.budget import Spend
 from leaven.models import shelf
 from leaven.rows.dataset import Dataset
 from leaven.rows.texts import Part, strings
 from leaven.runs.progress import Progress
+from leaven.scale.crew import Hire, here
 
+Embed = Callable[[Sequence[str]], Array]
 AUTO = "auto"
 """The embedder that is at hand: minilm where it was got, and LSA where it was not."""
 WITHOUT = (
@@ -48,7 +50,7 @@ def left_to_lsa(embedder: str) -> bool:
 
 
 def source(
-    embedder: str, file: str, part: str, progress: Progress, spend: Spend | None = None
+    embedder: str, file: str, part: str, progress: Progress, spend: Spend | None = None, crew: Hire = here
 ) -> Callable[[Dataset], Vectors]:
     """What makes the embeddings of a dataset when they are asked for, or reads them from `file`, where one is named.
 
@@ -58,7 +60,7 @@ def source(
         raise UserError(f"--embed-text is {part!r}", nearest(part, get_args(Part)))
     if file:
         return lambda data: brought(data, file)
-    return lambda data: made(data, embedder, part, progress, spend)  # type: ignore[arg-type]
+    return lambda data: made(data, embedder, part, progress, spend, crew)  # type: ignore[arg-type]
 
 
 def brought(data: Dataset, file: str) -> Vectors:
@@ -72,23 +74,42 @@ def brought(data: Dataset, file: str) -> Vectors:
     return vectors
 
 
-def made(data: Dataset, embedder: str, part: Part, progress: Progress, spend: Spend | None = None) -> Vectors:
-    """The embeddings by `NAME` or `NAME:MODEL`; an embedder that takes each text by itself never sees one twice."""
+def made(
+    data: Dataset, embedder: str, part: Part, progress: Progress, spend: Spend | None = None, crew: Hire = here
+) -> Vectors:
+    """The embeddings by `NAME` or `NAME:MODEL`; an embedder that takes each text by itself never sees one twice.
+
+    Its texts are shared out among a crew; one that is paid for is asked by this process alone.
+    """
     if embedder == AUTO and left_to_lsa(embedder):
         progress.say(WITHOUT)
     embedder = resolved(embedder)
     name, model = _named(embedder)
     module = plugs.load("embedders", name)
-    given = (model, spend) if paid(embedder) else (model,)
-    texts, load = list(strings(data, part)), cache(partial(module.load, *given))
+    texts, asked = list(strings(data, part)), paid(embedder)
+    load = cache(partial(module.load, *((model, spend) if asked else (model,))))
+
+    def embed(chunks: Iterable[Sequence[str]]) -> Iterator[tuple[int, Array]]:
+        with here(load) if asked else crew(partial(_loaded, name, model), gpu=True) as workers:
+            yield from workers.each(_vectors, chunks)
+
     with progress.track(f"embedding by {embedder}", len(texts), "rows") as advance:
         if not module.PER_TEXT:
             return table.of(load()(texts), embedder)
         key = module.name(model) if hasattr(module, "name") else embedder
-        vectors = table.of(store.embedded(texts, key, load, store.place(), advance))
-    if load.cache_info().misses and hasattr(load(), "sentence"):
+        vectors = table.of(store.embedded(texts, key, embed, store.place(), advance))
+    if asked and load.cache_info().misses:
         progress.say(f"embedding by {embedder}: {load().sentence()}")
     return vectors
+
+
+def _loaded(name: str, model: str) -> Embed:
+    embed: Embed = plugs.load("embedders", name).load(model)
+    return embed
+
+
+def _vectors(embed: Embed, texts: Sequence[str]) -> Array:
+    return embed(texts)
 
 
 def paid(embedder: str) -> bool:

@@ -7,9 +7,11 @@ Who reads `run` and `_carried_out` has read the method.
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
@@ -28,7 +30,10 @@ from leaven.rows.outcomes import Outcome
 from leaven.runs import folder as runs
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
+from leaven.scale.crew import Crew, crew
+from leaven.scale.settings import ScaleSection
 
+Shared = TypeVar("Shared")
 SPARE = 1.1
 """So many times what is missing is made, where fewer rows are accepted than are wanted."""
 
@@ -37,7 +42,7 @@ SPARE = 1.1
 class Work:
     """What every stage is given: the settings, the folder, how engines are opened, and rows of Python if any.
 
-    `taken`: the rows, and all that was paid for, are those of another lift.
+    `taken`: the rows, and all that was paid for, are those of another lift. `scale`: who carries out pieces of rows.
     """
 
     settings: Settings
@@ -46,6 +51,13 @@ class Work:
     open_llm: Open
     taken: bool = False
     brought: Outcome | None = None
+    scale: ScaleSection = field(default_factory=ScaleSection)
+
+    def crew(self, make: Callable[[], Shared], gpu: bool = False) -> AbstractContextManager[Crew[Shared]]:
+        """Those who carry out pieces of the rows, which have in common what `make` makes."""
+        config = self.scale if gpu else self.scale.model_copy(update={"num_gpus": 0})
+        weights = [path for path in (Path(self.settings.model),) if self.settings.model and path.exists()]
+        return crew(config, self.folder, self.progress, make, weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +92,13 @@ def run(
     continue_anyway: bool = False,
     brought: Outcome | None = None,
     checks: Sequence[Callable[[], object]] = (),
+    scale: ScaleSection | None = None,
 ) -> dict[str, Sequence[str]]:
     """Carry out or continue the lift in `folder`; returns by stage the errors of calls that failed: its open rows.
 
     Engines are opened only when something is asked. With `source`, a finished lift, all that was paid for there is
-    taken over; `brought` are rows of Python in place of the file of the settings. Raises UserError that names what went
+    taken over; `brought` are rows of Python in place of the file of the settings. Where `scale` says so pieces of the
+    rows are computed by a cluster; engines are asked by this process alone. Raises UserError that names what went
     into the lift and has changed since, unless it is to `continue_anyway`; and one that says all that would stop it, by
     `checks` of the caller's too, before the first call. Raises Unfinished where too many calls of a stage fail.
     """
@@ -103,7 +117,7 @@ def run(
             rows.note(folder, "read", (embedding.WITHOUT,), progress)
         if source:
             _take_over(settings, source, folder)
-        result = _refilled(Work(settings, folder, progress, open_llm, bool(source), brought))
+        result = _refilled(Work(settings, folder, progress, open_llm, bool(source), brought, scale or ScaleSection()))
         if isinstance(result.pool.rows.table, pl.DataFrame):  # else they lie there already
             result.pool.rows.save(folder / expand.FILE)
         audit.write(settings, result.pool, result.embedded, folder)
@@ -183,7 +197,7 @@ def _kept(work: Work, stage: Stage, state: State, selecting: bool, last: bool) -
     sized = last and not {"n", "keep"} & set(stage.config)
     config = stage.settings(**({"n": min(settings.n, len(pool.alive))} if sized else {}))
     if selecting and state.embedded is None and ("vectors" in stage.needs or isinstance(config, Size)):
-        embedded = curate.embedded(settings, pool, work.folder, work.progress, work.open_llm, work.taken)
+        embedded = curate.embedded(settings, pool, work.folder, work.progress, work.open_llm, work.taken, work.crew)
         state = replace(state, embedded=embedded)
     embedded_already = state.embedded
     context = Context(
@@ -191,10 +205,11 @@ def _kept(work: Work, stage: Stage, state: State, selecting: bool, last: bool) -
         lambda _: (
             embedded_already.of(pool)
             if embedded_already
-            else curate.vectors(settings, pool, work.folder, work.progress, work.open_llm)
+            else curate.vectors(settings, pool, work.folder, work.progress, work.open_llm, work.crew)
         ),
         model=settings.model,
         progress=work.progress,
+        crew=work.crew,
     )
     scores = curate.scored(stage, pool, config, context, settings, work.folder, work.open_llm, work.taken)
     errors = list(scores.failed.values())
@@ -218,7 +233,7 @@ def _cut(work: Work, state: State) -> Result:
     """At most as many rows as are wanted, drawn at random where no selector has the last word."""
     whole, wanted = state.pool, work.settings.n
     embedded = state.embedded or curate.embedded(
-        work.settings, whole, work.folder, work.progress, work.open_llm, work.taken
+        work.settings, whole, work.folder, work.progress, work.open_llm, work.taken, work.crew
     )
     undrawn = whole.left.permutation(work.settings.seed)[wanted:] if len(whole.alive) > wanted else []
     reasons = dict.fromkeys(whole.alive[undrawn].tolist(), "not drawn: enough rows without it")

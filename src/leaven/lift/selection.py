@@ -16,6 +16,7 @@ from leaven.rows import outcomes, texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Drops, Outcome
 from leaven.runs.progress import Progress, stderr
+from leaven.scale.crew import Hire, here
 from leaven.section import Section
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Context:
 
     A plug says what it needs of these in `NEEDS`, so that the command offers no other flags: "seed", "vectors", "llm",
     "model". `vectors(data)` are the embeddings of exactly these rows, made when they are asked for; `model` is the
-    folder or hub id of a causal model.
+    folder or hub id of a causal model. `crew` finds those who carry out pieces of the rows: this process, or a cluster.
     """
 
     seed: int = 0
@@ -61,6 +62,7 @@ class Context:
     llm: "LLM | None" = None
     model: str = ""
     progress: Progress = field(default_factory=stderr)
+    crew: Hire = here
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,17 @@ def place() -> Path:
 
 
 def embedded(
-    texts: Sequence[str], name: str, embed: Callable[[], Callable[[Sequence[str]], Array]], path: Path, advance: Advance
+    texts: Sequence[str],
+    name: str,
+    embed: Callable[[Iterable[Sequence[str]]], Iterator[tuple[int, Array]]],
+    path: Path,
+    advance: Advance,
 ) -> Array:
     """The vectors of all texts, (texts, width): those that are there from the file, the others made, a chunk at a time.
 
-    `name` is the embedder's, and `embed()` loads it, if anything is left to do. Each chunk is on disk before the next
-    begins. Raises UserError for vectors of another width than before, or that hold NaN.
+    `name` is the embedder's. `embed` is given the chunks, if anything is left to do, and yields the place and the
+    vectors of each as it ends; each is on disk before the next is asked for. Raises UserError for vectors of another
+    width than before, or that hold NaN.
     """
     rows: dict[bytes, list[int]] = {}
     for row, text in enumerate(texts):
@@ -38,16 +43,16 @@ def embedded(
         width = _width(table, rows)
         known = {key for key, _ in _found(table, rows, "length(vector)")}
         missing = [key for key in rows if key not in known]
-        make = embed() if missing else None
-        for start in range(0, len(missing), CHUNK):
-            chunk = missing[start : start + CHUNK]
-            assert make is not None
-            fresh = _checked(make([texts[rows[key][0]] for key in chunk]), len(chunk), name, width, path)
+        chunks = [missing[start : start + CHUNK] for start in range(0, len(missing), CHUNK)]
+        done = len(known)
+        for place, vectors in embed([texts[rows[key][0]] for key in chunk] for chunk in chunks) if missing else ():
+            fresh = _checked(vectors, len(chunks[place]), name, width, path)
             width = fresh.shape[1]
             with table:
-                lines = [(key, row.tobytes()) for key, row in zip(chunk, fresh, strict=True)]
+                lines = [(key, row.tobytes()) for key, row in zip(chunks[place], fresh, strict=True)]
                 table.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?)", lines)
-            advance(len(known) + start + len(chunk), len(rows))
+            done += len(fresh)
+            advance(done, len(rows))
         whole = np.empty((len(texts), width), np.float32)
         for key, vector in _found(table, rows, "vector"):
             whole[rows[key]] = np.frombuffer(vector, np.float32)

@@ -14,13 +14,16 @@ from leaven.rows.shards import Places, rows_at
 
 Array = npt.NDArray[np.float32]
 BLOCK_BYTES = 32 << 20
+PIECE = 4
+"""Blocks of a piece."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
     """A table of `rows` × `width` numbers; `read(n)` yields its rows in order, in float32 arrays of up to `n` rows.
 
-    `at` reads the rows at a few positions, which ascend, where that takes no pass over the others.
+    `at` reads the rows at a few positions, which ascend, where that takes no pass over the others. The table may be a
+    part of another one, which begins at its row `first`.
     """
 
     rows: int
@@ -28,14 +31,15 @@ class Vectors:
     read: Callable[[int], Iterator[Array]]
     name: str = "embeddings"
     at: Callable[[Places], Array] | None = None
+    first: int = 0
 
     def blocks(self) -> Iterator[Array]:
         """The table in arrays of about 32 MiB, (rows, width) each; they are the reader's own, to change at will.
 
         Raises UserError at the first row that holds NaN or infinity.
         """
-        done = 0
-        for block in self.read(max(1, BLOCK_BYTES // (4 * self.width))):
+        done = self.first
+        for block in self.read(self.block):
             # One sum a row is enough to find NaN and infinity, and needs no mask as large as the block.
             with np.errstate(invalid="ignore"):
                 sums = block.sum(1, dtype=np.float64)
@@ -44,6 +48,31 @@ class Vectors:
                 raise UserError(f"{self.name}: row {row + 1:,} holds NaN or infinity", "Embed that row again.")
             done += len(block)
             yield block
+
+    @property
+    def block(self) -> int:
+        """Rows of a block."""
+        return max(1, BLOCK_BYTES // (4 * self.width))
+
+    def spans(self) -> list[tuple[int, int]]:
+        """(its first row, the row behind its last) of each piece in which the rows can be worked at side by side.
+
+        A piece is some blocks; all rows are one where none can be read without those before it.
+        """
+        size = PIECE * self.block if self.at is not None else max(1, self.rows)
+        return [(start, min(start + size, self.rows)) for start in range(0, self.rows, size)]
+
+    def part(self, start: int, end: int) -> "Vectors":
+        """The rows of one of the spans."""
+        at = self.at
+        if at is None:
+            return self
+
+        def read(block: int) -> Iterator[Array]:
+            for first in range(start, end, block):
+                yield at(np.arange(first, min(first + block, end)))
+
+        return Vectors(end - start, self.width, read, self.name, lambda places: at(places + start), start)
 
     def array(self) -> Array:
         """The whole table in memory, (rows, width)."""

@@ -10,7 +10,7 @@ import importlib.metadata
 import os
 import socket
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,8 @@ LOSSES = 10
 """So many machines may be lost under a piece; after one more it is likely the piece that ends them."""
 HANDED_ON = ("LEAVEN_CACHE", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 """What of the driver's environment is the machines' too. No key is among them."""
+LEAST, AHEAD = 64, 2
+"""So many pieces are handed out at a time, and so many more for each CPU: pieces of rows are many, and large."""
 PATIENCE = 120.0
 """Seconds that a machine has to say what it sees."""
 GIB = 1 << 30
@@ -87,16 +89,17 @@ class Cluster(Generic[Shared_co]):
     made: Any
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
-    def each(self, work: Callable[[Shared_co, Piece], Result], pieces: Sequence[Piece]) -> Iterator[tuple[int, Result]]:
-        """Side by side, as many as the machines have room for."""
+    def each(self, work: Callable[[Shared_co, Piece], Result], pieces: Iterable[Piece]) -> Iterator[tuple[int, Result]]:
+        """Side by side, as many as the machines have room for; a few wait, so that no machine does."""
         what = ray.put(cloudpickle.dumps(work))
-        places = {
-            self.task.remote(self.name, self.circumstances, self.made, what, cloudpickle.dumps(piece)): place
-            for place, piece in enumerate(pieces)
-        }
+        places: dict[Any, int] = {}
+        for place, piece in enumerate(pieces):
+            task = self.task.remote(self.name, self.circumstances, self.made, what, cloudpickle.dumps(piece))
+            places[task] = place
+            while len(places) > LEAST + AHEAD * ray.cluster_resources().get("CPU", 0):
+                yield _first(places)
         while places:
-            (ready,), _ = ray.wait(list(places), num_returns=1)
-            yield places.pop(ready), _got(ready)
+            yield _first(places)
 
 
 @contextmanager
@@ -126,6 +129,12 @@ def joined(
         ray.shutdown()
 
 
+def _first(places: dict[Any, int]) -> tuple[int, Any]:
+    """The place and the result of the first of these tasks that ends, which is then none of them."""
+    (ready,), _ = ray.wait(list(places), num_returns=1)
+    return places.pop(ready), _got(ready)
+
+
 def _carried_out(name: str, circumstances: Circumstances, made: bytes, what: bytes, piece: bytes) -> Any:
     """A piece of work, in a process of Ray's; nothing is unpacked before the environment is as the driver's."""
     circumstances.enter()
@@ -149,7 +158,7 @@ def _got(ready: Any) -> Any:
 
 
 def _check(machines: Sequence[Mapping[str, Any]], circumstances: Circumstances) -> None:
-    """Raises UserError that names each machine that can't work for this run, and why."""
+    """Raises UserError that names each machine that can't work for this run, and why; a lost one gets no work."""
     probe = ray.remote(num_cpus=0, max_retries=0)(Circumstances.faults)
     asked = {
         probe.options(scheduling_strategy=NodeAffinitySchedulingStrategy(machine["NodeID"], soft=False)).remote(
@@ -158,10 +167,21 @@ def _check(machines: Sequence[Mapping[str, Any]], circumstances: Circumstances) 
         for machine in machines
     }
     answers, silent = ray.wait(list(asked), num_returns=len(asked), timeout=PATIENCE)
-    faults = [fault for answer in answers for fault in _got(answer)]
+    faults = [fault for answer in answers for fault in _faults(answer)]
     faults += [f"{asked[one]} has not answered for {PATIENCE:.0f} s" for one in silent]
     if faults:
         raise _unfit(faults)
+
+
+def _faults(answer: Any) -> Sequence[str]:
+    """What a machine says of itself; nothing where it has been lost meanwhile."""
+    try:
+        faults: Sequence[str] = ray.get(answer)
+    except RayTaskError as error:
+        raise error.cause from error
+    except RayError:
+        return []
+    return faults
 
 
 def _unfit(faults: Sequence[str]) -> UserError:

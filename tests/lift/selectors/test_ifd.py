@@ -36,6 +36,14 @@ def test_surprises_are_the_mean_losses_of_the_answers_tokens(tiny_model, family,
         assert found[index].alone == pytest.approx(slow(loaded, first, answer), abs=1e-4)
 
 
+def test_pieces_of_any_size_measure_the_same(tiny_model, context, monkeypatch):
+    data = Dataset.of(pair(f"the capital of France {'is ' * n}", "Paris " * n, Origin("x")) for n in range(5))
+    whole = ifd.score(data, ifd.Config(), context(model=tiny_model())).array("ifd")
+    monkeypatch.setattr(ifd, "PIECE", 2)
+    pieces = ifd.score(data, ifd.Config(), context(model=tiny_model())).array("ifd")
+    assert math.isnan(whole[0]) and pieces == pytest.approx(whole, rel=1e-4, nan_ok=True)
+
+
 def test_both_formulas_by_hand():
     assert ifd.ratio(2.0, 4.0, "loss") == 0.5
     assert ifd.ratio(2.0, 4.0, "perplexity") == pytest.approx(math.exp(-2))

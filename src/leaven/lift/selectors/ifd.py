@@ -6,16 +6,26 @@ does not help at all: such rows go. Any causal model measures; the two losses ar
 """
 
 import math
-from typing import Literal
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from pydantic import Field
 
 from leaven.errors import UserError
 from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example
 from leaven.rows.outcomes import Outcome
 
+if TYPE_CHECKING:
+    from leaven.models.load import Loaded
+
 NEEDS = ("model",)
+PIECE = 1024
+"""Rows that are measured together."""
 
 
 class Config(Size):
@@ -29,18 +39,35 @@ class Config(Size):
 
 def score(data: Dataset, config: Config, context: Context) -> Scores:
     """`ifd`; NaN where there is no answer, or the question leaves no room for it."""
-    from leaven.models.load import load
-    from leaven.models.surprise import surprises
-
     if not context.model:
         raise UserError("ifd needs a causal model", "Say --model FOLDER_OR_ID.")
-    values = [math.nan] * len(data)
-    with context.progress.track("ifd", len(data), "rows") as advance:
-        pairs = surprises(load(context.model), list(data), config.max_tokens)
-        for done, (row, surprise) in enumerate(pairs, 1):
-            values[row] = ratio(surprise.conditioned, surprise.alone, config.formula)
+    values, rows, done = np.full(len(data), math.nan), iter(data), 0
+    pieces = (piece for _ in range(0, len(data), PIECE) if (piece := list(islice(rows, PIECE))))
+    with (
+        context.crew(partial(_loaded, context.model), gpu=True) as workers,
+        context.progress.track("ifd", len(data), "rows") as advance,
+    ):
+        for place, some in workers.each(partial(_measured, config), pieces):
+            values[place * PIECE : place * PIECE + len(some)] = some
+            done += len(some)
             advance(done)
     return Scores({"ifd": values})
+
+
+def _loaded(model: str) -> "Loaded":
+    from leaven.models.load import load
+
+    return load(model)
+
+
+def _measured(config: Config, loaded: "Loaded", rows: Sequence[Example]) -> list[float]:
+    """The score of each row of a piece."""
+    from leaven.models.surprise import surprises
+
+    values = [math.nan] * len(rows)
+    for row, surprise in surprises(loaded, rows, config.max_tokens):
+        values[row] = ratio(surprise.conditioned, surprise.alone, config.formula)
+    return values
 
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:

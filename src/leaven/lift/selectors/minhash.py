@@ -10,7 +10,7 @@ import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from leaven.rows.outcomes import Outcome
 from leaven.rows.shards import Places
 from leaven.rows.texts import Part
 from leaven.runs.progress import Advance
+from leaven.scale.crew import Crew, Here, in_order
 from leaven.section import Section
 
 NEEDS = ()
@@ -53,8 +54,8 @@ class Config(Section):
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """Rows in their order: each is kept unless it is a near copy of one that is kept already."""
-    with context.progress.track("minhash", len(data), "rows") as advance:
-        copies = near_copies(texts.batches(data, config.compare), config, advance)
+    with context.crew(_nothing) as workers, context.progress.track("minhash", len(data), "rows") as advance:
+        copies = near_copies(texts.batches(data, config.compare), config, advance, workers)
     places = texts.places(data)
     similarity = np.zeros(len(data))
     similarity[list(copies)] = [value for _, value in copies.values()]
@@ -65,24 +66,38 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
     return outcome(data, kept.tolist(), made_by, "a near copy of a kept row", columns, details)
 
 
-def near_copies(batches: Batches, config: Config, advance: Advance | None = None) -> dict[int, tuple[int, float]]:
-    """Row → (the kept row that it is a near copy of, their Jaccard similarity); the texts come in batches."""
+def near_copies(
+    batches: Batches, config: Config, advance: Advance | None = None, workers: Crew[None] | None = None
+) -> dict[int, tuple[int, float]]:
+    """Row → (the kept row that it is a near copy of, their Jaccard similarity); the texts come in batches.
+
+    A batch is hashed by one of the `workers`; none: by this process.
+    """
     with tempfile.TemporaryDirectory(prefix="leaven-minhash-") as folder:
-        starts = _write(batches, config, Path(folder), advance)
+        hashes = (workers or Here(_nothing)).each(partial(_hashed, config), (batch for batch in batches if len(batch)))
+        starts = _write(in_order(hashes), Path(folder), advance)
         rows, groups = _memberships(Path(folder))
         with _sets(Path(folder), starts) as ngrams_of:
             return _greedy(rows, groups, ngrams_of, config.threshold)
 
 
-def _write(batches: Batches, config: Config, folder: Path, advance: Advance | None) -> Places:
-    """Write the keys of each band, and the n-grams row after row; where each row's begin, (rows + 1,)."""
+def _nothing() -> None:
+    """All that batches have in common."""
+
+
+def _hashed(config: Config, _: None, batch: Sequence[str | None] | pl.Series) -> tuple[Hashes, Hashes, Places]:
+    """The keys of each row's bands (rows, bands), the n-grams row after row, and where each row's begin (rows + 1,)."""
     bands, depth = banding(config.threshold, config.permutations)
+    grams, begins = ngrams([text or "" for text in batch], config.ngram)
+    return _band_keys(signatures(grams, begins, bands * depth), bands), grams, begins
+
+
+def _write(hashes: Iterable[tuple[Hashes, Hashes, Places]], folder: Path, advance: Advance | None) -> Places:
+    """Write the keys of each band, and the n-grams row after row; where each row's begin, (rows + 1,)."""
     starts = [np.zeros(1, np.int64)]
     rows = 0
     with (folder / NGRAMS).open("wb") as file:
-        for batch in filter(len, batches):
-            grams, begins = ngrams([text or "" for text in batch], config.ngram)
-            keys = _band_keys(signatures(grams, begins, bands * depth), bands)
+        for keys, grams, begins in hashes:
             for number, column in enumerate(keys.T):
                 with (folder / f"band-{number}").open("ab") as band:
                     np.ascontiguousarray(column).tofile(band)

@@ -9,6 +9,7 @@ fault: its score is the mean square, the squared distance to the centre. Either 
 row all are kept, so dedup afterwards, and look at the redundancy that the report shows.
 """
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from leaven.lift.vectors import Vectors
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
 from leaven.runs.progress import Advance
+from leaven.scale.crew import Crew, Here
 
 NEEDS = ("vectors",)
 
@@ -37,9 +39,12 @@ class Config(Size):
 def score(data: Dataset, config: Config, context: Context) -> Scores:
     """`variety`, the variance (or mean square) of the row's principal coordinates."""
     vectors = context.vectors(data)
-    with context.progress.track("variety", 2 * len(data), "rows") as advance:
-        basis = components(vectors, advance)
-        values = variances(vectors, basis, config, advance)
+    with (
+        context.crew(lambda: vectors) as workers,
+        context.progress.track("variety", 2 * len(data), "rows") as advance,
+    ):
+        basis = components(vectors, advance, workers)
+        values = variances(vectors, basis, config, advance, workers)
     count = _count(basis, config)
     note = f"variety ({config.compat}): {count:,} of {vectors.width:,} components"
     return Scores({"variety": values}, notes=(note,))
@@ -58,8 +63,26 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
     return outcome(data, kept, f"variety({config.compat})", "not varied enough", scores.columns, notes=notes)
 
 
-def variances(vectors: Vectors, basis: Components, config: Config, advance: Advance | None = None) -> Numbers:
-    """The variance (or mean square) of every row's principal coordinates, (rows,), in one pass.
+def variances(
+    vectors: Vectors,
+    basis: Components,
+    config: Config,
+    advance: Advance | None = None,
+    workers: Crew[Vectors] | None = None,
+) -> Numbers:
+    """The variance (or mean square) of every row's principal coordinates, (rows,), in one pass."""
+    values, spans, done = np.empty(vectors.rows), vectors.spans(), 0
+    for place, some in (workers or Here(lambda: vectors)).each(partial(_variances, basis, config), spans):
+        start, end = spans[place]
+        values[start:end] = some
+        done += len(some)
+        if advance is not None:
+            advance(vectors.rows + done)
+    return values
+
+
+def _variances(basis: Components, config: Config, vectors: Vectors, span: tuple[int, int]) -> Numbers:
+    """Those of a piece of the rows.
 
     A row's squared coordinates add up to its squared length, so where most components count, the few that don't are
     computed and taken away. The mean coordinate is one product with the mean of the components.
@@ -69,9 +92,8 @@ def variances(vectors: Vectors, basis: Components, config: Config, advance: Adva
     projection = basis.projection(0, count) if few else basis.projection(count, vectors.width)
     centre = basis.projection(0, count).mean(1) if config.compat == "paper" else np.zeros(vectors.width, np.float32)
     mean, scale = basis.mean.astype(np.float32), basis.scale.astype(np.float32)
-    values = np.empty(vectors.rows)
-    done = 0
-    for block in vectors.blocks():
+    parts = []
+    for block in vectors.part(*span).blocks():
         np.subtract(block, mean, out=block)
         coordinates = block @ projection  # (rows, components)
         squares = np.einsum("ij,ij->i", coordinates, coordinates)
@@ -79,11 +101,8 @@ def variances(vectors: Vectors, basis: Components, config: Config, advance: Adva
         if not few:
             np.divide(block, scale, out=block)
             squares = np.einsum("ij,ij->i", block, block) - squares
-        values[done : done + len(block)] = squares / count - np.square(means)
-        done += len(block)
-        if advance is not None:
-            advance(vectors.rows + done)
-    return values
+        parts.append((squares / count - np.square(means)).astype(np.float64))
+    return np.concatenate(parts)
 
 
 def above(values: Numbers, config: Config) -> list[int]:
