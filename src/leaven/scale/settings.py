@@ -14,7 +14,7 @@ class ScaleSection(Section):
     num_cpus: float = Field(1, gt=0)
     """Ray: CPUs of a piece of work (a cell, some rows of a lift), and the threads that it computes with."""
     num_gpus: float | None = Field(None, ge=0)
-    """Ray: GPUs of a piece that computes with a model; 0.5: two share one. Null: 1 where the cluster has any, else 0."""
+    """Ray: GPUs of a piece that computes with a model; 0.5: two share one. Null: 1 where there is any, else 0."""
     memory: float = Field(0, ge=0)
     """Ray: GiB of memory that a piece is taken to need, so that no more of them meet on a machine; 0: not counted."""
 
