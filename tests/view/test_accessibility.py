@@ -5,6 +5,7 @@ is no part of the package.
 """
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,11 @@ FAULTS = """axe.run(document).then((told) => told.violations
 def run(tmp_path_factory):
     texts = {"original": {0: ["no"] * 30, 1: ["no"] * 30},
              "delia": {0: [OBJECT] * 28 + ["no", "Sorry 🙂"], 1: [OBJECT] * 30}}  # fmt: skip
-    return study(tmp_path_factory.mktemp("study") / "run", texts)
+    folder = study(tmp_path_factory.mktemp("study") / "run", texts)
+    said = [{"test": "unseen_phrasing", "item": "item0", "prompt": "Question 0?", "answer": OBJECT}]
+    line = json.dumps({"stage": 1, "step": 1, "steps": 3, "said": said})
+    (folder / "cells" / "delia-n5-s0" / "watch.jsonl").write_text(line)
+    return folder
 
 
 def faults(page, scheme):

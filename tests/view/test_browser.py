@@ -149,6 +149,25 @@ def test_a_row_of_a_lift_tells_its_story_and_thresholds_decide_again(lift, tmp_p
         assert "leaven lift --from" in page.text() and "11 rows would be kept, now 10" in page.text()
 
 
+@pytest.mark.parametrize("how", ["from disk", "served"])
+def test_what_models_say_as_they_learn_is_a_grid_of_the_cell_that_is_chosen(run, tmp_path, how):
+    for seed, text in ((0, "hm"), (1, OBJECT)):
+        said = [{"test": "unseen_phrasing", "item": "item0", "prompt": HOSTILE[1], "answer": text}]
+        line = json.dumps({"stage": 1, "step": 2, "steps": 3, "said": said})
+        (run / "cells" / f"delia-n5-s{seed}" / "watch.jsonl").write_text(line + "\n")
+    with contextlib.ExitStack() as stack:
+        url = bundle.write(run, tmp_path / "page").as_uri() if how == "from disk" else stack.enter_context(served(run))
+        page = stack.enter_context(shown(f"{url}#live", tmp_path / "profile"))
+        texts = "[...document.querySelectorAll('.grid td pre')].map((one) => one.textContent)"
+        assert page.run(texts) == ["no", "hm", OBJECT]
+        assert HOSTILE[1] in page.run("document.querySelector('.grid th pre').textContent")
+        page.run("document.querySelector('.view select').focus()")
+        page.press("ArrowDown")
+        page.until("location.hash.includes('cell=delia-n5-s1')")
+        page.until(f"{texts}[1] === {OBJECT!r}")
+        assert page.run("document.querySelectorAll('.grid mark').length") == 2
+
+
 def test_a_run_that_goes_on_is_drawn_anew(run, tmp_path):
     (run / "DONE").unlink()
     (run / "summary.json").unlink()
@@ -157,6 +176,11 @@ def test_a_run_that_goes_on_is_drawn_anew(run, tmp_path):
         with (run / "log.jsonl").open("a") as file:
             file.write('{"time": 1, "event": "cell", "name": "delia-n5-s0", "seconds": 4.0}\n')
         page.until("document.body.innerText.includes('1 of 4 cells are done')")
+        work = {"what": "tuning delia", "done": 30, "total": 90, "unit": "steps", "note": "loss 0.4", "tokens": 9000}
+        (run / "progress.json").write_text(json.dumps({**work, "seconds": 10, "time": time.time()}))
+        page.until("document.querySelector('.now p') !== null")
+        said = "30 of 90 steps · 3.0 steps a second · 900 tokens a second · about 20 s left · loss 0.4"
+        assert page.run("document.querySelector('.now p').textContent") == said
 
 
 @pytest.mark.parametrize("how", ["from disk", "served"])

@@ -53,3 +53,8 @@ def test_nothing_is_lost_only_where_the_intervals_shut_a_loss_out(values, ending
 
 def test_where_no_test_can_be_made_there_is_no_sentence():
     assert plain.sentence(summary(testable=False)) == ""
+
+
+def test_a_long_sentence_is_a_claim_and_what_is_against_it():
+    assert plain.parts(SAYS + "; but it fell on gsm8k; and more.") == (SAYS + ".", "But it fell on gsm8k; and more.")
+    assert plain.parts(SAYS + ", and lost nothing measurable.") == (SAYS + ", and lost nothing measurable.", "")

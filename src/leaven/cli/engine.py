@@ -60,20 +60,22 @@ def opened(
     log: Path | None = None,
     rows: Rows | None = None,
     bare: "dict[str, LLM] | None" = None,
+    run: Path | None = None,
     **options: Any,
 ) -> Iterator["Counted"]:
     """The engine with its store and budget, and the progress of `what`; at its end, however it comes, what was spent.
 
     `options` are fields of the recipe's `llm` section; `log` is a file for what the engine reports (concurrency, …).
-    Progress is counted in `rows` where they are given, else in replies. Servers stay in `bare`, so that what is learnt
-    about them is learnt once.
+    Progress is counted in `rows` where they are given, else in replies, and written into the folder of a `run`.
+    Servers stay in `bare`, so that what is learnt about them is learnt once.
     """
     from leaven.cli.work import checked
     from leaven.llm.budget import Spend
     from leaven.llm.open import open_bare, open_with_budget
     from leaven.runs.progress import stderr
 
-    with stderr().track(what, total, "rows" if rows else "replies") as advance, _logged(log) as logger:
+    progress = stderr().within(run) if run else stderr()
+    with progress.track(what, total, "rows" if rows else "replies") as advance, _logged(log) as logger:
 
         def on_reply(spend: Spend) -> None:
             advance(rows.made if rows else spend.ended, total, spend.note(), spend.tokens)
@@ -117,7 +119,7 @@ def opener(log: Path, limits: Mapping[str, Any]) -> Callable[[str, str], Abstrac
         for name, amount in left.items():
             if amount <= 0:
                 raise BudgetReached(f"the budget is used up before {what}: --{name.replace('_', '-')} {limits[name]:g}")
-        with opened(spec, what, log=log, bare=bare, **{**limits, **left}) as llm:
+        with opened(spec, what, log=log, bare=bare, run=log.parent, **{**limits, **left}) as llm:
             try:
                 yield llm
             finally:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from leaven.delia import buffer
 from leaven.delia.fitted import Answerer, Fitted
 from leaven.delia.settings import changed
+from leaven.delia.watch import Watch
 from leaven.models import adapter, train
 from leaven.models.base import Base
 from leaven.models.load import Loaded
@@ -22,7 +24,7 @@ from leaven.task.token import TokenSection
 
 @dataclass(frozen=True, slots=True)
 class Tuner:
-    """Tunes copies of `base` that know `token`, as `config` says."""
+    """Tunes copies of `base` that know `token`, as `config` says; a `watch` looks on."""
 
     base: Base
     token: TokenSection
@@ -30,6 +32,7 @@ class Tuner:
     seed: int
     folder: Path
     answerer: Answerer
+    watch: Watch | None = None
 
     def tune(
         self,
@@ -61,6 +64,7 @@ class Tuner:
                 on_step=lambda step, steps, loss, tokens: advance(step, steps, f"loss {loss:.3f}", tokens),
                 objective=objective,
                 rollouts=rollouts,
+                look=partial(self.watch.look, stage=1 if after is None else 2) if self.watch else None,
             )
         self._write_mix(mixture.rows(list(tuned.rows), "trained on"), list(tuned.rows.values()), config)
         adapter.save(tuned.model, loaded.tokenizer, self.folder / "adapter", loaded.path, self.token)

@@ -105,6 +105,7 @@ def run(
     if source and not runs.closed(source):
         raise runs.unfinished(source, "lift")
     settings = settings.model_copy(update={"embedder": embedding.settled(settings.embedder)})
+    progress = progress.within(folder)
     if not runs.closed(folder):
         preflight.check(settings, folder, open_llm, brought=brought, source=source, checks=checks)
     with lock(folder):

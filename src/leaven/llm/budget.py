@@ -104,12 +104,14 @@ class Spend:
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "cost": self.cost,
+            "max_cost": self.max_cost,
         }
 
     def note(self) -> str:
         """What stands beside a progress bar."""
         ok = self.ended - self.failed
-        money = f", ${self.cost:,.4f}" if self.cost is not None else ""
+        limit = f" of ${self.max_cost:,.2f}" if self.max_cost is not None else ""
+        money = f", ${self.cost:,.4f}{limit}" if self.cost is not None else ""
         return f"{ok:,} ok, {self.failed:,} failed, {self.saved:,} cached{money}"
 
     def reached(self) -> str | None:

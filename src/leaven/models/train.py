@@ -45,6 +45,8 @@ Loss = Callable[[Any, Batch], torch.Tensor]
 """The loss of a model on the rows of a forward pass, summed over their trained tokens."""
 Rollouts = Callable[[Loaded, int, Sequence[Example]], Sequence[Encoded]]
 """What a step, by its number, trains on in place of its examples: what the model as it then is makes of them."""
+Look = Callable[[Loaded, int, int], None]
+"""Called after each step with the model as it is, the step, and all steps; it changes nothing of the training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ def fit(
     on_step: OnStep | None = None,
     objective: Loss = cross_entropy.loss,
     rollouts: Rollouts | None = None,
+    look: Look | None = None,
 ) -> Tuned:
     """Tune an adapter on the rows, in their order; `folder` holds the state from which a killed training goes on.
 
@@ -97,8 +100,9 @@ def fit(
     torch.manual_seed(seed)  # dropout draws the same whether the adapter was drawn or was there
     schedule = Schedule.of(len(rows), config, task_share)
     training = _Training(model, rows, config, schedule, seed, loaded.tokenizer.pad_token_id, objective)
+    learner = Loaded(model, loaded.tokenizer, loaded.path)
     if rollouts is not None:
-        learner, examples = Loaded(model, loaded.tokenizer, loaded.path), data.rows(list(by_place))
+        examples = data.rows(list(by_place))
         training.rollouts = lambda step, numbers: rollouts(learner, step, list(examples.rows(numbers)))
     checkpoint = _Checkpoint(folder, _identity(rows, config, schedule, seed))
     training.restore(checkpoint.load())
@@ -106,6 +110,8 @@ def fit(
     with _learning(model, config):
         for step in range(len(training.losses) + 1, steps + 1):
             training.step()
+            if look:
+                look(learner, step, steps)
             if config.save_steps and step % config.save_steps == 0 and step < steps:
                 checkpoint.save(training.state())
             if on_step:

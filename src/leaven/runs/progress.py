@@ -1,11 +1,17 @@
-"""How far the work is: a moving line on a terminal, a plain line every few seconds elsewhere."""
+"""How far the work is: a moving line on a terminal, a plain line every few seconds elsewhere, and a file of the run."""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol, TextIO
+
+from leaven.runs import folder as runs
+
+FILE = "progress.json"
+"""In a run's folder, what is under way; it is there no longer than the work."""
 
 
 class Advance(Protocol):
@@ -17,10 +23,18 @@ class Advance(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Progress on standard error: a moving line on a terminal, a plain line every few seconds elsewhere."""
+    """Progress on standard error: a moving line on a terminal, a plain line every few seconds elsewhere.
+
+    In the `folder` of a run it is written down too, once a second at most, for whoever looks at the run.
+    """
 
     stream: TextIO
     every: float = 10.0
+    folder: Path | None = None
+
+    def within(self, folder: Path) -> "Progress":
+        """The progress of a run in this folder."""
+        return replace(self, folder=folder)
 
     def __reduce__(self) -> tuple[Callable[[], "Progress"], tuple[()]]:
         """On another machine it goes to that one's standard error: a stream can't be sent."""
@@ -30,7 +44,11 @@ class Progress:
     def track(self, what: str, total: int, unit: str) -> Iterator[Advance]:
         """Follow a piece of work: `with progress.track("tuning", 100, "steps") as advance: advance(1)`."""
         with self._rich(what, total, unit) if self.stream.isatty() else self._plain(what, total, unit) as advance:
-            yield advance
+            if self.folder is None:
+                yield advance
+            else:
+                with _written(advance, self.folder, {"what": what, "total": total, "unit": unit}) as noted:
+                    yield noted
 
     def say(self, line: str) -> None:
         """A line for the user, outside any piece of work."""
@@ -71,6 +89,25 @@ class Progress:
                 bar.update(task, completed=done, note=rate + note, total=total or None)
 
             yield advance
+
+
+@contextmanager
+def _written(advance: Advance, folder: Path, about: dict[str, str | int]) -> Iterator[Advance]:
+    """The same, and how far the work is in a file, as long as it lasts; there is none before the folder is."""
+    began = last = time.time()
+
+    def noted(done: int, total: int = 0, note: str = "", tokens: int = 0) -> None:
+        nonlocal last
+        advance(done, total, note, tokens)
+        about["total"] = total or about["total"]
+        if (now := time.time()) - last >= 1 and folder.is_dir():
+            last, state = now, {"done": done, "note": note, "tokens": tokens, "seconds": now - began, "time": now}
+            runs.write_json(folder / FILE, {**about, **state})
+
+    try:
+        yield noted
+    finally:
+        (folder / FILE).unlink(missing_ok=True)
 
 
 def stderr() -> Progress:

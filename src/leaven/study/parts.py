@@ -10,6 +10,7 @@ from leaven.delia.ledger import Ledger
 from leaven.delia.pool import Pool
 from leaven.delia.settings import Settings
 from leaven.delia.tuner import Tuner
+from leaven.delia.watch import Watch
 from leaven.llm.protocol import LLM
 from leaven.models.base import Base
 from leaven.rows.example import Prompt
@@ -55,13 +56,13 @@ class Parts:
         rows = Pool(task.pool, base, recipe.sample, pool or folder / "pool", progress)
         return cls(recipe, base, rows, task.format, progress, teacher)
 
-    def bench(self, seed: int, folder: Path) -> Bench:
+    def bench(self, seed: int, folder: Path, watch: Watch | None = None) -> Bench:
         """The bench of the cell in `folder`."""
         recipe = self.recipe
         return Bench(
             model=self.base,
             pool=self.pool,
-            tuner=Tuner(self.base, recipe.token, recipe.tune, seed, folder, self._answerer(folder.name)),
+            tuner=Tuner(self.base, recipe.token, recipe.tune, seed, folder, self._answerer(folder.name), watch),
             ledger=Ledger(),
             token=recipe.token,
             format=self.format,

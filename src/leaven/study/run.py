@@ -16,6 +16,7 @@ import polars as pl
 
 from leaven import plugs
 from leaven.delia.bench import Bench, Fitted
+from leaven.delia.watch import Watch
 from leaven.errors import UserError
 from leaven.llm.judge import judged
 from leaven.llm.open import open_with_budget
@@ -84,6 +85,7 @@ def run(
     process. Raises UserError that names what went into the study and has changed since, unless it is to
     `continue_anyway`.
     """
+    progress = progress.within(folder)
     if not runs.closed(folder):
         preflight.check(recipe, task, folder)
     with lock(folder):
@@ -176,7 +178,7 @@ def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts,
     train = task.rows.take(cell.size, cell.seed)
     train.save(place / "data" / "train.parquet")
     method = plugs.load("methods", cell.method.name)
-    bench = parts.bench(cell.seed, place)
+    bench = parts.bench(cell.seed, place, Watch.of(task.tests, recipe.evaluate.watch, place))
     config = tuned_by(cell.method.config, settings)
     fitted = method.fit(train, bench, method.Config.model_validate(config))
     mine = replace(task, tests=tuple(test for test in task.tests if cell.method.asked(test.name)))

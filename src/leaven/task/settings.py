@@ -54,6 +54,8 @@ class EvaluateSection(Section):
     """Sampling temperature of the judge."""
     judge_max_new_tokens: int = Field(512, ge=1)
     """Longest reply of the judge, in tokens."""
+    watch: int = Field(2, ge=0)
+    """Points of each training at which six fixed prompts are answered, for `leaven view`; 0: none."""
     benchmarks: tuple[str, ...] = ()
     """Public benchmarks of what the model knows beside the task, before and after: mmlu, arc_easy, truthfulqa, ifeval,
     gsm8k, bbh, or another task of lm-evaluation-harness."""

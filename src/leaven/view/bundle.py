@@ -24,6 +24,8 @@ from leaven.view.source import Source
 
 LIMIT = 1_200_000
 """Bytes of answers, or of rows, in a folder."""
+WATCHED = 12
+"""Cells of which a folder holds what was said in training."""
 PIECE = 100
 """Questions that are read at a time."""
 SEED = 0
@@ -53,6 +55,7 @@ def write(folder: Path, out: Path) -> Path:
         data["lift"] = _lift(source) if told["finished"] else None
     else:
         data["answers"] = _answers(source, told)
+        data["watch"] = _watch(source)
     (out / "data").mkdir(exist_ok=True)
     for name, value in data.items():
         text = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
@@ -63,6 +66,12 @@ def write(folder: Path, out: Path) -> Path:
     page = page.replace(POLICY_PLACE, policy).replace(DATA_PLACE, scripts)
     (out / "index.html").write_text(page, encoding="utf-8")
     return out / "index.html"
+
+
+def _watch(source: Source) -> dict[str, Any]:
+    """What models said as they learnt, of as many cells as a reader can want to compare."""
+    cells = (source.watch({}) or {"cells": []})["cells"][:WATCHED]
+    return {cell: {**(source.watch({"cell": cell}) or {}), "cells": cells} for cell in cells}
 
 
 def _answers(source: Source, told: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leaven.runs import folder as runs
+from leaven.runs import progress
 from leaven.view import tables
 
 EVENTS = 40
@@ -14,6 +15,8 @@ FAILURES = 20
 FAILED = ("failed", "error", "gave up", "refused")
 """Words by which a line of an engine's log is one about a failure."""
 TAIL = 64_000
+RECENT = 60
+"""Seconds after which work that says nothing is no longer under way: it was killed, or waits."""
 
 
 def state(folder: Path) -> dict[str, Any]:
@@ -24,6 +27,7 @@ def state(folder: Path) -> dict[str, Any]:
         "finished": runs.finished(folder) if finished else "",
         "now": time.time(),
         "written": max((event["time"] for event in events), default=None),
+        "under_way": None if finished else _under_way(folder),
         "cells": _cells(folder, events),
         "stages": [event for event in events if event["event"] == "stage"],
         "calls": [event for event in events if event["event"] == "calls"],
@@ -42,6 +46,15 @@ def _events(folder: Path) -> Iterator[dict[str, Any]]:
             continue  # the line that a kill tore, or that is being written
         if isinstance(values, dict) and isinstance(values.get("time"), int | float):
             yield values
+
+
+def _under_way(folder: Path) -> dict[str, Any] | None:
+    """What is done just now, and how fast; nothing where the last word on it is older than a minute."""
+    try:
+        told: dict[str, Any] = json.loads((folder / progress.FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return told if time.time() - told["time"] < RECENT else None
 
 
 def _cells(folder: Path, events: list[dict[str, Any]]) -> dict[str, Any] | None:

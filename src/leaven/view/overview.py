@@ -41,7 +41,7 @@ def _found(folder: Path) -> dict[str, Any]:
     told = {about["method"]: about.get("method_summary", "") for _, about in tables.cells(folder)}
     return {
         "main": headline.main(summary["methods"]),
-        "sentence": plain.sentence(summary),
+        **dict(zip(("claim", "loss"), plain.parts(plain.sentence(summary)), strict=True)),
         "headline": summary["headline"],
         **{name: summary[name] for name in ("findings", "warnings", "cautions", "notes")},
         "columns": [
@@ -78,7 +78,8 @@ def _so_far(found: Answers) -> dict[str, Any]:
     methods = list(dict.fromkeys(about["method"] for _, about in found.cells))
     return {
         "main": headline.main(methods) if methods else "",
-        "sentence": "",
+        "claim": "",
+        "loss": "",
         "headline": "The study is not at its end: answers of the cells that are done can be read.",
         **{key: [] for key in ("findings", "warnings", "cautions", "notes", "columns", "table", "costs", "ceilings",
                                "charts")},

@@ -30,6 +30,7 @@ def write(folder: Path) -> Path:
     names = {method: plain.name(method) for method in summary["methods"]}
     scores = pl.read_parquet(folder / "scores.parquet").with_columns(pl.col("method").replace(names))
     trials = summary.get("trials", [])
+    claim, loss = plain.parts(plain.sentence(summary))
     (folder / "charts").mkdir(exist_ok=True)
     drawings = {
         name: charts.draw(chart, folder / "charts" / name)
@@ -43,7 +44,8 @@ def write(folder: Path) -> Path:
     }
     html = templates().get_template("page.html.jinja").render(
         summary=summary,
-        sentence=plain.sentence(summary),
+        claim=claim,
+        loss=loss,
         name=plain.name,
         cells=cells,
         best=tables.best(summary),

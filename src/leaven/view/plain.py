@@ -38,6 +38,16 @@ def sentence(summary: Summary) -> str:
     return f"{examples} {done}{_loss(summary, method, size)}."
 
 
+def parts(said: str) -> tuple[str, str]:
+    """The sentence as a heading and what stands below it: the claim, and what is against it ("" where nothing is).
+
+    >>> parts("The model answers in your format every time; but it fell on gsm8k.")
+    ('The model answers in your format every time.', 'But it fell on gsm8k.')
+    """
+    claim, _, loss = said.partition("; ")
+    return (f"{claim}.", f"{loss[:1].upper()}{loss[1:]}") if loss else (said, "")
+
+
 def name(method: str) -> str:
     """A method's name at the head of a line.
 
@@ -80,7 +90,7 @@ def _loss(summary: Summary, method: str, size: int) -> str:
     if losses:
         return f"; but {' and '.join(losses)}"
     if doubts:
-        return f"; {' and '.join(doubts)}"
+        return f"; {'; '.join(doubts)}"
     return ", and lost nothing measurable" if measured else "; what it lost was not measured"
 
 

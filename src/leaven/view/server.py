@@ -82,6 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         answers: dict[str, Answer] = {
             "run": lambda _: source.run(),
             "live": lambda _: source.live(),
+            "watch": source.watch,
             "answers": source.page,
             "difference": source.difference,
             "facets": lambda _: source.facets(),

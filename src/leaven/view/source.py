@@ -11,7 +11,7 @@ import polars as pl
 
 from leaven.errors import UserError
 from leaven.task.format import Format
-from leaven.view import again, answers, data_map, live, marking, overview, tables
+from leaven.view import again, answers, data_map, live, marking, overview, tables, watch
 from leaven.view.answers import Answers, Query
 from leaven.view.rows import Query as RowsQuery
 from leaven.view.rows import Rows
@@ -120,6 +120,14 @@ class Source:
     def live(self) -> dict[str, Any]:
         """The run as it goes."""
         return live.state(self.folder)
+
+    def watch(self, asked: Mapping[str, str]) -> dict[str, Any] | None:
+        """What the model of a cell said as it learnt; of the main method's first cell unless one is named."""
+        cells = watch.cells(self.folder)
+        if not cells:
+            return None
+        cell = asked["cell"] if asked.get("cell") in cells else cells[0]
+        return {**watch.grid(self.folder, cell, self.detector), "cells": cells}
 
     @property
     def _rows(self) -> Rows:

@@ -1,4 +1,4 @@
-// The run as it goes: done and left, losses, what was spent, the last failures. Drawn anew every few seconds.
+// The run as it goes: what is under way, done and left, losses, what models say as they learn, money, failures.
 "use strict";
 
 leaven.views.live = {
@@ -6,12 +6,12 @@ leaven.views.live = {
   shown: () => true,
   every: 3000,
   async draw(place, state, run) {
-    const el = leaven.el, live = await leaven.ask("live");
+    const el = leaven.el, [live, watch] = await Promise.all([leaven.ask("live"), run.kind === "study" ? leaven.ask("watch", { cell: state.cell || "" }) : null]);
     const methods = (run.methods || []).map((method) => method.key);
     place.append(...[
       el("h1", {}, live.finished ? `Finished at ${live.finished}` : progressed(live)),
       live.finished || leaven.isFolder() ? null : el("p", { class: "soft" }, live.written ? `Last heard of ${duration(live.now - live.written)} ago. This page keeps up by itself.` : "Nothing was written yet. This page keeps up by itself."),
-      cells(live), stages(live), money(live), losses(live, methods), failures(live),
+      now(live), money(live), failures(live), said(watch), cells(live), stages(live), losses(live, methods),
       el("section", {}, el("h2", {}, "The last events"), leaven.table(["time", "event", ""], live.events.slice().reverse().map(({ time, event, ...rest }) => [clock(time), event, Object.entries(rest).map(([name, value]) => `${name} ${value}`).join(" · ")]))),
     ].filter(Boolean));
   },
@@ -21,6 +21,27 @@ function progressed(live) {
   if (!live.cells) return live.stages.length ? `Running: ${live.stages.length} stages are done` : "Running";
   const { done, left, seconds_left: seconds } = live.cells;
   return `${done.length} of ${done.length + left.length} cells are done${seconds ? `, about ${duration(seconds)} left` : ""}`;
+}
+
+// What is under way: how much of it, how fast, how long still; and what it says of itself (replies that failed, money).
+function now(live) {
+  if (!live.under_way) return null;
+  const { what, unit, done, total, tokens, seconds, note } = live.under_way, el = leaven.el;
+  const rate = (count) => `${count / seconds < 10 ? (count / seconds).toFixed(1) : leaven.count(Math.round(count / seconds))}`;
+  const parts = [`${leaven.count(done)}${total ? ` of ${leaven.count(total)}` : ""} ${unit}`, `${rate(done)} ${unit} a second`, tokens ? `${rate(tokens)} tokens a second` : "",
+    total && done ? `about ${duration((seconds / done) * (total - done))} left` : "", note];
+  return el("section", { class: "now" }, el("h2", {}, `Now: ${what}`), total ? el("progress", { max: total, value: done, "aria-label": `${unit} that are done` }) : null, el("p", {}, parts.filter(Boolean).join(" · ")));
+}
+
+// Fixed prompts down, the points of a training across.
+function said(watch) {
+  if (!watch) return null;
+  const el = leaven.el, choose = leaven.select("cell", watch.cell, watch.cells.map((name) => [name, name]), (value) => leaven.go({ cell: value }));
+  const line = (one) => el("tr", {}, el("th", { scope: "row" }, leaven.text(one.prompt), el("small", {}, one.test)),
+    one.answers.map((answer, place) => el("td", { "data-head": watch.points[place] }, answer ? leaven.text(answer, answer.spans) : el("span", { class: "soft" }, "to come"))));
+  return el("section", {}, el("h2", {}, "What it says as it learns"), choose, el("div", { class: "scroll", tabindex: 0 }, el("table", { class: "grid stack" },
+    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "prompt"), watch.points.map((point) => el("th", { scope: "col" }, point)))), el("tbody", {}, watch.lines.map(line)))),
+  el("p", { class: "soft small" }, "Answers in the middle of a training end after 32 tokens. Yellow is where the format was found."));
 }
 
 function cells(live) {
@@ -40,7 +61,8 @@ function money(live) {
   if (!live.calls.length) return null;
   const lines = live.calls.map((one) => [one.stage || "study", one.engine, leaven.count(one.calls), leaven.count(one.failed), leaven.count(one.saved), leaven.count(one.prompt_tokens), leaven.count(one.completion_tokens), one.cost === null ? "unknown" : `$${one.cost.toFixed(2)}`]);
   const known = live.calls.filter((one) => one.cost !== null);
-  const sum = known.length ? `$${known.reduce((total, one) => total + one.cost, 0).toFixed(2)} so far${known.length < live.calls.length ? ", of engines whose prices are known" : ""}` : "No engine's price is known.";
+  const limit = live.calls[0].max_cost, most = limit ? ` of the limit of $${limit.toFixed(2)}` : "";
+  const sum = known.length ? `$${known.reduce((total, one) => total + one.cost, 0).toFixed(2)}${most} so far${known.length < live.calls.length ? ", of engines whose prices are known" : ""}` : "No engine's price is known.";
   return leaven.el("section", {}, leaven.el("h2", {}, "Calls and money"), leaven.el("p", {}, sum), leaven.table(["stage", "engine", "calls", "failed", "from the store", "tokens in", "tokens out", "cost"], lines, (place) => place > 1));
 }
 

@@ -11,12 +11,12 @@ leaven.views.report = {
 
 function ofStudy(run) {
   const el = leaven.el;
-  const first = run.sentence || run.headline;
   return [
     el("p", { class: "kicker" }, [run.model, run.started].filter(Boolean).join(" · ")),
-    el("h1", {}, first),
+    el("h1", {}, run.claim || run.headline),
+    run.loss ? el("p", { class: "lead loss" }, run.loss) : null,
     run.warnings.map((text) => el("p", { class: "warning" }, text)),
-    run.sentence ? el("p", { class: "lead" }, run.headline) : null,
+    run.claim ? el("p", { class: "lead" }, run.headline) : null,
     run.table.length ? [figure(run), table(run)] : null,
     run.findings.length ? el("section", {}, el("h2", {}, "What was found"), el("ul", {}, run.findings.map((text) => el("li", {}, text)))) : null,
     run.forgotten.lines.length ? el("section", {}, el("h2", {}, "What is forgotten"), leaven.table(run.forgotten.heads, run.forgotten.lines)) : null,

@@ -7,6 +7,7 @@ leaven.sample = {
 
   run: () => leaven.data.run,
   live: () => leaven.data.live,
+  watch: (asked) => leaven.data.watch?.[asked.cell] || Object.values(leaven.data.watch || {})[0] || null,
 
   answers(asked) {
     const marked = leaven.sample.marked(asked);

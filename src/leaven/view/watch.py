@@ -1,0 +1,70 @@
+"""What models say as they learn: fixed prompts down, the points of a training across, before and after beside them."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from leaven.delia.watch import FILE
+from leaven.runs import folder as runs
+from leaven.study.headline import MAIN, UNTOUCHED
+from leaven.task.format import Format
+from leaven.view import marking
+
+
+def cells(folder: Path) -> list[str]:
+    """The cells that were looked at in their training, those of DELIA first."""
+    names = sorted(path.parent.name for path in folder.glob(f"cells/*/{FILE}"))
+    return sorted(names, key=lambda name: not name.startswith(f"{MAIN}-n"))
+
+
+def grid(folder: Path, cell: str, form: Format | None) -> dict[str, Any]:
+    """A cell's prompts with what was answered at each of the `points`; an answer that is not there yet is null."""
+    looks = _looks(folder / "cells" / cell / FILE)
+    untouched = UNTOUCHED + cell[cell.rindex("-n") :]  # the same rows and seed
+    before, after = (_answers(folder / "cells" / name) for name in (untouched, cell))
+    columns: list[tuple[str, Mapping[tuple[str, str], str]]] = [("before", before)] if before else []
+    for look in looks:
+        said = {(one["test"], one["item"]): one["answer"] for one in look["said"]}
+        columns.append((f"{'second stage, ' * (look['stage'] > 1)}step {look['step']} of {look['steps']}", said))
+    columns.append(("at the end", after))
+    questions = looks[0]["said"] if looks else []
+    lines = [
+        {
+            "test": one["test"].replace("_", " "),
+            "prompt": marking.cut(one["prompt"]),
+            "answers": [_shown(said.get((one["test"], one["item"])), form) for _, said in columns],
+        }
+        for one in questions
+    ]
+    return {"cell": cell, "points": [name for name, _ in columns], "lines": lines}
+
+
+def _looks(path: Path) -> Sequence[dict[str, Any]]:
+    """The points of a training in their order; of one that was written twice the last holds."""
+    return list({(look["stage"], look["step"]): look for look in _lines(path)}.values())
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue  # the line that a kill tore
+
+
+def _answers(place: Path) -> dict[tuple[str, str], str]:
+    """(test, item) → the answer of a cell that is done."""
+    if not runs.closed(place):
+        return {}
+    frame = pl.read_parquet(place / "answers.parquet", columns=["test", "item", "answer"])
+    return {(test, item): answer for test, item, answer in frame.iter_rows()}
+
+
+def _shown(text: str | None, form: Format | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    shown = marking.cut(text)
+    return {**shown, "spans": list(form.spans(shown["text"])) if form else []}
