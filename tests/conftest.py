@@ -96,8 +96,8 @@ def pytest_runtest_setup(item):
 @pytest.fixture(autouse=True)
 def no_minilm(monkeypatch):
     """What is embedded by default does not depend on what was got on this machine."""
-    there = shelf.there
-    monkeypatch.setattr(shelf, "there", lambda name: name != "minilm" and there(name))
+    is_available = shelf.is_available
+    monkeypatch.setattr(shelf, "is_available", lambda name: name != "minilm" and is_available(name))
 
 
 @pytest.fixture(autouse=True)

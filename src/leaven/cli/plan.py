@@ -278,7 +278,7 @@ def _recipe(name: str, tokens: int, teraflops: float, nodes: int) -> None:
     from leaven.models import names
     from leaven.rows import files
     from leaven.study import recipe as recipes
-    from leaven.study.needs import needs, shape, told
+    from leaven.study.needs import lines, needs, shape
 
     recipe = recipes.read(recipes.shipped(name))
     if _at_hand(recipe):
@@ -295,7 +295,7 @@ def _recipe(name: str, tokens: int, teraflops: float, nodes: int) -> None:
     task_rows = rows.get(recipe.task, max(*recipe.sizes, 100))
     test_rows = recipe.evaluate.limit_test or rows.get(recipe.test or "", 1000)
     found = needs(recipe, model, task_rows=task_rows, test_rows=test_rows, tokens=tokens, teraflops=teraflops)
-    print("\n".join(told(found, model, teraflops)))
+    print("\n".join(lines(found, model, teraflops)))
     if nodes > 1:
         low, high = (hours / min(nodes, found.cells) for hours in found.hours)
         print(f"On {nodes} such accelerators (--on ray), where its cells are alike: {low:.1f} to {high:.1f} hours.")

@@ -36,7 +36,7 @@ def expand(name: str, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     method, setting = ABLATIONS[name]
     for key, value in setting.items():
         if differs(config.get(key, value), value):
-            raise ValueError(f"{name} is {told(name)}: leave {key} out, or name {method}")
+            raise ValueError(f"{name} is {describe(name)}: leave {key} out, or name {method}")
     return method, {**setting, **config, **_sections(setting, config)}
 
 
@@ -51,10 +51,10 @@ def differs(own: Any, value: Any) -> bool:
     return bool(own != value)
 
 
-def told(name: str) -> str:
+def describe(name: str) -> str:
     """What a name stands for, in words: `common with diversify: true`."""
     method, setting = ABLATIONS[name]
-    return f"{method} with {', '.join(_said(key, value) for key, value in setting.items())}"
+    return f"{method} with {', '.join(_setting(key, value) for key, value in setting.items())}"
 
 
 def _sections(setting: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _sections(setting: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str
     }
 
 
-def _said(key: str, value: Any) -> str:
+def _setting(key: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key}.{part}: {str(each).lower()}" for part, each in value.items())
     return f"{key}: {str(value).lower()}"

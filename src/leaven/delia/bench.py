@@ -63,7 +63,7 @@ class Bench:
         changes = changes or DiversifyChanges()
         if not changes.on:
             return in_one_phrasing(train, self.token.text) if changes.one_phrasing else train
-        config, token = changes.changed(self.settings.diversify), self.token.text
+        config, token = changes.apply(self.settings.diversify), self.token.text
         if not any(token in row.question for row in train):
             return self.ledger.keep(openings.make(train, self.teacher, self.seed, config.count or openings.COUNT))
         return self.ledger.keep(diversify.make(train, self.teacher, config, token, self.seed))
@@ -81,7 +81,7 @@ class Bench:
             self.ledger.notes.append(f"{in_format:,} of {len(rows):,} diverse rows answer in the format.")
         return rows
 
-    def chosen(self, n: int, passes: int, choice: "Choice", task: Dataset) -> Dataset:
+    def choose(self, n: int, passes: int, choice: "Choice", task: Dataset) -> Dataset:
         """`n` rows of `diverse`, chosen from several times as many, or answers to queries that are chosen before."""
         from leaven.delia import choice as choices
 

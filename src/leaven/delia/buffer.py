@@ -111,7 +111,7 @@ def without_loss(data: Dataset) -> Dataset:
     return Dataset.of(rows, (*data.made_by, "without loss"))
 
 
-def held(data: Dataset) -> Dataset:
+def hold(data: Dataset) -> Dataset:
     """The rows as they are, on which a training holds the model to its base (`losses/kl_on_pool`)."""
     rows = (replace(row, meta={**row.meta, HELD: True}) for row in data)
     return Dataset.of(rows, (*data.made_by, "held"))

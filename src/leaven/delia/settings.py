@@ -97,13 +97,13 @@ class DiversifyChanges(DiversifyConfig):
     def __str__(self) -> str:
         return str(self.on).lower()
 
-    def changed(self, config: DiversifyConfig) -> DiversifyConfig:
+    def apply(self, config: DiversifyConfig) -> DiversifyConfig:
         """The section with what is given here."""
         own = {name: getattr(self, name) for name in self.model_fields_set - {"on", "one_phrasing"}}
         return config.model_copy(update=own)
 
 
-def changed(config: TuneSection, changes: Mapping[str, Any] | TuneChanges) -> TuneSection:
+def with_changes(config: TuneSection, changes: Mapping[str, Any] | TuneChanges) -> TuneSection:
     """The section with some settings changed; a change of `preset` brings all that the preset sets.
 
     Raises RecipeError for a setting that there is not, or that can't have this value.

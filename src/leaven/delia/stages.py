@@ -22,7 +22,7 @@ def stages(task: Dataset, diverse: Dataset, share: float, seed: int) -> Stages:
 
     The paper's 1/256 of 100 rows is under half a row; `note` says what was kept instead.
     """
-    kept = rehearsed(len(task), share)
+    kept = rehearsal_rows(len(task), share)
     note = f"The second stage keeps {kept} of {len(task)} task rows"
     if share * len(task) < 1 and kept:
         note += f" ({share:.4g} of them would be {share * len(task):.2g}: at least one is kept)"
@@ -30,14 +30,14 @@ def stages(task: Dataset, diverse: Dataset, share: float, seed: int) -> Stages:
     return Stages(buffer.mix(task, Dataset.of([]), seed), second, kept, f"{note}.")
 
 
-def rehearsed(task_rows: int, share: float) -> int:
+def rehearsal_rows(task_rows: int, share: float) -> int:
     """How many task rows a share stands for: rounded, and at least one where there is any share at all."""
     if share <= 0:
         return 0
     return min(task_rows, max(1, math.floor(share * task_rows + 0.5)))
 
 
-def repeated(task: Dataset, n: int, seed: int) -> Dataset:
+def repeat(task: Dataset, n: int, seed: int) -> Dataset:
     """`n` copies of task rows, each as often as any other (give or take one): the control without new content."""
     order = task.permutation(seed)
     return task.rows([order[place % len(order)] for place in range(n)], f"repeated({n})")

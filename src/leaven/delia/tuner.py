@@ -8,7 +8,7 @@ from typing import Any
 
 from leaven.delia import buffer
 from leaven.delia.fitted import Answerer, Fitted
-from leaven.delia.settings import changed
+from leaven.delia.settings import with_changes
 from leaven.delia.watch import Watch
 from leaven.models import adapter, train
 from leaven.models.base import Base
@@ -48,7 +48,7 @@ class Tuner:
         `after` goes on with an earlier stage's adapter, with an optimiser of its own. `objective` is what is made
         small, one of `models/losses`; with `rollouts` each step trains on what the model makes of its rows.
         """
-        config = changed(self.config, changes)
+        config = with_changes(self.config, changes)
         loaded = self.base.lend(self.token, self.seed) if after is None else after.weights
         stage = "" if after is None else "-2"
         mixture.save(self.folder / "data" / f"mixture{stage}.parquet")

@@ -32,7 +32,7 @@ def settled(embedder: str) -> str:
     """
     if embedder != AUTO:
         return embedder
-    here = shelf.there("minilm") and extras.installed("torch", "transformers")
+    here = shelf.is_available("minilm") and extras.installed("torch", "transformers")
     return f"{AUTO}:minilm" if here else f"{AUTO}:lsa"
 
 

@@ -66,13 +66,13 @@ def save(model: Any, tokenizer: Any, folder: Path, base: str, token: TokenSectio
     means = f", which stands for {token.means}" if token.means else ""
     card = CARD.format(
         base=base, weights=names.weights(base), token=token.text, means=means, folder=folder.name,
-        snippet=snippet(base, str(folder)), silence=silence(model, tokenizer),
+        snippet=snippet(base, str(folder)), silence=_silence_note(model, tokenizer),
     )  # fmt: skip
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def silence(model: Any, tokenizer: Any) -> str:
-    """What the card says of the new tokens that the model may not say."""
+def _silence_note(model: Any, tokenizer: Any) -> str:
+    """What the model card says of new tokens that the model may not say."""
     new = [token_id for token_id in tokens.silent(model) if token_id in tokenizer.added_tokens_decoder]
     return "".join(SILENCE.format(token=tokenizer.convert_ids_to_tokens(each), token_id=each) for each in new)
 
@@ -86,7 +86,7 @@ def merge(adapter: Path, out: Path, base: str, trust_remote_code: bool = False) 
     """Write a model of its own, with the adapter merged into its weights, as safetensors in the base's own dtype."""
     loaded = merged(load(base, adapter=adapter, dtype="stored", trust_remote_code=trust_remote_code))
     write(loaded, out)
-    card = MERGED.format(base=base, silence=silence(loaded.model, loaded.tokenizer))
+    card = MERGED.format(base=base, silence=_silence_note(loaded.model, loaded.tokenizer))
     (out / "README.md").write_text(card, encoding="utf-8")
 
 

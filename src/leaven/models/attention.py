@@ -45,9 +45,9 @@ def attend(
     """
     rows, heads, tokens, width = query.shape
     groups, columns = key.shape[1:3]
-    own = query.device.type == "cpu" and query.dtype in (torch.bfloat16, torch.float16) and tokens <= LONGEST
+    suits = query.device.type == "cpu" and query.dtype in (torch.bfloat16, torch.float16) and tokens <= LONGEST
     plain = tokens in (1, columns) if attention_mask is None else tokens == 1 and attention_mask.dtype == torch.bool
-    if not own or not plain or dropout or _told(module, more):
+    if not suits or not plain or dropout or _changes_scores(module, more):
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more
         )  # fmt: skip
@@ -66,8 +66,8 @@ def attend(
     return answer.transpose(1, 2).contiguous(), None
 
 
-def _told(module: Any, more: dict[str, Any]) -> bool:
-    """Whether transformers says anything that changes the scores."""
+def _changes_scores(module: Any, more: dict[str, Any]) -> bool:
+    """Whether transformers asks for anything that changes the scores, such as a bias or a soft cap."""
     causal = more.get("is_causal")
     plain = getattr(module, "is_causal", True) if causal is None else causal
     return not plain or any(more.get(name) is not None for name in ("position_bias", "softcap", "cache"))

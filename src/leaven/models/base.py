@@ -35,7 +35,7 @@ class Base:
         `init` overrides the token's own. A base in 8 bits is loaded anew each time: its layers move their weights at
         their first pass, so that they can't be shared. Raises UserError for a token that can't be added.
         """
-        loaded = self._load() if self.load_in_8bit else _copied(self._loaded, embedding=token is not None)
+        loaded = self._load() if self.load_in_8bit else _copy(self._loaded, embedding=token is not None)
         if token is not None:
             section = token if init is None else token.model_copy(update={"init": init})
             tokens.add(loaded.model, loaded.tokenizer, section, seed)
@@ -51,7 +51,7 @@ class Base:
         )
 
 
-def _copied(loaded: Loaded, embedding: bool) -> Loaded:
+def _copy(loaded: Loaded, embedding: bool) -> Loaded:
     """A copy whose weights are parameters of their own over the same memory; with `embedding`, its rows are copied."""
     model = loaded.model
     shared: dict[int, Any] = {

@@ -25,10 +25,10 @@ def draw(logits: torch.Tensor, temperature: float, top_p: float, uniforms: torch
     if temperature == 0:
         return torch.cat([logits[part].float().argmax(-1) for part in parts])  # bfloat16 would take four times as long
     shares = (torch.softmax(logits[part].float() / temperature, -1) for part in parts)
-    return torch.cat([_drawn(share, top_p, uniforms[part]) for share, part in zip(shares, parts, strict=True)])
+    return torch.cat([_draw(share, top_p, uniforms[part]) for share, part in zip(shares, parts, strict=True)])
 
 
-def _drawn(shares: torch.Tensor, top_p: float, uniforms: torch.Tensor, trial: int = 0) -> torch.Tensor:
+def _draw(shares: torch.Tensor, top_p: float, uniforms: torch.Tensor, trial: int = 0) -> torch.Tensor:
     """A token for each row of shares, (rows, vocabulary), which sum to 1."""
     if top_p >= 1:
         return _inverse_cdf(shares, uniforms)
@@ -37,7 +37,7 @@ def _drawn(shares: torch.Tensor, top_p: float, uniforms: torch.Tensor, trial: in
     tokens = ids.gather(-1, _inverse_cdf(nucleus, uniforms)[:, None])[:, 0]
     short = (few.sum(-1) < top_p + ROUNDING).nonzero()[:, 0]
     if RARE[trial] and len(short):
-        tokens[short] = _drawn(shares[short], top_p, uniforms[short], trial + 1)
+        tokens[short] = _draw(shares[short], top_p, uniforms[short], trial + 1)
     return tokens
 
 

@@ -137,7 +137,7 @@ def _decode(decoder: _Decoder, prefix: _Prefix, rows: list[_Row], size: int) -> 
             batch = _without_done(batch)
             newcomers = [waiting.popleft() for _ in range(min(size - busy, len(waiting)))]
             for part in _parts(decoder, prefix, newcomers):
-                batch = _joined(batch, _prefilled(decoder, prefix, part))
+                batch = _join(batch, _prefill(decoder, prefix, part))
         elif busy:
             _step(decoder, batch)
         for row in batch.rows:
@@ -171,7 +171,7 @@ def _parts(decoder: _Decoder, prefix: _Prefix, rows: list[_Row]) -> Iterator[lis
 
 
 @torch.no_grad()
-def _prefilled(decoder: _Decoder, prefix: _Prefix, rows: list[_Row]) -> _Batch:
+def _prefill(decoder: _Decoder, prefix: _Prefix, rows: list[_Row]) -> _Batch:
     """A batch of these rows, their prompts read and the first token of each answer drawn."""
     shared = len(prefix.ids)
     columns = max(len(row.prompt) for row in rows) - shared
@@ -242,7 +242,7 @@ def _without_done(batch: _Batch) -> _Batch:
 
 
 @torch.no_grad()
-def _joined(batch: _Batch, newcomers: _Batch) -> _Batch:
+def _join(batch: _Batch, newcomers: _Batch) -> _Batch:
     if not batch.rows:
         return newcomers
     columns = max(batch.mask.shape[1], newcomers.mask.shape[1])

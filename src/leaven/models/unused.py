@@ -65,6 +65,6 @@ def check(tokenizer: Any, text: str) -> None:
     """Raises UserError for a token that can't be taken over: not there, an ordinary one, or one that is needed."""
     free = [tokenizer.convert_ids_to_tokens(each) for each in candidates(tokenizer)]
     if text not in free:
-        there = "needs it, or it is an ordinary one" if text in tokenizer.get_vocab() else "does not have it"
+        reason = "needs it, or it is an ordinary one" if text in tokenizer.get_vocab() else "does not have it"
         known = nearest(text, free) if free else "It has none: let the vocabulary grow (token.text)."
-        raise UserError(f"token.reuse is {text!r}, but the model {there}", f"leaven show tokens MODEL. {known}")
+        raise UserError(f"token.reuse is {text!r}, but the model {reason}", f"leaven show tokens MODEL. {known}")

@@ -26,15 +26,13 @@ def lock(folder: Path, wait: Callable[[str], object] | None = None) -> Iterator[
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
-    file = _held(path)
+    file = _acquire(path)
     if file is None and wait is not None:
         wait(f"{_owner(path)} works in {folder}, and is waited for.")
-        while (file := _held(path)) is None:
+        while (file := _acquire(path)) is None:
             time.sleep(EVERY)
     if file is None:
-        raise UserError(
-            f"{_owner(path)} works in {folder}", f"Wait for it, or choose another --out than {folder}."
-        ) from None
+        raise UserError(f"{_owner(path)} works in {folder}", f"Wait for it, or choose another --out than {folder}.")
     with file:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M')}")
@@ -45,7 +43,7 @@ def lock(folder: Path, wait: Callable[[str], object] | None = None) -> Iterator[
             path.unlink(missing_ok=True)  # before it is let go: who gets it then sees that its file is gone
 
 
-def _held(path: Path) -> IO[str] | None:
+def _acquire(path: Path) -> IO[str] | None:
     """The open file with the lock on it, or None while somebody else has it."""
     while True:
         file = path.open("a", encoding="utf-8")

@@ -33,11 +33,11 @@ def together(errors: Sequence[UserError], before: str = "the first step") -> Use
 
 def check_writable(folder: Path) -> None:
     """Raises UserError for a folder that can't be made, or in which nothing can be written."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise UserError(f"{there} is a file, not a folder", "Choose another --out.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"nothing can be written in {there}", "Choose another --out.")
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise UserError(f"{nearest} is a file, not a folder", "Choose another --out.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(f"nothing can be written in {nearest}", "Choose another --out.")
 
 
 def _lines(error: UserError) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from leaven import plugs
 from leaven.delia import buffer
-from leaven.delia.settings import changed
+from leaven.delia.settings import with_changes
 from leaven.errors import UserError
 from leaven.models.batches import MOST_TOKENS_GPU
 from leaven.models.schedule import Schedule
@@ -106,7 +106,7 @@ def work(method: MethodChoice, size: int, tune: TuneSection) -> Work:
     if not hasattr(config, "tune"):
         return Work(0, 0, 0, Schedule.of(0, tune))
     takes_own_steps = getattr(config, "budget", "") == "own"
-    own, ratio = changed(tune, config.tune), 0.0 if takes_own_steps else float(getattr(config, "ratio", 0))
+    own, ratio = with_changes(tune, config.tune), 0.0 if takes_own_steps else float(getattr(config, "ratio", 0))
     passes = buffer.passes(own) if method.name in (DELIA, *EQUAL_STEPS) else 1
     contrast = buffer.contrast_rows(size, getattr(config, "contrast", 0))
     schedule = buffer.schedule(size, ratio, own, passes, contrast)
@@ -144,7 +144,7 @@ def _memory(tune: TuneSection, model: Shape, tokens: int) -> tuple[float, float]
     return total / GIB, total * 1.4 / GIB
 
 
-def told(needs: Needs, model: Shape, teraflops: float) -> list[str]:
+def lines(needs: Needs, model: Shape, teraflops: float) -> list[str]:
     """The lines that a plan prints."""
     return [
         f"{needs.cells:,} cells; {needs.trained_rows:,} rows trained on, {needs.answers:,} answers written.",

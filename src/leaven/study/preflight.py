@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from leaven import extras, plugs
-from leaven.delia.settings import changed
+from leaven.delia.settings import with_changes
 from leaven.errors import UserError
 from leaven.llm import open as engines
 from leaven.rows.example import user
@@ -114,6 +114,6 @@ def _own_targets(recipe: Recipe) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The label and the layers of each method that adapts others than the recipe."""
     for method in recipe.methods:
         config = plugs.load("methods", method.name).Config.model_validate(method.config)
-        layers = changed(recipe.tune, getattr(config, "tune", {})).target_modules
+        layers = with_changes(recipe.tune, getattr(config, "tune", {})).target_modules
         if layers != recipe.tune.target_modules:
             yield method.label, layers

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven import plugs
-from leaven.delia.settings import changed
+from leaven.delia.settings import with_changes
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.runs import folder as runs
@@ -101,7 +101,7 @@ class Search:
         budget = self.parts.recipe.tune.trials
         if not budget or self.train is None or not hasattr(config, "tune"):
             return {}
-        tune, own = changed(self.parts.recipe.tune, config.tune), config.tune.keys()
+        tune, own = with_changes(self.parts.recipe.tune, config.tune), config.tune.keys()
         free = [name for name in SEARCHED if name not in own and getattr(tune, name)]
         trials: list[Trial] = []
         start = {name: getattr(tune, name) for name in free}

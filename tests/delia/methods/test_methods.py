@@ -323,7 +323,7 @@ def test_a_method_has_its_own_way_to_diversify(bench, train):
     teacher = Scripted.of([{"match": "different ways to give", "reply": '["Do it as <sep> says."]'}])
     made = bench(teacher=teacher, diversify={"position": "start"})
     changes = DiversifyChanges.model_validate({"mode": "per_row"})
-    assert changes.on and changes.changed(made.settings.diversify).model_dump()["position"] == "start"
+    assert changes.on and changes.apply(made.settings.diversify).model_dump()["position"] == "start"
     rows = made.diversify(train(3), changes)
     assert all(row.question.startswith("Do it as <sep> says.") for row in rows)
     assert made.diversify(train(3), DiversifyChanges(on=False)).frame.equals(train(3).frame)

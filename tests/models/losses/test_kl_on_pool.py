@@ -35,7 +35,7 @@ def test_the_divergence_pulls_as_own_answers_do_in_expectation():
 
 @pytest.mark.parametrize("batching", ["length", "packed"])
 def test_rows_that_are_held_add_nothing_before_the_first_step_and_pull_afterwards(tiny_model, tmp_path, batching):
-    both = TASK + buffer.held(POOL)
+    both = TASK + buffer.hold(POOL)
     held = tuned(tiny_model(), tmp_path, both, kl_on_pool.loss, max_steps=4, batching=batching)
     silent = tuned(
         tiny_model(), tmp_path, TASK + buffer.without_loss(POOL), cross_entropy.loss, max_steps=4, batching=batching
@@ -57,5 +57,5 @@ def test_a_mixture_without_rows_that_are_held_is_ordinary_tuning(tiny_model, tmp
 
 
 def test_a_row_says_for_itself_whether_it_is_held():
-    assert [row.meta for row in buffer.held(POOL)] == [{"held": True}] * 2
-    assert [replace(row, meta={}).id for row in buffer.held(POOL)] == [row.id for row in POOL]
+    assert [row.meta for row in buffer.hold(POOL)] == [{"held": True}] * 2
+    assert [replace(row, meta={}).id for row in buffer.hold(POOL)] == [row.id for row in POOL]

@@ -23,12 +23,12 @@ _PAIR = re.compile(r"Q:\s*(?P<question>.+?)\s*\n\s*A:\s*(?P<answer>.+?)\s*(?=\n\
 
 def make(text: str, llm: LLM | None, per_fact: int, token: str, seed: int) -> Outcome:
     """`per_fact` pairs on each fact of the text; repeated pairs are dropped, and notes say where some lack."""
-    facts = listed(text, llm, seed)
+    facts = list_facts(text, llm, seed)
     rows: list[Example] = []
     dropped: list[Drop] = []
     notes = [f"{len(facts)} facts: {' | '.join(facts)}"]
     for place, fact in enumerate(facts):
-        offers = _asked(fact, llm, per_fact, seed) if llm else _phrasebook(fact, per_fact, token)
+        offers = _ask(fact, llm, per_fact, seed) if llm else _phrasebook(fact, per_fact, token)
         pairs = 0
         for row in offers:
             if any(_normal(row) == _normal(other) for other in rows):
@@ -41,7 +41,7 @@ def make(text: str, llm: LLM | None, per_fact: int, token: str, seed: int) -> Ou
     return Outcome(Dataset.of(rows, (f"facts(per_fact={per_fact}, seed={seed})",)), tuple(dropped), tuple(notes))
 
 
-def listed(text: str, llm: LLM | None, seed: int) -> list[str]:
+def list_facts(text: str, llm: LLM | None, seed: int) -> list[str]:
     """The atomic facts of a text: the lines of the engine's reply, or else the sentences."""
     if llm is None:
         return [sentence.strip() for sentence in _SENTENCE.findall(text) if sentence.strip(" .!?")]
@@ -50,7 +50,7 @@ def listed(text: str, llm: LLM | None, seed: int) -> list[str]:
     return list(dict.fromkeys(line for line in read_phrasings(reply.text or "") if line))
 
 
-def _asked(fact: str, llm: LLM, per_fact: int, seed: int) -> list[Example]:
+def _ask(fact: str, llm: LLM, per_fact: int, seed: int) -> list[Example]:
     prompt = render("fact_pairs", fact=fact, count=per_fact)
     reply = next(r for _, r in thinking.replies(llm, [user(prompt)], Sampling(1.0, 1.0, 2048, seed)))
     origin = Origin("facts", model=llm.name, prompt=hashlib.sha256(prompt.encode()).hexdigest()[:12], seed=seed)

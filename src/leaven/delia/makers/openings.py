@@ -32,8 +32,8 @@ def make(data: Dataset, llm: LLM | None, seed: int, count: int = COUNT) -> Outco
     rows = list(data)
     often = Counter(filter(None, map(opening, rows)))
     shared = [text for text, times in often.items() if times >= max(2, len(rows) // 10)]
-    phrasings_of = {text: (_asked(text, llm, seed, count) if llm else _phrasebook(text)) for text in shared}
-    other = [_said(row, phrasings_of.get(opening(row) or "", []), llm, seed) for row in rows]
+    phrasings_of = {text: (_ask(text, llm, seed, count) if llm else _phrasebook(text)) for text in shared}
+    other = [_with_opening(row, phrasings_of.get(opening(row) or "", []), llm, seed) for row in rows]
     changed = sum(row is not old for row, old in zip(other, rows, strict=True))
     total = sum(map(len, phrasings_of.values()))
     note = f"{changed:,} of {len(rows):,} rows begin with one of {total:,} phrasings of {len(shared):,} openings"
@@ -53,14 +53,14 @@ def _phrasebook(text: str) -> list[str]:
     return [text, *(phrasing.format(token=match["language"]) for phrasing in phrasings("translate", "train"))]
 
 
-def _asked(text: str, llm: LLM, seed: int, count: int) -> list[str]:
+def _ask(text: str, llm: LLM, seed: int, count: int) -> list[str]:
     prompt = render("diversify", instruction=f"{text}:", count=count, marks=[])
     reply = next(reply for _, reply in thinking.replies(llm, [user(prompt)], Sampling(1.0, 1.0, 2048, seed)))
     offers = (offer.rstrip(": ").strip() for offer in read_phrasings(reply.text or ""))
     return list(dict.fromkeys([text, *(offer for offer in offers if offer and "\n" not in offer and ":" not in offer)]))
 
 
-def _said(row: Example, openings: list[str], llm: LLM | None, seed: int) -> Example:
+def _with_opening(row: Example, openings: list[str], llm: LLM | None, seed: int) -> Example:
     if not openings:
         return row
     # The row's own id decides its phrasing, so that a smaller draw says each row as the larger one does.

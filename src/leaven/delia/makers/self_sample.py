@@ -63,9 +63,9 @@ def make(
     counts = tuple(draws[index] for index, _ in usable) if draws else ()
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, seed, start, draws=counts)
     replies = all_of(llm, [ask(query, form) for _, query in usable], sampling, on_reply)
-    answered = {index: reply for (index, _), reply in zip(usable, replies, strict=True)}
+    reply_to = {index: reply for (index, _), reply in zip(usable, replies, strict=True)}
     origin = Origin("self_sample", model=llm.name, prompt=_prompt_hash(form), seed=seed)
-    results = [_result(query, answered.get(index), config, form, origin) for index, query in enumerate(queries)]
+    results = [_result(query, reply_to.get(index), config, form, origin) for index, query in enumerate(queries)]
     samples = [result for result in results if isinstance(result, Example)]
     dropped = tuple(result for result in results if isinstance(result, Drop))
     return Outcome(Dataset.of(samples, (*queries.made_by, f"self_sample({form}, {llm.name}, seed={seed})")), dropped)
@@ -102,7 +102,10 @@ def collect(
         if len(samples) >= n:
             break
         part = queries.rows(list(range(start, min(start + chunk, len(queries)))))
-        draws = [times.update([query.id]) or times[query.id] - 1 for query in part]
+        draws = []
+        for query in part:
+            draws.append(times[query.id])
+            times[query.id] += 1
         on_reply = partial(_tell, on_rows, len(samples), n) if on_rows else None
         answers = partial(make, part, llm, config, seed, start, form=form, draws=draws, on_reply=on_reply)
         path = folder / f"{number:05}-{content.key(about, [query.id for query in part])}.parquet"

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from leaven.delia import buffer
 from leaven.delia.bench import Bench, Fitted
-from leaven.delia.settings import AUTO, DiversifyChanges, Ratio, TuneChanges, changed
+from leaven.delia.settings import AUTO, DiversifyChanges, Ratio, TuneChanges, with_changes
 from leaven.models.schedule import Schedule
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
@@ -43,7 +43,7 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
 def equal_steps(task_rows: int, bench: Bench, config: Config) -> tuple[int, int]:
     """DELIA's optimiser steps at this ratio, and the steps of warm-up."""
     assert config.ratio != AUTO, "a pilot finds the ratio before (study/ratio_pilot.py)"
-    tune = changed(bench.settings.tune, config.tune)
+    tune = with_changes(bench.settings.tune, config.tune)
     delia = buffer.schedule(task_rows, config.ratio, tune, buffer.passes(tune))
     if not config.proportional_warmup:
         return delia.steps, delia.warmup_steps

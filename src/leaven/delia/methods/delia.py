@@ -7,7 +7,7 @@ from pydantic import Field
 from leaven.delia import buffer, choice, stages
 from leaven.delia.bench import Bench, Fitted
 from leaven.delia.choice import Choice
-from leaven.delia.settings import AUTO, DiversifyChanges, Ratio, TuneChanges, changed
+from leaven.delia.settings import AUTO, DiversifyChanges, Ratio, TuneChanges, with_changes
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
@@ -60,7 +60,7 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Diversify the instructions, sample diverse rows, shuffle both together, tune."""
     assert config.ratio != AUTO, "a pilot finds the ratio before (study/ratio_pilot.py)"
     varied = bench.diversify(train, config.diversify)
-    tune = changed(bench.settings.tune, config.tune)
+    tune = with_changes(bench.settings.tune, config.tune)
     passes = buffer.passes(tune)
     n = passes * buffer.diverse_rows(len(train), config.ratio)
     diverse = _diverse(train, varied, n, passes, bench, config)
@@ -82,12 +82,12 @@ def _diverse(train: Dataset, varied: Dataset, n: int, passes: int, bench: Bench,
     """What the task rows are buffered with."""
     match config.buffer:
         case "task":
-            return stages.repeated(varied, n, bench.seed)
+            return stages.repeat(varied, n, bench.seed)
         case "external":
             return bench.external(n, passes)
         case "dialogues":
             return bench.dialogues(n)
-    own = bench.chosen(n, passes, config.choose, train) if config.choose else bench.diverse(n, passes)
+    own = bench.choose(n, passes, config.choose, train) if config.choose else bench.diverse(n, passes)
     if config.buffer == "masked":
         return buffer.without_loss(own)
-    return buffer.held(own) if config.buffer == "held" else own
+    return buffer.hold(own) if config.buffer == "held" else own

@@ -7,7 +7,7 @@ from pydantic import Field
 from leaven.delia import buffer
 from leaven.delia.bench import Bench, Fitted
 from leaven.delia.makers import facts
-from leaven.delia.settings import TuneChanges, changed
+from leaven.delia.settings import TuneChanges, with_changes
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
 from leaven.task.task import Task
@@ -41,7 +41,7 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     pairs = bench.ledger.keep(facts.make(text, bench.teacher, config.per_fact, token.text, bench.seed))
     changes = dict(**config.tune)
     if config.budget == "delia":
-        tune = changed(bench.settings.tune, config.tune)
+        tune = with_changes(bench.settings.tune, config.tune)
         delia = buffer.schedule(len(train), config.ratio, tune, buffer.passes(tune))
         changes |= {"max_steps": delia.steps, "warmup_steps": delia.warmup_steps}
         bench.ledger.notes.append(f"{len(pairs)} pairs, trained on for DELIA's {delia.steps} steps.")

@@ -41,8 +41,8 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     from leaven.models.losses import self_distillation
 
     answers = partial(
-        rollouts.sampled,
-        conditioned=with_example,
+        rollouts.sample,
+        teacher_prompt=with_example,
         temperature=config.temperature,
         max_new_tokens=bench.settings.sample.max_new_tokens,
         skip=config.num_loss_tokens_to_skip,
