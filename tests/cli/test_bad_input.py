@@ -72,6 +72,12 @@ WORDS = {
     "missing argument": (("delia",), ("task",)),
     "unknown recipe": (("study", "quikstart"), ("quikstart", "'quickstart'")),
     "unknown list": (("ls", "method"), ("'methods'",)),
+    "a store that is not there": (("store", "stats", "--store", "no.db"), ("no.db does not exist",)),
+    "an unknown command of a command": (("store", "no.db"), ("No such command 'no.db'", "Known: stats, prune, export")),
+    "a place that may not be written": (
+        ("export", "task.jsonl", "-o", "pool.jsonl/x"),
+        ("pool.jsonl: File exists", "may write"),
+    ),
     "report of nothing": (("report", "."), (".", "no finished study")),
     "report of nowhere": (("report", "no"), ("no does not exist",)),
     "view of nowhere": (("view", "no"), ("no does not exist",)),

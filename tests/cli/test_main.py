@@ -61,3 +61,16 @@ def test_the_story_of_a_study_is_looked_for_where_it_is(leaven, tmp_path):
     (tmp_path / "run" / "cells").mkdir(parents=True)
     said = leaven("why", "run", "3")
     assert (said.code, said.err) == (2, "Error: run is a study, and no lift\nLook at it: leaven view run\n")
+
+
+def test_a_command_that_is_stopped_before_its_work_says_so_too(leaven, monkeypatch):
+    def stopped(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "import_module", stopped)
+    said = leaven("ls")
+    assert (said.code, said.err) == (130, "Stopped.\n")
+
+
+def test_a_step_is_shown_in_the_help_by_its_name(leaven):
+    assert "[default: (quality)]" in leaven("lift", "--help").out

@@ -123,3 +123,12 @@ def test_without_a_cell_it_says_when_the_run_began(tmp_path):
     (tmp_path / "a.jsonl").write_text("b")
     with pytest.raises(UserError, match=r"a\.jsonl has changed since the run began \(\d{4}-\d\d-\d\d \d\d:\d\d\)"):
         journal.claim(tmp_path / "run.json", content.named({"settings": {"data": f"{tmp_path}/a.jsonl"}}))
+
+
+def test_a_folder_of_one_kind_of_run_is_kept_from_the_other(tmp_path):
+    for kind, setting in (("a study", "seeds"), ("a lift", "seed")):
+        journal.claim(tmp_path / kind / journal.NAME, {"settings": {setting: 1}})
+    journal.refuse_others(tmp_path / "a study", "seeds")
+    journal.refuse_others(tmp_path / "nothing yet", "seeds")
+    with pytest.raises(UserError, match="a lift holds a run of another command"):
+        journal.refuse_others(tmp_path / "a lift", "seeds")

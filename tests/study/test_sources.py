@@ -68,3 +68,10 @@ def test_questions_that_the_model_has_written_are_read_without_it(tmp_path, monk
     monkeypatch.setattr(base, "load", None)
     again = questions.write(recipe, 4, tmp_path, stderr())
     assert [row.id for row in again.kept] == [row.id for row in first.kept] and len(first.kept) == 10
+
+
+def test_what_the_answers_are_taken_for_is_said_before_the_model_writes_its_questions(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(questions, "write", lambda *about: pytest.fail(capsys.readouterr().err))
+    task = written(tmp_path / "task.jsonl", [f"Name two {thing}s, number {n}." for n, thing in enumerate(THINGS * 3)])
+    with pytest.raises(pytest.fail.Exception, match="60 of 60 answers are bullet lists of 2 items"):
+        resolved(tmp_path, task=task, queries="self")

@@ -78,6 +78,7 @@ def _default(default: Any) -> str | bool:
     """How the help shows what a field is when nothing is said; false where that is nothing."""
     if isinstance(default, bool):
         return "yes" if default else "no"
+    default = getattr(default, "name", default)  # a step of a lift is said by its selector's name
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
     return False if default in (None, ()) else shown or False
 

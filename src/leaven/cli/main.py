@@ -44,6 +44,8 @@ COMMANDS = {
 }
 OPEN = 3
 """The exit code of a command that left rows open: the same command goes on with them."""
+STOPPED = 130
+"""The exit code of a command that Ctrl-C ended."""
 SPINS = "1000"
 """How often a thread of torch looks whether the others are ready, and then sleeps (libgomp looks 300,000 times). Beside
 another busy process the one that is waited for has no core: two threads on two cores spun most of their time."""
@@ -62,6 +64,14 @@ class _Late(TyperGroup):
         """The help with the list of all commands, for which none of their files is needed."""
         ctx.meta[LISTING] = True
         super().format_help(ctx, formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        """The command, which Ctrl-C ends with a word; what can be gone on with says so itself."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("Stopped.", file=sys.stderr)
+            raise SystemExit(STOPPED) from None
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command, or for the list of all commands only its name and help."""
@@ -139,6 +149,8 @@ def run() -> None:
         elif disk.is_full(error):
             _complain(f"the disk is full: {error}", "Free some space, then give the same command again: it goes on "
                       "from what is written, and nothing that is there is paid for again.")  # fmt: skip
+        elif refusal := disk.refusal(error):
+            _complain(refusal, "Choose a place where you may write, or ask whoever may.")
         else:
             raise
         sys.exit(2)

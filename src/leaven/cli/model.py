@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+from leaven.cli.group import Group
+
+app = typer.Typer(cls=Group, add_completion=False, no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The name of a model: smollm2 writes, minilm embeds.")]
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leaven.cli import rows as reading
+from leaven.cli.group import Group
 
 if TYPE_CHECKING:
     from leaven.rows.dataset import Dataset
     from leaven.rows.example import Prompt
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+app = typer.Typer(cls=Group, add_completion=False, no_args_is_help=True)
 
 
 @app.callback()

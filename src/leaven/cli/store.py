@@ -4,11 +4,16 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="The replies that were paid for.")
+from leaven.cli.group import Group
+
+if TYPE_CHECKING:
+    from leaven.llm.store import Store
+
+app = typer.Typer(cls=Group, add_completion=False, no_args_is_help=True, help="The replies that were paid for.")
 File = Annotated[Path | None, typer.Option("--store", help="The store (default: the one in your cache).")]
 
 
@@ -18,12 +23,12 @@ def stats(store: File = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from leaven.llm.store import Store, default_path
+    from leaven.llm.store import default_path
 
     table = Table(title=str(store or default_path()), title_justify="left")
     for column in ("engine", "replies", "tokens in", "tokens out", "first", "last"):
         table.add_column(column, justify="left" if column == "engine" else "right")
-    for row in Store.open(store).stats():
+    for row in _opened(store).stats():
         dates = (time.strftime("%Y-%m-%d", time.localtime(row[name])) for name in ("first", "last"))
         counts = (f"{row[name]:,}" for name in ("replies", "prompt_tokens", "completion_tokens"))
         table.add_row(row["engine"], *counts, *dates)
@@ -38,18 +43,25 @@ def prune(
 ) -> None:
     """Forget replies; without --engine or --days nothing is forgotten."""
     from leaven.errors import UserError
-    from leaven.llm.store import Store
 
     if engine is None and days is None:
         raise UserError("nothing says which replies to forget", "Give --engine, --days, or both.")
-    count = Store.open(store).prune(engine, None if days is None else time.time() - days * 86_400)
+    count = _opened(store).prune(engine, None if days is None else time.time() - days * 86_400)
     print(f"{count:,} replies forgotten.")
 
 
 @app.command(epilog="Example: leaven store export > replies.jsonl")
 def export(store: File = None) -> None:
     """Every reply with what was asked, as JSONL on standard output."""
-    from leaven.llm.store import Store
-
-    for row in Store.open(store).export():
+    for row in _opened(store).export():
         sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _opened(path: Path | None) -> "Store":
+    """The store. Raises UserError for a file that is not there: only a call that is paid for makes one."""
+    from leaven.errors import UserError
+    from leaven.llm.store import Store, default_path
+
+    if path is not None and not path.is_file():
+        raise UserError(f"{path} does not exist", f"Check the path; without --store it is {default_path()}.")
+    return Store.open(path)

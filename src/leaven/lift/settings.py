@@ -257,6 +257,7 @@ def claim(folder: Path, settings: Settings, source: Path | None = None, continue
     `source` is the lift that it takes over from. Raises UserError that names all that differs, and for a folder of an
     earlier leaven.
     """
+    journal.refuse_others(folder, "seed")
     journal.refuse_older(folder, "recipe.yaml", f"leaven report {folder}")
     last = [event["name"] for event in runs.events(folder, "stage")][-1:]
     journal.claim(

@@ -1,8 +1,9 @@
-"""A full disk, told by what the many libraries that write say of it."""
+"""A full disk, told by what the many libraries that write say of it; and a place that may not be written or read."""
 
 import errno
 import re
 
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SAID = re.compile(
     r"no space left|file too large|quota exceeded|database or disk is full|disk i/o error|"
@@ -18,3 +19,10 @@ def is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def refusal(error: Exception) -> str:
+    """Which file may not be written or read, and why, in the system's words: "/etc/x: Permission denied"; else ""."""
+    if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return ""

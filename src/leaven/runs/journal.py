@@ -72,6 +72,16 @@ def refuse_older(folder: Path, sign: str, read_it: str) -> None:
         )
 
 
+def refuse_others(folder: Path, setting: str) -> None:
+    """Raise UserError for a folder in which a run of another kind was begun: one without what all of this kind have."""
+    record = read(folder / NAME)
+    if record and setting not in record["identity"]["settings"]:
+        raise UserError(
+            f"{folder} holds a run of another command",
+            f"Choose another --out, or look at that one: leaven view {folder}",
+        )
+
+
 def notes(path: Path) -> list[str]:
     """For the report: what a run was continued over."""
     record = read(path) or {"continued": []}

@@ -42,6 +42,7 @@ def claim(
     machine that computes it; "": of this one. Raises UserError that names all that differs, and for a folder of an
     earlier leaven.
     """
+    journal.refuse_others(folder, "seeds")
     journal.refuse_older(folder, "recipe.yaml", f"leaven report {folder}")
     path = folder / journal.NAME
     before = journal.read(path)

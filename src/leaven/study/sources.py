@@ -80,8 +80,8 @@ def _read(recipe: Recipe, brought: Brought, folder: Path, progress: Progress, sp
     if metric != "translation":
         rows, sentence = insert(rows, token)
         notes.append(sentence)
-    form, sentence = _format_of(recipe, rows)
-    notes.append(sentence)
+    form, form_sentence = _format_of(recipe, rows)
+    notes.append(form_sentence)
     if brought.test is None and not recipe.test:
         test = Outcome(Dataset.of([]))
         rows, held_out, sentence = hold_out(
@@ -95,6 +95,8 @@ def _read(recipe: Recipe, brought: Brought, folder: Path, progress: Progress, sp
     if brought.queries is None and recipe.queries == "lab":
         pool = Outcome(hallucination.task(token, split).pool)
     else:
+        if brought.queries is None and recipe.queries == SELF:
+            progress.say(form_sentence)  # before the minutes that the questions take
         pool = _pool(recipe, len(rows), brought, folder, progress)
     own, others = _tests_of_ones_own(recipe, form)
     notes += (*pool.notes, *(note for _, other in others for note in other.notes))
