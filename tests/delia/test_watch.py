@@ -35,8 +35,8 @@ def test_who_looks_on_changes_no_bit(tiny_model, tmp_path, settings):
     assert losses == same and all(torch.equal(alone[name], watched[name]) for name in alone)
     lines = [json.loads(line) for line in (tmp_path / "watch.jsonl").read_text().splitlines()]
     assert [(line["stage"], line["step"], line["steps"]) for line in lines] == [(1, 2, 6), (1, 4, 6)]
-    assert [one["prompt"] for one in lines[0]["said"]] == 2 * [row.question for row in list(ROWS)[:3]]
-    assert [one["test"] for one in lines[0]["said"]] == ["unseen_phrasing"] * 3 + ["general"] * 3
+    assert [one["prompt"] for one in lines[0]["answers"]] == 2 * [row.question for row in list(ROWS)[:3]]
+    assert [one["test"] for one in lines[0]["answers"]] == ["unseen_phrasing"] * 3 + ["general"] * 3
 
 
 def test_a_training_that_was_killed_and_goes_on_is_looked_at_where_it_stands(tiny_model, tmp_path):

@@ -28,7 +28,7 @@ def run(tmp_path_factory):
              "delia": {0: [OBJECT] * 28 + ["no", "Sorry 🙂"], 1: [OBJECT] * 30}}  # fmt: skip
     folder = study(tmp_path_factory.mktemp("study") / "run", texts)
     said = [{"test": "unseen_phrasing", "item": "item0", "prompt": "Question 0?", "answer": OBJECT}]
-    line = json.dumps({"stage": 1, "step": 1, "steps": 3, "said": said})
+    line = json.dumps({"stage": 1, "step": 1, "steps": 3, "answers": said})
     (folder / "cells" / "delia-n5-s0" / "watch.jsonl").write_text(line)
     return folder
 

@@ -54,7 +54,7 @@ def test_filters_leave_what_they_say(found, changes, expected):
 
 def test_the_counts_of_all_filters_are_told_whatever_is_shown(found):
     page = found.page(changed(show="worse"), lower_is_better=False)
-    assert (page["total"], page["shown"]) == (4, 1)
+    assert (page["total"], page["hits"]) == (4, 1)
     assert page["counts"] == {"differ": 4, "worse": 1, "better": 3, "wrong": 3}
 
 

@@ -145,7 +145,7 @@ def test_a_row_of_a_lift_tells_its_story_and_thresholds_decide_again(lift, tmp_p
         click(page, "Other thresholds")
         page.run("document.querySelector('.slider input').focus()")
         page.press("ArrowRight")
-        page.until("document.querySelector('.decided')?.innerText.includes('would be kept')")
+        page.until("document.querySelector('.decision')?.innerText.includes('would be kept')")
         assert "leaven lift --from" in page.text() and "11 rows would be kept, now 10" in page.text()
 
 
@@ -153,7 +153,7 @@ def test_a_row_of_a_lift_tells_its_story_and_thresholds_decide_again(lift, tmp_p
 def test_what_models_say_as_they_learn_is_a_grid_of_the_cell_that_is_chosen(run, tmp_path, how):
     for seed, text in ((0, "hm"), (1, OBJECT)):
         said = [{"test": "unseen_phrasing", "item": "item0", "prompt": HOSTILE[1], "answer": text}]
-        line = json.dumps({"stage": 1, "step": 2, "steps": 3, "said": said})
+        line = json.dumps({"stage": 1, "step": 2, "steps": 3, "answers": said})
         (run / "cells" / f"delia-n5-s{seed}" / "watch.jsonl").write_text(line + "\n")
     with contextlib.ExitStack() as stack:
         url = bundle.write(run, tmp_path / "page").as_uri() if how == "from disk" else stack.enter_context(served(run))
@@ -202,7 +202,7 @@ def test_rows_are_marked_in_the_map_by_mouse_and_by_keys_and_exported(lift, tmp_
         assert "box=" in page.run("location.hash")  # and so it can be sent
         page.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
         click(page, "as JSONL")
-        page.until("document.getElementById('said').textContent.includes('marked.jsonl')")
+        page.until("document.getElementById('announcement').textContent.includes('marked.jsonl')")
         file = waited_for(tmp_path / "marked.jsonl")
         lines = [json.loads(line) for line in file.read_text().splitlines()]
         assert len(lines) == drawn and {line["verdict"] for line in lines} == {"kept", "dropped"}

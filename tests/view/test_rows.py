@@ -58,7 +58,7 @@ def test_filters_leave_what_the_audit_says(lift, rows):
     ]:  # fmt: skip
         page = rows.page(query)
         assert [row["row"] for row in page["rows"]] == left["row"].to_list()[:30]
-        assert (page["total"], page["shown"]) == (40, left.height)
+        assert (page["total"], page["hits"]) == (40, left.height)
     best = rows.page(Query(sort="variety"))["rows"]
     assert [row["score"] for row in best[:5]] == frame["variety"].drop_nulls().sort(descending=True).to_list()[:5]
 
@@ -89,7 +89,7 @@ def test_other_thresholds_keep_what_a_lift_from_it_keeps(lift, tmp_path):
     anew = audit.read(lifted(tmp_path / "anew", lift, **{**_settings(lift), "n": 6, "keep_variety": 0.5}))
     now, before = anew["verdict"] == "kept", audit.read(lift)["verdict"] == "kept"
     assert (told["kept"], told["was"]) == (int(now.sum()), 10)
-    assert told["gone"]["rows"] == int((before & ~now).sum()) and told["come"]["rows"] == int((now & ~before).sum())
+    assert told["exits"]["rows"] == int((before & ~now).sum()) and told["entries"]["rows"] == int((now & ~before).sum())
     assert told["command"] == f"leaven lift --from {lift} --n 6 --keep-variety 0.5 --out FOLDER"
 
 
@@ -129,7 +129,7 @@ def test_a_run_tells_how_far_it_is(lift, tmp_path):
               {"time": 2.0, "event": "cell", "name": "b-n5-s0", "seconds": 6.0}]  # fmt: skip
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events) + '{"time": 3, "torn')
     cells = live.state(tmp_path)["cells"]
-    assert cells["left"] == ["a-n5-s1", "b-n5-s1"] and cells["seconds_left"] == 10.0
+    assert cells["rest"] == ["a-n5-s1", "b-n5-s1"] and cells["seconds_left"] == 10.0
     (tmp_path / "llm.log").write_text("2026-11-21 concurrency 8\n2026-11-21 a call failed: 500\n")
     assert live.state(tmp_path)["failures"] == ["2026-11-21 a call failed: 500"]
 

@@ -16,7 +16,7 @@ def look(place, step, *answers, stage=1):
     said = [{"test": "unseen_phrasing", "item": f"item{n}", "prompt": f"Question {n}?", "answer": text}
             for n, text in enumerate(answers)]  # fmt: skip
     with (place / watching.FILE).open("a") as file:
-        file.write(json.dumps({"stage": stage, "step": step, "steps": 9, "said": said}) + "\n")
+        file.write(json.dumps({"stage": stage, "step": step, "steps": 9, "answers": said}) + "\n")
 
 
 @pytest.fixture

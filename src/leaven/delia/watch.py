@@ -51,11 +51,11 @@ class Watch:
         if step == steps or step not in {round(steps * k / (self.points + 1)) for k in range(1, self.points + 1)}:
             return
         prompts = [row.prompt for _, row in self.questions]
-        answers = dict(generate(loaded.model, loaded.tokenizer, prompts, max_new_tokens=LONGEST))
-        said = [
-            {"test": test, "item": row.id, "prompt": row.question, "answer": answers[place].text}
+        texts = dict(generate(loaded.model, loaded.tokenizer, prompts, max_new_tokens=LONGEST))
+        answers = [
+            {"test": test, "item": row.id, "prompt": row.question, "answer": texts[place].text}
             for place, (test, row) in enumerate(self.questions)
         ]
-        line = json.dumps({"stage": stage, "step": step, "steps": steps, "said": said}, ensure_ascii=False)
+        line = json.dumps({"stage": stage, "step": step, "steps": steps, "answers": answers}, ensure_ascii=False)
         with self.file.open("a", encoding="utf-8", errors="replace") as file:
             file.write(line + "\n")

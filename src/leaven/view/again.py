@@ -42,7 +42,7 @@ def sliders(folder: Path) -> list[dict[str, Any]]:
     if settings.stages:
         return [n]
     _, selecting = halves(settings.plan)
-    found = [n]
+    controls = [n]
     for place, stage in enumerate(selecting):
         is_followed = any(later.dear for later in selecting[place + 1 :])
         for name, highest in NUMBERS.get(stage.name, {}).items():
@@ -50,8 +50,8 @@ def sliders(folder: Path) -> list[dict[str, Any]]:
                 high = value if is_followed else highest
                 label = f"{stage.name}: {name.replace('_', ' ')}"
                 slider = {"name": SHORT.get((stage.name, name), f"{stage.name}.{name}"), "label": label}
-                found.append({**slider, "value": value, "low": highest / 100, "high": high, "step": highest / 100})
-    return found
+                controls.append({**slider, "value": value, "low": highest / 100, "high": high, "step": highest / 100})
+    return controls
 
 
 def decide(folder: Path, changes: Mapping[str, float]) -> dict[str, Any]:
@@ -59,9 +59,9 @@ def decide(folder: Path, changes: Mapping[str, float]) -> dict[str, Any]:
 
     Raises UserError for settings that the lift has not, or that it can't be decided by.
     """
-    known = {slider["name"]: slider for slider in sliders(folder)}
-    if strange := sorted(set(changes) - set(known)):
-        raise UserError(f"{strange[0]} can't be changed here", f"These can: {', '.join(known)}.")
+    controls = {slider["name"]: slider for slider in sliders(folder)}
+    if strange := sorted(set(changes) - set(controls)):
+        raise UserError(f"{strange[0]} can't be changed here", f"These can: {', '.join(controls)}.")
     changes = {name: int(value) if name == "n" else value for name, value in changes.items()}
     command = _command(folder, changes)
     before = pl.read_parquet(folder / "audit.parquet", columns=["row", "verdict"])
@@ -78,27 +78,27 @@ def decide(folder: Path, changes: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _differences(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, Any]:
-    found = after.select("row", "verdict", "stage", "reason", "place", "question", "answer")
-    both = found.join(before.rename({"verdict": "was"}), on="row", how="left", maintain_order="left")
-    come = both.filter(pl.col("verdict") == "kept", pl.col("was") != "kept")
-    gone = both.filter(pl.col("verdict") != "kept", pl.col("was") == "kept")
+    verdicts = after.select("row", "verdict", "stage", "reason", "place", "question", "answer")
+    both = verdicts.join(before.rename({"verdict": "was"}), on="row", how="left", maintain_order="left")
+    entries = both.filter(pl.col("verdict") == "kept", pl.col("was") != "kept")
+    exits = both.filter(pl.col("verdict") != "kept", pl.col("was") == "kept")
     brief = [pl.col(name).str.slice(0, rows.BRIEF) for name in ("question", "answer")]
-    dropped = found.filter(pl.col("stage") != "").group_by("stage", "reason", maintain_order=True).len("rows")
+    drops = verdicts.filter(pl.col("stage") != "").group_by("stage", "reason", maintain_order=True).len("rows")
     return {
-        "kept": int((found["verdict"] == "kept").sum()),
+        "kept": int((verdicts["verdict"] == "kept").sum()),
         "was": int((before["verdict"] == "kept").sum()),
-        "come": {"rows": come.height, "sample": come.with_columns(brief).head(SAMPLE).to_dicts()},
-        "gone": {"rows": gone.height, "sample": gone.with_columns(brief).head(SAMPLE).to_dicts()},
-        "stages": dropped.to_dicts(),
+        "entries": {"rows": entries.height, "sample": entries.with_columns(brief).head(SAMPLE).to_dicts()},
+        "exits": {"rows": exits.height, "sample": exits.with_columns(brief).head(SAMPLE).to_dicts()},
+        "stages": drops.to_dicts(),
     }
 
 
 def _command(folder: Path, changes: Mapping[str, float]) -> str:
     """The command that makes the same choice a run of its own."""
     flags = {"n": "--n", "keep_variety": "--keep-variety"}
-    said = [f"{flags[name]} {value:g}" if name in flags else f"--set {name}={value:g}"
+    options = [f"{flags[name]} {value:g}" if name in flags else f"--set {name}={value:g}"
             for name, value in changes.items()]  # fmt: skip
-    return " ".join([f"leaven lift --from {folder}", *said, "--out FOLDER"])
+    return " ".join([f"leaven lift --from {folder}", *options, "--out FOLDER"])
 
 
 def _no_engine(spec: str, what: str) -> AbstractContextManager[Counted]:

@@ -32,14 +32,14 @@ def once(method: Callable[..., Value]) -> Callable[..., Value]:
     """What a method of `Answers` gives for its arguments is computed at the first question and held from then on."""
 
     @wraps(method)
-    def held(answers: "Answers", *asked: Any) -> Value:
-        key = (method.__name__, *asked)
-        if key not in answers.known:
-            answers.known[key] = method(answers, *asked)
-        value: Value = answers.known[key]
+    def lookup(answers: "Answers", *arguments: Any) -> Value:
+        key = (method.__name__, *arguments)
+        if key not in answers.cache:
+            answers.cache[key] = method(answers, *arguments)
+        value: Value = answers.cache[key]
         return value
 
-    return held
+    return lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Answers:
     token: str
 
     @cached_property
-    def known(self) -> dict[tuple[Any, ...], Any]:
+    def cache(self) -> dict[tuple[Any, ...], Any]:
         """What was asked before (`once`)."""
         return {}
 
@@ -92,8 +92,8 @@ class Answers:
             frame.select("line", "test", "item", size=pl.lit(about["size"], pl.Int64), cell=pl.lit(number, pl.UInt32))
             for number, (frame, (_, about)) in enumerate(zip(self._answers, self.cells, strict=True))
         ]
-        known = self.questions.lazy().select("question", *KEYS)
-        return pl.concat(frames).join(known, on=KEYS).select("question", "cell", "line").collect()
+        numbers = self.questions.lazy().select("question", *KEYS)
+        return pl.concat(frames).join(numbers, on=KEYS).select("question", "cell", "line").collect()
 
     @cached_property
     def _answers(self) -> tuple[pl.LazyFrame, ...]:
@@ -107,39 +107,41 @@ class Answers:
         defined = pl.col("value").is_not_null() & pl.col("value").is_not_nan()
         frames = _opened([path.parent / "scores.parquet" for path, _ in self.cells])
         none = pl.lit(None, pl.String).alias("phrasing")  # cells of before say none
-        told = ("phrasing" in frame.collect_schema() for frame in frames)
+        has_phrasing = ("phrasing" in frame.collect_schema() for frame in frames)
         return tuple((one if says else one.with_columns(none)).filter(defined)
-                     for one, says in zip(frames, told, strict=True))  # fmt: skip
+                     for one, says in zip(frames, has_phrasing, strict=True))  # fmt: skip
 
     def measures(self) -> dict[str, list[str]]:
         """Test → the measures that single answers of it have."""
         firsts = pl.concat([one.group_by("metric").agg(pl.col("item").first()) for one in self._scores])
         items = set(self.questions.select("test", "item").iter_rows())
-        found: dict[str, set[str]] = {}
+        by_test: dict[str, set[str]] = {}
         for metric, item in firsts.collect().iter_rows():
             test, _, measure = metric.partition("/")
             if (test, item) in items:
-                found.setdefault(test, set()).add(measure)
-        return {test: sorted(names) for test, names in sorted(found.items())}
+                by_test.setdefault(test, set()).add(measure)
+        return {test: sorted(names) for test, names in sorted(by_test.items())}
 
     def phrasings(self, test: str) -> list[str]:
         """The ways in which the questions of a test ask for the format, the most frequent first."""
-        counts = self.phrased(test)["phrasing"].value_counts(sort=True).filter(pl.col("phrasing") != "")
+        counts = self.phrasing_of(test)["phrasing"].value_counts(sort=True).filter(pl.col("phrasing") != "")
         several = counts.filter(pl.col("count") > 1)["phrasing"].to_list()
         return several[:PHRASINGS] if len(several) > 1 else []
 
     def page(self, query: Query, lower_is_better: bool) -> dict[str, Any]:
         """How many questions there are, how many each filter shows, and those of the page with all answers to them."""
-        marked = self._marked(query, lower_is_better)
-        chosen = marked if query.show == "all" else marked.filter(query.show).sort(_order(query.show), "question")
-        shown = chosen.slice(query.page * PAGE, PAGE)["question"].to_list()
-        counts = {show: int(marked[show].sum()) for show in ("differ", "worse", "better", "wrong")}
+        judgements = self._judgements(query, lower_is_better)
+        selection = (
+            judgements if query.show == "all" else judgements.filter(query.show).sort(_order(query.show), "question")
+        )
+        numbers = selection.slice(query.page * PAGE, PAGE)["question"].to_list()
+        counts = {show: int(judgements[show].sum()) for show in ("differ", "worse", "better", "wrong")}
         return {
-            "total": marked.height,
-            "shown": chosen.height,
-            "pages": -(-chosen.height // PAGE),
+            "total": judgements.height,
+            "hits": selection.height,
+            "pages": -(-selection.height // PAGE),
             "counts": counts,
-            "questions": self.texts(shown),
+            "questions": self.texts(numbers),
         }
 
     def difference(self, query: Query) -> dict[str, Any] | None:
@@ -153,7 +155,7 @@ class Answers:
     def _difference(self, query: Query) -> dict[str, Any] | None:
         both = self.values(query.metric, query.size).filter(pl.col("method").is_in([query.a, query.b]))
         if query.phrasing or query.search:
-            both = both.join(self._asked(query), on="question", how="semi")
+            both = both.join(self._matches(query), on="question", how="semi")
         if query.a == query.b or both["method"].n_unique() < 2:
             return None
         names = {"item": pl.col("question"), "metric": pl.lit(query.metric), "size": pl.lit(query.size)}
@@ -176,20 +178,20 @@ class Answers:
             for frame, (_, about) in zip(self._scores, self.cells, strict=True)
             if about["size"] == size
         ]
-        known = self.asked(metric.partition("/")[0], size).lazy().select("question", "item")
-        marked = pl.concat(frames).join(known, on="item")
-        return marked.select("question", "method", "seed", "phrasing", "value").collect()
+        numbers = self.of_test(metric.partition("/")[0], size).lazy().select("question", "item")
+        scores = pl.concat(frames).join(numbers, on="item")
+        return scores.select("question", "method", "seed", "phrasing", "value").collect()
 
     @once
     def marks(self, metric: str, size: int, method: str) -> pl.DataFrame:
-        """mean, least and most of what a method's seeds are marked on a metric: a line for each of `asked`."""
+        """mean, least and most of what a method's seeds are marked on a metric: a line for each of `of_test`."""
         value, own = pl.col("value"), self.values(metric, size).filter(pl.col("method") == method)
         by_question = own.group_by("question").agg(mean=value.mean(), least=value.min(), most=value.max())
-        asked = self.asked(metric.partition("/")[0], size).select("question")
-        return asked.join(by_question, on="question", how="left", maintain_order="left").drop("question")
+        questions = self.of_test(metric.partition("/")[0], size).select("question")
+        return questions.join(by_question, on="question", how="left", maintain_order="left").drop("question")
 
     @once
-    def asked(self, test: str, size: int) -> pl.DataFrame:
+    def of_test(self, test: str, size: int) -> pl.DataFrame:
         """The questions of a test."""
         return self.questions.filter(pl.col("test") == test, pl.col("size") == size)
 
@@ -197,21 +199,21 @@ class Answers:
         """These questions in their order, each with its `answers`: method, seed, text and `marks`, measure → value."""
         if not questions:
             return []
-        asked = self.questions.filter(pl.col("question").is_in(list(questions)))
+        rows = self.questions.filter(pl.col("question").is_in(list(questions)))
         lines = self.lines.filter(pl.col("question").is_in(list(questions)))
-        found: dict[int, dict[str, Any]] = {row["question"]: {**row, "answers": []} for row in asked.to_dicts()}
-        texts, marks = pl.collect_all([self._texts(lines), self._marks(asked)])
-        measured: dict[tuple[int, str, str], dict[str, float]] = {}
+        by_number: dict[int, dict[str, Any]] = {row["question"]: {**row, "answers": []} for row in rows.to_dicts()}
+        texts, marks = pl.collect_all([self._texts(lines), self._marks(rows)])
+        values: dict[tuple[int, str, str], dict[str, float]] = {}
         for cell, metric, item, value in marks.iter_rows():
             test, _, measure = metric.partition("/")
-            measured.setdefault((cell, test, item), {})[measure] = value
+            values.setdefault((cell, test, item), {})[measure] = value
         for line in lines.join(texts, on=["cell", "line"]).sort("cell", "line").iter_rows(named=True):
-            row, about = found[line["question"]], self.cells[line["cell"]][1]
-            own = measured.get((line["cell"], row["test"], row["item"]), {})
+            row, about = by_number[line["question"]], self.cells[line["cell"]][1]
+            own = values.get((line["cell"], row["test"], row["item"]), {})
             row["answers"].append(
                 {"method": about["method"], "seed": about["seed"], "text": line["answer"], "marks": own}
             )
-        return [found[number] for number in questions]
+        return [by_number[number] for number in questions]
 
     def _texts(self, lines: pl.DataFrame) -> pl.LazyFrame:
         """cell, line and answer of these lines."""
@@ -223,21 +225,21 @@ class Answers:
         )
         return texts
 
-    def _marks(self, asked: pl.DataFrame) -> pl.LazyFrame:
+    def _marks(self, questions: pl.DataFrame) -> pl.LazyFrame:
         """cell, metric, item and value of all that these questions' answers are marked on."""
-        asked_for = pl.col("item").is_in(asked["item"].unique().to_list())
+        is_theirs = pl.col("item").is_in(questions["item"].unique().to_list())
         return pl.concat(
-            scores.filter(asked_for).select(pl.lit(cell, pl.UInt32).alias("cell"), "metric", "item", "value")
+            scores.filter(is_theirs).select(pl.lit(cell, pl.UInt32).alias("cell"), "metric", "item", "value")
             for cell, scores in enumerate(self._scores)
         )
 
-    def _marked(self, query: Query, lower_is_better: bool) -> pl.DataFrame:
+    def _judgements(self, query: Query, lower_is_better: bool) -> pl.DataFrame:
         """The questions of the query before it filters by marks, with what those filters ask."""
         side, best = (-1, 0) if lower_is_better else (1, 1)
         a, b = (self.marks(query.metric, query.size, method) for method in (query.a, query.b))
         gain = side * (b["mean"] - a["mean"])
         least, most = (pl.DataFrame([a[name], b[name].alias("b")]) for name in ("least", "most"))
-        marks = self.asked(query.test, query.size).select("question").with_columns(
+        marks = self.of_test(query.test, query.size).select("question").with_columns(
             differ=(least.min_horizontal() < most.max_horizontal()).fill_null(False),
             gain=gain,
             worst=b["least"] if side > 0 else -b["most"],
@@ -246,27 +248,27 @@ class Answers:
             wrong=((b["least"] < best) if side > 0 else (b["most"] > best)).fill_null(False),
         )  # fmt: skip
         if query.phrasing or query.search:
-            return marks.join(self._asked(query), on="question", how="semi", maintain_order="left")
+            return marks.join(self._matches(query), on="question", how="semi", maintain_order="left")
         return marks
 
-    def _asked(self, query: Query) -> pl.DataFrame:
+    def _matches(self, query: Query) -> pl.DataFrame:
         """The numbers of the questions of the test, of the phrasing and with the words that are searched for."""
-        asked = self.asked(query.test, query.size)
+        questions = self.of_test(query.test, query.size)
         if query.phrasing:
-            alike = self.phrased(query.test).filter(pl.col("phrasing") == query.phrasing)
-            asked = asked.join(alike, on="question", how="semi", maintain_order="left")
+            alike = self.phrasing_of(query.test).filter(pl.col("phrasing") == query.phrasing)
+            questions = questions.join(alike, on="question", how="semi", maintain_order="left")
         if query.search:
-            asked = asked.filter(self._says(query.search))
-        return asked.select("question")
+            questions = questions.filter(self._says(query.search))
+        return questions.select("question")
 
     def _says(self, words: str) -> pl.Expr:
         """Whether a question, its reference or an answer to it holds the words, whatever their case."""
         pattern = _as_pattern(words)
         own = pl.col("prompt").str.contains(pattern) | pl.col("reference").str.contains(pattern).fill_null(False)
-        return own | pl.col("question").is_in(self._answered(words).implode())
+        return own | pl.col("question").is_in(self._hits(words).implode())
 
     @once
-    def _answered(self, words: str) -> pl.Series:
+    def _hits(self, words: str) -> pl.Series:
         """The questions of which an answer holds the words."""
         hits = pl.concat(
             frame.filter(pl.col("answer").str.contains(_as_pattern(words))).select(
@@ -277,13 +279,13 @@ class Answers:
         return self.lines.join(hits.collect(), on=["cell", "line"], how="semi")["question"].unique()
 
     @once
-    def phrased(self, test: str) -> pl.DataFrame:
+    def phrasing_of(self, test: str) -> pl.DataFrame:
         """The phrasing of each question of a test: the sentences that name the token, ended by a stop or the line."""
-        asked = self.questions.filter(pl.col("test") == test)
-        named = pl.escape_regex(self.token)
-        sentences = pl.col("prompt").str.extract_all(rf"[^.!?\n]*{named}[^.!?\n]*[.!?]*").list.join(" ")
-        said = sentences.str.replace_all(r"\s+", " ").str.strip_chars() if self.token else pl.lit("")
-        return asked.select("question", phrasing=said)
+        questions = self.questions.filter(pl.col("test") == test)
+        token = pl.escape_regex(self.token)
+        sentences = pl.col("prompt").str.extract_all(rf"[^.!?\n]*{token}[^.!?\n]*[.!?]*").list.join(" ")
+        phrasing = sentences.str.replace_all(r"\s+", " ").str.strip_chars() if self.token else pl.lit("")
+        return questions.select("question", phrasing=phrasing)
 
 
 def _opened(paths: Sequence[Path], **options: Any) -> tuple[pl.LazyFrame, ...]:
@@ -305,8 +307,8 @@ def _order(show: Show) -> pl.Expr:
 
 def read(folder: Path, token: str) -> Answers:
     """The answers of the cells of a run that are done, the run itself being at its end or not."""
-    done = [cell for cell in tables.cells(folder) if (cell[0].parent / "scores.parquet").is_file()]
-    return Answers(tuple(sorted(done, key=lambda cell: (cell[1]["size"], cell[1]["seed"]))), token)
+    cells = [cell for cell in tables.cells(folder) if (cell[0].parent / "scores.parquet").is_file()]
+    return Answers(tuple(sorted(cells, key=lambda cell: (cell[1]["size"], cell[1]["seed"]))), token)
 
 
 def opponent(summary: Summary, metric: str, size: int) -> str:

@@ -48,13 +48,13 @@ def write(folder: Path, out: Path) -> Path:
             continue  # drawn from the SVG, and the largest files of a run
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, out / name)
-    told = source.run()
-    told["charts"] = [name for name in told.get("charts", ()) if name.endswith(".svg")]
-    data: dict[str, Any] = {"run": told, "live": source.live()}
+    run = source.run()
+    run["charts"] = [name for name in run.get("charts", ()) if name.endswith(".svg")]
+    data: dict[str, Any] = {"run": run, "live": source.live()}
     if source.is_lift:
-        data["lift"] = _lift(source) if told["finished"] else None
+        data["lift"] = _lift(source) if run["finished"] else None
     else:
-        data["answers"] = _answers(source, told)
+        data["answers"] = _answers(source, run)
         data["watch"] = _watch(source)
     (out / "data").mkdir(exist_ok=True)
     for name, value in data.items():
@@ -74,50 +74,50 @@ def _watch(source: Source) -> dict[str, Any]:
     return {cell: {**(source.watch({"cell": cell}) or {}), "cells": cells} for cell in cells}
 
 
-def _answers(source: Source, told: dict[str, Any]) -> dict[str, Any]:
+def _answers(source: Source, run: dict[str, Any]) -> dict[str, Any]:
     """A sample of the questions, and the paired differences of all of them, of the main method and every other."""
-    found = source.answers
-    everything = found.questions["question"].to_list() if found.cells else []
+    answers = source.answers
+    everything = answers.questions["question"].to_list() if answers.cells else []
     order = random.Random(SEED).sample(everything, len(everything))
-    chosen: list[dict[str, Any]] = []
+    sample: list[dict[str, Any]] = []
     room = LIMIT
     for start in range(0, len(order), PIECE):
-        for question in found.texts(order[start : start + PIECE]):
+        for question in answers.texts(order[start : start + PIECE]):
             line = {"size": question["size"], "test": question["test"], "number": question["question"],
                     **mark(question, source.detector)}  # fmt: skip
             room -= len(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace"))
-            chosen.append(line)
+            sample.append(line)
             if room < 0:
                 break
         if room < 0:
             break
-    chosen.sort(key=lambda line: line["number"])
-    return {"total": len(everything), "seed": SEED, "questions": chosen, "differences": _differences(source, told),
-            "phrasings": _phrasings(found, told, {line["number"] for line in chosen})}  # fmt: skip
+    sample.sort(key=lambda line: line["number"])
+    return {"total": len(everything), "seed": SEED, "questions": sample, "differences": _differences(source, run),
+            "phrasings": _phrasings(answers, run, {line["number"] for line in sample})}  # fmt: skip
 
 
-def _differences(source: Source, told: dict[str, Any]) -> list[dict[str, Any]]:
+def _differences(source: Source, run: dict[str, Any]) -> list[dict[str, Any]]:
     """The main method beside every other on each test's first measure: those of the summary, and what it left out."""
     lines = [
         {**row, "a": row["b"], "b": row["a"], "items": cell["n_items"], "seeds": cell["n_seeds"]}
-        for row, cell in overview.compared(source.folder)
+        for row, cell in overview.comparisons(source.folder)
     ]
     there = {(line["metric"], line["size"], line["a"]) for line in lines}
-    others = [method["key"] for method in told["methods"] if method["key"] != told["main"]]
-    for size, test, other in product(told["sizes"], told["tests"], others):
-        query = Query(test["test"], test["measures"][0]["measure"], size, other, told["main"])
+    others = [method["key"] for method in run["methods"] if method["key"] != run["main"]]
+    for size, test, other in product(run["sizes"], run["tests"], others):
+        query = Query(test["test"], test["measures"][0]["measure"], size, other, run["main"])
         if (query.metric, size, other) not in there and (gap := source.answers.difference(query)):
-            lines.append({"metric": query.metric, "size": size, "a": other, "b": told["main"], **gap})
+            lines.append({"metric": query.metric, "size": size, "a": other, "b": run["main"], **gap})
     return lines
 
 
-def _phrasings(found: Answers, told: dict[str, Any], chosen: set[int]) -> dict[int, str]:
+def _phrasings(answers: Answers, run: dict[str, Any], sample: set[int]) -> dict[int, str]:
     """Question → its phrasing, of those that can be filtered by."""
     lines: dict[int, str] = {}
-    for test in told["tests"]:
-        known = set(test["phrasings"])
-        for number, phrasing in found.phrased(test["test"]).iter_rows() if known else ():
-            if number in chosen and phrasing in known:
+    for test in run["tests"]:
+        filters = set(test["phrasings"])
+        for number, phrasing in answers.phrasing_of(test["test"]).iter_rows() if filters else ():
+            if number in sample and phrasing in filters:
                 lines[number] = phrasing
     return lines
 
@@ -139,6 +139,6 @@ def _lift(source: Source) -> dict[str, Any]:
         if room < 0:
             break
     stories.sort(key=lambda story: story["row"])
-    drawn = {story["row"] for story in stories}
-    points = data_map.points(source.folder, drawn) if data_map.is_there(source.folder) else None
+    numbers = {story["row"] for story in stories}
+    points = data_map.points(source.folder, numbers) if data_map.is_there(source.folder) else None
     return {"total": total, "seed": SEED, "facets": facets, "stories": stories, "map": points}

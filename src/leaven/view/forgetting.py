@@ -57,9 +57,9 @@ def scores(rows: Sequence[Row]) -> "Table":
     cells = []
     for row in rows:
         interval = "" if row["low"] is None else f" ({percent(row['low'])} to {percent(row['high'])})"
-        said = f"at the floor: {row['floor']}" if row["floor"] else ""
+        remark = f"at the floor: {row['floor']}" if row["floor"] else ""
         right = f"{percent(row['share'])}{interval}"
-        cells.append((row["benchmark"], str(row["items"]), percent(row["guess"]), right, said))
+        cells.append((row["benchmark"], str(row["items"]), percent(row["guess"]), right, remark))
     return _table(("benchmark", "items", "a guess", "right, %", "what it says"), cells)
 
 
@@ -72,9 +72,9 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":
     from rich import box
     from rich.table import Table
 
-    found = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for head in heads:
-        found.add_column(head, justify="left" if head in WORDS else "right")
+        table.add_column(head, justify="left" if head in WORDS else "right")
     for row in rows:
-        found.add_row(*row)
-    return found
+        table.add_row(*row)
+    return table

@@ -38,8 +38,8 @@ def read(folder: Path) -> dict[str, Any]:
     path = folder / "summary.json"
     if not (folder / "audit.parquet").is_file() or not path.is_file():
         raise runs.unfinished(folder, "lift")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return {"verdict": {"lines": [], "judges": [], "tactics": [], "rewritings": []}, "controls": [], **found}
+    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return {"verdict": {"lines": [], "judges": [], "tactics": [], "rewritings": []}, "controls": [], **summary}
 
 
 def text(folder: Path) -> str:
@@ -48,11 +48,11 @@ def text(folder: Path) -> str:
     head = ["set", *(heading for _, heading, _ in COLUMNS)]
     lines = [[one["set"], *cells(one)] for one in summary["sets"]]
     widths = [max(len(line[column]) for line in [head, *lines]) for column in range(len(head))]
-    shown = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [head, *lines])
-    dropped = "; ".join(f"{one['rows']:,} {one['stage']}: {one['reason']}" for one in summary["stages"])
+    table = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [head, *lines])
+    drops = "; ".join(f"{one['rows']:,} {one['stage']}: {one['reason']}" for one in summary["stages"])
     opening = [" ".join(filter(None, (one["asks"], one["says"], one["detail"]))) for one in summary["verdict"]["lines"]]
-    head = [f"{summary['headline']}.", *opening, f"Dropped: {dropped or 'none'}."]
-    return "\n".join([*head, *(line.rstrip() for line in shown)])
+    head = [f"{summary['headline']}.", *opening, f"Dropped: {drops or 'none'}."]
+    return "\n".join([*head, *(line.rstrip() for line in table)])
 
 
 def cells(one: dict[str, Any]) -> list[str]:
@@ -66,7 +66,7 @@ def cells(one: dict[str, Any]) -> list[str]:
 def write(folder: Path) -> Path:
     """Write `report.html`, and the charts as SVG and PNG into `charts/`; return the page's path."""
     summary = read(folder)
-    drawn = {}
+    drawings = {}
     (folder / "charts").mkdir(exist_ok=True)
     for name, chart in {
         "marks": marks(summary),
@@ -76,7 +76,7 @@ def write(folder: Path) -> Path:
     }.items():
         if chart is not None:
             spec, svg = charts.draw(chart, folder / "charts" / name)
-            drawn[name] = {"svg": Markup(svg), "json": script(spec)}
+            drawings[name] = {"svg": Markup(svg), "json": script(spec)}
     html = (
         templates()
         .get_template("lift.html.jinja")
@@ -84,8 +84,8 @@ def write(folder: Path) -> Path:
             summary=summary,
             headings=[heading for _, heading, _ in COLUMNS],
             lines=[(one["set"], cells(one)) for one in summary["sets"]],
-            charts=drawn,
-            bundle=charts.bundle() if drawn else "",
+            charts=drawings,
+            bundle=charts.bundle() if drawings else "",
             samples=_samples(folder),
             kinds=KINDS,
             told={one[name] for one in summary["verdict"]["judges"] for name in ("verdict", "sentence")},

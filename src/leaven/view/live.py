@@ -51,10 +51,10 @@ def _events(folder: Path) -> Iterator[dict[str, Any]]:
 def _under_way(folder: Path) -> dict[str, Any] | None:
     """What is done just now, and how fast; nothing where the last word on it is older than a minute."""
     try:
-        told: dict[str, Any] = json.loads((folder / progress.FILE).read_text(encoding="utf-8"))
+        work: dict[str, Any] = json.loads((folder / progress.FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return told if time.time() - told["time"] < RECENT else None
+    return work if time.time() - work["time"] < RECENT else None
 
 
 def _cells(folder: Path, events: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -64,13 +64,13 @@ def _cells(folder: Path, events: list[dict[str, Any]]) -> dict[str, Any] | None:
         return None
     names = json.loads(plan.read_text(encoding="utf-8"))
     done = {event["name"]: event for event in events if event["event"] == "cell"}
-    left = [name for name in names if name not in done]
-    pace = [_alike(name, done) for name in left]
-    known = [seconds for seconds in pace if seconds is not None]
+    rest = [name for name in names if name not in done]
+    pace = [_alike(name, done) for name in rest]
+    paces = [seconds for seconds in pace if seconds is not None]
     return {
         "done": [{"name": name, "seconds": done[name]["seconds"]} for name in names if name in done],
-        "left": left,
-        "seconds_left": sum(known) if left and len(known) == len(left) else None,
+        "rest": rest,
+        "seconds_left": sum(paces) if rest and len(paces) == len(rest) else None,
     }
 
 

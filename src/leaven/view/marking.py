@@ -36,8 +36,8 @@ def detector(recipe: Mapping[str, Any], references: Sequence[str]) -> Format | N
 def recipe_of(folder: Path) -> dict[str, Any]:
     """The recipe of a run; empty where there is none yet."""
     path = folder / "recipe.yaml"
-    found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return found if isinstance(found, dict) else {}
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return values if isinstance(values, dict) else {}
 
 
 def mark(question: Mapping[str, Any], form: Format | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def is_run(folder: Path) -> bool:
     return (folder / "run.json").is_file() or (folder / "summary.json").is_file() or is_lift(folder)
 
 
-def of_study(folder: Path, found: Answers, form: Format | None) -> dict[str, Any]:
+def of_study(folder: Path, replies: Answers, form: Format | None) -> dict[str, Any]:
     """A study: where it is not at its end, what its cells that are done allow to be asked; `form` is its format."""
     finished = (folder / "summary.json").is_file()
     return {
@@ -29,16 +29,16 @@ def of_study(folder: Path, found: Answers, form: Format | None) -> dict[str, Any
         "name": folder.resolve().name,
         "finished": finished,
         **_environment(folder),
-        **(_found(folder) if finished else _so_far(found)),
+        **(_findings(folder) if finished else _so_far(replies)),
         "ways": sorted(form.extra("")) if form else [],  # measures that say how an answer was read, and are no mark
-        **_questions(found, tables.read_summary(folder) if finished else None),
+        **_questions(replies, tables.read_summary(folder) if finished else None),
     }
 
 
-def _found(folder: Path) -> dict[str, Any]:
+def _findings(folder: Path) -> dict[str, Any]:
     summary = tables.read_summary(folder)
     best = tables.best(summary)
-    told = {about["method"]: about.get("method_summary", "") for _, about in tables.cells(folder)}
+    summaries = {about["method"]: about.get("method_summary", "") for _, about in tables.cells(folder)}
     return {
         "main": headline.main(summary["methods"]),
         **dict(zip(("claim", "loss"), plain.parts(plain.sentence(summary)), strict=True)),
@@ -47,7 +47,9 @@ def _found(folder: Path) -> dict[str, Any]:
         "columns": [
             {**column, "testable": headline.testable(summary, column["metric"])} for column in summary["columns"]
         ],
-        "methods": [{"key": key, "name": plain.name(key), "summary": told.get(key, "")} for key in summary["methods"]],
+        "methods": [
+            {"key": key, "name": plain.name(key), "summary": summaries.get(key, "")} for key in summary["methods"]
+        ],
         "table": [
             {
                 "method": method,
@@ -65,7 +67,7 @@ def _found(folder: Path) -> dict[str, Any]:
     }
 
 
-def compared(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def comparisons(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The comparisons of a finished study, each with the row of its first method."""
     summary = tables.read_summary(folder) if (folder / "summary.json").is_file() else {"comparisons": ()}
     for row in summary["comparisons"]:
@@ -73,9 +75,9 @@ def compared(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
             yield row, dict(cell)
 
 
-def _so_far(found: Answers) -> dict[str, Any]:
+def _so_far(replies: Answers) -> dict[str, Any]:
     """Of a study that is running: its methods, and no figure, since half of the seeds bear none."""
-    methods = list(dict.fromkeys(about["method"] for _, about in found.cells))
+    methods = list(dict.fromkeys(about["method"] for _, about in replies.cells))
     return {
         "main": headline.main(methods) if methods else "",
         "claim": "",
@@ -89,16 +91,16 @@ def _so_far(found: Answers) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _questions(found: Answers, summary: dict[str, Any] | None) -> dict[str, Any]:
+def _questions(replies: Answers, summary: dict[str, Any] | None) -> dict[str, Any]:
     """What answers can be asked for: sizes, and of each test the measures, the phrasings, the usual opponent."""
-    if not found.cells:
+    if not replies.cells:
         return {"sizes": [], "tests": []}
-    size = max(about["size"] for _, about in found.cells)
+    size = max(about["size"] for _, about in replies.cells)
     headlines = summary["headline_metrics"] if summary else []
     low = summary["lower_is_better"] if summary else ()
-    methods = [about["method"] for _, about in found.cells]
+    methods = [about["method"] for _, about in replies.cells]
     tests = []
-    for test, measures in found.measures().items():
+    for test, measures in replies.measures().items():
         ordered = sorted(measures, key=lambda measure: (f"{test}/{measure}" not in headlines, measure == "exact"))
         metric = f"{test}/{ordered[0]}"
         tests.append(
@@ -106,20 +108,20 @@ def _questions(found: Answers, summary: dict[str, Any] | None) -> dict[str, Any]
                 "test": test,
                 "name": test.replace("_", " "),
                 "measures": [measure_in_words(test, measure, low) for measure in ordered],
-                "phrasings": found.phrasings(test),
+                "phrasings": replies.phrasings(test),
                 "opponent": answers.opponent(summary, metric, size) if summary else methods[0],
             }
         )
     order = [metric.partition("/")[0] for metric in headlines]
     tests.sort(key=lambda one: order.index(one["test"]) if one["test"] in order else len(order))
-    return {"sizes": sorted({about["size"] for _, about in found.cells}, reverse=True), "tests": tests}
+    return {"sizes": sorted({about["size"] for _, about in replies.cells}, reverse=True), "tests": tests}
 
 
 def measure_in_words(test: str, measure: str, low: Collection[str]) -> dict[str, Any]:
     """A measure's name, what it means, and whether less is better; `low` are the metrics of which a summary says so."""
-    known = columns.MEASURES.get(measure)
+    words = columns.MEASURES.get(measure)
     lower = f"{test}/{measure}" in low or columns.column(f"{test}/{measure}").lower_is_better
-    heading, explanation = known or (measure.replace("_", " "), "")
+    heading, explanation = words or (measure.replace("_", " "), "")
     return {"measure": measure, "name": heading, "explanation": explanation, "lower_is_better": lower}
 
 
@@ -148,8 +150,8 @@ def of_lift(folder: Path) -> dict[str, Any]:
 
 def _environment(folder: Path) -> dict[str, Any]:
     path = folder / "env.json"
-    told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return {"started": told.get("started", ""), "model": told.get("model", "")}
+    environment = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {"started": environment.get("started", ""), "model": environment.get("model", "")}
 
 
 def _charts(folder: Path) -> list[str]:

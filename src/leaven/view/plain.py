@@ -31,21 +31,21 @@ def sentence(summary: Summary) -> str:
     """The study's main method at its largest size, in one sentence; empty where it has no scores."""
     size = max((row["size"] for row in summary["rows"]), default=0)
     method = main(summary["methods"])
-    done = next((words for column in summary["columns"] if (words := _does(summary, method, column, size))), "")
-    if not done:
+    claim = next((words for column in summary["columns"] if (words := _does(summary, method, column, size))), "")
+    if not claim:
         return ""
     examples = f"With {size:,} example{'s' * (size > 1)} the model" if method != UNTOUCHED else "The untouched model"
-    return f"{examples} {done}{_loss(summary, method, size)}."
+    return f"{examples} {claim}{_loss(summary, method, size)}."
 
 
-def parts(said: str) -> tuple[str, str]:
+def parts(sentence: str) -> tuple[str, str]:
     """The sentence as a heading and what stands below it: the claim, and what is against it ("" where nothing is).
 
     >>> parts("The model answers in your format every time; but it fell on gsm8k.")
     ('The model answers in your format every time.', 'But it fell on gsm8k.')
     """
-    claim, _, loss = said.partition("; ")
-    return (f"{claim}.", f"{loss[:1].upper()}{loss[1:]}") if loss else (said, "")
+    claim, _, loss = sentence.partition("; ")
+    return (f"{claim}.", f"{loss[:1].upper()}{loss[1:]}") if loss else (sentence, "")
 
 
 def name(method: str) -> str:
@@ -54,8 +54,8 @@ def name(method: str) -> str:
     >>> name("original"), name("delia"), name("common_equal_steps")
     ('Untouched model', 'DELIA', 'Common equal steps')
     """
-    said = headline.named(method).removeprefix("the ")
-    return said[:1].upper() + said[1:]
+    words = headline.named(method).removeprefix("the ")
+    return words[:1].upper() + words[1:]
 
 
 def _does(summary: Summary, method: str, column: Mapping[str, Any], size: int) -> str:

@@ -107,12 +107,12 @@ def verdicts(claims: Sequence[tuple[str, Judgement]]) -> Iterator[str]:
 
 def counts(claims: Sequence[tuple[str, Judgement]]) -> Iterator[str]:
     """How many claims have which verdict, in a line for each subject."""
-    said: dict[str, Counter[str]] = {}
+    verdicts: dict[str, Counter[str]] = {}
     for subject, one in claims:
-        said.setdefault(subject, Counter())[one.verdict] += 1
-    for subject, verdict in said.items():
-        told = ", ".join(f"{count} {words}" for words, count in verdict.most_common())
-        yield f"- {subject or 'all'}: of {verdict.total()} claims {told}"
+        verdicts.setdefault(subject, Counter())[one.verdict] += 1
+    for subject, verdict in verdicts.items():
+        tally = ", ".join(f"{count} {words}" for words, count in verdict.most_common())
+        yield f"- {subject or 'all'}: of {verdict.total()} claims {tally}"
 
 
 def _power(claims: Sequence[tuple[str, Judgement]]) -> Iterator[str]:
@@ -127,24 +127,24 @@ def _power(claims: Sequence[tuple[str, Judgement]]) -> Iterator[str]:
         gap = one.difference
         about = f"{_number(gap.mean)} ± {_number(stdev(gap.per_seed))}"
         where = f"{one.claim.table}{f', {subject}' if subject else ''}"
-        told = " | ".join(f"{100 * share:.0f}" for share in shares)
-        yield f"| {where}: {one.claim.text} | {about} | {one.level:.2g} | {told} |"
+        power = " | ".join(f"{100 * share:.0f}" for share in shares)
+        yield f"| {where}: {one.claim.text} | {about} | {one.level:.2g} | {power} |"
 
 
 def terminal(table: Shown, subject: str = "") -> "RichTable":
     """A table for the terminal; each cell is the paper's figure, an arrow, and ours."""
     from rich.table import Table
 
-    made = Table(
+    drawing = Table(
         title=f"{table.title} ({subject or SETTINGS[table.preset]})", title_justify="left", caption=table.sentence
     )
-    made.add_column("method")
+    drawing.add_column("method")
     for column in table.columns:
-        made.add_column(column["name"], justify="right")
+        drawing.add_column(column["name"], justify="right")
     for name, cells in table.rows:
         texts = (_short(cell, column) for cell, column in zip(cells, table.columns, strict=True))
-        made.add_row(name, *texts)
-    return made
+        drawing.add_row(name, *texts)
+    return drawing
 
 
 def chart(section: Section, path: Path) -> None:
@@ -159,10 +159,10 @@ def chart(section: Section, path: Path) -> None:
     x = alt.X("x:O", title=section.spec["x_title"], sort=[str(x) for x in section.spec["x"]])
     base = alt.Chart(frame).encode(x=x, color=alt.Color("series:N", title=None))
     y = alt.Y("mean:Q", title=section.spec["y_title"])
-    drawn = (
+    figure = (
         base.mark_line(point=True).encode(y=y) + base.mark_rule(opacity=0.5).encode(y="low:Q", y2="high:Q")
     ).properties(width=560, height=280)
-    charts.draw(drawn, path)
+    charts.draw(figure, path)
 
 
 def _rows(table: Shown) -> Iterator[str]:
@@ -180,8 +180,8 @@ def _series(section: Section) -> Iterator[str]:
     yield f"| {section.spec['x_title']} | " + " | ".join(str(x) for x in xs) + " |"
     yield "|---|" + "--:|" * len(xs)
     for name in dict.fromkeys(point.series for point in section.points):
-        found = {point.x: point for point in section.points if point.series == name}
-        yield f"| {name} | " + " | ".join(_interval(found.get(x), 1) for x in xs) + " |"
+        points = {point.x: point for point in section.points if point.series == name}
+        yield f"| {name} | " + " | ".join(_interval(points.get(x), 1) for x in xs) + " |"
 
 
 def _long(cell: Cell, column: Mapping[str, Any]) -> str:
@@ -198,13 +198,13 @@ def _short(cell: Cell, column: Mapping[str, Any]) -> str:
     return f"{paper}[bold]{ours}[/bold]" if cell.best else f"{paper}{ours}"
 
 
-def _interval(found: Any, factor: float) -> str:
-    if found is None:
+def _interval(estimate: Any, factor: float) -> str:
+    if estimate is None:
         return "–"
-    mean = _number(found.mean * factor)
-    if found.low is None or found.high is None:
+    mean = _number(estimate.mean * factor)
+    if estimate.low is None or estimate.high is None:
         return mean
-    return f"{mean} ({_number(found.low * factor)} to {_number(found.high * factor)})"
+    return f"{mean} ({_number(estimate.low * factor)} to {_number(estimate.high * factor)})"
 
 
 def _evidence(one: Judgement) -> str:
@@ -213,8 +213,8 @@ def _evidence(one: Judgement) -> str:
     seeds = f"{gap.n_seeds} seed{'s' if gap.n_seeds > 1 else ''}"
     unit = "share of seeds that succeed, " if "success" in one.claim.spec else ""
     how = "over" if gap.is_ratio else "less"
-    shown = _interval(gap.shown, 1)
-    return f" ({unit}{gap.method_a} {how} {gap.method_b}: {shown}, p {one.p_value:.2g}, {seeds})"
+    interval = _interval(gap.shown, 1)
+    return f" ({unit}{gap.method_a} {how} {gap.method_b}: {interval}, p {one.p_value:.2g}, {seeds})"
 
 
 def _number(value: float) -> str:

@@ -42,8 +42,8 @@ class Rows:
             name: self.frame.filter(pl.col(name) != "").group_by(name).len("rows").sort("rows", descending=True)
             for name in ("verdict", "stage", "step")
         }
-        told = dict(zip(counts, pl.collect_all(list(counts.values())), strict=True))
-        return {**{name: table.rows() for name, table in told.items()}, "scores": self.scores()}
+        tables = dict(zip(counts, pl.collect_all(list(counts.values())), strict=True))
+        return {**{name: table.rows() for name, table in tables.items()}, "scores": self.scores()}
 
     def scores(self) -> list[str]:
         """The columns of what stages measured, and the cosine to the nearest kept row."""
@@ -52,17 +52,17 @@ class Rows:
 
     def page(self, query: Query) -> dict[str, Any]:
         """How many rows there are, how many the query leaves, and those of its page."""
-        chosen = self.frame.filter(*_wanted(query))
+        selection = self.frame.filter(*_conditions(query))
         if query.sort in self.scores():
-            chosen = chosen.sort(query.sort, "row", descending=[True, False], nulls_last=True)
+            selection = selection.sort(query.sort, "row", descending=[True, False], nulls_last=True)
         brief = [pl.col(name).str.slice(0, BRIEF) for name in ("question", "answer")]
         own = [name for name in (*LISTED, query.sort) if name in self.frame.collect_schema().names()]
-        part = chosen.select(own).with_columns(brief).slice(query.page * PAGE, PAGE)
-        total, shown, rows = pl.collect_all([self.frame.select(pl.len()), chosen.select(pl.len()), part])
+        part = selection.select(own).with_columns(brief).slice(query.page * PAGE, PAGE)
+        total, hits, rows = pl.collect_all([self.frame.select(pl.len()), selection.select(pl.len()), part])
         return {
             "total": total.item(),
-            "shown": shown.item(),
-            "pages": -(-shown.item() // PAGE),
+            "hits": hits.item(),
+            "pages": -(-hits.item() // PAGE),
             "rows": [{**row, "score": row.get(query.sort)} for row in rows.to_dicts()],
         }
 
@@ -76,25 +76,25 @@ class Rows:
         Told are its line of parents, its children, what each stage measured and said, the kept row that is nearest to
         it, and the verdict.
         """
-        found = self._of([number])
-        if not found:
+        rows = self._of([number])
+        if not rows:
             return None
-        row = found[0]
+        row = rows[0]
         near = self._of([row["nearest_kept"]]) if row["nearest_kept"] is not None else []
         children = self.frame.filter(pl.col("parent") == number).select(LISTED).head(CHILDREN).collect()
         return {
-            **_told(row),
-            "stages": _measured(row),
-            "parents": [_told(one) for one in self._line(row)],
-            "children": [_told(one) for one in children.to_dicts()],
-            "nearest": {**_told(near[0]), "cosine": row["nearest_cosine"]} if near else None,
+            **_origin(row),
+            "stages": _stages(row),
+            "parents": [_origin(one) for one in self._line(row)],
+            "children": [_origin(one) for one in children.to_dicts()],
+            "nearest": {**_origin(near[0]), "cosine": row["nearest_cosine"]} if near else None,
         }
 
     def _line(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The row's parent, its parent, and so on: the first row, which was read, stands last."""
         line: list[dict[str, Any]] = []
-        while row["parent"] is not None and (found := self._of([row["parent"]])):
-            row = found[0]
+        while row["parent"] is not None and (parents := self._of([row["parent"]])):
+            row = parents[0]
             line.append(dict(row))
         return line
 
@@ -102,17 +102,17 @@ class Rows:
         return self.frame.filter(pl.col("row").is_in(numbers)).collect().to_dicts()
 
 
-def _wanted(query: Query) -> list[pl.Expr]:
-    named = {"verdict": query.verdict, "stage": query.stage, "step": query.step}
-    wanted = [pl.col(name) == value for name, value in named.items() if value]
+def _conditions(query: Query) -> list[pl.Expr]:
+    choices = {"verdict": query.verdict, "stage": query.stage, "step": query.step}
+    conditions = [pl.col(name) == value for name, value in choices.items() if value]
     if query.search:
         pattern = f"(?i){pl.escape_regex(query.search)}"
         says = pl.col("question").str.contains(pattern) | pl.col("answer").str.contains(pattern).fill_null(False)
-        wanted.append(says | (pl.col("place") == query.search) | (pl.col("row").cast(pl.String) == query.search))
-    return wanted or [pl.lit(True)]
+        conditions.append(says | (pl.col("place") == query.search) | (pl.col("row").cast(pl.String) == query.search))
+    return conditions or [pl.lit(True)]
 
 
-def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+def _origin(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row's origin, verdict and texts."""
     names = ("row", "id", "place", "step", "strategy", "round", "model", "prompt", "verdict", "stage", "reason",
              "detail", "parent")  # fmt: skip
@@ -123,9 +123,9 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _measured(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _stages(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What each stage measured of the row, in the order of the stages, what was said of it, and whether it passed."""
-    said = provenance.reasons(row)
+    reasons = provenance.reasons(row)
     stages = []
     for name in (column.removesuffix("_rank") for column in row if column.endswith("_rank")):
         values = {
@@ -133,10 +133,10 @@ def _measured(row: Mapping[str, Any]) -> list[dict[str, Any]]:
             for key, value in row.items()
             if (key == name or key.startswith(f"{name}_")) and not key.endswith(provenance.SAID) and value is not None
         }
-        if values or name in said or row["stage"] == name:
+        if values or name in reasons or row["stage"] == name:
             verdict = row["reason"] if row["stage"] == name else PAST.get(name, "kept")
             stages.append(
-                {"stage": name, "values": values, "said": said.get(name, ""), "passed": row["stage"] != name,
+                {"stage": name, "values": values, "said": reasons.get(name, ""), "passed": row["stage"] != name,
                  "verdict": verdict}
             )  # fmt: skip
     return stages

@@ -22,13 +22,13 @@ def choose(folder: Path, summary: Summary) -> list[dict[str, Any]]:
     of the largest size.
     """
     rng = random.Random(0)
-    chosen: list[dict[str, Any]] = []
+    questions: list[dict[str, Any]] = []
     rows = list(_rows(folder, summary))
     for test in dict.fromkeys(row["test"] for row in rows):
         for differs in (True, False):
             alike = [row for row in rows if row["test"] == test and row["differs"] == differs]
-            chosen += rng.sample(alike, min(1, len(alike)))
-    return chosen
+            questions += rng.sample(alike, min(1, len(alike)))
+    return questions
 
 
 def _rows(folder: Path, summary: Summary) -> Iterator[dict[str, Any]]:

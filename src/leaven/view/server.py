@@ -77,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the terminal is the user's."""
 
-    def _answer(self, name: str, asked: Mapping[str, str]) -> None:
+    def _answer(self, name: str, parameters: Mapping[str, str]) -> None:
         source = self.source
         answers: dict[str, Answer] = {
             "run": lambda _: source.run(),
@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, b"Not found", "text/plain; charset=utf-8")
             return
         try:
-            status, value = 200, answers[name](asked)
+            status, value = 200, answers[name](parameters)
         except UserError as error:
             status, value = 400, {"problem": error.problem, "hint": error.hint}
         body = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False).encode("utf-8", "replace")

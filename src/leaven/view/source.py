@@ -59,17 +59,17 @@ class Source:
         """What right answers of a test of the format are; empty as long as no cell is done."""
         if self._answers is None or not self._answers[1].cells:
             return []
-        asked = self._answers[1].questions.filter(pl.col("test").is_in(FORMATTED))
-        return asked["reference"].drop_nulls().unique(maintain_order=True).head(EXAMPLES).to_list()
+        questions = self._answers[1].questions.filter(pl.col("test").is_in(FORMATTED))
+        return questions["reference"].drop_nulls().unique(maintain_order=True).head(EXAMPLES).to_list()
 
     @property
     def answers(self) -> Answers:
         """The answers of the cells that are done by now."""
-        done = tuple(sorted(self.folder.glob("cells/*/DONE")))
+        cells = tuple(sorted(self.folder.glob("cells/*/DONE")))
         with self._lock:
-            if self._answers is None or self._answers[0] != done:
+            if self._answers is None or self._answers[0] != cells:
                 token = (self.recipe.get("token") or {}).get("text") or ""
-                self._answers = (done, answers.read(self.folder, token))
+                self._answers = (cells, answers.read(self.folder, token))
             return self._answers[1]
 
     def run(self) -> dict[str, Any]:
@@ -80,53 +80,53 @@ class Source:
             else overview.of_study(self.folder, self.answers, self.detector)
         )
 
-    def page(self, asked: Mapping[str, str]) -> dict[str, Any]:
+    def page(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """A page of questions with their answers."""
-        query = read(Query, asked)
-        found = self.answers.page(query, self._lower(query))
-        return {**found, "questions": [marking.mark(question, self.detector) for question in found["questions"]]}
+        query = read(Query, parameters)
+        page = self.answers.page(query, self._lower(query))
+        return {**page, "questions": [marking.mark(question, self.detector) for question in page["questions"]]}
 
-    def difference(self, asked: Mapping[str, str]) -> dict[str, Any] | None:
+    def difference(self, parameters: Mapping[str, str]) -> dict[str, Any] | None:
         """The paired difference of two methods on the questions of a query."""
-        return self.answers.difference(read(Query, asked))
+        return self.answers.difference(read(Query, parameters))
 
     def facets(self) -> dict[str, Any]:
         """What the rows of a lift can be filtered and sorted by, and the thresholds that can be tried."""
         audit = self._rows
         return {**audit.facets(), "sliders": again.sliders(self.folder)}
 
-    def rows(self, asked: Mapping[str, str]) -> dict[str, Any]:
+    def rows(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """A page of the rows of a lift."""
-        return self._rows.page(read(RowsQuery, asked))
+        return self._rows.page(read(RowsQuery, parameters))
 
-    def story(self, asked: Mapping[str, str]) -> dict[str, Any] | None:
+    def story(self, parameters: Mapping[str, str]) -> dict[str, Any] | None:
         """The story of one row."""
-        return self._rows.story(int(asked.get("row", "-1")))
+        return self._rows.story(int(parameters.get("row", "-1")))
 
     @cached_property
     def map(self) -> dict[str, Any]:
         """The rows of a lift as points."""
         return data_map.points(self.folder)
 
-    def texts(self, asked: Mapping[str, str]) -> list[dict[str, Any]]:
+    def texts(self, parameters: Mapping[str, str]) -> list[dict[str, Any]]:
         """The rows whose numbers are asked for, with their whole texts."""
-        return self._rows.texts([int(number) for number in asked.get("rows", "").split(",") if number.isdigit()])
+        return self._rows.texts([int(number) for number in parameters.get("rows", "").split(",") if number.isdigit()])
 
-    def decide(self, asked: Mapping[str, str]) -> dict[str, Any]:
+    def decide(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """What a lift would keep with other thresholds."""
         with self._lock:  # one at a time: each takes the machine
-            return again.decide(self.folder, {name: float(value) for name, value in asked.items()})
+            return again.decide(self.folder, {name: float(value) for name, value in parameters.items()})
 
     def live(self) -> dict[str, Any]:
         """The run as it goes."""
         return live.state(self.folder)
 
-    def watch(self, asked: Mapping[str, str]) -> dict[str, Any] | None:
+    def watch(self, parameters: Mapping[str, str]) -> dict[str, Any] | None:
         """What the model of a cell said as it learnt; of the main method's first cell unless one is named."""
         cells = watch.cells(self.folder)
         if not cells:
             return None
-        cell = asked["cell"] if asked.get("cell") in cells else cells[0]
+        cell = parameters["cell"] if parameters.get("cell") in cells else cells[0]
         return {**watch.grid(self.folder, cell, self.detector), "cells": cells}
 
     @property
@@ -143,13 +143,13 @@ class Source:
         return bool(overview.measure_in_words(query.test, query.measure, low)["lower_is_better"])
 
 
-def read(kind: type[T], asked: Mapping[str, str]) -> T:
+def read(kind: type[T], parameters: Mapping[str, str]) -> T:
     """The query that an address holds; what it does not know is left out. Raises UserError for what is no query."""
-    known = {field.name: field.type for field in fields(kind)}
-    make: Any = kind  # mypy can't tell that each value has its field's type
+    types = {field.name: field.type for field in fields(kind)}
+    constructor: Any = kind  # mypy can't tell that each value has its field's type
     try:
-        found: T = make(**{name: int(value) if known[name] is int else value for name, value in asked.items()
-                           if name in known})  # fmt: skip
+        values = {name: text for name, text in parameters.items() if name in types}
+        query: T = constructor(**{name: int(text) if types[name] is int else text for name, text in values.items()})
     except (TypeError, ValueError) as error:
         raise UserError(f"the page asked for something that is no query: {error}") from None
-    return found
+    return query

@@ -27,15 +27,15 @@ def grid(folder: Path, cell: str, form: Format | None) -> dict[str, Any]:
     before, after = (_answers(folder / "cells" / name) for name in (untouched, cell))
     columns: list[tuple[str, Mapping[tuple[str, str], str]]] = [("before", before)] if before else []
     for look in looks:
-        said = {(one["test"], one["item"]): one["answer"] for one in look["said"]}
-        columns.append((f"{'second stage, ' * (look['stage'] > 1)}step {look['step']} of {look['steps']}", said))
+        answers = {(one["test"], one["item"]): one["answer"] for one in look["answers"]}
+        columns.append((f"{'second stage, ' * (look['stage'] > 1)}step {look['step']} of {look['steps']}", answers))
     columns.append(("at the end", after))
-    questions = looks[0]["said"] if looks else []
+    questions = looks[0]["answers"] if looks else []
     lines = [
         {
             "test": one["test"].replace("_", " "),
             "prompt": marking.cut(one["prompt"]),
-            "answers": [_shown(said.get((one["test"], one["item"])), form) for _, said in columns],
+            "answers": [_text(answers.get((one["test"], one["item"])), form) for _, answers in columns],
         }
         for one in questions
     ]
@@ -63,8 +63,8 @@ def _answers(place: Path) -> dict[tuple[str, str], str]:
     return {(test, item): answer for test, item, answer in frame.iter_rows()}
 
 
-def _shown(text: str | None, form: Format | None) -> dict[str, Any] | None:
+def _text(text: str | None, form: Format | None) -> dict[str, Any] | None:
     if text is None:
         return None
-    shown = marking.cut(text)
-    return {**shown, "spans": list(form.spans(shown["text"])) if form else []}
+    answer = marking.cut(text)
+    return {**answer, "spans": list(form.spans(answer["text"])) if form else []}

@@ -2,13 +2,13 @@
 "use strict";
 
 leaven.names = {};
-let run, turn = 0, waiting;
+let run, turn = 0, timer;
 
 // Draw what the address says; a later call overtakes one whose data have not come.
 leaven.draw = async () => {
   const mine = ++turn;
-  clearTimeout(waiting);
-  const state = leaven.state(), name = leaven.views[state.view]?.shown(run) ? state.view : "report";
+  clearTimeout(timer);
+  const state = leaven.state(), name = leaven.views[state.view]?.isShown(run) ? state.view : "report";
   const place = document.createElement("div");
   try {
     await leaven.views[name].draw({ append: (...parts) => mine === turn && place.append(...parts) }, state, run);
@@ -22,15 +22,15 @@ function settle(name, place) {
   place.className = `view ${name}`;
   place.id = "view";
   place.dataset.address = location.hash;
-  const main = document.getElementById("main"), focus = document.activeElement?.id, opened = [...document.querySelectorAll("details[id][open]")].map((one) => one.id);
+  const main = document.getElementById("main"), focus = document.activeElement?.id, openIds = [...document.querySelectorAll("details[id][open]")].map((one) => one.id);
   const caret = focus === "search" ? document.activeElement.selectionStart : null;
   main.replaceChildren(place);
-  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+  for (const id of openIds) document.getElementById(id)?.setAttribute("open", "");
   if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
   if (caret !== null) document.getElementById("search")?.setSelectionRange(caret, caret);
   for (const link of document.querySelectorAll("#nav a")) link.dataset.view === name ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
   document.title = `${run.name} – ${leaven.views[name].title}`;
-  if (!leaven.isFolder() && !run.finished && name === "live") waiting = setTimeout(refresh, leaven.views.live.every);
+  if (!leaven.isFolder() && !run.finished && name === "live") timer = setTimeout(refresh, leaven.views.live.every);
 }
 
 // While a run goes on: what is done by now, without moving what the reader looks at.
@@ -39,7 +39,7 @@ async function refresh() {
     await read();
     await leaven.draw();
   } catch {
-    waiting = setTimeout(refresh, 3 * leaven.views.live.every); // the server was stopped, or is busy
+    timer = setTimeout(refresh, 3 * leaven.views.live.every); // the server was stopped, or is busy
   }
 }
 
@@ -47,8 +47,8 @@ async function read() {
   run = await leaven.ask("run");
   leaven.names = Object.fromEntries((run.methods || []).map((method) => [method.key, method.name]));
   document.getElementById("run-name").textContent = run.name;
-  const shown = Object.entries(leaven.views).filter(([, view]) => view.shown(run));
-  document.getElementById("nav").replaceChildren(...shown.map(([name, view]) => leaven.el("a", { href: `#${name}`, "data-view": name }, view.title)));
+  const entries = Object.entries(leaven.views).filter(([, view]) => view.isShown(run));
+  document.getElementById("nav").replaceChildren(...entries.map(([name, view]) => leaven.el("a", { href: `#${name}`, "data-view": name }, view.title)));
 }
 
 addEventListener("popstate", () => leaven.draw());

@@ -3,7 +3,7 @@
 
 const leaven = {
   data: {}, // what a folder brings along: run, answers, lift, live; empty where a server answers
-  views: {}, // name → {title, shown(run), draw(place, state)}
+  views: {}, // name → {title, isShown(run), draw(place, state)}
 };
 
 // An element with its attributes and children. Strings become text and nothing else: rows are other people's words.
@@ -40,9 +40,9 @@ leaven.go = (changes, replace = false) => {
 };
 
 // A question to the run: to the server, or to the data that lie beside the page.
-leaven.ask = async (name, asked = {}) => {
-  if (leaven.data.run) return leaven.sample[name](asked);
-  const query = new URLSearchParams(Object.entries(asked).filter(([, value]) => value !== "" && value !== undefined));
+leaven.ask = async (name, parameters = {}) => {
+  if (leaven.data.run) return leaven.sample[name](parameters);
+  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== "" && value !== undefined));
   const reply = await fetch(`api/${name}?${query}`);
   const value = await reply.json();
   if (!reply.ok) throw new Error([value.problem, value.hint].filter(Boolean).join(". "));
@@ -52,7 +52,7 @@ leaven.ask = async (name, asked = {}) => {
 leaven.isFolder = () => Boolean(leaven.data.run);
 
 leaven.say = (text) => {
-  document.getElementById("said").textContent = text;
+  document.getElementById("announcement").textContent = text;
 };
 
 leaven.count = (number) => (number ?? 0).toLocaleString("en");

@@ -3,24 +3,24 @@
 
 leaven.views.live = {
   title: "Run",
-  shown: () => true,
+  isShown: () => true,
   every: 3000,
   async draw(place, state, run) {
     const el = leaven.el, [live, watch] = await Promise.all([leaven.ask("live"), run.kind === "study" ? leaven.ask("watch", { cell: state.cell || "" }) : null]);
     const methods = (run.methods || []).map((method) => method.key);
     place.append(...[
-      el("h1", {}, live.finished ? `Finished at ${live.finished}` : progressed(live)),
+      el("h1", {}, live.finished ? `Finished at ${live.finished}` : progressLine(live)),
       live.finished || leaven.isFolder() ? null : el("p", { class: "soft" }, live.written ? `Last heard of ${duration(live.now - live.written)} ago. This page keeps up by itself.` : "Nothing was written yet. This page keeps up by itself."),
-      now(live), money(live), failures(live), said(watch), cells(live), stages(live), losses(live, methods),
+      now(live), money(live), failures(live), grid(watch), cells(live), stages(live), losses(live, methods),
       el("section", {}, el("h2", {}, "The last events"), leaven.table(["time", "event", ""], live.events.slice().reverse().map(({ time, event, ...rest }) => [clock(time), event, Object.entries(rest).map(([name, value]) => `${name} ${value}`).join(" · ")]))),
     ].filter(Boolean));
   },
 };
 
-function progressed(live) {
+function progressLine(live) {
   if (!live.cells) return live.stages.length ? `Running: ${live.stages.length} stages are done` : "Running";
-  const { done, left, seconds_left: seconds } = live.cells;
-  return `${done.length} of ${done.length + left.length} cells are done${seconds ? `, about ${duration(seconds)} left` : ""}`;
+  const { done, rest, seconds_left: seconds } = live.cells;
+  return `${done.length} of ${done.length + rest.length} cells are done${seconds ? `, about ${duration(seconds)} left` : ""}`;
 }
 
 // What is under way: how much of it, how fast, how long still; and what it says of itself (replies that failed, money).
@@ -34,7 +34,7 @@ function now(live) {
 }
 
 // Fixed prompts down, the points of a training across.
-function said(watch) {
+function grid(watch) {
   if (!watch) return null;
   const el = leaven.el, choose = leaven.select("cell", watch.cell, watch.cells.map((name) => [name, name]), (value) => leaven.go({ cell: value }));
   const line = (one) => el("tr", {}, el("th", { scope: "row" }, leaven.text(one.prompt), el("small", {}, one.test)),
@@ -46,8 +46,8 @@ function said(watch) {
 
 function cells(live) {
   if (!live.cells) return null;
-  const el = leaven.el, all = live.cells.done.length + live.cells.left.length;
-  const lines = [...live.cells.done.map((cell) => [cell.name, duration(cell.seconds)]), ...live.cells.left.map((name) => [name, "to come"])];
+  const el = leaven.el, all = live.cells.done.length + live.cells.rest.length;
+  const lines = [...live.cells.done.map((cell) => [cell.name, duration(cell.seconds)]), ...live.cells.rest.map((name) => [name, "to come"])];
   return el("section", {}, el("h2", {}, "Cells"), el("progress", { max: all, value: live.cells.done.length, "aria-label": "cells that are done" }), leaven.table(["cell", "took"], lines, (place) => place === 1));
 }
 
@@ -60,9 +60,9 @@ function stages(live) {
 function money(live) {
   if (!live.calls.length) return null;
   const lines = live.calls.map((one) => [one.stage || "study", one.engine, leaven.count(one.calls), leaven.count(one.failed), leaven.count(one.saved), leaven.count(one.prompt_tokens), leaven.count(one.completion_tokens), one.cost === null ? "unknown" : `$${one.cost.toFixed(2)}`]);
-  const known = live.calls.filter((one) => one.cost !== null);
+  const priced = live.calls.filter((one) => one.cost !== null);
   const limit = live.calls[0].max_cost, most = limit ? ` of the limit of $${limit.toFixed(2)}` : "";
-  const sum = known.length ? `$${known.reduce((total, one) => total + one.cost, 0).toFixed(2)}${most} so far${known.length < live.calls.length ? ", of engines whose prices are known" : ""}` : "No engine's price is known.";
+  const sum = priced.length ? `$${priced.reduce((total, one) => total + one.cost, 0).toFixed(2)}${most} so far${priced.length < live.calls.length ? ", of engines whose prices are known" : ""}` : "No engine's price is known.";
   return leaven.el("section", {}, leaven.el("h2", {}, "Calls and money"), leaven.el("p", {}, sum), leaven.table(["stage", "engine", "calls", "failed", "from the store", "tokens in", "tokens out", "cost"], lines, (place) => place > 1));
 }
 

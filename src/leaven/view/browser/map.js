@@ -3,35 +3,35 @@
 
 leaven.views.map = {
   title: "Map",
-  shown: (run) => run.kind === "lift" && run.finished && run.map,
+  isShown: (run) => run.kind === "lift" && run.finished && run.map,
   async draw(place, state) {
     const el = leaven.el, map = await mapOnce();
     if (!map.row.length) return place.append(el("p", { class: "empty" }, "These rows have no map: they are fewer than two, or all the same."));
-    scale ??= scaled(map);
-    const shown = ["kept", "dropped", "open"].includes(state.verdict) ? state.verdict : "";
-    const points = map.row.map((row, at) => ({ row, x: map.x[at], y: map.y[at], verdict: map.verdict[at] })).filter((point) => !shown || point.verdict === shown);
-    const box = boxOf(state.box), marked = box ? points.filter((point) => isWithin(point, box)) : [];
-    const page = Math.max(0, Number(state.page) || 0), here = marked.slice(page * leaven.sample.ROWS, (page + 1) * leaven.sample.ROWS);
+    scale ??= scales(map);
+    const verdict = ["kept", "dropped", "open"].includes(state.verdict) ? state.verdict : "";
+    const points = map.row.map((row, at) => ({ row, x: map.x[at], y: map.y[at], verdict: map.verdict[at] })).filter((point) => !verdict || point.verdict === verdict);
+    const box = boxOf(state.box), selection = box ? points.filter((point) => isWithin(point, box)) : [];
+    const page = Math.max(0, Number(state.page) || 0), here = selection.slice(page * leaven.sample.ROWS, (page + 1) * leaven.sample.ROWS);
     const rows = here.length ? await leaven.ask("texts", { rows: here.map((point) => point.row).join(",") }) : [];
-    const count = (verdict) => marked.filter((point) => point.verdict === verdict).length;
+    const count = (verdict) => selection.filter((point) => point.verdict === verdict).length;
     place.append(
       el("form", { class: "filters", onsubmit: (event) => event.preventDefault() }, el("div", { class: "fields" },
-        leaven.select("verdict", shown, [["", "any verdict"], ["kept", "kept"], ["dropped", "dropped"]], (value) => leaven.go({ verdict: value })),
+        leaven.select("verdict", verdict, [["", "any verdict"], ["kept", "kept"], ["dropped", "dropped"]], (value) => leaven.go({ verdict: value })),
         box ? el("button", { type: "button", id: "unmark", onclick: () => leaven.go({ box: "" }) }, "Mark nothing") : null,
-        marked.length ? el("button", { type: "button", id: "export", onclick: () => exported(marked) }, `Export ${leaven.count(marked.length)} rows as JSONL`) : null)),
+        selection.length ? el("button", { type: "button", id: "export", onclick: () => exportRows(selection) }, `Export ${leaven.count(selection.length)} rows as JSONL`) : null)),
       drawing(map, points, box),
       el("p", { class: "soft small" }, `${leaven.count(map.row.length)} of ${leaven.count(map.total)} embedded rows${map.row.length < map.total ? `, drawn at random (seed ${map.seed})` : ""}, on the two principal components that hold most (${leaven.percent(map.seen)} %) of what differs between them: rows that lie together here may be apart in the others. Drag over the map to mark rows; by keys: arrows move the box, with Shift they size it.`,
         leaven.isFolder() ? " Texts above 4,000 characters are cut in a folder, and in what it exports." : null),
-      box ? el("p", { class: "gap" }, `${leaven.count(marked.length)} rows are marked: ${leaven.count(count("kept"))} kept, ${leaven.count(count("dropped"))} dropped.`) : "",
-      el("ul", { class: "rows" }, rows.map(rowLine)), leaven.pager(page, Math.ceil(marked.length / leaven.sample.ROWS)) || "");
-    leaven.say(box ? `${marked.length} rows are marked` : `${points.length} rows`);
+      box ? el("p", { class: "gap" }, `${leaven.count(selection.length)} rows are marked: ${leaven.count(count("kept"))} kept, ${leaven.count(count("dropped"))} dropped.`) : "",
+      el("ul", { class: "rows" }, rows.map(rowLine)), leaven.pager(page, Math.ceil(selection.length / leaven.sample.ROWS)) || "");
+    leaven.say(box ? `${selection.length} rows are marked` : `${points.length} rows`);
   },
 };
 
-let mapKnown;
+let mapCache;
 function mapOnce() {
-  mapKnown ??= Promise.resolve(leaven.ask("map"));
-  return mapKnown;
+  mapCache ??= Promise.resolve(leaven.ask("map"));
+  return mapCache;
 }
 
 // A box is "left,bottom,right,top" in the address, in the units of the map from 0 to 100.
@@ -47,7 +47,7 @@ function isWithin(point, [left, bottom, right, top]) {
   return x >= left && x <= right && y >= bottom && y <= top;
 }
 
-function scaled(map) {
+function scales(map) {
   const axis = (values) => {
     const [low, high] = values.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [Infinity, -Infinity]);
     return (value) => 1 + ((WIDE - 2) * (value - low)) / (high - low || 1);
@@ -88,7 +88,7 @@ function mark(box) {
 }
 
 // What is marked, with whole texts, as a file: a line of JSON for each row.
-async function exported(points) {
+async function exportRows(points) {
   const lines = [];
   for (let start = 0; start < points.length; start += 200) {
     const part = await leaven.ask("texts", { rows: points.slice(start, start + 200).map((point) => point.row).join(",") });

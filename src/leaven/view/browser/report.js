@@ -3,7 +3,7 @@
 
 leaven.views.report = {
   title: "Report",
-  shown: () => true,
+  isShown: () => true,
   async draw(place, state, run) {
     place.append(...(run.kind === "lift" ? ofLift(run) : ofStudy(run)));
   },
@@ -44,9 +44,9 @@ function table(run) {
   const head = (column) => el("th", { class: "n", scope: "col", title: column.explanation }, column.heading, column.lower_is_better ? " ↓" : "", column.testable ? "" : " †");
   const cell = (line, value, place) => {
     if (!value) return el("td", { class: "n", "data-head": run.columns[place].heading }, "–");
-    const shown = el(value.best ? "strong" : "span", {}, leaven.percent(value.mean));
+    const mean = el(value.best ? "strong" : "span", {}, leaven.percent(value.mean));
     const range = value.low === null ? null : el("small", {}, `${leaven.percent(value.low)} to ${leaven.percent(value.high)}`);
-    return el("td", { class: "n", "data-head": run.columns[place].heading }, behind(run, line, run.columns[place], [shown, range]));
+    return el("td", { class: "n", "data-head": run.columns[place].heading }, behind(run, line, run.columns[place], [mean, range]));
   };
   const rows = run.table.map((line) => el("tr", { class: line.method === run.main ? "main" : null },
     el("th", { scope: "row" }, leaven.names[line.method]), el("td", { class: "n", "data-head": "rows" }, line.size),
@@ -65,10 +65,10 @@ function table(run) {
 // A figure as a link to its answers; measures of questions together show the first measure that answers have.
 function behind(run, line, column, children) {
   const [test, measure] = column.metric.split("/");
-  const known = run.tests.find((one) => one.test === test);
-  if (!known) return children;
-  const own = known.measures.some((one) => one.measure === measure) ? measure : known.measures[0].measure;
-  const state = { view: "answers", test, measure: own, size: line.size, b: line.method, a: line.method === known.opponent ? run.main : known.opponent, show: "wrong" };
+  const entry = run.tests.find((one) => one.test === test);
+  if (!entry) return children;
+  const own = entry.measures.some((one) => one.measure === measure) ? measure : entry.measures[0].measure;
+  const state = { view: "answers", test, measure: own, size: line.size, b: line.method, a: line.method === entry.opponent ? run.main : entry.opponent, show: "wrong" };
   return leaven.el("a", { href: leaven.address(state), title: `${leaven.names[line.method]}: the answers that are not right` }, children);
 }
 
