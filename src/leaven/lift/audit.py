@@ -30,7 +30,7 @@ def write(settings: Settings, pool: Pool, embedded: Embedded, folder: Path) -> N
     stages = [lines.Stage.of(name, path) for name, path in paths.items() if path.is_file()]
     stay = np.ones(len(pool.rows), bool)
     for stage in stages:
-        stay[stage.dropped()] = False
+        stay[stage.drops()] = False
     kept = np.flatnonzero(stay)
     lines.write(folder / FILE, pool, stages, lines.Nearest.of(embedded, kept, len(pool.rows)))
     rows, table = pool.rows.rows(kept, "lift"), pl.scan_parquet(folder / FILE)

@@ -1,6 +1,7 @@
 """A selector at work within a lift: its scores in a file, the embeddings of the rows that are left, its verdicts."""
 
 import hashlib
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from leaven.lift import scores as scoring
 from leaven.lift import stages as rows
 from leaven.lift import vectors as table
 from leaven.lift.expand import Open, Pool, asked, engine
+from leaven.lift.pieces import with_archive
 from leaven.lift.recipe import Stage
 from leaven.lift.selection import Context, Scores
 from leaven.lift.settings import Settings
@@ -94,6 +96,8 @@ def scored(
     path = folder / "scores" / f"{stage.name}.parquet"
     inputs = pool.known_by(stage.name, stage.plug, engine(stage, settings), measured_by(stage, config), settings.seed)
     if not (taken and stage.dear) and not rows.current(path, folder, inputs):
+        begun = folder / "pieces" / f"{stage.name}-{inputs}"
+        context = replace(context, crew=with_archive(begun, context.crew))
         if "llm" in stage.needs:
             with asked(open_llm, engine(stage, settings), folder, stage.name) as judge:
                 scores = selection.score(stage.module, pool.left, config, replace(context, llm=judge))
@@ -103,6 +107,7 @@ def scored(
         scoring.write(path, pool.alive, scores)
         if not scores.failed and not scores.open:
             rows.settle(path, folder, inputs)
+        shutil.rmtree(begun, ignore_errors=True)
         return replace(scoring.read(path, pool.alive), open=scores.open)
     return scoring.read(path, pool.alive)
 

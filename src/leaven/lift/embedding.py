@@ -86,11 +86,11 @@ def made(
     embedder = resolved(embedder)
     name, model = _named(embedder)
     module = plugs.load("embedders", name)
-    texts, asked = list(strings(data, part)), paid(embedder)
-    load = cache(partial(module.load, *((model, spend) if asked else (model,))))
+    texts, is_paid = list(strings(data, part)), paid(embedder)
+    load = cache(partial(module.load, *((model, spend) if is_paid else (model,))))
 
     def embed(chunks: Iterable[Sequence[str]]) -> Iterator[tuple[int, Array]]:
-        with here(load) if asked else crew(partial(_loaded, name, model), gpu=True) as workers:
+        with here(load) if is_paid else crew(partial(_load, name, model), gpu=True) as workers:
             yield from workers.each(_vectors, chunks)
 
     with progress.track(f"embedding by {embedder}", len(texts), "rows") as advance:
@@ -98,12 +98,12 @@ def made(
             return table.of(load()(texts), embedder)
         key = module.name(model) if hasattr(module, "name") else embedder
         vectors = table.of(store.embedded(texts, key, embed, store.place(), advance))
-    if asked and load.cache_info().misses:
+    if is_paid and load.cache_info().misses:
         progress.say(f"embedding by {embedder}: {load().sentence()}")
     return vectors
 
 
-def _loaded(name: str, model: str) -> Embed:
+def _load(name: str, model: str) -> Embed:
     embed: Embed = plugs.load("embedders", name).load(model)
     return embed
 

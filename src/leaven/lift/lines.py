@@ -78,11 +78,11 @@ class Stage:
             yield batch.rename(dict(self.measures)).with_columns(ranks)
             done += batch.height
 
-    def dropped(self) -> Places:
+    def drops(self) -> Places:
         """The numbers of the rows that it dropped."""
         return self.table.frame(["row", "kept"]).filter(~pl.col("kept"))["row"].to_numpy()
 
-    def added(self, audit: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    def add_to(self, audit: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
         """Lines of the audit with what it measured of their rows, and with its verdict on those that it dropped."""
         told = lines.rename({column: f"_{column}" for column in VERDICT})
         joined = audit.join(told, left_on="row", right_on="_row", how="left", maintain_order="left")
@@ -95,7 +95,7 @@ class Stage:
         ).drop("_kept", "_reason", "_detail")
 
 
-class _Passing:
+class _Lines:
     """The lines of a stage while the rows pass by."""
 
     def __init__(self, stage: Stage) -> None:
@@ -154,13 +154,13 @@ def write(path: Path, pool: Pool, stages: Sequence[Stage], near: Nearest) -> Non
     verdict = pl.when(is_open).then(pl.lit("open")).when(is_dropped).then(pl.lit("dropped")).otherwise(pl.lit("kept"))
 
     def batches() -> Iterator[pl.DataFrame]:
-        passing = [_Passing(stage) for stage in stages]
+        passing = [_Lines(stage) for stage in stages]
         done = 0
         for batch in pool.rows.batches():
             lines = _origins(batch, pool.ids[done : done + batch.height], done, parents)
             done += batch.height
             for stage, rest in zip(stages, passing, strict=True):
-                lines = stage.added(lines, rest.before(done))
+                lines = stage.add_to(lines, rest.before(done))
             near_rows = near.columns(done - batch.height, batch.height)
             yield lines.with_columns(verdict.alias("verdict"), *near_rows).select(schema.names())
 

@@ -48,7 +48,7 @@ class Shards:
         first = int(self.places[0])
         blocks = self._read(columns, first, int(self.places[-1]) + 1 - first)
         for batch in rows_at(blocks, self.places - first):
-            yield _alone(batch) if FEW * batch.height < BATCH else batch
+            yield _copy(batch) if FEW * batch.height < BATCH else batch
 
     def frame(self, columns: Sequence[str]) -> pl.DataFrame:
         """These columns of all rows, in memory."""
@@ -70,7 +70,7 @@ def rows_at(blocks: Iterable[Block], places: Places) -> Iterator[Block]:
         done += len(block)
 
 
-def _alone(frame: pl.DataFrame) -> pl.DataFrame:
+def _copy(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame by itself: rows that polars takes out of a block keep all the block's texts in memory."""
     buffer = io.BytesIO()
     frame.write_ipc(buffer)

@@ -44,23 +44,23 @@ def score(data: Dataset, config: Config, context: Context) -> Scores:
     values, rows, done = np.full(len(data), math.nan), iter(data), 0
     pieces = (piece for _ in range(0, len(data), PIECE) if (piece := list(islice(rows, PIECE))))
     with (
-        context.crew(partial(_loaded, context.model), gpu=True) as workers,
+        context.crew(partial(_load, context.model), gpu=True) as workers,
         context.progress.track("ifd", len(data), "rows") as advance,
     ):
-        for place, some in workers.each(partial(_measured, config), pieces):
+        for place, some in workers.each(partial(_measure, config), pieces):
             values[place * PIECE : place * PIECE + len(some)] = some
             done += len(some)
             advance(done)
     return Scores({"ifd": values})
 
 
-def _loaded(model: str) -> "Loaded":
+def _load(model: str) -> "Loaded":
     from leaven.models.load import load
 
     return load(model)
 
 
-def _measured(config: Config, loaded: "Loaded", rows: Sequence[Example]) -> list[float]:
+def _measure(config: Config, loaded: "Loaded", rows: Sequence[Example]) -> list[float]:
     """The score of each row of a piece."""
     from leaven.models.surprise import surprises
 

@@ -74,7 +74,7 @@ def near_copies(
     A batch is hashed by one of the `workers`; none: by this process.
     """
     with tempfile.TemporaryDirectory(prefix="leaven-minhash-") as folder:
-        hashes = (workers or Here(_nothing)).each(partial(_hashed, config), (batch for batch in batches if len(batch)))
+        hashes = (workers or Here(_nothing)).each(partial(_hash, config), (batch for batch in batches if len(batch)))
         starts = _write(in_order(hashes), Path(folder), advance)
         rows, groups = _memberships(Path(folder))
         with _sets(Path(folder), starts) as ngrams_of:
@@ -85,7 +85,7 @@ def _nothing() -> None:
     """All that batches have in common."""
 
 
-def _hashed(config: Config, _: None, batch: Sequence[str | None] | pl.Series) -> tuple[Hashes, Hashes, Places]:
+def _hash(config: Config, _: None, batch: Sequence[str | None] | pl.Series) -> tuple[Hashes, Hashes, Places]:
     """The keys of each row's bands (rows, bands), the n-grams row after row, and where each row's begin (rows + 1,)."""
     bands, depth = banding(config.threshold, config.permutations)
     grams, begins = ngrams([text or "" for text in batch], config.ngram)
