@@ -35,7 +35,7 @@ def table(untouched, **after):
 
 def test_what_is_lost_is_paired_item_by_item():
     before = {"quiz": answers([1] * 30 + [0] * 10)}
-    (lost, same) = forgetting.forgotten(table(before, common=[1] * 10 + [0] * 30, delia=[1] * 30 + [0] * 10), before)
+    (lost, same) = forgetting.compare(table(before, common=[1] * 10 + [0] * 30, delia=[1] * 30 + [0] * 10), before)
     assert (lost["method"], lost["before"], lost["after"], lost["difference"]) == ("common", 0.75, 0.25, -0.5)
     assert lost["high"] < 0 and lost["verdict"] == "worse than before" and lost["items"] == 40
     assert same["difference"] == 0 and same["verdict"] == "no difference can be told"
@@ -55,7 +55,7 @@ def test_a_model_that_may_guess_is_at_the_floor(right, chance):
 
 def test_at_the_floor_no_verdict_is_given():
     before = {"quiz": answers([1, 0] * 20, chance=0.5)}
-    (row,) = forgetting.forgotten(table(before, delia=[0] * 40), before)
+    (row,) = forgetting.compare(table(before, delia=[0] * 40), before)
     assert row["verdict"] == "at the floor, not testable" and row["floor"] == "20 of 40 right, a guess 50 %"
     assert row["after"] == 0
 
@@ -66,7 +66,7 @@ def test_a_share_between_right_and_wrong_has_no_floor():
 
 def test_the_headline_tells_the_benchmarks_of_its_method():
     before = {"quiz": answers([1] * 40)}
-    rows = forgetting.forgotten(table(before, delia=[0] * 40), before)
+    rows = forgetting.compare(table(before, delia=[0] * 40), before)
     summary = {"headline_metrics": [], "methods": ["delia"], "rows": [], "comparisons": [], "notes": []}
     row = {"method": "delia", "size": 8, "metric": "x", "mean": 0.0, "low": None, "n_seeds": 1}
     told = tell({**summary, "rows": [row], "forgotten": rows}, [])

@@ -168,7 +168,7 @@ def test_a_study_in_miniature_gives_tables_and_shares_its_pool(copies, tmp_path)
     (table,) = reproduction.tables("table1", scores, "smol")
     assert [name for name, _ in table.rows] == ["Random", "DELIA without its buffer", "DELIA"]
     (soft,) = reproduction.tables("demo", scores, "smol")
-    assert len(soft.rows) == 4 and soft.rows[3][1][0].found is not None
+    assert len(soft.rows) == 4 and soft.rows[3][1][0].ours is not None
     untestable = {name.partition("/")[0] for name in reproduce.about("json", order).untestable}
     assert untestable <= {test.name for test in task.tests} | {"soft_prompt"}
     assert sorted(path.name for path in (tmp_path / "pool").iterdir()) == ["seed-0"]

@@ -63,7 +63,7 @@ def test_a_study_asks_what_it_claims(scale, study):
             if test in plugs.names("probes"):
                 assert test in (recipe.probes if method.probes is None else method.probes), (claim.text, method.label)
             else:
-                assert method.asked(test), (claim.text, method.label)
+                assert method.takes(test), (claim.text, method.label)
 
 
 @pytest.mark.parametrize(("scale", "study"), STUDIES)
@@ -153,9 +153,9 @@ def test_the_papers_figures_stand_beside_ours():
     place = [column["name"] for column in ours.columns].index("n = 100")
     rows = dict(ours.rows)
     cell = rows["DELIA"][place]
-    assert cell.paper == 96.0 and cell.found.mean == pytest.approx(0.98, abs=0.03) and cell.best
+    assert cell.paper == 96.0 and cell.ours.mean == pytest.approx(0.98, abs=0.03) and cell.best
     assert not rows["Common tuning, 7 steps of 16 rows"][place].best and rows["Original"][place].paper == 34.8
-    assert rows["SDFT"][place].found is None
+    assert rows["SDFT"][place].ours is None
     assert ours.sentence == "Beyond doubt the best in 1 of 9 columns: DELIA in n = 100."
 
 

@@ -66,8 +66,8 @@ def test_no_settings_are_tried_twice_and_only_those_that_are_free_change(values)
 
 def test_a_methods_own_settings_stay():
     config = {"ratio": 1, "tune": {"learning_rate": 5e-4}}
-    assert search.tuned_by(config, START) == {"ratio": 1, "tune": {**START, "learning_rate": 5e-4}}
-    assert search.tuned_by(config, {}) == config
+    assert search.with_settings(config, START) == {"ratio": 1, "tune": {**START, "learning_rate": 5e-4}}
+    assert search.with_settings(config, {}) == config
 
 
 @pytest.fixture(scope="module")

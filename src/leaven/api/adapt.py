@@ -20,7 +20,7 @@ from leaven.runs.progress import Progress, stderr
 from leaven.study import defaults, questions, ratio_pilot
 from leaven.study import recipe as recipes
 from leaven.study.parts import Parts
-from leaven.study.search import Search, tuned_by
+from leaven.study.search import Search, with_settings
 from leaven.task.format import choose, refuse_none
 from leaven.task.insertion import insert
 from leaven.task.task import Task
@@ -92,7 +92,7 @@ def delia(
     config, ratio_notes = ratio_pilot.with_ratio(config, whole, place.path, parts)
     (choice,), bench = config.methods, parts.bench(seed, place.path)
     search = Search.of(parts, whole, place.path / "search") if config.tune.trials else None
-    values = tuned_by(choice.config, search.settings(choice)) if search else choice.config
+    values = with_settings(choice.config, search.settings(choice)) if search else choice.config
     method = plugs.load("methods", choice.name)
     fitted = method.fit(train, bench, method.Config.model_validate(values))
     sentences = [note, files.left_out(task.dropped), *ratio_notes, search.note if search else ""]

@@ -83,7 +83,7 @@ def evaluate(
     values = forgetting.ask(config, partial(load_it, adapter=Path(adapter)), after, progress, ADAPTED)
     table = [*forgetting.scores(answers, [(0, 0)]), *((ADAPTED, 0, 0, *measure) for measure in values)]
     frame = pl.DataFrame(table, schema=SCHEMA, orient="row")
-    return Evaluation(place, answers, forgetting.forgotten(frame, answers), tuple(notes))
+    return Evaluation(place, answers, forgetting.compare(frame, answers), tuple(notes))
 
 
 def _note(name: str, config: EvaluateSection, notes: list[str]) -> None:

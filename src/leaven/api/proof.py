@@ -18,7 +18,7 @@ from leaven.study import defaults, preflight
 from leaven.study import recipe as recipes
 from leaven.study.recipe import Recipe
 from leaven.study.run import run
-from leaven.study.sources import SELF, Brought, resolve
+from leaven.study.sources import SELF, PythonRows, resolve
 from leaven.view import page, tables
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def compare(
         proof = compare(rows, ["original", "delia"], model="lab", ratio=20)
         print(proof.table())
     """
-    brought = Brought(*(None if isinstance(each, (str, Path)) else each for each in (rows, test, queries)))
+    python_rows = PythonRows(*(None if isinstance(each, (str, Path)) else each for each in (rows, test, queries)))
     ratio = defaults.ratio(model) if ratio is None else ratio
     tune = {"preset": defaults.preset(model), **settings.get("tune", {})}
     values = {
@@ -119,7 +119,7 @@ def compare(
         "tune": tune,
         "token": {"text": token, "means": means, "answers": answers, **({"init": init} if init else {})},
     }
-    return prove(recipes.parse(values, "compare"), folder, progress, brought=brought)
+    return prove(recipes.parse(values, "compare"), folder, progress, python_rows=python_rows)
 
 
 def prove(
@@ -129,12 +129,12 @@ def prove(
     *,
     split: str = "test",
     continue_anyway: bool = False,
-    brought: Brought | None = None,
+    python_rows: PythonRows | None = None,
 ) -> Proof:
     """Run or continue the study of a recipe in the folder, or in a temporary one."""
     place, progress = Place(folder), progress or stderr()
     try:
-        recipe, task = resolve(recipe, place.path, progress, split, brought)
+        recipe, task = resolve(recipe, place.path, progress, split, python_rows)
     except UserError as error:  # the rows are at fault: what else is?
         others = preflight.errors(recipe, None, place.path)
         raise together([error, *(other for other in others if other.problem not in str(error))]) from None

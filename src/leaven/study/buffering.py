@@ -82,12 +82,12 @@ def _cancellation(bench: Bench, train: Dataset, rows: int) -> Iterator[tuple[str
     by_doubt = sorted(pool.take(min(2 * rows, len(pool)), bench.seed), key=lambda row: -gradients.doubt(base, row))
     doubtful = Dataset.of(row for row in by_doubt[: max(2, rows // ANSWERS)] for _ in range(ANSWERS))
     for name, how in SOURCES.items():
-        data = _sampled(bench, doubtful, *how)
+        data = _sample(bench, doubtful, *how)
         per_row = gradients.gradients(base, data)
         yield name, "excess", gradients.excess(per_row, [row.question for row in data])
         yield name, "pull", _mean([_pull(base, row, *how) for row in queries])
     yield "external answers", "pull", _mean([gradients.pull_of_answer(base, row) for row in queries])
-    sources = {name: _sampled(bench, queries, *how) for name, how in SOURCES.items()}
+    sources = {name: _sample(bench, queries, *how) for name, how in SOURCES.items()}
     sources |= {"external answers": queries, "task": train, "task, said in many ways": bench.diversify(train)}
     for name, data in sources.items():
         with bench.pool.progress.track(f"gradients of {name}", len(data), "rows"):
@@ -110,7 +110,7 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def _sampled(bench: Bench, queries: Dataset, temperature: float, top_p: float, form: Any) -> Dataset:
+def _sample(bench: Bench, queries: Dataset, temperature: float, top_p: float, form: Any) -> Dataset:
     from leaven.delia.makers import self_sample
     from leaven.llm.engines.hf import HF
 
@@ -137,7 +137,7 @@ def _training(bench: Bench, task: Task, train: Dataset, rows: int) -> Iterator[t
     at_start = gradients.gradients(base, watched).norm(dim=1).log()
     for kind, mixture in kinds.items():
         for steps in STEPS:
-            loaded = _tuned(bench, mixture, steps).weights
+            loaded = _tune(bench, mixture, steps).weights
             own = gradients.gradients(loaded, watched)
             change = own.norm(dim=1).log() - at_start
             if steps:
@@ -161,6 +161,6 @@ def _directions(
     yield "task and diverse", f"pool_over_task_{steps}", float(buffered.norm() / own.norm())
 
 
-def _tuned(bench: Bench, mixture: Dataset, steps: int) -> Fitted:
+def _tune(bench: Bench, mixture: Dataset, steps: int) -> Fitted:
     """The model after so many steps; warm-up is one step, so that longer trainings begin as shorter ones do."""
     return bench.tune(mixture, max_steps=steps, warmup_steps=1) if steps else bench.base()

@@ -178,9 +178,9 @@ class Forecast:
 def forecast_of(recipe: Recipe, folder: Path) -> Forecast:
     """What a recipe whose model is at hand will take on this machine, after its checks, by a few seconds of each."""
     # A pool that the model is yet to write is stood in for: the tests take as many of its queries.
-    brought = sources.Brought(queries=_stand_ins()) if recipe.queries == sources.SELF else None
+    python_rows = sources.PythonRows(queries=_stand_ins()) if recipe.queries == sources.SELF else None
     with tempfile.TemporaryDirectory() as work:
-        recipe, task = sources.resolve(recipe, Path(work), stderr(), brought=brought)
+        recipe, task = sources.resolve(recipe, Path(work), stderr(), python_rows=python_rows)
     if errors := preflight.errors(recipe, task, folder):
         raise together(errors)
     base = Base(recipe.model, dtype=recipe.tune.dtype, trust_remote_code=recipe.trust_remote_code)

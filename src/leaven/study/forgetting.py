@@ -77,7 +77,7 @@ def scores(untouched: Mapping[str, pl.DataFrame], cells: Sequence[tuple[int, int
                 yield UNTOUCHED, size, seed, metric(name, answers), item, value
 
 
-def forgotten(table: pl.DataFrame, untouched: Mapping[str, pl.DataFrame]) -> list[dict[str, Any]]:
+def compare(table: pl.DataFrame, untouched: Mapping[str, pl.DataFrame]) -> list[dict[str, Any]]:
     """A row for each benchmark, size and trained method: before, after, the paired difference and what it says.
 
     `table` are the scores of a study; `floor` says why a benchmark can't be tested ("" where it can).

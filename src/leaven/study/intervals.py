@@ -140,9 +140,9 @@ def _standard_error(values: Values) -> float:
 
 def _item_draws(values: Values) -> Matrix:
     """The mean of the seeds' means on each resample of the groups of items, the same for all seeds."""
-    centre, there = values.mean, ~np.isnan(values.matrix)  # the centre is taken out: single precision is enough
-    sums, counts = (_by_group(each, values) for each in (np.nan_to_num(values.matrix - centre), there))
-    if there.all():  # the common case: one mean over seeds first, several times as fast
+    centre, is_known = values.mean, ~np.isnan(values.matrix)  # the centre is taken out: single precision is enough
+    sums, counts = (_by_group(each, values) for each in (np.nan_to_num(values.matrix - centre), is_known))
+    if is_known.all():  # the common case: one mean over seeds first, several times as fast
         sums, counts = sums.mean(axis=0, keepdims=True), counts[:1]
     times = _group_times(values.n_groups)  # (draws, groups)
     sizes = times @ counts.T  # (draws, seeds)

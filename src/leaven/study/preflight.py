@@ -29,7 +29,7 @@ def check(recipe: Recipe, task: Task, folder: Path) -> None:
 
 def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
     """What would stop the study; without a task, what can be told without its rows."""
-    examined: list[Callable[[], object]] = [
+    checks: list[Callable[[], object]] = [
         partial(_packages, recipe),
         partial(check_writable, folder),
         partial(trackers.check, recipe.report_to),
@@ -41,11 +41,11 @@ def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
         *(partial(forgetting.check, name, recipe.evaluate) for name in recipe.evaluate.benchmarks),
     ]
     if task is not None:
-        examined += [partial(cells, recipe, len(task.rows)), partial(ratio_pilot.check, recipe, task)]
-        examined += [partial(_method, method, task) for method in recipe.methods]
-        examined += [partial(_asked, method, recipe, task) for method in recipe.methods]
-        examined += [partial(metric, test.metric) for test in task.tests]
-    return examine(examined)
+        checks += [partial(cells, recipe, len(task.rows)), partial(ratio_pilot.check, recipe, task)]
+        checks += [partial(_method, method, task) for method in recipe.methods]
+        checks += [partial(_tests, method, recipe, task) for method in recipe.methods]
+        checks += [partial(metric, test.metric) for test in task.tests]
+    return examine(checks)
 
 
 def _packages(recipe: Recipe) -> None:
@@ -75,7 +75,7 @@ def _method(method: MethodChoice, task: Task) -> None:
             raise UserError(f"methods.{method.label}: {error.problem}", error.hint) from None
 
 
-def _asked(method: MethodChoice, recipe: Recipe, task: Task) -> None:
+def _tests(method: MethodChoice, recipe: Recipe, task: Task) -> None:
     """The tests that the method is asked, where that is not all of them, are tests of the study."""
     names = [*(test.name for test in task.tests), *recipe.evaluate.more_tests]
     if unknown := [name for name in method.tests or () if name not in names]:

@@ -129,7 +129,7 @@ def _trial(search: Search, choice: MethodChoice, ratio: float, number: int) -> T
 
 
 def _observation(search: Search, ratio: float, trial: Trial) -> Observation:
-    dev, general = search.asked()
+    dev, general = search.tests_to_ask()
     plain = sum(is_plain(row, search.parts.format) for row in general.rows)
     if not plain:
         raise UserError(

@@ -48,8 +48,8 @@ class MethodChoice(BaseModel):
     first_seeds: int = Field(0, ge=0)
     """Of the recipe's seeds the first so many; 0: all."""
 
-    def asked(self, test: str) -> bool:
-        """Whether the method is asked this test."""
+    def takes(self, test: str) -> bool:
+        """Whether the method has a part in this test."""
         return self.tests is None or test in self.tests
 
     def part(self) -> dict[str, Any]:
@@ -159,11 +159,11 @@ class Recipe(Section):
 
 def shipped(name: str) -> Path:
     """The path of a recipe: a file, or the name of one that ships. Raises UserError for a name of neither."""
-    there = [path.stem for path in RECIPES.glob("*.yaml")]
-    if name in there:
+    names = [path.stem for path in RECIPES.glob("*.yaml")]
+    if name in names:
         return RECIPES / f"{name}.yaml"
     if not name.endswith((".yaml", ".yml")) and not Path(name).exists():
-        raise UserError(f"there is no recipe called {name!r}", nearest(name, there))
+        raise UserError(f"there is no recipe called {name!r}", nearest(name, names))
     return Path(name)
 
 

@@ -26,10 +26,10 @@ SURE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A method's value in a column, the paper's beside it; `best`: above every other row's, beyond doubt."""
+    """A method's value in a column, the paper's and ours; `best`: above every other row's, beyond doubt."""
 
     paper: float | None
-    found: Summary | None
+    ours: Summary | None
     best: bool
 
 
@@ -136,8 +136,10 @@ def _table(name: str, table: Mapping[str, Any], preset: Preset, scores: pl.DataF
 
 def _measured(table: Mapping[str, Any], scores: pl.DataFrame) -> dict[str, Any]:
     """A table without the rows, presets and columns of which these scores have nothing."""
-    there = set(scores["method"])
-    rows = [{key: value for key, value in row.items() if key not in PRESETS or value in there} for row in table["rows"]]
+    measured = set(scores["method"])
+    rows = [
+        {key: value for key, value in row.items() if key not in PRESETS or value in measured} for row in table["rows"]
+    ]
     rows = [row for row in rows if any(preset in row for preset in PRESETS)]
     places = [
         place
@@ -164,12 +166,12 @@ def _best(
     """(row, column) of the means that beat every other row's over the seeds, with Holm over the columns."""
     leads: dict[tuple[int, int], float] = {}
     for place, column in enumerate(columns):
-        there = [(s.mean, number) for number, line in enumerate(values) if (s := line[place])]
-        if len(there) < 2:
+        means = [(s.mean, number) for number, line in enumerate(values) if (s := line[place])]
+        if len(means) < 2:
             continue
         higher = column.get("higher", True)
-        lead = (max if higher else min)(there)[1]
-        others = {rows[number][preset] for _, number in there} - {rows[lead][preset]}
+        lead = (max if higher else min)(means)[1]
+        others = {rows[number][preset] for _, number in means} - {rows[lead][preset]}
         size = _size(scores, rows[lead], column)
         gaps = [
             difference_of(scores, rows[lead][preset], other, column["metric"], size, column.get("item"))

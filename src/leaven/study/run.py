@@ -34,7 +34,7 @@ from leaven.study.cells import Cell, cells
 from leaven.study.identity import claim, dtype_here
 from leaven.study.parts import Parts
 from leaven.study.recipe import Recipe
-from leaven.study.search import Search, trials, tuned_by
+from leaven.study.search import Search, trials, with_settings
 from leaven.study.summary import summary
 from leaven.task.scoring import PHRASING, Judge, question_of
 from leaven.task.task import Task
@@ -102,7 +102,7 @@ def run(
             ((_, dtype),) = workers.each(_dtype, [recipe])
             claim(recipe, task, folder, continue_anyway, dtype=dtype)
             runs.reopen(folder)
-            ((_, study),) = workers.each(_ready, [Study(recipe, task, folder.absolute(), only, dtype)])
+            ((_, study),) = workers.each(_prepare_study, [Study(recipe, task, folder.absolute(), only, dtype)])
             _compute(study, workers, progress)
         if teacher and teacher.spend.ended:
             progress.say(teacher.spend.sentence())
@@ -115,13 +115,13 @@ def run(
     return folder
 
 
-def _ready(parts: Parts, study: Study) -> Study:
+def _prepare_study(parts: Parts, study: Study) -> Study:
     """The study with its tests and what the untouched model says to them, its ratio, and the settings that suit it."""
-    recipe, task, folder = study.recipe, _prepared(study.recipe, study.task, study.folder, parts), study.folder
+    recipe, task, folder = study.recipe, _prepare(study.recipe, study.task, study.folder, parts), study.folder
     runs.write_json(folder / "plan.json", [cell.name for cell in cells(recipe, len(task.rows))])
     recipe, ratio_notes = ratio_pilot.with_ratio(recipe, task, folder, parts)
     labels = {cell.method.label for cell in replace(study, recipe=recipe).cells}
-    settings, notes = _searched(recipe, task, folder, parts, labels)
+    settings, notes = _search(recipe, task, folder, parts, labels)
     task = replace(task, notes=(*task.notes, *ratio_notes, *notes))
     return replace(study, recipe=recipe, task=task, settings=settings)
 
@@ -179,9 +179,9 @@ def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts,
     train.save(place / "data" / "train.parquet")
     method = plugs.load("methods", cell.method.name)
     bench = parts.bench(cell.seed, place, Watch.of(task.tests, recipe.evaluate.watch, place))
-    config = tuned_by(cell.method.config, settings)
+    config = with_settings(cell.method.config, settings)
     fitted = method.fit(train, bench, method.Config.model_validate(config))
-    mine = replace(task, tests=tuple(test for test in task.tests if cell.method.asked(test.name)))
+    mine = replace(task, tests=tuple(test for test in task.tests if cell.method.takes(test.name)))
     answers = _answer(fitted, mine, bench)
     probes = recipe.probes if cell.method.probes is None else cell.method.probes
     scores = [*_scores(recipe, mine, answers), *_probe(probes, fitted, task, bench)]
@@ -237,7 +237,7 @@ def _probe(probes: Sequence[str], fitted: Fitted, task: Task, bench: Bench) -> I
                 yield measure._replace(metric=f"{plugs.title(name)}/{measure.metric}")
 
 
-def _searched(
+def _search(
     recipe: Recipe, task: Task, folder: Path, parts: Parts, labels: Collection[str]
 ) -> tuple[dict[str, dict[str, float]], list[str]]:
     """The settings that a search finds best for each of these methods, and a note; trials stay in the folder."""
@@ -264,7 +264,7 @@ def _open(plan: Sequence[Cell], folder: Path) -> list[Cell]:
     return [cell for cell in plan if not runs.closed(folder / "cells" / cell.name)]
 
 
-def _prepared(recipe: Recipe, task: Task, folder: Path, parts: Parts) -> Task:
+def _prepare(recipe: Recipe, task: Task, folder: Path, parts: Parts) -> Task:
     """The task as the run keeps it: tests limited, and with what the untouched model says to them."""
     for note in task.notes:
         parts.progress.say(note)
@@ -280,7 +280,7 @@ def _prepared(recipe: Recipe, task: Task, folder: Path, parts: Parts) -> Task:
         kept_tests.append(with_ceiling(same, recipe.token, task.format, questions))
     for test in kept_tests:
         answers = folder / "untouched" / f"{test.name}.parquet"
-        is_asked = any(method.asked(test.name) for method in recipe.methods)
+        is_asked = any(method.takes(test.name) for method in recipe.methods)
         if test.ceiling is not None and is_asked and not answers.exists():
             runs.stage(answers, ceilings.answer(test, parts.untouched).write_parquet)
     untouched = folder / "untouched" / "benchmarks"
@@ -323,7 +323,7 @@ def _gather(recipe: Recipe, task: Task, plan: tuple[Cell, ...], folder: Path) ->
     notes = (*task.notes, *journal.notes(folder / journal.NAME))
     about = [json.loads((place / "cell.json").read_text(encoding="utf-8")) for place in places]
     searched = list(trials(folder / "search"))
-    forgotten = forgetting.forgotten(scores, untouched)
+    forgotten = forgetting.compare(scores, untouched)
     values = summary(recipe, scores, task.tests, notes, about, _ceilings(task, folder), searched, forgotten)
     runs.write_json(folder / "summary.json", values)
 

@@ -124,9 +124,9 @@ class Search:
         began = time.perf_counter()
         plug = plugs.load("methods", method.name)
         bench = self.parts.bench(seed, place)
-        fitted = plug.fit(self.train, bench, plug.Config.model_validate(tuned_by(method.config, settings)))
+        fitted = plug.fit(self.train, bench, plug.Config.model_validate(with_settings(method.config, settings)))
         values: dict[str, float] = {}
-        for test in self.asked():
+        for test in self.tests_to_ask():
             answers = fitted.respond([row.prompt for row in test.rows])
             values |= ceilings.means(score(test, answers, self.parts.format))
         shutil.rmtree(place, ignore_errors=True)
@@ -134,7 +134,7 @@ class Search:
         leak, kept = (values.get(f"general/{name}") for name in ("leak", "kept"))
         return Trial(method.label, dict(settings), learnt, leak, kept, time.perf_counter() - began)
 
-    def asked(self) -> Iterator[Test]:
+    def tests_to_ask(self) -> Iterator[Test]:
         """The tests of a trial, with the untouched model's own answers to the plain questions, which are kept."""
         for test in self.tests:
             path = self.folder / f"{test.name}.parquet"
@@ -143,7 +143,7 @@ class Search:
             yield replace(test, rows=Dataset.load(path))
 
 
-def tuned_by(config: Mapping[str, Any], settings: Mapping[str, float]) -> dict[str, Any]:
+def with_settings(config: Mapping[str, Any], settings: Mapping[str, float]) -> dict[str, Any]:
     """A method's configuration with these settings in its `tune` section, where it has none of its own."""
     return {**config, "tune": {**settings, **config.get("tune", {})}} if settings else dict(config)
 

@@ -31,8 +31,8 @@ QUESTIONS = "questions"
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
-    """Rows from Python in place of files: whatever `files.read` takes; None where the recipe names a file."""
+class PythonRows:
+    """Rows that a caller in Python has, in place of files: whatever `files.read` takes; None: as the recipe says."""
 
     task: Any = None
     test: Any = None
@@ -40,7 +40,7 @@ class Brought:
 
 
 def resolve(
-    recipe: Recipe, folder: Path, progress: Progress, split: str = "test", brought: Brought | None = None
+    recipe: Recipe, folder: Path, progress: Progress, split: str = "test", python_rows: PythonRows | None = None
 ) -> tuple[Recipe, Task]:
     """The recipe with the path of its model, and what it works on: read, guarded against leaks, with its tests.
 
@@ -50,29 +50,29 @@ def resolve(
     if split not in ("test", "dev"):
         raise UserError(f"--split is {split!r}", "Known: test, dev.")
     recipe = recipe.model_copy(update={"model": names.path(recipe.model)})
-    brought = brought or Brought()
+    python_rows = python_rows or PythonRows()
     if recipe.task == "lab-translation":
         if recipe.queries != "lab":
             raise UserError("task: lab-translation goes with queries: lab", "Leave `queries` out of the recipe.")
         return recipe, replace(translation.task(split), token=recipe.token)
     if recipe.task == own_answers.NAME:
-        brought = _own_answers(recipe, folder, progress)
+        python_rows = _own_answers(recipe, folder, progress)
     if recipe.task == "lab":
         task = hallucination.task(recipe.token.text, split)
         if recipe.queries != "lab":
-            pool = _pool(recipe, len(task.rows), brought, folder, progress)
+            pool = _pool(recipe, len(task.rows), python_rows, folder, progress)
             task = replace(task, pool=pool.kept, notes=pool.notes, dropped=_named(("pool", pool)))
     else:
-        task = _read(recipe, brought, folder, progress, split)
-    task = replace(guarded(task, recipe), token=recipe.token)
+        task = _read(recipe, python_rows, folder, progress, split)
+    task = replace(guard(task, recipe), token=recipe.token)
     if recipe.leaks.exposed == "drop":
         task = exposure.leave_out(task)
     return recipe, replace(task, notes=(*task.notes, *exposure.count(task)))
 
 
-def _read(recipe: Recipe, brought: Brought, folder: Path, progress: Progress, split: str) -> Task:
+def _read(recipe: Recipe, python_rows: PythonRows, folder: Path, progress: Progress, split: str) -> Task:
     """The task, its test and the pool, of files or of rows from Python."""
-    task = _rows(brought.task, recipe.task, recipe)
+    task = _rows(python_rows.task, recipe.task, recipe)
     metric, token = recipe.evaluate.metric, recipe.token.text
     if not any(row.answer for row in task.kept):
         raise UserError(f"no row of {recipe.task} has an answer", "Task rows are questions with their answers.")
@@ -82,22 +82,22 @@ def _read(recipe: Recipe, brought: Brought, folder: Path, progress: Progress, sp
         notes.append(sentence)
     form, form_sentence = _format_of(recipe, rows)
     notes.append(form_sentence)
-    if brought.test is None and not recipe.test:
+    if python_rows.test is None and not recipe.test:
         test = Outcome(Dataset.of([]))
         rows, held_out, sentence = hold_out(
             rows, recipe.task, config=recipe.leaks, content=partial(content, token=token)
         )
         notes.append(sentence)
     else:
-        test = _rows(brought.test, recipe.test or "", recipe)
+        test = _rows(python_rows.test, recipe.test or "", recipe)
         held_out, sentence = insert(test.kept, token) if metric != "translation" else (test.kept, "")
         notes += [*test.notes, sentence]
-    if brought.queries is None and recipe.queries == "lab":
+    if python_rows.queries is None and recipe.queries == "lab":
         pool = Outcome(hallucination.task(token, split).pool)
     else:
-        if brought.queries is None and recipe.queries == SELF:
+        if python_rows.queries is None and recipe.queries == SELF:
             progress.say(form_sentence)  # before the minutes that the questions take
-        pool = _pool(recipe, len(rows), brought, folder, progress)
+        pool = _pool(recipe, len(rows), python_rows, folder, progress)
     own, others = _tests_of_ones_own(recipe, form)
     notes += (*pool.notes, *(note for _, other in others for note in other.notes))
     return Task(
@@ -111,14 +111,14 @@ def _read(recipe: Recipe, brought: Brought, folder: Path, progress: Progress, sp
     )
 
 
-def _own_answers(recipe: Recipe, folder: Path, progress: Progress) -> Brought:
+def _own_answers(recipe: Recipe, folder: Path, progress: Progress) -> PythonRows:
     """The task of the model's own answers, and what of its test and pool the recipe does not name otherwise."""
     task, test, others = own_answers.write(recipe, folder, progress)
-    return Brought(task, None if recipe.test else test, others if recipe.queries == QUESTIONS else None)
+    return PythonRows(task, None if recipe.test else test, others if recipe.queries == QUESTIONS else None)
 
 
-def _rows(brought: Any, source: str, recipe: Recipe) -> Outcome:
-    rows = source if brought is None else brought
+def _rows(python_rows: Any, source: str, recipe: Recipe) -> Outcome:
+    rows = source if python_rows is None else python_rows
     return files.read(rows, recipe.format, columns=recipe.columns, strict=recipe.strict)
 
 
@@ -126,16 +126,16 @@ def _named(*outcomes: tuple[str, Outcome]) -> tuple[tuple[str, Drop], ...]:
     return tuple((where, drop) for where, outcome in outcomes for drop in outcome.dropped)
 
 
-def _pool(recipe: Recipe, task_rows: int, brought: Brought, folder: Path, progress: Progress) -> Outcome:
+def _pool(recipe: Recipe, task_rows: int, python_rows: PythonRows, folder: Path, progress: Progress) -> Outcome:
     """The queries of the recipe's file or of Python, or those that the model writes itself."""
-    if brought.queries is None and recipe.queries == SELF:
+    if python_rows.queries is None and recipe.queries == SELF:
         return questions.write(recipe, task_rows, folder, progress)
-    if brought.queries is None and recipe.queries == QUESTIONS:
+    if python_rows.queries is None and recipe.queries == QUESTIONS:
         return Outcome(questions.shipped())
-    return _rows(brought.queries, recipe.queries, recipe)
+    return _rows(python_rows.queries, recipe.queries, recipe)
 
 
-def guarded(task: Task, recipe: Recipe) -> Task:
+def guard(task: Task, recipe: Recipe) -> Task:
     """The task without leaking rows, and with the tests that a file's rows make possible.
 
     The lab's rows are kept apart by what they are about: only files are searched.

@@ -88,13 +88,13 @@ def _comparisons(recipe: Recipe, scores: pl.DataFrame, metrics: list[str]) -> li
     """The main method (delia, or the last) against every other, at every size, on the headline metrics."""
     labels = [method.label for method in recipe.methods]
     main = headline.main(labels)
-    there = set(scores.select("method", "size", "metric").unique().iter_rows())
+    measured = set(scores.select("method", "size", "metric").unique().iter_rows())
     return [
         statistics.compare(scores, main, other, metric, size)
         for size in scores["size"].unique().sort().to_list()
         for metric in metrics
         for other in labels
-        if other != main and {(main, size, metric), (other, size, metric)} <= there
+        if other != main and {(main, size, metric), (other, size, metric)} <= measured
     ]
 
 

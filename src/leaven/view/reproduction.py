@@ -185,15 +185,15 @@ def _series(section: Section) -> Iterator[str]:
 
 
 def _long(cell: Cell, column: Mapping[str, Any]) -> str:
-    ours = _interval(cell.found, 100 if column.get("percent") else 1)
+    ours = _interval(cell.ours, 100 if column.get("percent") else 1)
     paper = "" if cell.paper is None else f"{cell.paper:g} → "
     return f"{paper}**{ours}**" if cell.best else f"{paper}{ours}"
 
 
 def _short(cell: Cell, column: Mapping[str, Any]) -> str:
-    if cell.found is None:
+    if cell.ours is None:
         return "–"
-    ours = _number(cell.found.mean * (100 if column.get("percent") else 1))
+    ours = _number(cell.ours.mean * (100 if column.get("percent") else 1))
     paper = "" if cell.paper is None else f"{cell.paper:g} → "
     return f"{paper}[bold]{ours}[/bold]" if cell.best else f"{paper}{ours}"
 
