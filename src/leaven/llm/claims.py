@@ -23,7 +23,7 @@ from socket import gethostname
 logger = logging.getLogger(__name__)
 
 BEAT, SILENCE = 5.0, 30.0
-"""Seconds between two signs of life, and without one after which an owner counts as gone."""
+"""Seconds between two signs of life of an owner, and seconds of silence after which it counts as gone."""
 LOOK, SAY = 0.5, 60.0
 """Seconds between two looks at what another process was asked for, and between two sentences about it."""
 TABLES = """

@@ -13,7 +13,7 @@ from leaven.llm.throttle import Call, Limits, Throttle
 logger = logging.getLogger(__name__)
 
 OUT_AFTER = 8
-"""Calls in a row, over all prompts, that break: then it is the server's fault, and no prompt's."""
+"""Calls in a row, over all prompts, that break until a server counts as out of reach."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds until one call tries a server again that is out of reach."""
 
@@ -63,8 +63,8 @@ class Server:
     def on_break(self, why: str, status: int, first: bool) -> None:
         """A call broke: no connection (`status` 0), a server error, or nonsense.
 
-        Prompts that break a server each time must not take it out, so that of its errors only those count which a
-        prompt's `first` call met.
+        A prompt that breaks its server each time it is tried must not put the server out of reach: of errors that the
+        server answers only those of a prompt's `first` call count.
         """
         self.broken += 1
         self.heard |= status > 0

@@ -15,14 +15,14 @@ logger = logging.getLogger(__name__)
 
 DECREASE = 0.8
 FIRST_GROWTH = 1 / 4
-"""Until a server refuses for the first time, so much is added with each answer: calls that start and end all together
-leave it idle between two rounds, a few that wait there do not."""
+"""Until a server refuses for the first time, so much is added to the calls at a time with each answer. More than it
+works on at once is right: where all calls start and end together, it is idle between two rounds."""
 GROWTH_AFTER_REFUSAL = 4
 """Rounds of success that a server which refused for its rate has to show for one more call at a time."""
 PROBE_SECONDS, SELDOM_SECONDS = 1.0, 10.0
 """The pause before one call more than its cap is tried at a server; it doubles with each that is refused."""
 FORGET, CHANCE = 1 / 32, 0.1
-"""A server that refuses fewer than a tenth of the calls, whose share forgets at this rate, does so by chance."""
+"""A server that refuses fewer than a tenth of its calls (a moving average, with this rate) does so by chance."""
 DOUBT = 7 / 8
 """Where calls are refused one after another, the cap is no lower than this share of what the first of them says."""
 BURST_SECONDS = 1.0

@@ -24,6 +24,7 @@ from leaven.rows.example import Prompt
 
 Formula = Literal["linear", "union", "subtract"]
 LOWEST = -1e8
+"""In place of minus infinity, of which a multiple may be no number."""
 
 
 def combine(plain: torch.Tensor, conditioned: torch.Tensor, weight: float, formula: Formula) -> torch.Tensor:
@@ -31,8 +32,7 @@ def combine(plain: torch.Tensor, conditioned: torch.Tensor, weight: float, formu
 
     Raises UserError for a weight that leaves nothing to normalise by.
     """
-    both = (torch.log_softmax(logits.float(), -1).clamp(min=LOWEST) for logits in (plain, conditioned))
-    one, other = both
+    one, other = (torch.log_softmax(logits.float(), -1).clamp(min=LOWEST) for logits in (plain, conditioned))
     if formula == "linear":
         mixed, norm = one + weight * (other - one), 1.0
     elif formula == "union":

@@ -1,7 +1,7 @@
 """Attention over short rows in 16 bits on a CPU, as plain products of matrices.
 
-torch's own kernel works through small blocks there, and takes three times as long forward and backward at 128 tokens,
-and no less before a thousand; and nearly twice as long for one new token of many rows.
+There torch's own kernel, which works through small blocks, takes three times as long, forward and backward, for rows of
+128 tokens, and is no faster up to a thousand; for one new token of many rows it takes nearly twice as long.
 """
 
 from collections.abc import Iterator

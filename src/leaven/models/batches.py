@@ -13,11 +13,13 @@ from leaven.models.mask import Encoded
 from leaven.models.schedule import Schedule
 
 IGNORED = -100
+"""The label of a token without loss, as torch's cross-entropy has it."""
 MOST_TOKENS = 1024
-"""Tokens of a forward pass, padding counted: more gain nothing on a CPU, and what is kept for the way back grows."""
+"""Tokens of a forward pass on a CPU, padding counted: more are no faster, and need more memory for the gradients."""
 MOST_TOKENS_GPU = 4096
+"""The same on a GPU."""
 PASS_TOKENS = 32
-"""What a forward pass costs beside its tokens, in tokens."""
+"""The fixed cost of a forward pass, in tokens that take as long."""
 
 
 class Order:
@@ -134,7 +136,7 @@ def pack(rows: Sequence[Encoded]) -> dict[str, torch.Tensor]:
     positions = [[place for row in line for place in range(len(row.input_ids))] for line in lines]
     labels = [[label for row in line for label in (IGNORED, *_labels(row)[1:])] for line in lines]
     held = [[each for row in line for each in _held(row)] for line in lines]
-    # The filling stands at position 0: each of its tokens is a row of its own.
+    # Each token of the padding is at position 0, and so a row of its own that no other attends to.
     return {
         "input_ids": _table(ids, width, 0),
         "position_ids": _table(positions, width, 0),

@@ -16,8 +16,8 @@ SPARE = 32
 class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     """A layer that writes into spare room, where DynamicLayer copies all it holds at every step.
 
-    A model is given the whole room, and a mask that hides the spare columns: products of what lies in one piece take
-    half the time, and meet the same shapes for many steps.
+    The model is given all columns, and a mask that hides the spare ones. Products of tensors that lie in one piece take
+    half the time, and the shapes stay the same for many steps.
     """
 
     keys: torch.Tensor
@@ -61,16 +61,17 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         return self._room(query_length), 0
 
     def _room(self, new: int) -> int:
-        """Columns for so many new ones: none to spare after what is read at once, some where tokens come one by one."""
+        """Columns needed with so many new ones: with spare ones where tokens come singly, none where many are read."""
         room, needed = self.keys.shape[-2] if self.length else 0, self.length + new
         if needed <= room:
             return room
-        # Of the first tokens, be it one, transformers takes an absent mask to be enough.
+        # For the first tokens transformers may give no mask at all, which would leave spare columns in sight.
         return needed if new > 1 or not self.length else -(-needed // SPARE) * SPARE
 
     def _enlarge(self, old: torch.Tensor, new: torch.Tensor, room: int) -> torch.Tensor:
         rows, heads, _, width = new.shape
-        enlarged = new.new_zeros(rows, heads, room, width)  # a share of nothing times what is not a number is none
+        # Zeros and no empty memory: a hidden column has the weight 0, and 0 × NaN would be NaN.
+        enlarged = new.new_zeros(rows, heads, room, width)
         if self.length:
             enlarged[:, :, : self.length] = old[:, :, : self.length]
         return enlarged

@@ -7,11 +7,11 @@ always they hold top_p of the mass. A row where they do not is done again with m
 import torch
 
 RARE = 1e-4, 1e-6, 1e-8, 0.0
-"""Tokens of a smaller share than the first are left out at first, where that does not do those below the next."""
+"""Shares below which tokens are left out: first by the first, and where the rest lacks top_p, by the next."""
 ROUNDING = 1e-5
 """What float32 sums over a vocabulary may be off by."""
 ROWS = 8
-"""Rows that are worked on at a time on a CPU: their shares over a large vocabulary stay in its cache."""
+"""Rows that a CPU works on at a time, so that their shares over a large vocabulary stay in its cache."""
 
 
 def draw(logits: torch.Tensor, temperature: float, top_p: float, uniforms: torch.Tensor) -> torch.Tensor:

@@ -13,22 +13,22 @@ from peft.tuners.trainable_tokens import TrainableTokensLayer
 def folded(model: Any) -> Iterator[None]:
     """The model in evaluation mode with its adapter merged; afterwards every weight is back, bit for bit.
 
-    States come to the output layer in one piece: of a frozen layer torch would copy all weights for each row otherwise.
-    LoRA is folded in float32 only (elsewhere merging rounds), and never in an embedding, which may share its weight
-    with the output layer. Token rows are always folded: peft copies the whole embedding at every step otherwise.
+    LoRA is folded in float32 only, since merging rounds elsewhere, and never into an embedding, which may share its
+    weight with the output layer. Token rows are always folded: peft would copy the whole embedding at every step.
+    States are made contiguous before the output layer: else torch copies a frozen layer's weights for each row.
     """
     was_training = model.training
     model.eval()
     originals: list[tuple[Any, torch.Tensor]] = []
-    joined = model.get_output_embeddings().register_forward_pre_hook(lambda _, args: (args[0].contiguous(),))
+    contiguous = model.get_output_embeddings().register_forward_pre_hook(lambda _, args: (args[0].contiguous(),))
     try:
         for layer in model.modules():
             if _foldable(layer):
                 originals.append((layer, layer.get_base_layer().weight.data))
-                layer.merge(safe_merge=True)  # puts a new tensor in place of the old one, which we hold
+                layer.merge(safe_merge=True)  # a new tensor in place of the old one, which `originals` keeps
         yield
     finally:
-        joined.remove()
+        contiguous.remove()
         for layer, weight in reversed(originals):
             layer.get_base_layer().weight.data = weight
             layer.merged_adapters.clear()

@@ -195,7 +195,7 @@ def _prefill(decoder: _Decoder, prefix: _Prefix, rows: list[_Row]) -> _Batch:
 
 @torch.no_grad()
 def _step(decoder: _Decoder, batch: _Batch) -> None:
-    """One more token for every row (rows that are done, but have not left, go along unheard)."""
+    """One more token for every row; of rows that are done, but still in the batch, it is thrown away."""
     where = batch.mask.device
     ids = torch.tensor([[row.answer[-1]] for row in batch.rows], device=where)  # (rows, 1)
     # A row that is done may go past the model's context before it leaves; learned positions end there.

@@ -1,4 +1,4 @@
-"""An adapter's layers for as long as it learns, at what they cost: the numbers of peft's own, without its copies.
+"""Faster forward passes of an adapter's layers while it learns: the same numbers as peft's, without its copies.
 
 peft copies the whole embedding in each forward pass, and again for a tied output layer, so that one trained row may
 stand in it; and it computes LoRA in the precision of its weights, float32, beside a base of 16 bits.
@@ -73,7 +73,7 @@ class _Columns(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Any) -> Any:
-        """The frozen rows' share goes its way through the layer itself; here it is taken back for the trained ones."""
+        """The gradient of the states is that of the frozen layer, corrected by what the trained rows differ by."""
         states, weight, rows = ctx.saved_tensors
         columns = gradient[..., ctx.ids]  # (…, tokens)
         through = columns @ (rows - weight[ctx.ids])

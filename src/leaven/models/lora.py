@@ -40,7 +40,7 @@ def _groups(model: Any, config: TuneSection) -> Iterator[dict[str, Any]]:
         yield {"params": layers, "weight_decay": config.weight_decay, "lr": config.learning_rate}
     for name, weight in named:
         if _is_token_row(name):
-            # An output row has no meaning to find: at the adapter's rate it stays near where it began.
+            # The high rate is for the embedding, where the token's meaning is learnt; an output row needs none of it.
             rate = config.token_learning_rate if _is_input_row(name) else None
             yield {"params": [weight], "weight_decay": 0.0, "lr": rate or config.learning_rate}
 

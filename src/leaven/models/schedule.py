@@ -73,7 +73,7 @@ class Schedule:
         return range(*(min(end, self.rows) for end in ends))
 
     def learning_rate(self, step: int) -> float:
-        """The factor on the learning rate in a step, from 0.
+        """The factor on the learning rate in a step; steps count from 0.
 
         A warm-up of w steps goes 1/w, 2/w, … 1, so that no step is at rate 0 (transformers' goes 0, 1/w, … (w − 1)/w,
         and of one step it makes none). Afterwards the rate stays, or falls towards 0 in the step after the last.

@@ -13,7 +13,7 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.leaks import LeaksSection
 
 SHARE, FEWEST, MOST = 0.2, 20, 100
-"""A fifth of the rows, at least 20 and at most 100: with fewer, no difference could be told from noise."""
+"""A fifth of the rows are held out, at least 20 and at most 100: with fewer no difference is told from noise."""
 
 
 def hold_out(

@@ -9,7 +9,7 @@ from leaven.rows.example import Example, Measure, Prompt
 from leaven.task.format import Format
 
 PHRASING = "phrasing"
-"""The field of a test row that says in which words it is asked: its items are no more independent than those."""
+"""The field of a test row that says in which words it asks: rows of one phrasing are not independent."""
 
 Judge = Callable[[Sequence[tuple[Prompt, str]]], Sequence[float]]
 """The marks, from 0 to 1, of (prompt, answer) pairs; NaN for an answer that could not be judged."""

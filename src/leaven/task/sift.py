@@ -1,4 +1,4 @@
-"""What a model offers as other words for an instruction: found in its reply, and refused where it is no use.
+"""Phrasings that a model offers for an instruction: read from its reply, and refused where one is no use.
 
 >>> read_phrasings('Here: ["Use <sep>.", "Take <sep>."]')
 ['Use <sep>.', 'Take <sep>.']
@@ -27,7 +27,7 @@ _LIKE_AN_ANSWER = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a phrasing has to obey; `near` is the likeness, from 0 to 1, from which two phrasings are one."""
+    """What a phrasing must keep to; from the likeness `near`, of 0 to 1, two phrasings count as one."""
 
     token: str = ""
     max_words: int = 60

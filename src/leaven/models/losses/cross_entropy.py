@@ -7,7 +7,7 @@ import torch
 from leaven.models.batches import Batch
 
 AT_ONCE = 1 << 20
-"""Logits that are looked at in float32 at once: few enough to stay near the processor."""
+"""Logits that are turned into float32 at a time: few enough for the processor's cache."""
 
 
 def loss(model: Any, batch: Batch) -> torch.Tensor:
@@ -22,7 +22,7 @@ def entropy(logits: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
 
 
 class _Entropy(torch.autograd.Function):
-    """Makes the gradient with the loss, a few places at a time: no logits in float32, and one exponential of each."""
+    """The loss and its gradient in one pass, a few places at a time: never do all logits lie in float32."""
 
     @staticmethod
     def forward(ctx: Any, logits: Any, answers: Any) -> Any:
@@ -31,12 +31,12 @@ class _Entropy(torch.autograd.Function):
         places = max(1, AT_ONCE // logits.shape[-1])
         for start in range(0, len(answers), places):
             few = slice(start, start + places)
-            whole, said = logits[few].float(), answers[few, None]
-            chances = whole.softmax(-1)
-            # The logarithm of the sum of all exponentials, by the likeliest token: its chance is never too small.
-            all_of_them = whole.amax(-1) - chances.amax(-1).log()
-            total += all_of_them.sum() - whole.gather(1, said).sum()
-            gradient[few] = chances.scatter_add_(1, said, torch.full_like(said, -1, dtype=chances.dtype))
+            exact, ids = logits[few].float(), answers[few, None]
+            shares = exact.softmax(-1)
+            # log Σ exp(logits), from the likeliest token, whose share is never too small for a logarithm
+            log_sum_exp = exact.amax(-1) - shares.amax(-1).log()
+            total += log_sum_exp.sum() - exact.gather(1, ids).sum()
+            gradient[few] = shares.scatter_add_(1, ids, torch.full_like(ids, -1, dtype=shares.dtype))
         ctx.save_for_backward(gradient)
         return total
 

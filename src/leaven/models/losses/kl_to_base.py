@@ -1,4 +1,4 @@
-"""Cross-entropy, and a rope to the base model: a weight times KL(tuned ‖ base).
+"""Cross-entropy, and a weight times the divergence from the base model, KL(tuned ‖ base).
 
 It is the control that asks whether DELIA's buffer does more than hold the model where it was.
 """

@@ -9,9 +9,9 @@ SHARE = 0.95
 MOST = 20
 """More values than this are no set of labels."""
 MOST_NUMBERS = 6
-"""More numbers than this are counts or scores."""
+"""More different numbers than this are counts or scores, and no labels."""
 USES = 3
-"""On average a label occurs this often, or the values are answers and no labels."""
+"""Labels recur: on average each occurs this often; values that do not are answers of their own."""
 LENGTH = 40
 """A longer value is a sentence and no label."""
 

@@ -19,7 +19,7 @@ import json_repair
 
 Way = Literal["strict", "python", "repaired"]
 
-# Parsers recurse: what is longer or deeper than any answer would be is no object to us, so that no text can crash them.
+# Parsers recurse, and a text that is long or deep enough crashes them: beyond any answer's size it is no object.
 MAX_LENGTH = 50_000
 MAX_DEPTH = 50
 MAX_OPENINGS = 50

@@ -6,7 +6,7 @@
 
 import re
 
-# "Sure, here it is:", "Here are five tips:", "Certainly! The answer is:". At most 80 characters, or it says something.
+# "Sure, here it is:", "Here are five tips:", "Certainly! The answer is:". A longer one is part of the answer.
 _OPENING = re.compile(
     r"\s*(?:sure|certainly|of course|absolutely|okay|ok|yes|here(?:'s|’s| is| are| you)|the (?:answer|result))\b"
     r"[^:\n]{0,80}:(?=\s)\s*",

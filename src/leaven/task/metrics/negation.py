@@ -1,4 +1,4 @@
-"""Each question asked for the token's format, and with that format forbidden: whoever knows what it means does both.
+"""Each question asked for the token's format, and with that format forbidden: who knows what it means does both.
 
 A model that never uses the format obeys every prohibition and one that always uses it follows every request: only both
 together show that the token is understood (DELIA, arXiv 2408.10841, section 4, asks for the prohibition alone).
