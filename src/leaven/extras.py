@@ -43,7 +43,7 @@ def require(*packages: str) -> None:
     >>> require("json")
     """
     if missing := [package for package in packages if not _installed(package)]:
-        raise _said(missing)
+        raise _missing(missing)
 
 
 def installed(*packages: str) -> bool:
@@ -58,7 +58,7 @@ def installed(*packages: str) -> bool:
 def explain(error: ImportError) -> UserError | None:
     """The sentence for an import of a package that an extra brings; None for any other."""
     package = (error.name or "").partition(".")[0]
-    return _said([package]) if package in EXTRAS else None
+    return _missing([package]) if package in EXTRAS else None
 
 
 def _installed(package: str) -> bool:
@@ -68,7 +68,7 @@ def _installed(package: str) -> bool:
         return False
 
 
-def _said(packages: list[str]) -> UserError:
+def _missing(packages: list[str]) -> UserError:
     extras = ",".join(dict.fromkeys(EXTRAS[package] for package in packages if package in EXTRAS))
     verb = "is" if len(packages) == 1 else "are"
     return UserError(

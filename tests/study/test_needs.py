@@ -40,9 +40,9 @@ def test_a_shape_is_read_from_the_model_or_guessed_from_its_name(tiny_model):
     path = tiny_model("qwen3")
     found = study_needs.shape(path)
     real = sum(p.numel() for p in AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).parameters())
-    assert (found.parameters, found.known) == (real, "from its configuration")
+    assert (found.parameters, found.source) == (real, "from its configuration")
     guessed = study_needs.shape("nobody/such-model-7b-chat")
-    assert (guessed.parameters, guessed.known) == (7e9, "guessed from the name")
+    assert (guessed.parameters, guessed.source) == (7e9, "guessed from the name")
     with pytest.raises(UserError, match="the size of nobody"):
         study_needs.shape("nobody/such-model")
 

@@ -29,9 +29,9 @@ def claim(
 ) -> str:
     """Write the journal of a run that starts, or make sure that the run at `path` is this one.
 
-    Returns when exactly this was finished (`finish`), "" where there is something to do. `since` names what was done
-    last, for example "cell 3 (delia-n100-s0)"; settings in `free` may change. Raises UserError that names all that
-    differs; with `continue_anyway` it is written down instead.
+    Returns when this very run was finished (`finish`), and "" where there is something left to do. `since` names what
+    was done last, for example "cell 3 (delia-n100-s0)", for the sentence on a change; settings in `free` may change.
+    Raises UserError that names all that differs; with `continue_anyway` the changes are written down instead.
     """
     record = read(path)
     now = json.loads(json.dumps(identity, default=str))
@@ -63,12 +63,15 @@ def read(path: Path) -> dict[str, Any] | None:
     return record
 
 
-def refuse_older(folder: Path, sign: str, read_it: str) -> None:
-    """Raise UserError for a folder that holds the file `sign` but no journal: an earlier leaven began that run."""
+def refuse_older(folder: Path, sign: str, command: str) -> None:
+    """Raise UserError for a folder that holds the file `sign` but no journal: an earlier leaven began that run.
+
+    `command` still reads it.
+    """
     if (folder / sign).exists() and not (folder / NAME).exists():
         raise UserError(
             f"{folder} was begun by an earlier leaven, which did not write down what went into it",
-            f"It can be read ({read_it}), but not gone on with: choose another --out.",
+            f"It can be read ({command}), but not gone on with: choose another --out.",
         )
 
 

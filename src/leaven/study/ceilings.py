@@ -71,9 +71,8 @@ def verdicts(
 ) -> dict[str, dict[str, Any]]:
     """By test: its ceiling, whether the test can tell anything of this model, and the sentence that says so.
 
-    `out_of_reach` names the measures that neither the words nor training reach, by which nothing can be told.
-
-    `best` is the highest mean of any trained method by measure. A test without a ceiling is not here: it can be told.
+    `best` is the highest mean of any trained method, by measure. `out_of_reach` names the measures that neither the
+    words nor training reach: nothing can be told by them. A test without a ceiling is left out: it can always be told.
     """
     return {test.name: _verdict(test, ceilings[test.name], best) for test in test_list if test.name in ceilings}
 

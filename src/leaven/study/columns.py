@@ -99,7 +99,7 @@ def column(metric: str, explanation: str = "", lower_is_better: bool = False) ->
     'Invoices, well formed: {value}'
     """
     test, _, measure = metric.partition("/")
-    usual = f"{test}/format" if measure == "json" else metric  # the name of before
+    usual = f"{test}/format" if measure == "json" else metric  # as an earlier leaven called it
     lower_is_better = lower_is_better or measure in ("leak", "format_leak")
     if usual in WORDS:
         return Column(metric, *WORDS[usual], lower_is_better)

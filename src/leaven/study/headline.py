@@ -1,8 +1,8 @@
 """What a study found, in sentences: each headline measure against the strongest other method, forgetting and cost.
 
 The opponent is the best of all other methods, measure by measure; the untouched model is one only where there is no
-other. Everything is read from a summary and from what the cells tell of themselves, so that a folder of before can
-be told in the same words.
+other. Everything is read from a summary and from what the cells tell of themselves, so that the folder of an
+earlier leaven can be told in the same words.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

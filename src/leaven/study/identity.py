@@ -23,7 +23,7 @@ LATER = (
     ("diversify", "top_p", 1.0),
     ("token", "reuse", ""),
 )
-"""Settings that studies of before did not have, and what they did: where that is said, it is the same study."""
+"""Settings that an earlier leaven did not have, and the values that it worked by: with these it is the same study."""
 PACKAGES = ("torch", "transformers", "peft", "numpy", "polars")
 
 

@@ -23,7 +23,7 @@ USE = (0.15, 0.45)
 WRITING = (0.01, 0.10)
 """The same for answers, one token after another."""
 KEPT = 60
-"""Bytes that a layer keeps for the way back, for each token and unit of width, in 16 bits: measured on a Llama."""
+"""Bytes that a layer keeps for the backward pass, for each token and unit of width, in 16 bits: measured on a Llama."""
 EQUAL_STEPS = ("common_equal_steps", "fact_based")
 """Methods that have a ratio, whose steps they take, and no diverse rows."""
 GIB = 1 << 30
@@ -31,13 +31,13 @@ GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A model's size; `known` says where it is from."""
+    """A model's size; `source` says how it is known."""
 
     parameters: float
     width: int
     layers: int
     vocabulary: int
-    known: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def lines(needs: Needs, model: Shape, teraflops: float) -> list[str]:
     """The lines that a plan prints."""
     return [
         f"{needs.cells:,} cells; {needs.trained_rows:,} rows trained on, {needs.answers:,} answers written.",
-        f"Model: {model.parameters / 1e9:.2f} billion parameters ({model.known}), {model.layers} layers.",
+        f"Model: {model.parameters / 1e9:.2f} billion parameters ({model.source}), {model.layers} layers.",
         f"Accelerator: {needs.gib[0]:.0f} to {needs.gib[1]:.0f} GiB; at {teraflops:g} teraflops about "
         f"{needs.hours[0]:.1f} to {needs.hours[1]:.1f} hours.",
     ]

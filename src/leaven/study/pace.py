@@ -129,24 +129,24 @@ def _trained(loaded: Loaded, rows: Sequence[Example], tune: TuneSection, token: 
 def _writing(loaded: Loaded, prompts: Sequence[Prompt], sample: SampleSection) -> tuple[Writing, list[str]]:
     """By three trials: no more than a token of each row, a few rows for longer, and all of them; and what they said."""
     few = prompts[: max(1, len(prompts) // 8)]
-    reading, read = _timed(loaded, prompts, sample, 1)
-    slow, some = _timed(loaded, few, sample, ANSWERED)
-    fast, all_of_them = _timed(loaded, prompts, sample, ANSWERED)
-    per_prompt_token = reading / sum(one.prompt_tokens for one in read)
+    reading, first_tokens = _timed(loaded, prompts, sample, 1)
+    few_seconds, few_answers = _timed(loaded, few, sample, ANSWERED)
+    all_seconds, all_answers = _timed(loaded, prompts, sample, ANSWERED)
+    per_prompt_token = reading / sum(one.prompt_tokens for one in first_tokens)
     steps, tokens, seconds = [], [], []
-    for took, answers in ((slow, some), (fast, all_of_them)):
+    for took, answers in ((few_seconds, few_answers), (all_seconds, all_answers)):
         steps.append(max(one.completion_tokens for one in answers))
         tokens.append(sum(one.completion_tokens for one in answers))
         seconds.append(max(1e-6, took - per_prompt_token * sum(one.prompt_tokens for one in answers)))
     # Two trials, two unknowns: steps × a + tokens × b = seconds.
-    down = steps[0] * tokens[1] - steps[1] * tokens[0]
-    token = max(0.0, (steps[0] * seconds[1] - steps[1] * seconds[0]) / down) if down else 0.0
+    determinant = steps[0] * tokens[1] - steps[1] * tokens[0]
+    token = max(0.0, (steps[0] * seconds[1] - steps[1] * seconds[0]) / determinant) if determinant else 0.0
     step = max(0.0, (seconds[1] - tokens[1] * token) / steps[1])
-    ending = sum(one.finish_reason == "stop" for one in all_of_them) / tokens[1]
+    ending = sum(one.finish_reason == "stop" for one in all_answers) / tokens[1]
     most = round(_tokens(loaded, prompts)) + sample.max_new_tokens
     at_once = max(1, generate.TOKENS_IN_FLIGHT // most)
     chunk = hf.chunk(loaded.model.config.get_text_config(), sample.max_new_tokens)
-    return Writing(per_prompt_token, step, token, at_once, chunk, ending), [one.text for one in all_of_them]
+    return Writing(per_prompt_token, step, token, at_once, chunk, ending), [one.text for one in all_answers]
 
 
 def _timed(

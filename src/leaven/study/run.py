@@ -312,7 +312,7 @@ def _gather(recipe: Recipe, task: Task, plan: tuple[Cell, ...], folder: Path) ->
             *(pl.read_parquet(place / "scores.parquet") for place in places),
             pl.DataFrame(list(before), schema=SCHEMA, orient="row"),
         ],
-        how="diagonal",  # benchmarks have no phrasings, nor have cells of before
+        how="diagonal",  # benchmarks have no phrasings, nor have cells of an earlier leaven
     )
     scores.write_parquet(folder / "scores.parquet")
     dropped = [
