@@ -1,6 +1,8 @@
 """What a user does in Python: a proof from a list of dicts in five lines, and the functions beside it."""
 
 import importlib
+import inspect
+import pydoc
 import subprocess
 import sys
 
@@ -45,6 +47,18 @@ def test_names_are_there_and_a_room_is_a_function_too():
     assert callable(leaven.lift) and leaven.lift.audit.why
     with pytest.raises(AttributeError, match="no attribute 'lifted'"):
         _ = leaven.lifted
+
+
+def test_the_help_of_a_room_that_is_a_function_is_the_functions():
+    importlib.import_module("leaven.delia.buffer")
+    assert "Adapt a model to task rows with DELIA" in pydoc.plain(pydoc.render_doc(leaven.delia))
+    assert {"rows", "model", "ratio"} <= set(inspect.signature(leaven.delia).parameters)
+    assert leaven.delia.__name__ == "leaven.delia" and leaven.lift.__doc__.startswith("Expand a dataset")
+
+
+def test_a_selection_whose_words_are_the_wrong_way_round_says_which_way_is_right():
+    with pytest.raises(leaven.UserError, match="a selector's name, and then the rows"):
+        leaven.select([{"prompt": "a", "completion": "b"}], "random")
 
 
 def test_a_proof_from_a_list_of_dicts(proof, tmp_path):

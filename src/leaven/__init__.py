@@ -55,10 +55,25 @@ __all__ = list(_API)
 
 
 class _Function(ModuleType):
-    """A room whose name is a function of the API too: `leaven.delia(…)`, and still `leaven.delia.bench`."""
+    """A room whose name is a function of the API too: `leaven.delia(…)`, and still `leaven.delia.bench`.
+
+    `help(leaven.delia)` and an editor's hints show the function.
+    """
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
-        return _load(self.__name__.rpartition(".")[2])(*args, **settings)
+        return self.__wrapped__(*args, **settings)
+
+    @property
+    def __wrapped__(self) -> Any:
+        return _load(self.__name__.rpartition(".")[2])
+
+    def _help(self) -> str:
+        import inspect
+
+        function = self.__wrapped__
+        return f"{inspect.getdoc(function)}\n\n{function.__name__}{inspect.signature(function)}"
+
+    __doc__ = property(_help)
 
 
 class _Api(ModuleType):

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from leaven.api.place import Place
+from leaven.errors import UserError
 from leaven.lift import audit, preflight
 from leaven.lift import run as lifts
 from leaven.lift import select as selecting
@@ -97,6 +98,8 @@ def select(name: str, rows: Any, *, llm: LLM | None = None, **config: Any) -> Ou
 
         select("exact", rows).summary()  # '98 kept; 2 dropped: copy'
     """
+    if not isinstance(name, str):
+        raise UserError("select takes a selector's name, and then the rows", 'select("random", rows, n=100)')
     return selecting.select(name, files.read(rows).kept, config, llm)
 
 

@@ -13,3 +13,6 @@ class Place:
         self.path = Path(folder) if folder else Path(tempfile.mkdtemp(prefix="leaven-"))
         if not folder:
             weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+    def __repr__(self) -> str:
+        return f"Place({str(self.path)!r})"
