@@ -40,17 +40,15 @@ def task(pool=POOL, tests=TESTS, form="json"):
 
 def test_queries_are_counted_that_ask_in_a_tests_phrasings_or_are_answered_in_the_format():
     (sentence,) = exposure.count(task())
-    assert sentence.startswith(
-        "unseen_phrasing is unseen with the token alone, as far as the pool shows it: of 6 queries "
-    )
-    assert sentence.endswith(
-        "2 (33%) ask in its phrasings with another word, and 1 (17%) of the answers are in the format."
+    assert sentence == (
+        "What the pool shows of the test unseen_phrasing: of 6 queries 2 (33%) ask in its phrasings with another word in "
+        "the token's place; 1 (17%) of its answers are in the format."
     )
 
 
 def test_a_pool_without_answers_leaves_their_count_to_the_cells():
     (sentence,) = exposure.count(task(Dataset.of(replace(row, messages=row.prompt) for row in POOL)))
-    assert "2 (33%) ask" in sentence and sentence.endswith("answers in the format is in the notes of the cells.")
+    assert "2 (33%) ask" in sentence and sentence.endswith("answers are in the format is in the notes of the cells.")
     assert exposure.count(task(form="text")) == [] == exposure.count(task(Dataset.of([])))
 
 

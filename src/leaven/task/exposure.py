@@ -57,13 +57,13 @@ def count(task: Task) -> list[str]:
     """A sentence for each test that asks for the token: how many queries of the pool show something of it."""
     queries = list(task.pool.take(min(SAMPLE, len(task.pool)), 0))
     answers = [query.answer for query in queries if query.answer]
-    in_format = f"{_share(sum(map(task.format.detect, answers)), len(answers))} of the answers are in the format"
+    in_format = f"{_share(sum(map(task.format.detect, answers)), len(answers))} of its answers are in the format"
     if not answers:
-        in_format = "how many the model answers in the format is in the notes of the cells"
+        in_format = "how many answers are in the format is in the notes of the cells"
     return [
-        f"{exposure.test} is unseen with the token alone, as far as the pool shows it: of {len(queries):,} queries "
+        f"What the pool shows of the test {exposure.test}: of {len(queries):,} queries "
         f"{_share(sum(exposure.matches(query.question) for query in queries), len(queries))} ask in its phrasings with "
-        f"another word, and {in_format}."
+        f"another word in the token's place; {in_format}."
         for exposure in _exposures(task)
         if queries
     ]
