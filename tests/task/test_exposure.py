@@ -41,8 +41,8 @@ def task(pool=POOL, tests=TESTS, form="json"):
 def test_queries_are_counted_that_ask_in_a_tests_phrasings_or_are_answered_in_the_format():
     (sentence,) = exposure.count(task())
     assert sentence == (
-        "What the pool shows of the test unseen_phrasing: of 6 queries 2 (33%) ask in its phrasings with another word in "
-        "the token's place; 1 (17%) of its answers are in the format."
+        "What the pool shows of the test unseen_phrasing: of 6 queries 2 (33%) ask in its phrasings with another word "
+        "in the token's place; 1 (17%) of its answers are in the format."
     )
 
 
