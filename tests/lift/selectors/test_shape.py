@@ -62,3 +62,11 @@ def test_length_matched_has_the_lengths_of_the_other(context):
     assert len(found) == len(set(found)) == 100
     assert np.abs(np.sort(pool[found]) - np.sort(wanted)).max() < 15
     assert len(matched(pool[:150], wanted, 20, 0)) == 100
+
+
+def test_rows_as_long_as_others_that_are_all_as_long_are_no_shorter_ones():
+    from leaven.lift.selectors import length_matched
+
+    kept = length_matched.matched(np.arange(1.0, 101), np.full(5, 50.0), 20, 0)
+    assert sorted(kept) == [47, 48, 49, 50, 51]  # there is one row of 50 characters; the nearest make up the number
+    assert length_matched.matched(np.repeat([10.0, 50.0], 20), np.full(5, 50.0), 20, 0)[0] >= 20

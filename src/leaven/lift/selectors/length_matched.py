@@ -41,7 +41,8 @@ def matched(
     """Positions in the pool, as many as are wanted; a bin that the pool can't fill takes the nearest lengths left."""
     rng = np.random.default_rng(seed)
     edges = np.unique(np.quantile(wanted, np.linspace(0, 1, bins + 1)))
-    edges[-1] = np.nextafter(edges[-1], np.inf)  # the last bin holds the longest, and nothing longer
+    # The last bin holds the longest, and nothing longer; where all are as long it is the only one.
+    edges = np.append(edges[:-1] if len(edges) > 1 else edges, np.nextafter(edges[-1], np.inf))
     need = np.bincount(np.digitize(wanted, edges), minlength=len(edges) + 1)
     bin_of = np.digitize(pool, edges)
     left = np.ones(len(pool), bool)
