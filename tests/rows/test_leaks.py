@@ -86,3 +86,10 @@ def test_all_questions_of_delia_are_found_in_tells_test_file():
     assert len(in_train & listed) == 34
     assert len(in_train - listed) <= 6
     assert in_both >= listed
+
+
+def test_a_short_text_that_is_there_whole_is_found_beside_a_long_one_that_shares_more():
+    here, short = [f"a{number}" for number in range(80)], [f"s{number}" for number in range(16)]
+    longer = " ".join([*here[:30], *(f"z{number}" for number in range(200))])
+    found = left([longer, " ".join(short)], [" ".join(here + short)])
+    assert [(match.kind, match.other, match.share) for match in found.matches] == [("ngram", 1, 1.0)]

@@ -193,7 +193,7 @@ def _grams(index: _Index, number: int, text: Text, other: _Index, config: LeaksS
         return None
     own = {gram for gram in grams if _tells(gram, index, other)}
     rows = Counter(row for gram in own for row in other.grams.get(gram, ()))
-    for row, shared in rows.most_common(1):
+    for row, shared in rows.most_common():  # a short text may be here whole, beside a long one that shares more of it
         theirs = sum(_tells(gram, index, other) for gram in other.texts.texts[row].grams(config.ngram))
         share = shared / min(len(own), theirs)
         if share >= config.share:
