@@ -110,3 +110,11 @@ def test_a_reader_sees_calls_and_earlier_turns():
     assert row.request == f"user: When?\nassistant: {called}\ntool: 12:00"
     assert Example(row.messages[:2], Origin("x")).answer == called
     assert Example(row.messages[:1], Origin("x")).request == "When?"
+
+
+@pytest.mark.parametrize(
+    "content", ["<think>Which zone?</think>\nI look it up.", "<think>Which zone?</think>\n", "One moment."]
+)
+def test_words_between_thinking_and_a_call_come_back_from_sharegpt(content):
+    message = turns.message({"role": "assistant", "content": content, "tool_calls": [CALL]})
+    assert turns.message(turns.sharegpt(message))[:2] == message[:2]

@@ -74,7 +74,7 @@ def sharegpt(message: Message) -> Turn:
     if all(set(call) <= {"type", "function"} for call in message.calls):
         del fields["tool_calls"]
     fields.pop("content", None)
-    thought = message.content if _THOUGHT.fullmatch(message.content + "{}")[1] else ""  # type: ignore[index]
+    thought = message.content if _THOUGHT.fullmatch(message.content)[2] == "" else ""  # type: ignore[index]
     words = {"content": message.content} if message.content and not thought else {}
     return {"from": CALL, "value": thought + call_text(message), **words, **fields}
 
