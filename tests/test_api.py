@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import pydoc
 import subprocess
 import sys
@@ -131,6 +132,18 @@ def test_a_lift_in_python_is_checked_as_the_command_is(tmp_path, monkeypatch):
         leaven.lift(rows, llm="openai:gpt-4o", spend={"max_costs": 5}, folder=tmp_path / "lift")
     model = leaven.lift(rows, n=1, keep_variety=1.0, quality="ifd", model="lab", folder=tmp_path / "ifd")
     assert len(model.kept) <= 1
+
+
+def test_a_limit_of_a_lift_in_python_holds_for_all_its_stages_together(tmp_path):
+    rows = [{"prompt": f"What is {n} and {n}?", "completion": "A number."} for n in range(4)]
+    script, log = tmp_path / "script.jsonl", tmp_path / "lift" / "log.jsonl"
+    script.write_text(json.dumps({"reply": '{"instruction": "And why?"}'}) + "\n")
+    with pytest.raises(leaven.UserError, match="max_requests"):
+        leaven.lift(
+            rows, llm=f"scripted:{script}", rounds=1, quality="length", embedder="lsa", keep_variety=1.0,
+            spend={"max_requests": 6}, folder=tmp_path / "lift",
+        )  # fmt: skip
+    assert sum(event.get("calls", 0) for event in map(json.loads, log.read_text().splitlines())) == 6
 
 
 def test_select_is_a_selector_with_its_settings():

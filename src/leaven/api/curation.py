@@ -14,8 +14,9 @@ from leaven.errors import UserError
 from leaven.lift import audit, preflight
 from leaven.lift import run as lifts
 from leaven.lift import select as selecting
+from leaven.lift.expand import Open
 from leaven.lift.settings import parse
-from leaven.llm.budget import Counted
+from leaven.llm.budget import BudgetReached, Counted
 from leaven.llm.open import open_with_budget
 from leaven.llm.protocol import LLM
 from leaven.llm.settings import LLMSection
@@ -82,7 +83,7 @@ def lift(
     store = {} if llm.startswith("openai:") else {"store": str(place.path / "replies.db")}
     limits = {**store, **(spend or {})}
     checks = (partial(preflight.engines, config, limits),)
-    left = lifts.run(config, place.path, progress or stderr(), partial(_opened, limits), brought=brought, checks=checks)
+    left = lifts.run(config, place.path, progress or stderr(), _opener(limits), brought=brought, checks=checks)
     return Lifted(place, left)
 
 
@@ -103,6 +104,21 @@ def select(name: str, rows: Any, *, llm: LLM | None = None, **config: Any) -> Ou
     return selecting.select(name, files.read(rows).kept, config, llm)
 
 
-@contextmanager
-def _opened(spend: Mapping[str, Any], spec: str, what: str) -> Iterator[Counted]:
-    yield open_with_budget(LLMSection.model_validate({"engine": spec, **spend}))[0]
+def _opener(options: Mapping[str, Any]) -> Open:
+    """Opens engines one after another; the limits among the options hold for all of them together."""
+    spent = {"max_requests": 0.0, "max_tokens": 0.0, "max_cost": 0.0}
+
+    @contextmanager
+    def opened(spec: str, what: str) -> Iterator[Counted]:
+        left = {name: options[name] - amount for name, amount in spent.items() if options.get(name) is not None}
+        for name, amount in left.items():
+            if amount <= 0:
+                raise BudgetReached(f"the budget is used up before {what}: {name} {options[name]:g}")
+        llm, spend = open_with_budget(LLMSection.model_validate({"engine": spec, **options, **left}))
+        try:
+            yield llm
+        finally:
+            for name, amount in zip(spent, (spend.requests, spend.tokens, spend.cost or 0), strict=True):
+                spent[name] += amount
+
+    return opened
