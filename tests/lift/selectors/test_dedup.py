@@ -1,6 +1,7 @@
 """Dedup against all pairs compared one by one."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +77,19 @@ def test_minhash_takes_any_text_and_never_drops_the_first_of_its_kind(texts, n):
     for row, text in enumerate(texts):
         if first.setdefault(text, row) != row:
             assert row in found
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("दिन", "दान", False),  # day, gift: they differ in a vowel sign alone
+        ("cafe\u0301s?", "CAFÉS", True),
+        ("Well — done ❤\ufe0f!", "well done", True),
+        ("Step 1\ufe0f\u20e3: go", "step 1 go", True),
+    ],
+)
+def test_vowel_signs_and_accents_tell_words_apart_and_how_they_are_written_does_not(first, second, same):
+    assert (exact._key(first, True) == exact._key(second, True)) is same
 
 
 def test_exact_keeps_the_first_of_each_kind_and_names_it(rows, context, select):

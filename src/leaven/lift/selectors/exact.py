@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from itertools import chain
+import unicodedata
+from itertools import chain, takewhile
 
 from leaven.lift.selection import Context, Scores, outcome
 from leaven.rows import texts
@@ -13,6 +14,8 @@ from leaven.section import Section
 
 NEEDS = ()
 _GAP = re.compile(r"[\W_]+")
+_VARIANTS = "\ufe0e\ufe0f"
+"""Signs that say how an emoji is drawn."""
 
 
 class Config(Section):
@@ -42,5 +45,11 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
 
 def _key(text: str, normalise: bool) -> bytes:
     """Punctuation alone is not nothing: a text of it is compared as it is."""
-    same = (_GAP.sub(" ", text.casefold()).strip() or text) if normalise else text
+    same = (_GAP.sub(_blank, unicodedata.normalize("NFC", text.casefold())).strip() or text) if normalise else text
     return hashlib.sha256(same.encode("utf-8", "surrogatepass")).digest()
+
+
+def _blank(gap: re.Match[str]) -> str:
+    """A blank; before it stay the vowel signs and accents of the word that ends here, which `re` counts out of it."""
+    signs = "".join(takewhile(lambda sign: unicodedata.category(sign) in ("Mn", "Mc"), gap[0]))
+    return signs.rstrip(_VARIANTS) + (" " if len(signs) < len(gap[0]) else "")
