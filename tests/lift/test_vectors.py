@@ -83,6 +83,13 @@ def broken(tmp_path, name):
     elif name == "no column":
         place = tmp_path / "v.parquet"
         pl.DataFrame({"e": [1.0]}).write_parquet(place)
+    elif name in ("null", "empty"):
+        place = tmp_path / "v.parquet"
+        cells = [None if name == "null" else [], [1.0, 2.0]]
+        pl.DataFrame({"e": pl.Series(cells, dtype=pl.List(pl.Float64))}).write_parquet(place)
+    elif name == "several arrays":
+        np.savez(tmp_path / "v.npz", ROWS)
+        place = tmp_path / "v.npz"
     elif name == "no Parquet":
         place = tmp_path / "v.parquet"
         place.write_text("hello")
@@ -93,7 +100,9 @@ def broken(tmp_path, name):
     ("name", "said"),
     [("nan", "row 32 holds NaN"), ("infinite", "row 4 holds NaN or infinity"), ("flat", r"shape \(50,\)"),
      ("whole numbers", "int"), ("no npy", "not a .npy"), ("objects", "not a .npy"), ("ragged", "2 numbers wide"),
-     ("two columns", "which column"), ("no column", "none"), ("no Parquet", "not a Parquet"), ("missing", "not exist")],
+     ("two columns", "which column"), ("no column", "none"), ("no Parquet", "not a Parquet"), ("missing", "not exist"),
+     ("null", "first row is empty"), ("empty", "first row is empty"),
+     ("several arrays", "not a .npy")],
 )  # fmt: skip
 def test_a_broken_table_is_said_with_its_place(tmp_path, name, said):
     with pytest.raises(UserError, match=said):

@@ -143,6 +143,9 @@ def open_file(place: str) -> Vectors:
         return _parquet(path, column)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.memmap):
+            array.close()
+            raise ValueError("it holds several arrays")
     except (ValueError, EOFError, OSError) as error:
         raise UserError(f"{path} is not a .npy file: {error}", "Write it with numpy.save.") from error
     return _mapped(array, path)
@@ -184,7 +187,10 @@ def _parquet(path: Path, column: str) -> Vectors:
     name = f"{path.name}:{column}"
     table = pl.scan_parquet(path).select(column)
     rows = int(table.select(pl.len()).collect().item())
-    width = len(table.head(1).collect().item()) if rows else 1
+    first = table.head(1).collect().to_series().to_list()
+    if first and not first[0]:
+        raise UserError(f"{name}: the first row is empty", "Each row of the data needs its embedding.")
+    width = len(first[0]) if first else 1
 
     def read(block: int) -> Iterator[Array]:
         for batch in table.collect_batches(chunk_size=block, maintain_order=True):
