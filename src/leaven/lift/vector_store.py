@@ -91,7 +91,10 @@ def _checked(rows: Array, count: int, name: str, width: int, path: Path) -> Arra
 
 @contextmanager
 def _table(path: Path) -> Iterator[sqlite3.Connection]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path.parent} can't be made: {error}", "Set LEAVEN_CACHE to another folder.") from error
     try:
         with closing(sqlite3.connect(path, timeout=60)) as table:
             table.execute("PRAGMA journal_mode = WAL")
