@@ -6,6 +6,7 @@ import pytest
 
 from leaven.errors import UserError
 from leaven.lift import preflight
+from leaven.lift.curate import measured_by
 from leaven.lift.recipe import Stage
 from leaven.lift.settings import Settings
 from leaven.llm.budget import Counted, Spend
@@ -41,6 +42,27 @@ def test_a_judge_that_can_be_read_is_asked_a_few_times_and_one_that_is_not_wante
     assert len(checked(tmp_path, MARKS)) == preflight.TRIED
     assert checked(tmp_path, quality="length") == []
     assert checked(tmp_path, quality="") == []
+
+
+def test_a_judge_is_tried_with_the_sampling_that_it_marks_with(tmp_path):
+    files.write(Dataset.of([pair("Why?", "So.", Origin("x"))]), tmp_path / "d.jsonl")
+    seen = []
+
+    class Judge(Scripted):
+        def replies(self, prompts, sampling):
+            seen.append((sampling.temperature, sampling.top_p))
+            return super().replies(prompts, sampling)
+
+    @contextmanager
+    def open_llm(spec, what):
+        yield Counted(Judge(lambda prompt, draw: MARKS), Spend())
+
+    quality = {"name": "quality", "temperature": 0.5, "top_p": 0.8}
+    settings = Settings(data=str(tmp_path / "d.jsonl"), judge="openai:m", quality=quality)
+    preflight.check(settings, tmp_path / "run", open_llm)
+    assert seen == [(0.5, 0.8)]
+    (stage,) = (stage for stage in settings.plan if stage.name == "quality")
+    assert measured_by(stage, stage.settings())["top_p"] == 0.8
 
 
 def test_a_judge_that_can_not_be_read_is_known_before_a_row_is_made(tmp_path):

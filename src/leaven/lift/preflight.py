@@ -150,7 +150,7 @@ def _judge(settings: Settings, stage: Stage, open_llm: Open, brought: Outcome | 
     if getattr(stage.module, "judged", None) is not judge.judged:
         return  # no judge, or one that is asked in a way of its own
     spec, config = engine(stage, settings), stage.settings().model_dump()
-    sampling = Sampling(config["temperature"], 1.0, config["max_new_tokens"], settings.seed)
+    sampling = Sampling(config["temperature"], config.get("top_p", 1.0), config["max_new_tokens"], settings.seed)
     data = (
         brought or files.read(settings.data, settings.format, columns=settings.columns, strict=settings.strict)
     ).kept

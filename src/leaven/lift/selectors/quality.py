@@ -23,7 +23,7 @@ from leaven.rows.outcomes import FAILED, Outcome
 __all__ = ["Config", "asked", "choose", "score"]
 
 NEEDS = ("llm", "seed")
-SCORED_BY = ("temperature", "max_new_tokens", "twice", "planted")
+SCORED_BY = ("temperature", "top_p", "max_new_tokens", "twice", "planted")
 """Settings without which the scores would be others; the rest is for choosing by them."""
 
 
