@@ -113,6 +113,17 @@ def test_no_gain_is_asked_of_the_engine_too():
     assert [drop.reason for drop in outcome.dropped] == ["no gain"]
 
 
+def test_a_row_whose_gain_could_not_be_asked_is_open_and_not_kept():
+    def say(prompt, draw):
+        if "Does the second one ask for more" in prompt[0].content:
+            return Reply(None, "busy")
+        return json.dumps({"instruction": "Tell of Venus in verse."}) if is_rewriting(prompt) else "ok"
+
+    outcome = make(rows("a"), Scripted(say), Config(rounds=1, eliminate=("no_gain",)), 0)
+    assert len(outcome.kept) == 0
+    assert [(drop.reason, drop.detail) for drop in outcome.dropped] == [("the model failed", "busy")]
+
+
 def test_tactics_follow_the_kind_of_the_row_unless_they_are_given():
     code, words = rows("Write a Python function that adds.", "Why is the sky blue?")
     assert (kind(code), kind(words)) == ("code", "language")

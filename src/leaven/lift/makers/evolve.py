@@ -23,7 +23,7 @@ from leaven.llm.protocol import LLM, Reply, Sampling
 from leaven.llm.replies import all_of, fault
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example, Message, Origin, Prompt, answered, user
-from leaven.rows.outcomes import Outcome
+from leaven.rows.outcomes import FAILED, Outcome
 from leaven.section import Section
 from leaven.task.sift import alike
 
@@ -212,7 +212,11 @@ def _sifted(
         prompts = [user(render("harder", first=tasks[p].row.request, second=_request(results[p]))) for p in left]
         for number, verdict in structured(llm, prompts, Gain, replace(sampling, temperature=0.0)):
             row = results[left[number]]
-            if isinstance(row, Example) and verdict.value is not None and not verdict.value.more:
+            if not isinstance(row, Example):
+                continue
+            if verdict.reply.text is None:  # not told yet, and no reason to keep it
+                results[left[number]] = Drop(row, FAILED, detail=verdict.error or "")
+            elif verdict.value is not None and not verdict.value.more:
                 results[left[number]] = Drop(row, "no gain")
     return results
 
