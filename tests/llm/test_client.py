@@ -117,3 +117,16 @@ def test_what_embeddings_took_is_said_and_nothing_where_all_are_there(tmp_path, 
         for _ in range(2):
             embedding.made(rows, "openai:m", "all", Progress(said))
     assert said.getvalue().count("embedding by openai:m: Spent 1 calls, 50 tokens in, 0 out, cost unknown.") == 1
+
+
+@pytest.mark.parametrize("url", ["http://[::1/v1", "http://a:99999/v1", "http://a:x/v1", "http://a..b/v1"])
+def test_an_address_that_can_not_be_is_refused_before_anything_is_asked(url):
+    with pytest.raises(UserError, match="no http address"):
+        addresses(url)
+
+
+def test_the_blanks_around_a_key_are_none_of_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n")
+    with serving(tmp_path, key=KEY) as url:
+        (reply,) = dict(OpenAI.open("m", url).replies(questions(1), Sampling())).values()
+    assert reply.text == "reply to question 0"

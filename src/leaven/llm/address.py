@@ -32,7 +32,7 @@ class Key:
 
 def key() -> Key:
     """The key of the environment."""
-    return Key(os.environ.get("OPENAI_API_KEY", ""))
+    return Key(os.environ.get("OPENAI_API_KEY", "").strip())  # a file of secrets ends with a line feed
 
 
 def addresses(base_url: str | Sequence[str] | None = None) -> tuple[str, ...]:
@@ -59,8 +59,13 @@ def _parts(text: str) -> Iterator[str]:
 
 def _address(text: str) -> str:
     url = text.rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # no number, or none that there is, for a port; a bracket too few; two dots
+        known = False
+    if not known:
         raise UserError(
             "the base URL is no http address",
             "For example: --base-url http://127.0.0.1:8000/v1, or a file with an address on each line.",
