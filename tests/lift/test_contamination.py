@@ -50,6 +50,7 @@ def found(data, *questions):
         ({"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]}, ["u"]),
         ({"input": "x", "target": 3}, ["x"]),
         ({"answer": 3}, []),
+        ({"instruction": "Do.", "instances": 3, "messages": 5}, ["Do."]),
     ],
 )
 def test_questions_are_found_in_every_shape(row, expected):

@@ -54,14 +54,16 @@ def benchmark(path: str | Path) -> Dataset:
 def questions(row: Mapping[str, Any]) -> Iterator[str]:
     """The questions of a benchmark's row, each with its input where it has one; names of fields in any case."""
     fields = {name.casefold(): value for name, value in row.items()}
-    for turn in fields.get("messages") or fields.get("conversations") or ():
+    turns = fields.get("messages") or fields.get("conversations")
+    for turn in turns if isinstance(turns, list) else ():
         if isinstance(turn, Mapping) and turn.get("role", turn.get("from")) in ("user", "human"):
             yield str(turn.get("content", turn.get("value")))
     question = next((fields[name] for name in ASKED if isinstance(fields.get(name), (str, list))), None)
     if isinstance(question, str):
         instances = fields.get("instances")
         inputs = [fields.get("input")] if "input" in fields and fields["input"] != question else []
-        inputs += [one.get("input") for one in instances or () if isinstance(one, Mapping)]
+        listed = instances if isinstance(instances, list) else ()
+        inputs += [one.get("input") for one in listed if isinstance(one, Mapping)]
         whole = [f"{question}\n\n{text}" for text in inputs if isinstance(text, str) and text.strip()]
         yield from whole or [question]
     elif question:
