@@ -4,6 +4,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 from leaven.llm.servers import Servers, Slot
@@ -81,7 +82,7 @@ def listen(source: AsyncIterator[R]) -> Iterator[R]:
                 raise item
             yield item
     finally:
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # it has ended, and closes its loop at any moment
             loop.call_soon_threadsafe(task.cancel)
         thread.join()
 
