@@ -47,6 +47,7 @@ class Nodes:
 def nodes(tmp_path):
     """Two nodes with a CPU each; no process of Ray's outlives the test."""
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+    environment["RAY_worker_niceness"] = "0"  # else workers give way to all that runs beside the test
     for _ in range(TRIES):
         with (tmp_path / "cluster.log").open("a") as log:
             process = subprocess.Popen(
