@@ -25,6 +25,7 @@ PARTS = [{"type": "text", "text": "What is"}, {"type": "image_url", "image_url":
         {"role": "assistant", "content": "Noon.", "reasoning_content": "12:00", "weight": 0},
         {"role": "tool", "content": "12:00", "tool_call_id": "c1"},
         {"role": "function", "name": "clock", "content": "12:00"},
+        {"role": "assistant", "content": None, "function_call": {"name": "clock", "arguments": "{}"}},
     ],
 )
 def test_a_turn_comes_back_as_it_was(turn):
@@ -72,6 +73,10 @@ def test_a_call_of_sharegpt_may_be_thought_over_first():
         ({"from": "function_call", "value": "clock()"}, "no tool call"),
         ({"from": "function_call", "value": "[]"}, "no tool call"),
         ({"from": "function_call", "value": None}, "not a text"),
+        ({"role": "assistant", "tool_calls": json.dumps([CALL])}, "no tool call"),
+        ({"role": "assistant", "tool_calls": ["clock"]}, "no tool call"),
+        ({"role": "assistant", "tool_calls": [{"type": "function", "function": {"arguments": "{}"}}]}, "no tool call"),
+        ({"role": "assistant", "content": None, "function_call": {"arguments": "{}"}}, "no tool call"),
     ],
 )
 def test_what_is_no_turn_is_refused_with_a_reason(turn, reason):
@@ -94,6 +99,17 @@ def test_servers_get_ids_arguments_as_text_and_no_field_that_they_do_not_know():
         ("call_1_1", {"name": "b", "arguments": "{}"}),
     ]
     assert [turn["tool_call_id"] for turn in results] == ["call_1_0", "call_1_1"]
+
+
+def test_servers_get_calls_of_the_older_form_in_the_newer_one():
+    call = {"name": "clock", "arguments": '{"zone": "UTC"}'}
+    said = [{"role": "user", "content": "When?"}, {"role": "assistant", "content": None, "function_call": call}]
+    said.append({"role": "function", "name": "clock", "content": "12:00"})
+    messages = tuple(map(turns.message, said))
+    _, called, result = turns.wire(messages)
+    assert called["tool_calls"] == [{"id": "call_1_0", "type": "function", "function": call}]
+    assert result == {"role": "tool", "name": "clock", "content": "12:00", "tool_call_id": "call_1_0"}
+    assert json.loads(Example(messages[:2], Origin("x")).answer) == call
 
 
 def test_the_id_of_a_row_depends_on_its_calls_and_a_plain_row_keeps_the_one_it_had():

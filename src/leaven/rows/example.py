@@ -36,8 +36,10 @@ class Message(NamedTuple):
 
     @property
     def calls(self) -> list[dict[str, Any]]:
-        """Its tool calls, in the form of OpenAI."""
-        return self.further.get("tool_calls") or []
+        """Its tool calls, in the form of OpenAI; the call of the older form, `function_call`, is one of them."""
+        fields = self.further
+        older = fields.get("function_call")
+        return fields.get("tool_calls") or ([{"type": "function", "function": older}] if older else [])
 
     @property
     def is_text(self) -> bool:

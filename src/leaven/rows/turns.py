@@ -41,18 +41,20 @@ def message(turn: Mapping[str, Any]) -> Message:
     if not isinstance(role, str) or role not in ROLES:
         raise RowFault("wrong role", f"{role!r}; known: {', '.join(ROLES)}")
     fields = {key: value for key, value in turn.items() if key not in _OWN and value is not None}
+    _check_calls(fields)
     content = turn["content"] if "content" in turn else turn.get("value")
     if role == CALL:
         thought, calls = _calls(turn.get("value", content))
         content = turn["content"] if {"value", "content"} <= set(turn) else thought
-        fields.setdefault("tool_calls", calls)
+        if CALL not in fields:
+            fields.setdefault("tool_calls", calls)
     elif "content" in turn and fields and not content:  # null and "" beside a call are told from no content at all
         fields["content"] = content
     elif isinstance(content, list):
         fields["content"] = content
     if role == "function":  # OpenAI's older name for a tool
         fields["role"] = role
-    text = _words(content, ROLES[role], "tool_calls" in fields or "function_call" in fields)
+    text = _words(content, ROLES[role], "tool_calls" in fields or CALL in fields)
     return Message(ROLES[role], text, json.dumps(fields, ensure_ascii=False) if fields else "")
 
 
@@ -71,7 +73,7 @@ def sharegpt(message: Message) -> Turn:
     if not message.calls:
         value = fields.pop("content", None) or message.content
         return {"from": fields.pop("role", None) or SPEAKERS.get(message.role, message.role), "value": value} | fields
-    if all(set(call) <= {"type", "function"} for call in message.calls):
+    if "tool_calls" in fields and all(set(call) <= {"type", "function"} for call in message.calls):
         del fields["tool_calls"]
     fields.pop("content", None)
     thought = message.content if _THOUGHT.fullmatch(message.content)[2] == "" else ""  # type: ignore[index]
@@ -89,7 +91,8 @@ def call_text(message: Message) -> str:
 def wire(messages: Sequence[Message]) -> list[Turn]:
     """The turns as chat servers take them: arguments as text, every call with an id, and nothing that they don't know.
 
-    A tool's turn without an id answers the earliest call that is still open.
+    A tool's turn without an id answers the earliest call that is still open. OpenAI's older form, `function_call` and
+    the role `function`, becomes the newer one.
     """
     turns, waiting = list[Turn](), list[str]()
     for place, message in enumerate(messages):
@@ -97,7 +100,8 @@ def wire(messages: Sequence[Message]) -> list[Turn]:
         if message.calls:
             turn["tool_calls"] = [_sent(call, f"call_{place}_{number}") for number, call in enumerate(message.calls)]
             waiting += [call["id"] for call in turn["tool_calls"]]
-        if turn["role"] == "tool":
+        if message.role == "tool":
+            turn["role"] = "tool"
             turn.setdefault("tool_call_id", waiting[0] if waiting else f"call_{place}")
             waiting = [name for name in waiting if name != turn["tool_call_id"]]
         turns.append(turn)
@@ -129,6 +133,19 @@ def _calls(value: Any) -> tuple[str, list[Turn]]:
     if not calls or not all(isinstance(call, Mapping) and isinstance(call.get("name"), str) for call in calls):
         raise RowFault("no tool call", f"the {CALL} turn names no function: {text[:80]}")
     return thought or "", [{"type": "function", "function": dict(call)} for call in calls]
+
+
+def _check_calls(fields: Mapping[str, Any]) -> None:
+    """Raises RowFault for tool calls that are no list of objects, or of which one names no function."""
+    calls = fields.get("tool_calls", [])
+    if not isinstance(calls, list):
+        raise RowFault("no tool call", f"tool_calls is {type(calls).__name__}, no list")
+    for call in [*calls, *([fields[CALL]] if CALL in fields else [])]:
+        function = call.get("function", call) if isinstance(call, Mapping) else None
+        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+            raise RowFault(
+                "no tool call", f"it names no function: {json.dumps(call, ensure_ascii=False, default=str)[:80]}"
+            )
 
 
 def _arguments(value: Any) -> Any:
