@@ -56,6 +56,13 @@ def test_a_setting_that_cannot_be_is_named_by_its_flag(leaven, tmp_path):
     assert "--requests-per-minute is 0" in done.err
 
 
+@pytest.mark.parametrize("command", [("sample",), ("diversify",)])
+def test_a_row_that_can_not_be_written_is_said_before_an_engine_is_asked(leaven, tmp_path, command):
+    (tmp_path / "q.jsonl").write_text(json.dumps({"question": "Why?", "answer": "So.", "messages": 3}) + "\n")
+    done = leaven(*command, "q.jsonl", "--format", "question/answer", "--llm", "scripted:none.jsonl", "-o", "o.jsonl")
+    assert done.code == 2 and "q.jsonl:1 has a field 'messages' of its own" in done.err
+
+
 def test_the_end_says_what_each_server_was_asked_what_failed_and_what_was_left_out(leaven, tmp_path):
     lines = "".join(json.dumps({"question": f"question {n}"}) + "\n" for n in range(12))
     (tmp_path / "q.jsonl").write_text(lines)

@@ -99,3 +99,16 @@ def test_kept_rows_are_read_again_and_lifted_again(folder, tmp_path):
     run.run(again, tmp_path / "again", Progress(io.StringIO()), lambda spec, what: pytest.fail("asked"))
     assert {line["leaven"]["made_by"] for line in kept(tmp_path / "again")} == {"read"}
     assert all(line["leaven"]["row"] < 6 for line in kept(tmp_path / "again"))
+
+
+def test_a_rows_own_fields_called_messages_and_leaven_are_kept_beside_those_of_the_lift(tmp_path):
+    rows = [{"prompt": f"What is a {bird}?", "completion": "A bird.", "messages": 3, "leaven": bird} for bird in BIRDS]
+    (tmp_path / "birds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = Settings(data=str(tmp_path / "birds.jsonl"), format="prompt/completion", n=6, dedup="exact",
+                        embedder="lsa:4", keep_variety=0.9, quality="length")  # fmt: skip
+    assert run.run(settings, tmp_path / "run", Progress(io.StringIO()), None) == {}
+    lines = kept(tmp_path / "run")
+    assert len(lines) == 6
+    for line in lines:
+        bird = line["messages"][0]["content"].removeprefix("What is a ").removesuffix("?")
+        assert line["leaven"]["fields"] == {"messages": 3, "leaven": bird}

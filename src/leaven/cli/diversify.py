@@ -39,6 +39,7 @@ def diversify(
     config = checked(DiversifyConfig, flags.given(DiversifyConfig, context.params), measure=True)
     read = files.read(task, format, columns=columns, strict=strict)
     if llm:
+        files.check_format(read.kept)
         with engine.opened(llm, "diversifying", log=Path(out + ".log"), **engine.flags(context.params)) as opened:
             outcome = maker.make(read.kept, opened, config, token, seed)
     else:

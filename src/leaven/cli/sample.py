@@ -63,6 +63,7 @@ def sample(
     if form != "magpie" and not queries:
         raise UserError(f"there are no queries for the form {form}", "Name a file of them, or say --form magpie -n N.")
     read = files.read(queries, format, columns=columns, strict=strict) if queries else Outcome(Dataset.of([]))
+    files.check_format(read.kept)
     config = SampleSection(
         temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, conditioned=form == "again",
         keep_truncated=keep_truncated,

@@ -9,8 +9,11 @@ import polars as pl
 
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example
 
 FIELD = "leaven"
+TAKEN = ("messages", FIELD)
+"""The names of fields that a kept row needs itself."""
 SAID = "_said"
 """Behind the name of a stage: the column of the audit that holds what was said of a row that it kept."""
 
@@ -20,19 +23,24 @@ def write(rows: Dataset, audit: pl.LazyFrame, path: Path) -> None:
 
     {"messages": […], "leaven": {"row": 17, "id": "a68be1e11fdc", "place": "data.jsonl:7", "made_by": "evolve",
     "parents": ["0c5d6aa1e7f2"], "parent": 3, "marks": {"quality": 88.2}, "reason": {"quality": "Clear, and right."}}}
+
+    A row's own fields `messages` and `leaven`, which can't stand beside these, are kept in `leaven.fields`.
     """
     kept = audit.filter(pl.col("verdict") == "kept").drop("question", "answer").collect_batches(maintain_order=True)
     lines = (line for batch in kept for line in batch.iter_rows(named=True))
-    whole = (
-        replace(row, meta={**row.meta, FIELD: _of(row.origin.parents, line)})
-        for row, line in zip(rows, lines, strict=True)
-    )
-    files.write(Dataset.of(whole), path)
+    files.write(Dataset.of(_told(row, line) for row, line in zip(rows, lines, strict=True)), path)
 
 
 def reasons(line: Mapping[str, Any]) -> dict[str, str]:
     """What the stages that kept a row said of it, as a judge does, by the name of the stage."""
     return {name.removesuffix(SAID): text for name, text in line.items() if name.endswith(SAID) and text}
+
+
+def _told(row: Example, line: Mapping[str, Any]) -> Example:
+    """The row with the field `leaven`."""
+    own = {name: row.meta[name] for name in TAKEN if name in row.meta}
+    about = _of(row.origin.parents, line) | ({"fields": own} if own else {})
+    return replace(row, meta={**{name: one for name, one in row.meta.items() if name not in own}, FIELD: about})
 
 
 def _of(parents: tuple[str, ...], line: Mapping[str, Any]) -> dict[str, Any]:

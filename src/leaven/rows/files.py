@@ -108,6 +108,14 @@ def write(dataset: Dataset, path: str | Path, format: str = "messages") -> None:
     _put(gzip.compress(content, mtime=0) if zipped else content, Path(path))
 
 
+def check_format(dataset: Dataset, format: str = "messages") -> None:
+    """Raises UserError for a row that the format can't hold, as `write` would: for whoever pays before he writes."""
+    if format == SAME:
+        render.as_read(dataset, "jsonl")
+    else:
+        render.rows(dataset, format)
+
+
 def write_rejects(outcome: Outcome, path: str | Path) -> None:
     """Write the dropped rows as JSONL: reason, detail, place, score, the text as it came, the row's other fields.
 
