@@ -79,6 +79,17 @@ def test_paths_of_set_lead_into_the_stages_and_steps_of_lift_do_not_stand_beside
         parse({"data": data, "stages": [{"exact": {"as": "a"}}, {"length": {"as": "a"}}]})
 
 
+@pytest.mark.parametrize("values", [{}, {"exact.part": "all"}])
+def test_labels_that_can_not_be_are_refused_all_at_once(data, values):
+    stages = [{"exact": {"as": "../../x"}}, {"length": {"as": "n"}}, {"pii": {"as": "read"}}, "exact"]
+    with pytest.raises(UserError) as error:
+        parse({"data": data, "stages": stages, **values})
+    for said in ("stage 1 can't be called '../../x'", "stage 2 can't be called 'n'", "stage 3 can't be called 'read'"):
+        assert said in error.value.problem
+    with pytest.raises(UserError, match="stage 1 can't be called 'a/b'"):
+        parse({"data": data, "before": [{"pii": {"as": "a/b"}}]})
+
+
 def test_the_simple_form_is_lift_in_the_order_of_the_paper(data):
     settings = {"data": data, "llm": "x", "dedup": "minhash", "against": [data], "embedder": "st:encoder"}
     names = [stage.name for stage in parse(settings).plan]

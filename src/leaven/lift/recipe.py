@@ -9,6 +9,7 @@ In a recipe a stage is its name, or its name with settings; `as` gives it anothe
       - quality: {twice: 100, llm: openai:gpt-4o}
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from types import ModuleType
@@ -24,6 +25,9 @@ MAKERS = ("reanswer", "evolve")
 PAID = {"llm", "model"}
 """Needs of a selector that make its scores dear: they are never measured twice."""
 RESERVED = ("as", "llm")
+OWN = ("read", "answers", "n")
+"""What a lift does itself, besides its stages."""
+_LABEL = re.compile(r"\w[\w-]*")
 
 
 def _name_or_mapping(schema: dict[str, Any]) -> None:
@@ -124,16 +128,26 @@ def same(first: Stage, second: Stage) -> bool:
 
 
 def labelled(stages: Iterable[Stage]) -> tuple[Stage, ...]:
-    """The stages, each with a label of its own: the second `exact` is `exact-2`. Raises ValueError for one twice."""
+    """The stages, each with a label of its own: the second `exact` is `exact-2`.
+
+    Raises ValueError with every label that can't be: one that is there twice, that a lift itself uses, or no file's
+    name.
+    """
     names: list[str] = []
-    labels = []
-    for stage in stages:
+    labels, faults = [], []
+    for place, stage in enumerate(stages, 1):
+        if stage.name in OWN:
+            faults.append(f"stage {place} can't be called {stage.name!r}, as a part of every lift is; name it by as")
+        elif stage.label and not _LABEL.fullmatch(stage.label):
+            faults.append(f"stage {place} can't be called {stage.label!r}; a label is letters, digits, _ and -")
+        elif stage.label in names:
+            faults.append(f"two stages are called {stage.label}")
         count = sum(one == stage.name or one.startswith(f"{stage.name}-") for one in names)
-        if stage.label in names:
-            raise ValueError(f"two stages are called {stage.label}")
         one = stage.model_copy(update={"label": f"{stage.name}-{count + 1}"}) if stage.name in names else stage
         names.append(one.name)
         labels.append(one)
+    if faults:
+        raise ValueError(f"stages: {'; '.join(faults)}")
     return tuple(labels)
 
 

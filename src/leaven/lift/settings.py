@@ -190,11 +190,10 @@ class Settings(Section):
                 raise ValueError(f"{step}: the recipe's steps leave it out, so it can't be set")
         return self
 
-    @field_validator("stages")
-    @classmethod
-    def _label(cls, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-        labelled(stages)
-        return stages
+    @model_validator(mode="after")
+    def _labels_of_their_own(self) -> "Settings":
+        labelled(self.stages or self._lift())
+        return self
 
     @field_validator("variety")
     @classmethod
