@@ -158,4 +158,5 @@ def test_half_a_character_harms_nothing(tmp_path):
     store = Store.open(tmp_path / "s.db")
     reply = read_completion('{"choices": [{"message": {"content": "half \\ud800"}}]}')
     texts(Stored(Scripted(lambda *_: reply), store), [user("ä\ud800")])
+    assert texts(Stored(Scripted.of([{"reply": "half \ud800"}]), store), [user("b")]) == ["half ?"]
     assert next(store.export())["text"] == "half ?"

@@ -1,5 +1,6 @@
 """Rows from whatever a user has: memory, frames, the hub, own fields; what can't be used is said or refused."""
 
+import json
 import sys
 import types
 
@@ -49,6 +50,29 @@ def test_a_dataset_and_an_outcome_are_rows_already():
     outcome = files.read(data)
     assert outcome.kept is data
     assert files.read(outcome) is outcome
+
+
+HALF = "a\ud800b"
+WHOLE = {"prompt": "a", "completion": "b"}
+
+
+@pytest.mark.parametrize(
+    ("row", "other"),
+    [
+        (WHOLE | {"prompt": HALF}, WHOLE),
+        (WHOLE | {"note": {"x": [HALF]}}, WHOLE),
+        (WHOLE | {HALF: 1}, WHOLE),
+        (WHOLE | {"prompt": json.dumps([{"role": "user", "content": HALF}])}, WHOLE),
+        (HALF, "a"),
+        ([Message("user", HALF)], "a"),
+        (pair("a", HALF, Origin("x")), "a"),
+    ],
+)
+def test_half_a_character_in_memory_is_refused_as_that_in_a_file_is(row, other, tmp_path):
+    outcome = files.read([row, other])
+    assert [drop.reason for drop in outcome.dropped] == ["half a character"]
+    assert len(outcome.kept) == 1
+    files.write_rejects(outcome, tmp_path / "rejects.jsonl")
 
 
 @pytest.mark.parametrize(

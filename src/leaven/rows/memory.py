@@ -1,12 +1,13 @@
 """Rows that are in memory already, as records: dicts, conversations, texts, frames, a `datasets.Dataset`."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from leaven.errors import UserError
 from leaven.rows.example import Example, Message
-from leaven.rows.records import Record
-from leaven.rows.turns import openai
+from leaven.rows.records import Record, is_whole
+from leaven.rows.turns import HALF, openai
 
 
 def records(rows: Any) -> list[Record]:
@@ -15,7 +16,14 @@ def records(rows: Any) -> list[Record]:
     A row is a dict, a list of messages, an Example, or a text (a question without an answer). A table is taken row by
     row; null and NaN are no field.
     """
-    return [_record(f"rows[{number}]", row) for number, row in enumerate(_each(rows))]
+    return [_whole(_record(f"rows[{number}]", row)) for number, row in enumerate(_each(rows))]
+
+
+def _whole(record: Record) -> Record:
+    """The record, or in its place the fault of one that no file can hold."""
+    if record.row is None or is_whole(record.row):
+        return record
+    return Record(record.place, None, json.dumps(record.row, default=str), *HALF)
 
 
 def _each(rows: Any) -> Iterable[Any]:

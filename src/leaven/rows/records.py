@@ -11,6 +11,7 @@ import polars as pl
 
 from leaven.errors import UserError
 from leaven.rows.layouts import is_row
+from leaven.rows.turns import HALF
 from leaven.rows.writer import JSON_COLUMNS
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -111,12 +112,18 @@ def _record(place: str, value: Any, text: str | None) -> Record:
     source = json.dumps(value) if text is None else text
     if not isinstance(value, dict):
         return Record(place, None, source, "not an object", f"it is {type(value).__name__}")
-    if _SURROGATE.search(source):
-        try:
-            json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            return Record(place, None, source, "half a character", "a lone surrogate (\\ud800 to \\udfff)")
+    if _SURROGATE.search(source) and not is_whole(value):
+        return Record(place, None, source, *HALF)
     return Record(place, value, text)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether every character of a row can be written: half of one can stand in JSON and in memory, but in no file."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _loaded(text: str) -> Any:

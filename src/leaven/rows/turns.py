@@ -18,6 +18,8 @@ ROLES = {
     **{"human": "user", "gpt": "assistant", CALL: "assistant", "observation": "tool", "function": "tool"},
 }
 SPEAKERS = {"user": "human", "assistant": "gpt", "tool": "observation"}
+HALF = ("half a character", "a lone surrogate (\\ud800 to \\udfff)")
+"""The reason, and what exactly, for a text that no file can hold."""
 _OWN = ("role", "from", "content", "value")
 _WIRE = ("role", "content", "name", "tool_calls", "tool_call_id")
 _THOUGHT = re.compile(r"(\s*<think>.*?</think>\s*)?(.*)", re.DOTALL)
@@ -55,7 +57,12 @@ def message(turn: Mapping[str, Any]) -> Message:
     if role == "function":  # OpenAI's older name for a tool
         fields["role"] = role
     text = _words(content, ROLES[role], "tool_calls" in fields or CALL in fields)
-    return Message(ROLES[role], text, json.dumps(fields, ensure_ascii=False) if fields else "")
+    further = json.dumps(fields, ensure_ascii=False) if fields else ""
+    try:
+        (text + further).encode()
+    except UnicodeEncodeError:
+        raise RowFault(*HALF) from None
+    return Message(ROLES[role], text, further)
 
 
 def openai(message: Message) -> Turn:

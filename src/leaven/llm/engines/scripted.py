@@ -98,5 +98,6 @@ def _matches(match: str, text: str) -> bool:
 
 
 def _complete(prompt: Prompt, text: str, finish_reason: str) -> Reply:
+    text = text.encode("utf-8", "replace").decode()  # half a character goes into no store, a server's neither
     words = sum(len(message.content.split()) for message in prompt)
     return Reply(text, None, finish_reason, words, len(text.split()))
