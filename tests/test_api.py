@@ -104,6 +104,11 @@ def test_a_task_without_answers_or_with_too_few_rows_is_refused(rows):
         leaven.compare(rows[:12], model="lab")
 
 
+def test_what_only_compare_takes_is_refused_by_delia(rows):
+    with pytest.raises(leaven.UserError, match=r"no seeds and no sizes: .*\n.*compare\(rows, seeds=\[…\]"):
+        leaven.delia(rows, model="lab", sizes=[10, 20], seeds=[0, 1])
+
+
 def test_a_format_is_told_by_the_answers():
     form, sentence = leaven.infer(["- cod\n- eel", "- oak\n- ash\n- elm"])
     assert form.name == "list" and "2 of 2 answers" in sentence

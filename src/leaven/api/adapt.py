@@ -104,6 +104,11 @@ def delia(
 def _recipe(
     model: str, token: str, means: str, ratio: float | Literal["auto"], seed: int, settings: dict[str, Any]
 ) -> recipes.Recipe:
+    if several := sorted({"methods", "sizes", "seeds"} & set(settings)):
+        raise UserError(
+            f"delia takes no {' and no '.join(several)}: it adapts one model, by DELIA, to all the rows",
+            f"leaven.compare(rows, {several[0]}=[…], …) sets several side by side; of one, say seed=1.",
+        )
     values = {
         **settings,
         "methods": [{"name": "delia", "ratio": ratio}],
