@@ -6,7 +6,7 @@ from leaven.llm.budget import Budgeted, BudgetReached, Counted, Price, Spend, pr
 from leaven.llm.engines.openai import OpenAI
 from leaven.llm.engines.scripted import Scripted
 from leaven.llm.open import open_with_budget
-from leaven.llm.protocol import Sampling
+from leaven.llm.protocol import Reply, Sampling
 from leaven.llm.settings import LLMSection
 from leaven.llm.store import Store, Stored
 
@@ -52,6 +52,24 @@ def test_a_limit_on_tokens_is_not_passed_by_more_than_a_reply(tmp_path):
     with pytest.raises(BudgetReached, match="max_tokens 100"):
         list(llm.replies(questions(50), Sampling()))
     assert 95 <= spend.tokens <= 105
+
+
+def test_calls_that_all_fail_at_first_do_not_lift_the_limit():
+    asked = []
+
+    class Wave(Scripted):
+        """Takes all prompts that it may before it replies, as a server's engine does."""
+
+        def replies(self, prompts, sampling):
+            for number, _ in enumerate(list(prompts)):
+                asked.append(number)
+                failed = len(asked) <= 6
+                yield number, Reply(None, "down") if failed else Reply("a", None, "stop", 1, 1)
+
+    spend = Spend(Price(1e6, 1e6, "today"), max_cost=10)  # two dollars a call
+    with pytest.raises(BudgetReached):
+        list(Budgeted(Wave(lambda *_: ""), spend).replies(questions(60), Sampling()))
+    assert spend.cost <= 14 and spend.failed == 6
 
 
 def test_the_end_says_what_was_spent_and_saved(tmp_path):

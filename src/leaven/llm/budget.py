@@ -63,6 +63,7 @@ class Spend:
     max_tokens: int | None = None
     max_requests: int | None = None
     requests: int = 0
+    answered: int = 0
     failed: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     """How often calls failed, by the reason."""
@@ -87,6 +88,7 @@ class Spend:
         """A call has ended."""
         self.under_way -= 1
         self.requests += reply.attempts
+        self.answered += reply.text is not None
         self.failed += reply.text is None
         self.truncated += reply.truncated
         if reply.error is not None:
@@ -115,8 +117,8 @@ class Spend:
         return f"{ok:,} ok, {self.failed:,} failed, {self.saved:,} cached{money}"
 
     def reached(self) -> str | None:
-        """The limit that one more call might pass, judging those under way by the mean so far."""
-        share = 1 + self.under_way / max(1, self.requests) if self.requests else 1
+        """The limit that one more call might pass, judging those under way by the mean of those that were answered."""
+        share = 1 + self.under_way / self.answered if self.answered else 1
         if self.max_requests is not None and self.requests + self.under_way >= self.max_requests:
             return f"max_requests {self.max_requests:,}"
         if self.max_tokens is not None and self.tokens * share >= self.max_tokens:
@@ -150,16 +152,26 @@ class Budgeted(Wrapper):
         """Replies until a limit is reached: then what is under way ends, and BudgetReached is raised."""
         self.stopped.clear()
         waiting = iter(prompts)
-        # What a call takes is not known before the first replies: a few go ahead where tokens or money are limited.
-        unknown = self.spend.requests == 0 and (self.spend.max_tokens, self.spend.max_cost) != (None, None)
-        first = list(islice(waiting, PILOT if unknown else 0))
-        for start, part in ((0, first), (len(first), waiting)):
+        for start, part in self._parts(waiting):
             here = replace(sampling, first=sampling.first + start, draws=sampling.draws[start:])
             for index, reply in self.engine.replies(self._allowed(part), here):
                 self.spend.add(reply)
                 yield start + index, reply
         if self.stopped:
             raise BudgetReached(f"the budget is used up: {self.stopped[0]}. {self.spend.sentence()}")
+
+    def _parts(self, waiting: Iterator[Prompt]) -> Iterator[tuple[int, Iterable[Prompt]]]:
+        """(place of its first prompt, prompts): a few at a time until a call was answered, then all the others.
+
+        Before that it is not known what a call takes, which only matters where tokens or money are limited.
+        """
+        start, is_limited = 0, (self.spend.max_tokens, self.spend.max_cost) != (None, None)
+        while is_limited and not self.spend.answered and not self.stopped:
+            if not (first := list(islice(waiting, PILOT))):
+                return
+            yield start, first
+            start += len(first)
+        yield start, waiting
 
     def _allowed(self, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
         for prompt in prompts:
