@@ -9,11 +9,12 @@ from leaven.lift import preflight
 from leaven.lift.curate import measured_by
 from leaven.lift.recipe import Stage
 from leaven.lift.settings import Settings
-from leaven.llm.budget import Counted, Spend
+from leaven.llm.budget import Budgeted, Counted, Spend
 from leaven.llm.engines.scripted import Scripted
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
+from leaven.runs import folder as runs
 
 
 def checked(tmp_path, reply="{}", **values):
@@ -28,7 +29,8 @@ def checked(tmp_path, reply="{}", **values):
 
     @contextmanager
     def open_llm(spec, what):
-        yield Counted(Scripted(answer), Spend())
+        spend = Spend()
+        yield Counted(Budgeted(Scripted(answer), spend), spend)
 
     settings = Settings(**{"data": str(tmp_path / "d.jsonl"), "llm": "openai:m", **values})
     preflight.check(settings, tmp_path / "run", open_llm)
@@ -40,6 +42,8 @@ MARKS = '{"reason": "r", "clarity": 9, "difficulty": 9, "explanation": 9, "accur
 
 def test_a_judge_that_can_be_read_is_asked_a_few_times_and_one_that_is_not_wanted_never(tmp_path):
     assert len(checked(tmp_path, MARKS)) == preflight.TRIED
+    (counts,) = runs.events(tmp_path / "run", "calls")
+    assert (counts["stage"], counts["calls"]) == ("trying the judge", preflight.TRIED)
     assert checked(tmp_path, quality="length") == []
     assert checked(tmp_path, quality="") == []
 

@@ -11,7 +11,7 @@ from leaven.errors import Unfinished, UserError
 from leaven.lift import contamination, embedding
 from leaven.lift import vectors as table
 from leaven.lift.curate import measured_by
-from leaven.lift.expand import Open, engine
+from leaven.lift.expand import Open, asked, engine
 from leaven.lift.recipe import Stage, halves, same
 from leaven.lift.settings import Settings, read
 from leaven.llm import judge
@@ -53,7 +53,7 @@ def check(
     if not errors and not source:
         # A stage whose scores are there has a judge that could be read.
         untried = [one for one in settings.plan if not (folder / "scores" / f"{one.name}.parquet").exists()]
-        errors = examine([partial(_judge, settings, stage, open_llm, brought) for stage in untried])
+        errors = examine([partial(_judge, settings, stage, folder, open_llm, brought) for stage in untried])
     if errors:
         open_calls = [error for error in errors if isinstance(error, Unfinished)]
         raise open_calls[0] if len(open_calls) == len(errors) else together(errors, "the first call")
@@ -145,7 +145,7 @@ def _refill(settings: Settings) -> None:
         raise UserError("--refill has no effect: no stage makes further rows", "Leave it out, or add the stage evolve.")
 
 
-def _judge(settings: Settings, stage: Stage, open_llm: Open, brought: Outcome | None) -> None:
+def _judge(settings: Settings, stage: Stage, folder: Path, open_llm: Open, brought: Outcome | None) -> None:
     """A judge none of whose replies can be read is known before thousands of rows are made for it."""
     if getattr(stage.module, "judged", None) is not judge.judged:
         return  # no judge, or one that is asked in a way of its own
@@ -155,6 +155,7 @@ def _judge(settings: Settings, stage: Stage, open_llm: Open, brought: Outcome | 
         brought or files.read(settings.data, settings.format, columns=settings.columns, strict=settings.strict)
     ).kept
     answered = [place for place, row in enumerate(data) if row.answer is not None][:TRIED]
-    with open_llm(spec, "trying the judge") as llm:
+    folder.mkdir(parents=True, exist_ok=True)
+    with asked(open_llm, spec, folder, "trying the judge") as llm:  # it is paid for: the report counts it
         marks = judge.judged(data.rows(answered), llm, sampling)
     judge.check_read(marks, spec)
