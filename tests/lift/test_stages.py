@@ -90,6 +90,21 @@ def test_labels_that_can_not_be_are_refused_all_at_once(data, values):
         parse({"data": data, "before": [{"pii": {"as": "a/b"}}]})
 
 
+@pytest.mark.parametrize("stages", [["exact"], [{"k_center": {"keep": 0.5}}]])
+def test_a_lift_that_keeps_nothing_comes_to_its_end_and_says_why(data, tmp_path, stages):
+    (tmp_path / "none.py").write_text(
+        "from leaven.lift.selection import outcome\n"
+        "from leaven.section import Section\n\n"
+        "class Config(Section):\n    pass\n\n"
+        "def choose(data, scores, config, context):\n    return outcome(data, [], 'none', 'not wanted')\n"
+    )
+    values = {"data": data, "stages": [*stages, str(tmp_path / "none.py")], "embedder": "lsa:4"}
+    frame, _, left = lifted(parse(values), tmp_path / "run", writer)
+    assert not left and frame.filter(verdict="kept").is_empty()
+    assert frame.filter(stage="none")["reason"].unique().to_list() == ["not wanted"]
+    assert (tmp_path / "run" / "kept.jsonl").read_text() == ""
+
+
 def test_the_simple_form_is_lift_in_the_order_of_the_paper(data):
     settings = {"data": data, "llm": "x", "dedup": "minhash", "against": [data], "embedder": "st:encoder"}
     names = [stage.name for stage in parse(settings).plan]

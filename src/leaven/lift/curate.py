@@ -49,10 +49,12 @@ class Embedded:
 def embedded(
     settings: Settings, pool: Pool, folder: Path, progress: Progress, open_llm: Open, taken: bool, crew: Hire
 ) -> Embedded:
-    """The embeddings of the rows that are left, in the file of the run.
+    """The embeddings of the rows that are left, in the file of the run; where none is left there is nothing to embed.
 
     Where they were `taken` over from another lift, that file may hold more rows, and is good as it is.
     """
+    if not len(pool.alive):
+        return Embedded(pool.alive, table.of(np.zeros((0, 1), np.float32)))
     path, inputs = folder / FILE, pool.known_by(settings.embedder, settings.embed_text, settings.embeddings)
     frame = pl.DataFrame([pl.Series("row", pool.alive), pool.ids[pool.alive].alias("id")])
     if taken and (held := _held(folder)) is not None and not frame.join(held, on=["row", "id"], how="anti").height:

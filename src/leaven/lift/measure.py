@@ -73,12 +73,12 @@ def _figures(
     A few rows of a set, as many of every set, speak for all of them where pairs are compared. Their nearest rows are
     looked for in the whole set; of a large set for fewer of them (`PAIRS`), and the standard error of the mean is said.
     NovelSum grows and shrinks with the number of rows, so that of sets of other sizes could not be compared. Rows that
-    left before any was embedded have no figures of embeddings.
+    left before any was embedded have no figures of embeddings, and no set has where none is kept.
     """
     whole = embedded.vectors
     draws, places = {"": rng.permutation(whole.rows)[:REFERENCE]}, dict[str, Places]()
     for name, members in sets.items():
-        if len(members) > 1 and np.isin(members, embedded.numbers).all():
+        if size and len(members) > 1 and np.isin(members, embedded.numbers).all():
             places[name] = embedded.places(members)
             draws[name] = places[name][np.sort(rng.permutation(len(members))[:size])]
     union = np.unique(np.concatenate(list(draws.values())))
@@ -190,8 +190,10 @@ def _histogram(sizes: npt.NDArray[np.float64], everything: npt.NDArray[np.float6
 def _map(embedded: Embedded, kept: Places, rng: np.random.Generator) -> list[dict[str, Any]]:
     """A sample of the rows, and of the kept, on the first two principal components of that of all rows.
 
-    Rows that are all the same have no map.
+    Rows that are all the same have no map, and no rows have none.
     """
+    if not embedded.vectors.rows:
+        return []
     vectors, stay = embedded.vectors, embedded.places(kept)
     draws = {
         name: rng.permutation(places)[:SHOWN]
@@ -206,6 +208,6 @@ def _map(embedded: Embedded, kept: Places, rng: np.random.Generator) -> list[dic
     dots = []
     for name, places in draws.items():
         for place, (x, *_, y) in zip(places, points[np.searchsorted(union, places)][:, [0, -1]].tolist(), strict=True):
-            verdict = "kept" if stay[np.searchsorted(stay, place) % max(1, len(stay))] == place else "dropped"
+            verdict = "kept" if np.isin(place, stay) else "dropped"
             dots.append({"x": round(x, 3), "y": round(y, 3), "set": name, "verdict": verdict})
     return dots
