@@ -29,6 +29,7 @@ def test_what_is_finished_is_shown(leaven, finished):
     assert (
         ", 12 seeds." in page
         and "No verdict yet, since their cells have not all run" in page
+        and "- The buffer's loss keeps what the model says to plain questions (list)" in page
         and "SmolLM2-135M-Instruct" in page
     )
     assert (finished / "dose-json.svg").exists() and "![" in (finished / "dose-json.md").read_text()

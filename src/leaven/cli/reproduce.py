@@ -90,7 +90,8 @@ def _results(wanted: list[str], order: "Order", page: str) -> None:
         scores = studies.scores(study, needed, order)
         judgements = families.judgements(study, scores, order.scale, studies.about(study, order).untestable)
         unanswered = [claim for claim in families.open_claims(study, scores, order.scale) if claim.table in needed]
-        still_open += [claim.text for claim in unanswered if claim.family in (order.families or (claim.family,))]
+        unanswered = [claim for claim in unanswered if claim.family in (order.families or (claim.family,))]
+        still_open += [f"{claim.text} ({study})" for claim in unanswered]
         most_seeds = max(most_seeds, scores["seed"].n_unique())
         for name in needed if len(scores) else ():
             sections[name, study] = _section(name, study, scores, judgements, order)
