@@ -83,22 +83,22 @@ def _to_wandb(run: Run) -> None:
     """A run of wandb, in the group of the study; WANDB_PROJECT, WANDB_MODE and the others are its own."""
     wandb = import_module("wandb")
     project = os.environ.get("WANDB_PROJECT", run.project)
-    there = wandb.init(project=project, group=run.project, name=run.name, config=run.config, dir=str(run.folder))
+    session = wandb.init(project=project, group=run.project, name=run.name, config=run.config, dir=str(run.folder))
     for step, loss in run.losses:
-        there.log({"train/loss": loss}, step=step)
-    there.log(run.scores, step=run.last)
-    there.finish()
+        session.log({"train/loss": loss}, step=step)
+    session.log(run.scores, step=run.last)
+    session.finish()
 
 
 def _to_trackio(run: Run) -> None:
     """A run of trackio, on this machine unless TRACKIO_SPACE_ID or TRACKIO_SERVER_URL says otherwise."""
     trackio = import_module("trackio")
     project = os.environ.get("TRACKIO_PROJECT", run.project)
-    there = trackio.init(project=project, group=run.project, name=run.name, config=run.config, embed=False)
+    session = trackio.init(project=project, group=run.project, name=run.name, config=run.config, embed=False)
     for step, loss in run.losses:
-        there.log({"train/loss": loss}, step=step)
-    there.log(run.scores, step=run.last)
-    there.finish()
+        session.log({"train/loss": loss}, step=step)
+    session.log(run.scores, step=run.last)
+    session.finish()
 
 
 def _to_tensorboard(run: Run) -> None:
