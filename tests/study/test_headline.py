@@ -100,6 +100,17 @@ def test_a_tuning_that_did_nothing_is_told_with_the_remedy():
     assert not headline.fell(flat) and headline.fell(falling)
 
 
+def test_too_few_steps_are_told_with_the_remedy():
+    means = {**MEANS, "delia": (0.0, 0.0, 1.0)}
+    for losses, steps in (([2.0, 1.0, 0.5], "3"), ([2.1, 1.9, 1.6, 1.2, 0.9, 0.7, 0.5, 0.4], "8")):
+        warning, _ = headline.tell(summary(means), [cell("delia", losses)])["warnings"]
+        assert warning.startswith(
+            f"After {steps} steps DELIA is no better than the untouched model (new phrasings: 0 %)"
+        )
+        assert "--num-train-epochs" in warning
+    assert not list(headline.untaught(headline.tell(summary(MEANS), []), [cell("delia", [2.0, 1.0, 0.5])]))
+
+
 def test_a_search_that_came_to_nothing_is_told_first():
     trial = {"method": "delia", "learnt": 0.25, "leak": 0.0, "chosen": True}
     trials = [trial, {**trial, "learnt": 1.0, "method": "common"}, {**trial, "chosen": False}]

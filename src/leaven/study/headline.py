@@ -35,7 +35,12 @@ def tell(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         **whole,
         "headline": sentences[0],
         "findings": sentences[1:],
-        "warnings": [*unmoved(whole, cells), *unlearnt(summary.get("trials", ())), *leaking(whole)],
+        "warnings": [
+            *unmoved(whole, cells),
+            *untaught(whole, cells),
+            *unlearnt(summary.get("trials", ())),
+            *leaking(whole),
+        ],
         "cautions": [*_cautions(whole), *twins(cells)],
     }
 
@@ -123,6 +128,26 @@ def unmoved(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> Iterator[st
                 f"{name[:1].upper()}{name[1:]} learnt nothing: its loss did not fall (first quarter {first:.3g}, "
                 f"last {last:.3g}). Raise the learning rate: learning_rate and token_learning_rate under tune."
             )
+
+
+def untaught(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence where the method that the study is about answers as the untouched model, though it was trained.
+
+    Its loss may have fallen, or there were too few steps to see that: `unmoved` has the others.
+    """
+    label, size = main(summary["methods"]), max((row["size"] for row in summary["rows"]), default=0)
+    first = next((column for column in summary["columns"] if testable(summary, column["metric"])), {"metric": ""})
+    own = row_of(summary, label, first["metric"], size)
+    steps = [cell["steps"] for cell in cells if cell["method"] == label]
+    if own is None or not any(steps) or own["mean"] >= SERVES or UNTOUCHED not in summary["methods"]:
+        return
+    if not _above_untouched(summary, label) and not any(unmoved({**summary, "methods": [label]}, cells)):
+        yield (
+            f"After {fmean(steps):,.0f} steps {named(label)} is no better than the untouched model "
+            f"({first['heading']}: {percent(own['mean'])} %). Take more steps (--num-train-epochs, or fewer task rows "
+            "in each: --step-task-rows), raise --learning-rate, or bring more task rows; in a recipe these stand under "
+            "tune."
+        )
 
 
 def unlearnt(trials: Sequence[Mapping[str, Any]]) -> Iterator[str]:
