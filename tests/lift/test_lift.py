@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from leaven import plugs
-from leaven.errors import UserError
+from leaven.errors import Unfinished, UserError
 from leaven.lift import audit, curate, expand, run
 from leaven.lift.selection import Scores, Size, outcome
 from leaven.lift.settings import Settings
@@ -158,6 +158,20 @@ def test_every_row_that_ever_existed_is_in_the_audit(data, tmp_path, plugged):
     judged = frame.filter(pl.col("quality_judge").is_not_null())
     assert judged.filter(pl.col("verdict") == "kept")["quality_rank"].max() == 12
     assert len((tmp_path / "run" / "kept.jsonl").read_text().splitlines()) == 12
+
+
+def test_a_maker_none_of_whose_replies_is_a_row_stops_the_lift_before_more_is_paid(
+    data, tmp_path, plugged, monkeypatch
+):
+    def useless(rows, llm, config, seed):
+        return Outcome(Dataset.of(()), tuple(Drop(row, "the rewriting can't be read") for row in rows))
+
+    monkeypatch.setattr(Evolve, "make", staticmethod(useless))
+    with pytest.raises(Unfinished, match=r"evolve made no row of 31 replies .*31 dropped: the rewriting can't be read"):
+        lifted(settings_of(data), tmp_path / "run")
+    assert "quality" not in plugged
+    lifted(settings_of(data, failures=1), tmp_path / "run")
+    assert (tmp_path / "run" / "DONE").exists() and "quality" in plugged
 
 
 def test_the_nearest_kept_row_is_the_nearest_but_itself(data, tmp_path, plugged):

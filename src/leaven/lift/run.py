@@ -34,6 +34,8 @@ from leaven.scale.crew import Crew, crew
 from leaven.scale.settings import ScaleSection
 
 Shared = TypeVar("Shared")
+ENOUGH_REPLIES = 20
+"""Of so many replies of a maker at least one should have made a row."""
 SPARE = 1.1
 """So many times what is missing is made, where fewer rows are accepted than are wanted."""
 
@@ -185,6 +187,7 @@ def _made(work: Work, stage: Stage, state: State, further: Sequence[int]) -> Sta
         )
     errors = expand.failures(makings)
     _bear(work, stage, errors, sum(len(one.kept) + len(one.dropped) for one in makings))
+    _expect_rows(work, stage, makings)
     pool = expand.joined(stage, state.pool, makings, work.folder)
     return replace(state, pool=pool, open={**state.open, stage.name: errors} if errors else state.open)
 
@@ -227,6 +230,16 @@ def _bear(work: Work, stage: Stage, errors: Sequence[str], rows: int) -> None:
             f"{stage.name}: {len(errors):,} of {rows:,} rows are open, since their calls failed, and no more than "
             f"{work.settings.failures:.0%} may; the first: {errors[0]}",
             "What was answered is stored. The same command asks for the open rows alone; --failures 1 bears any share.",
+        )
+
+
+def _expect_rows(work: Work, stage: Stage, makings: Sequence[Outcome]) -> None:
+    """Raises Unfinished where a maker was answered often, and none of it was a row: more would be paid for nothing."""
+    dropped = sum(len(one.dropped) for one in makings)
+    if dropped >= ENOUGH_REPLIES and not any(len(one.kept) for one in makings) and work.settings.failures < 1:
+        raise Unfinished(
+            f"{stage.name} made no row of {dropped:,} replies ({makings[0].summary()})",
+            f"{work.folder}/made has what was said. Take another --llm, or leave the stage out; --failures 1 goes on.",
         )
 
 

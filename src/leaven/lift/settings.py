@@ -127,7 +127,8 @@ class Settings(Section):
     refill: int = Field(0, ge=0)
     """How often, at most, more rows are made where fewer than `n` are accepted."""
     failures: float = Field(0.05, ge=0, le=1)
-    """The share of a stage's calls that may fail; with more it stops, and the same command asks for those again."""
+    """The share of a stage's calls that may fail; with more it stops, and the same command asks for those again. With 1
+    it does not stop either where many replies of a maker made no row."""
     seed: int = 0
     """Another seed, another draw wherever there is one."""
 
