@@ -64,7 +64,8 @@ def test_killed_while_asking_no_reply_is_paid_twice(tmp_path, leaven, kills):
     rng = random.Random(kills)
     with serving(tmp_path, latency=0.1, at_once=16) as url:
         words = [sys.executable, "-m", "leaven", "lift", "d.jsonl", "--llm", "openai:m", "--base-url", url,
-                 "--rounds", "1", "--concurrency", "8", "--quality", "length", "--n", "50", "--failures", "1", "--out", "run"]  # fmt: skip
+                 "--rounds", "1", "--concurrency", "8", "--quality", "length", "--n", "50",
+                 "--failures", "1", "--out", "run"]  # fmt: skip
         given = {"OPENAI_API_KEY": "x", "XDG_CACHE_HOME": str(tmp_path), "LEAVEN_CACHE": str(tmp_path)}
         env = {**os.environ, **given}
         for _ in range(kills):
