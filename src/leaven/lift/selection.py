@@ -15,6 +15,7 @@ from leaven.lift import lengths
 from leaven.rows import outcomes, texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Drops, Outcome
+from leaven.rows.texts import Part
 from leaven.runs.progress import Progress, stderr
 from leaven.scale.crew import Hire, here
 from leaven.section import Section
@@ -105,6 +106,13 @@ def choose(selector: ModuleType, data: Dataset, scores: Scores, config: Section,
     shift = lengths.warning(texts.lengths(outcome.kept), texts.lengths(Drops.of(outcome.dropped).rows))
     notes = (*scores.notes, *outcome.notes, *((shift,) if shift else ()))
     return replace(outcome, notes=notes, open=scores.open)
+
+
+def not_compared(rows: int, part: Part) -> tuple[str, ...]:
+    """The note on rows that are no copies of each other, since they lack what is compared; none where each has it."""
+    what = "text" if part == "all" else part
+    have = "1 row has" if rows == 1 else f"{rows:,} rows have"
+    return (f"{have} no {what}: not compared with any other, and kept",) if rows else ()
 
 
 def outcome(

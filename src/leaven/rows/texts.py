@@ -58,6 +58,11 @@ def _of_row(row: Example, part: Part = "all") -> str | None:
     return row.question if part == "question" else row.answer
 
 
+def present(texts: pl.Series) -> pl.Series:
+    """Whether each of the texts says something; one that is not there and one of blanks do not."""
+    return (texts.str.strip_chars() != "").fill_null(False)
+
+
 def lengths(data: Dataset, part: Part = "answer") -> npt.NDArray[np.float64]:
     """The characters of each row's answer (or another part), (rows,); 0 where there is none."""
     parts = [texts.str.len_chars().fill_null(0).to_numpy() for texts in batches(data, part)]

@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leaven.lift.selectors import exact, minhash, semantic
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example, Origin, pair, user
 
 
 def jaccard(a, b, n):
@@ -100,6 +102,23 @@ def test_exact_keeps_the_first_of_each_kind_and_names_it(rows, context, select):
     assert select(exact, data, exact.Config(normalise=True), context()).positions == (0, 3, 4)
     assert select(exact, data, exact.Config(compare="question"), context()).positions == (0, 1, 4, 5)
     assert select(exact, data, exact.Config(compare="question", normalise=True), context()).positions == (0, 4, 5)
+
+
+@pytest.mark.parametrize("selector", [exact, minhash])
+def test_rows_without_the_text_that_is_compared_are_no_copies_and_are_said(selector, context, select):
+    asked = [Example(user(text), Origin("x", f"f:{text}")) for text in ("Name a fish.", "Name a bird.")]
+    answered = [
+        pair(text, answer, Origin("x", f"f:{text}")) for text, answer in (("a", "It is."), ("b", " "), ("c", ""))
+    ]
+    data = Dataset.of([*asked, *answered, pair("d", "It is.", Origin("x", "f:d"))])
+    found = select(selector, data, selector.Config(compare="answer"), context())
+    assert found.positions == (0, 1, 2, 3, 4)
+    assert [drop.detail.split()[0] for drop in found.dropped] == ["f:a"]
+    assert found.notes[0] == "4 rows have no answer: not compared with any other, and kept"
+    assert not select(selector, data, selector.Config(), context()).notes
+    if selector is minhash:
+        assert np.isnan(found.scores["jaccard"][:2]).all() and found.scores["jaccard"][5] == 1
+    assert not len(select(selector, Dataset.of([]), selector.Config(), context()).kept)
 
 
 def test_semantic_keeps_what_comparing_every_pair_keeps(unit, monkeypatch):

@@ -1,11 +1,11 @@
-"""Drop copies: of rows that say the same, the first stays."""
+"""Drop copies: of rows that say the same, the first stays; a row without the text that is compared is no copy."""
 
 import hashlib
 import re
 import unicodedata
 from itertools import chain, takewhile
 
-from leaven.lift.selection import Context, Scores, outcome
+from leaven.lift.selection import Context, Scores, not_compared, outcome
 from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
@@ -31,16 +31,19 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
     """The first row of each kind."""
     first: dict[bytes, int] = {}
     copies: dict[int, int] = {}
+    bare = 0
     with context.progress.track("exact", len(data), "rows") as advance:
         for number, text in enumerate(chain.from_iterable(texts.batches(data, config.compare))):
-            earlier = first.setdefault(_key(text or "", config.normalise), number)
-            if earlier != number:
+            if text is None or not text.strip():
+                bare += 1
+            elif (earlier := first.setdefault(_key(text, config.normalise), number)) != number:
                 copies[number] = earlier
             advance(number + 1)
     kept = [number for number in range(len(data)) if number not in copies]
     places = texts.places(data)
     details = {number: places[earlier] for number, earlier in copies.items()}
-    return outcome(data, kept, "exact", "a copy of another row", None, details)
+    notes = not_compared(bare, config.compare)
+    return outcome(data, kept, "exact", "a copy of another row", None, details, notes)
 
 
 def _key(text: str, normalise: bool) -> bytes:

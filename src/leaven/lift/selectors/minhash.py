@@ -1,8 +1,9 @@
 """Drop near copies by their words: of rows that share most n-grams (MinHash and banding, then checked), one stays.
 
 Rows that agree in a whole band are compared by the true Jaccard similarity of their n-grams, so that no row goes by
-chance; what banding misses stays (`--permutations` makes that rarer). Signatures are made batch by batch, and lie on
-disk band by band, n-grams beside them: in memory are one band at a time, and which rows share one.
+chance; what banding misses stays (`--permutations` makes that rarer). A row without the text that is compared is no
+copy. Signatures are made batch by batch, and lie on disk band by band, n-grams beside them: in memory are one band at a
+time, and which rows share one.
 """
 
 import os
@@ -18,7 +19,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
-from leaven.lift.selection import Context, Scores, outcome
+from leaven.lift.selection import Context, Scores, not_compared, outcome
 from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
@@ -31,7 +32,7 @@ from leaven.section import Section
 NEEDS = ()
 Hashes = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int32]
-Batches = Iterable[Sequence[str | None]] | Iterable[pl.Series]
+Batches = Iterable[Sequence[str]] | Iterable[pl.Series]
 NGRAMS = "ngrams"
 WORD = r"\w+"
 REMEMBERED = 10_000
@@ -54,16 +55,21 @@ class Config(Section):
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """Rows in their order: each is kept unless it is a near copy of one that is kept already."""
-    with context.crew(_nothing) as workers, context.progress.track("minhash", len(data), "rows") as advance:
-        copies = near_copies(texts.batches(data, config.compare), config, advance, workers)
+    there = [texts.present(batch).to_numpy() for batch in texts.batches(data, config.compare)]
+    numbers = np.flatnonzero(np.concatenate(there)) if there else np.zeros(0, np.int64)
+    batches = (batch.filter(texts.present(batch)) for batch in texts.batches(data, config.compare))
+    with context.crew(_nothing) as workers, context.progress.track("minhash", len(numbers), "rows") as advance:
+        found = near_copies(batches, config, advance, workers)
+    copies = {int(numbers[row]): (int(numbers[other]), value) for row, (other, value) in found.items()}
     places = texts.places(data)
-    similarity = np.zeros(len(data))
+    similarity = np.full(len(data), np.nan)
+    similarity[numbers] = 0
     similarity[list(copies)] = [value for _, value in copies.values()]
     details = {row: f"{places[other]} (Jaccard {value:.2f})" for row, (other, value) in copies.items()}
     kept = np.flatnonzero(~np.isin(np.arange(len(data)), list(copies)))
     columns = {"jaccard": similarity}
-    made_by = f"minhash({config.threshold:g})"
-    return outcome(data, kept.tolist(), made_by, "a near copy of a kept row", columns, details)
+    made_by, notes = f"minhash({config.threshold:g})", not_compared(len(data) - len(numbers), config.compare)
+    return outcome(data, kept.tolist(), made_by, "a near copy of a kept row", columns, details, notes)
 
 
 def near_copies(
@@ -85,10 +91,10 @@ def _nothing() -> None:
     """All that batches have in common."""
 
 
-def _hash(config: Config, _: None, batch: Sequence[str | None] | pl.Series) -> tuple[Hashes, Hashes, Places]:
+def _hash(config: Config, _: None, batch: Sequence[str] | pl.Series) -> tuple[Hashes, Hashes, Places]:
     """The keys of each row's bands (rows, bands), the n-grams row after row, and where each row's begin (rows + 1,)."""
     bands, depth = banding(config.threshold, config.permutations)
-    grams, begins = ngrams([text or "" for text in batch], config.ngram)
+    grams, begins = ngrams(list(batch), config.ngram)
     return _band_keys(signatures(grams, begins, bands * depth), bands), grams, begins
 
 
