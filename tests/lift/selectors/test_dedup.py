@@ -132,3 +132,9 @@ def test_semantic_keeps_what_comparing_every_pair_keeps(unit, monkeypatch):
         before = [other for other in kept if other < row]
         assert nearest[row] == max(before, key=lambda other: rows[row] @ rows[other])
         assert np.isclose(cosines[row], rows[row] @ rows[nearest[row]])
+
+
+def test_semantic_finds_every_identical_row_at_a_threshold_of_one(numbered, unit, context, select):
+    vectors = np.concatenate([unit(40, 384)] * 2) * np.linspace(0.1, 3, 80, dtype=np.float32)[:, None]
+    found = select(semantic, numbered(80), semantic.Config(threshold=1), context(vectors))
+    assert found.positions == tuple(range(40))
