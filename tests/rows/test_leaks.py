@@ -43,6 +43,17 @@ def test_each_kind_of_overlap_is_found_and_names_its_row(train, test, kind):
     assert len(found.tests["test"]) == 1
 
 
+@pytest.mark.parametrize("sign", "\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0f\u202e")
+def test_signs_that_nobody_sees_hide_no_question(sign):
+    hidden = "Name the lar" + sign + "gest river of Pe" + sign + "ru." + sign
+    found = left(["Name the largest river of Peru.", "one"], [hidden, f"Question{sign}: {hidden}\nBe brief."])
+    assert [match.kind for match in found.matches] == ["normalised", "line"]
+    found = left([LONG + " and then some"], ["so " + LONG.replace("o", f"o{sign}")])
+    assert [match.kind for match in found.matches] == ["ngram"]
+    (row,) = left([], [hidden]).tests["test"]
+    assert row.question == hidden  # the data stay as they are
+
+
 def test_what_a_template_says_is_no_leak():
     template = "You are an advanced judge. " + LONG + "\nIs there a hallucination in the answer?"
     train = [f"{template}\nWhat is {i} plus {i}?" for i in range(40)]

@@ -3,7 +3,7 @@
 Two prompts (without system turns) overlap, in this order, when
 
 1. they are equal: `exact`;
-2. they are equal but for case, punctuation and space: `normalised`;
+2. they are equal but for case, punctuation, space and signs that nobody sees (U+200B …): `normalised`;
 3. a line of one, with or without its label ("Question: …"), is a line of the other: `line`. A sentence inside a
    longer line counts too, where all that the two share is half of what the shorter one has of its own;
 4. half of the n-grams that the shorter one has of its own are in the other: `ngram`.

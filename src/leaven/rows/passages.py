@@ -18,6 +18,13 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^{_UNSPACED}\s{_PUNCTUATION}]+|[+*/<>=^%](?
 _PIECE_END = re.compile(r"(?<=[.?!:])[\"')\]]*\s+|(?<=[。？！：])")
 _LABEL = re.compile(r"\W*(?:\w+\W+){0,3}?\w+\W{0,3}:(?:\s+|$)")
 
+# Code points that Unicode calls default ignorable (DerivedCoreProperties.txt, 16.0): zero-width and soft hyphens,
+# joiners, directions, variation selectors.
+_UNSEEN = re.compile(
+    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+)
+
 # A piece in one or two prompts belongs to them: a question that is asked twice, say with a right and a wrong answer.
 RARE = 2
 # In a small set a twentieth is nothing, in a large one it is hundreds: between these, the share decides.
@@ -33,7 +40,7 @@ class Passage(NamedTuple):
 
 
 class Text:
-    """The prompt of a row, without system turns, folded: case, width, punctuation and space do not count.
+    """The prompt of a row, without system turns, folded: case, width, punctuation, space and the unseen do not count.
 
     `content` is what of a turn's text counts.
     """
@@ -41,7 +48,7 @@ class Text:
     def __init__(self, example: Example, content: Callable[[str], str] = str) -> None:
         self.source = "\n".join(content(turn.content) for turn in example.prompt if turn.role != "system")
         self.exact = self.source
-        self.lines = [pieces for line in self.source.split("\n") if (pieces := _pieces(line))]
+        self.lines = [pieces for line in visible(self.source).split("\n") if (pieces := _pieces(line))]
         self.folded = " ".join(" ".join(pieces) for _, pieces in self.lines)
         self.pieces = {piece for _, pieces in self.lines for piece in pieces}
 
@@ -108,6 +115,15 @@ def _pieces(line: str) -> tuple[bool, tuple[str, ...]] | None:
     parts: Iterable[str] = [*([label.group()] if label else []), *_PIECE_END.split(rest)]
     folded = tuple(words for part in parts if (words := fold(part)))
     return (label is not None, folded) if folded else None
+
+
+def visible(text: str) -> str:
+    r"""A text without what nobody sees, to compare it by; never to keep it: joiners tell emoji and Persian words apart.
+
+    >>> visible("the cap\u200bital of Pe\u00adru")
+    'the capital of Peru'
+    """
+    return text if text.isascii() else _UNSEEN.sub("", text)
 
 
 def fold(text: str) -> str:

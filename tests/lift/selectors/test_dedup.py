@@ -88,6 +88,8 @@ def test_minhash_takes_any_text_and_never_drops_the_first_of_its_kind(texts, n):
         ("cafe\u0301s?", "CAFÉS", True),
         ("Well — done ❤\ufe0f!", "well done", True),
         ("Step 1\ufe0f\u20e3: go", "step 1 go", True),
+        ("Name a b\u200bird of Pe\u00adru", "name a bird of peru", True),
+        ("❤\u200d🔥", "❤\u200d🩹", False),
     ],
 )
 def test_vowel_signs_and_accents_tell_words_apart_and_how_they_are_written_does_not(first, second, same):

@@ -9,13 +9,12 @@ from leaven.lift.selection import Context, Scores, not_compared, outcome
 from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
+from leaven.rows.passages import visible
 from leaven.rows.texts import Part
 from leaven.section import Section
 
 NEEDS = ()
 _GAP = re.compile(r"[\W_]+")
-_VARIANTS = "\ufe0e\ufe0f"
-"""Signs that say how an emoji is drawn."""
 
 
 class Config(Section):
@@ -24,7 +23,7 @@ class Config(Section):
     compare: Part = "all"
     """What has to be the same: all (instruction, input, output), question or answer."""
     normalise: bool = False
-    """Whether case, punctuation and blanks make no difference."""
+    """Whether case, punctuation, blanks and signs that nobody sees make no difference."""
 
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
@@ -47,12 +46,15 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
 
 
 def _key(text: str, normalise: bool) -> bytes:
+    return hashlib.sha256((_normal(text) if normalise else text).encode("utf-8", "surrogatepass")).digest()
+
+
+def _normal(text: str) -> str:
     """Punctuation alone is not nothing: a text of it is compared as it is."""
-    same = (_GAP.sub(_blank, unicodedata.normalize("NFC", text.casefold())).strip() or text) if normalise else text
-    return hashlib.sha256(same.encode("utf-8", "surrogatepass")).digest()
+    return _GAP.sub(_blank, unicodedata.normalize("NFC", visible(text).casefold())).strip() or text
 
 
 def _blank(gap: re.Match[str]) -> str:
     """A blank; before it stay the vowel signs and accents of the word that ends here, which `re` counts out of it."""
     signs = "".join(takewhile(lambda sign: unicodedata.category(sign) in ("Mn", "Mc"), gap[0]))
-    return signs.rstrip(_VARIANTS) + (" " if len(signs) < len(gap[0]) else "")
+    return signs + (" " if len(signs) < len(gap[0]) else "")
