@@ -10,11 +10,11 @@ from typing import NamedTuple
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
 
-# Scripts without spaces between words: each character is a word.
-_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
+UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Scripts without spaces between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese): each character is a word."""
 _PUNCTUATION = r"!-/:-@\[-`{-~\u00a1\u00ab\u00b7\u00bb\u00bf\u2000-\u206f\u3000-\u303f"
 # An operator is a word too: "3 + 4" and "3 - 4" are not the same question.
-_WORD = re.compile(rf"[{_UNSPACED}]|[^{_UNSPACED}\s{_PUNCTUATION}]+|[+*/<>=^%](?=\s*[\w(])|-(?=\s*\d)")
+_WORD = re.compile(rf"[{UNSPACED}]|[^{UNSPACED}\s{_PUNCTUATION}]+|[+*/<>=^%](?=\s*[\w(])|-(?=\s*\d)")
 _PIECE_END = re.compile(r"(?<=[.?!:])[\"')\]]*\s+|(?<=[。？！：])")
 _LABEL = re.compile(r"\W*(?:\w+\W+){0,3}?\w+\W{0,3}:(?:\s+|$)")
 

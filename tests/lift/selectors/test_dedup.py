@@ -70,6 +70,27 @@ def test_pieces_make_no_difference_to_signatures(monkeypatch):
     assert (minhash.signatures(grams, starts, 16) == whole).all()
 
 
+@pytest.mark.parametrize(
+    ("text", "near", "other"),
+    [
+        ("请用一句话向一个十岁的孩子解释什么是人工智能,并且举一个生活中的例子。",
+         "请用一句话向一个九岁的孩子解释什么是人工智能,并且举一个生活中的例子。", "请用一句话写一个关于大海的故事。"),
+        ("今日の天気について、誰にでもわかる短い文章を日本語で書いてください。",
+         "明日の天気について、誰にでもわかる短い文章を日本語で書いてください。", "短い詩を書いてください。"),
+        ("กรุณาอธิบายความหมายของปัญญาประดิษฐ์เป็นประโยคสั้น", "กรุณาอธิบายความหมายของปัญญาประดิษฐ์เป็นประโยคยาว", "กรุณาเขียนบทกวีสั้น"),
+    ],
+    ids=["Chinese", "Japanese", "Thai"],
+)  # fmt: skip
+def test_minhash_takes_characters_for_words_where_a_script_has_no_spaces(text, near, other):
+    config = minhash.Config()
+    assert set(minhash.near_copies([[text, other, near, "GPT-4 " + text]], config)) == {2, 3}
+    english = ["What is a fish?", "Naïve — “café”", "Two words"]
+    alone, starts = minhash.ngrams(english, 3)
+    beside, _ = minhash.ngrams([*english, text], 3)
+    assert (beside[: starts[-1]] == alone).all()
+    assert len(alone) == 4  # of four words two, of two or fewer one
+
+
 @settings(max_examples=30)
 @given(st.lists(st.text("ab ?!", max_size=12), max_size=12), st.integers(1, 4))
 def test_minhash_takes_any_text_and_never_drops_the_first_of_its_kind(texts, n):

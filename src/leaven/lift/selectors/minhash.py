@@ -23,6 +23,7 @@ from leaven.lift.selection import Context, Scores, not_compared, outcome
 from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
+from leaven.rows.passages import UNSPACED
 from leaven.rows.shards import Places
 from leaven.rows.texts import Part
 from leaven.runs.progress import Advance
@@ -35,6 +36,7 @@ Numbers = npt.NDArray[np.int32]
 Batches = Iterable[Sequence[str]] | Iterable[pl.Series]
 NGRAMS = "ngrams"
 WORD = r"\w+"
+_APART = rf"([{UNSPACED}])"
 REMEMBERED = 10_000
 """Rows whose n-grams are kept as sets, some 6 kB each, before they are read again."""
 _PIECE = 1 << 16  # n-grams hashed at a time: they stay in the processor's cache
@@ -46,7 +48,7 @@ class Config(Section):
     threshold: float = Field(0.7, gt=0, le=1)
     """The Jaccard similarity of n-grams from which a row is a near copy."""
     ngram: int = Field(3, ge=1)
-    """Words in an n-gram."""
+    """Words in an n-gram; a character is one in scripts without spaces (Chinese, Japanese, Thai …)."""
     permutations: int = Field(128, ge=8)
     """Hash functions of a signature."""
     compare: Part = "all"
@@ -182,7 +184,7 @@ def ngrams(texts: list[str], n: int) -> tuple[Hashes, npt.NDArray[np.int64]]:
     A row of fewer than `n` words has one n-gram, all of them; a row without words has its text.
     """
     folded = pl.Series([one.casefold() for one in texts], dtype=pl.String)
-    words = folded.str.extract_all(WORD)
+    words = _spaced(folded).str.extract_all(WORD)
     ids = words.explode(empty_as_null=True).hash().to_numpy().copy()
     lengths = np.maximum(words.list.len().to_numpy().astype(np.int64), 1)
     wordless = np.flatnonzero(words.list.len().to_numpy() == 0)
@@ -197,6 +199,12 @@ def ngrams(texts: list[str], n: int) -> tuple[Hashes, npt.NDArray[np.int64]]:
     for place in range(1, n):
         inside[ends - place] = False  # an n-gram doesn't cross into the next row
     return _mixed(hashes[inside]), np.concatenate([[0], np.cumsum(lengths - n + 1)])
+
+
+def _spaced(texts: pl.Series) -> pl.Series:
+    """The texts with blanks around each character of a script without spaces; others stay, and cost a look."""
+    unspaced = texts.str.contains(_APART).arg_true()
+    return texts.scatter(unspaced, texts.gather(unspaced).str.replace_all(_APART, " $1 ")) if len(unspaced) else texts
 
 
 def _filled(ids: Hashes, lengths: npt.NDArray[np.int64], n: int) -> tuple[Hashes, npt.NDArray[np.int64]]:
