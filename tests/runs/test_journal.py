@@ -51,6 +51,11 @@ def test_words_are_no_files(tmp_path, monkeypatch):
     (tmp_path / "json").write_text("a file that happens to be here")
     monkeypatch.chdir(tmp_path)
     settings = {"format": "json", "text": "Is it so?\nYes.", "long": "x" * 5000, "rate": 2e-3, "none": None}
+    settings |= {
+        "condition": "Answer as a list. " + "No more. " * 40,
+        "about": "~ five points.",
+        "home": "~nobody/x.json",
+    }
     assert content.named(settings) == settings
 
 

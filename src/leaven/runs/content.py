@@ -7,6 +7,7 @@ of what is in it, so that a moved file is the same and an edited one is another:
     {"task": {"name": "task.jsonl", "content": "3f786850e387550f"}, "size": 100}
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -91,11 +92,23 @@ def _named_text(text: str) -> Any:
         return text
     # data.jsonl · hf:FOLDER and scripted:FILE · table.parquet:COLUMN and mine.py:MODEL
     for part in (text, text.partition(":")[2], text.rpartition(":")[0]):
-        path = Path(part).expanduser()
-        if ("." in part or os.sep in part) and (path.is_file() or (path / "config.json").is_file()):
+        if ("." in part or os.sep in part) and (path := _place(part)):
             return leaf(text.replace(part, path.resolve().name), of(path))
     revision = _revision(text.partition(":")[2] if text.startswith("hf:") else text)
     return leaf(text, revision) if revision else text
+
+
+def _place(text: str) -> Path | None:
+    """The file, or the folder of a model, at a path; None for words, be they longer than a path may be."""
+    try:
+        path = Path(text).expanduser()
+        return path if path.is_file() or (path / "config.json").is_file() else None
+    except RuntimeError:  # a word that begins with ~ is the home of nobody
+        return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise
 
 
 def _revision(model: str) -> str:
