@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from leaven.errors import UserError
 
 DEFAULT_URL = "https://api.openai.com/v1"
+HINT = "For example: --base-url http://127.0.0.1:8000/v1, or a file with an address on each line."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,10 @@ def addresses(base_url: str | Sequence[str] | None = None) -> tuple[str, ...]:
     """
     named = [base_url] if isinstance(base_url, str) else list(base_url or ())
     named = named or [os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL]
-    return tuple(dict.fromkeys(_address(part) for text in named for part in _parts(text)))
+    urls = tuple(dict.fromkeys(_address(part) for text in named for part in _parts(text)))
+    if not urls:
+        raise UserError(f"the base URL {', '.join(map(repr, named))} names no address", HINT)
+    return urls
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -53,8 +57,11 @@ def _parts(text: str) -> Iterator[str]:
     if "://" in text or not Path(text).is_file():
         yield from (part.strip() for part in text.split(",") if part.strip())
         return
-    lines = (line.partition("#")[0].strip() for line in Path(text).read_text(encoding="utf-8").splitlines())
-    yield from (line for line in lines if line)
+    try:
+        lines = Path(text).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise UserError(f"{text} is no file of addresses", HINT) from None
+    yield from (address for line in lines if (address := line.partition("#")[0].strip()))
 
 
 def _address(text: str) -> str:
@@ -66,10 +73,7 @@ def _address(text: str) -> str:
     except ValueError:  # no number, or none that there is, for a port; a bracket too few; two dots
         known = False
     if not known:
-        raise UserError(
-            "the base URL is no http address",
-            "For example: --base-url http://127.0.0.1:8000/v1, or a file with an address on each line.",
-        )
+        raise UserError("the base URL is no http address", HINT)
     if parts.username or parts.password or parts.query:
         raise UserError(
             f"the base URL of {parts.hostname} carries a user name, a password or a query",
