@@ -24,6 +24,14 @@ def say(llm, *texts, **sampling):
     return [replies[index] for index in range(len(texts))]
 
 
+def test_a_reply_of_a_script_may_hold_any_end_of_a_line_that_unicode_has(tmp_path):
+    """JSON needs none of them escaped but a line feed: the line was cut at the first of the others."""
+    text = "one\u2028two\x85three\x0cfour"
+    (tmp_path / "script.jsonl").write_text(json.dumps({"reply": text}, ensure_ascii=False) + "\n", encoding="utf-8")
+    (reply,) = dict(open_llm(f"scripted:{tmp_path / 'script.jsonl'}").replies([user("x")], Sampling())).values()
+    assert reply.text == text
+
+
 def test_the_first_entry_that_matches_replies(tmp_path):
     llm = open_llm(
         f"scripted:{script(tmp_path, {'match': 'Peru', 'reply': 'Lima'}, {'match': '^Add [0-9]', 'reply': '3'})}"

@@ -52,7 +52,7 @@ class Scripted:
 
 def _entries(path: Path) -> list[dict[str, Any]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # a text in JSON may hold other ends of lines
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"the script {path} can't be read: {error}", "A script is a JSONL file.") from error
     entries = [_entry(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
