@@ -61,6 +61,22 @@ def test_a_judge_that_disagrees_with_itself_or_follows_length_is_to_be_read_with
     assert "nearly that of length (Spearman 1.00)" in found.verdict
 
 
+@pytest.mark.parametrize("again", [[12.0, 88.0, *[np.nan] * 4], [10.0, np.nan, np.nan, 10.0, np.nan, 10.0]])
+def test_agreement_that_can_not_be_told_is_no_agreement(again):
+    """Of two rows, or of rows that all have one mark, there is no correlation: the verdict said nothing of it."""
+    marks = np.asarray([10.0, 90.0, 30.0, 10.0, 70.0, 10.0])
+    planted = {"swapped": marks - 10 - np.arange(6), "cut": marks - 9 - np.arange(6), "flattered": marks + 1}
+    told = trust(marks, np.asarray(again), np.asarray([1.0, 2, 9, 4, 3, 8]), planted)
+    assert np.isnan(told.agreement) and not told.faults
+    assert told.verdict.startswith("Trust the judge with care: whether it agrees with itself can't be told by ")
+    assert told.figures()["trusted"] is None
+
+
+@pytest.mark.parametrize(("mark", "said"), [(50.0, "Judge: 0.0% at 95"), (np.nan, "Judge: no mark could be read")])
+def test_a_single_row_has_no_chance_of_a_tie(mark, said):
+    assert trust(np.asarray([mark]), np.asarray([np.nan]), np.asarray([1.0]), {}).sentence().startswith(said)
+
+
 def test_what_is_planted():
     made = plants(rows("one two three four", "five", "five", ""))
     assert [row.answer for row in made["swapped"]] == ["five", "", "", "one two three four"]

@@ -80,6 +80,8 @@ class Trust:
         doubts = []
         if self.agreement < AGREEMENT:
             doubts.append(f"it hardly agrees with itself (Spearman {self.agreement:.2f} of {self.twice:,} rows)")
+        elif self.twice and np.isnan(self.agreement):
+            doubts.append(f"whether it agrees with itself can't be told by {self.twice:,} rows, few or marked alike")
         if (cut := self._shift_of("cut")) and not cut.high < 0:
             doubts.append(f"it does not notice {KINDS['cut']}: {cut.sentence()}")
         if abs(self.length) > LENGTH:
@@ -109,7 +111,8 @@ class Trust:
             parts.append(
                 f"{self.twice:,} rows judged twice: Spearman {_known(self.agreement)}, {self.apart:.1f} points apart"
             )
-        parts.append(f"two rows tie with a chance of {self.ties:.1%}; {self.at_top:.1%} at {TOP} points or more")
+        ties = "" if np.isnan(self.ties) else f"two rows tie with a chance of {self.ties:.1%}; "
+        parts.append(f"{ties}{self.at_top:.1%} at {TOP} points or more" if self.rows else "no mark could be read")
         parts.append(f"correlation with length {_known(self.length)}")
         return f"Judge: {'; '.join(parts)}."
 
