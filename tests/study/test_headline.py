@@ -65,6 +65,12 @@ def test_a_difference_that_is_told_has_a_side_an_interval_and_its_seeds():
     assert "kept: 58 %; equal steps, 90 %: DELIA is worse by 32 points" in " ".join(told["findings"])
 
 
+def test_seeds_are_those_that_both_have():
+    told = summary(MEANS, [("equal_steps", METRICS[0])], seeds=12)
+    told["comparisons"] = [{**row, "n_seeds": 2} for row in told["comparisons"]]
+    assert "2 seeds, too few for a test" in headline.tell(told, [])["headline"]
+
+
 def test_a_leak_is_better_when_low_and_the_first_opponents_stands_beside_it():
     leak = headline.tell(summary(MEANS), [])["findings"][0]
     assert leak.startswith("Plain questions answered in the format: 0 %; common, 0 %: no difference can be told")
@@ -142,7 +148,8 @@ def test_every_measure_has_words(metric, heading, lower):
 
 def test_a_method_that_trained_what_another_did_is_said_to_be_no_other():
     cells = [cell("common", [1.0, 0.5]), cell("sdft", [1.0, 0.5]), cell("delia", [1.0, 0.4]), cell("original", [])]
-    told = headline.tell(summary(MEANS), cells)["cautions"]
+    told = headline.tell(summary(MEANS), [*cells, cell("delia_no_buffer", [1.0, 0.4])])["cautions"]
     assert [text for text in told if "digit for digit" in text] == [
-        "Sdft trained what common did: every loss is the same, digit for digit. Here it is no other method."
+        "Sdft trained what common did: every loss is the same, digit for digit. Here it is no other method.",
+        "DELIA no buffer trained what DELIA did: every loss is the same, digit for digit. Here it is no other method.",
     ]

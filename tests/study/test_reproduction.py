@@ -165,6 +165,24 @@ def test_what_can_not_be_told_from_another_is_not_bold():
     assert ours.sentence.startswith("In none of 9 columns")
 
 
+def test_who_was_measured_on_other_seeds_is_no_rival_that_is_beaten():
+    """Without a seed in common nothing is told: the lead over nobody was beyond doubt."""
+    first, second = made({"common": 0.1}), made({"delia": 0.9}).with_columns(seed=pl.col("seed") + SEEDS)
+    (ours, _) = reproduction.tables("table2", pl.concat([first, second]))
+    assert ours.sentence.startswith("In none of 9 columns")
+
+
+def test_who_does_not_train_is_a_rival_at_every_size():
+    """It runs at the largest size alone, and was left out of the comparison at the others."""
+    prompted = made({"prompted": 0.9})
+    trained = made({"common": 0.1, "delia": 0.93}, size=30, seed=1)
+    (ours, _) = reproduction.tables("table2", pl.concat([prompted, trained]))
+    assert ours.columns[0]["name"] == "n = 30" and ours.sentence.startswith("In none of 9 columns")
+    weak = made({"prompted": 0.1})
+    (ours, _) = reproduction.tables("table2", pl.concat([weak, trained]))
+    assert ours.sentence == "Beyond doubt the best in 1 of 9 columns: DELIA in n = 30."
+
+
 def test_a_table_of_several_studies_shows_what_this_one_has():
     (table,) = reproduction.tables("table2", made({"original": 0.1, "delia": 0.9}), "smol")
     assert [name for name, _ in table.rows] == ["Original", "DELIA"]

@@ -81,7 +81,7 @@ def findings(summary: Summary) -> Iterator[str]:
         yield "Nothing can be said of the methods: no test can be made with this model."
     for name, test in summary["tests"].items():
         if not test.get("testable", True):
-            yield f"{name.replace('_', ' ').capitalize()}: not testable with this model: {test['reason'].rstrip('.')}."
+            yield f"{_capital(name.replace('_', ' '))}: not testable with this model: {test['reason'].rstrip('.')}."
     yield from _forgotten(summary.get("forgotten", ()), method, size)
     yield from _cost(summary, method, rival, size)
 
@@ -123,9 +123,8 @@ def unmoved(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> Iterator[st
         curves = [curve for curve in curves if len(curve) >= FEWEST_STEPS]
         if curves and all(not fell(curve) for curve in curves) and not _above_untouched(summary, label):
             first, last = (fmean(_quarters(curve)[end] for curve in curves) for end in (0, 1))
-            name = named(label)
             yield (
-                f"{name[:1].upper()}{name[1:]} learnt nothing: its loss did not fall (first quarter {first:.3g}, "
+                f"{_capital(named(label))} learnt nothing: its loss did not fall (first quarter {first:.3g}, "
                 f"last {last:.3g}). Raise the learning rate: learning_rate and token_learning_rate under tune."
             )
 
@@ -192,7 +191,7 @@ def twins(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         both = curves[first].keys() & curves[second].keys()
         if both and all(curves[first][cell] == curves[second][cell] for cell in both):
             yield (
-                f"{named(second).capitalize()} trained what {named(first)} did: every loss is the same, digit for "
+                f"{_capital(named(second))} trained what {named(first)} did: every loss is the same, digit for "
                 "digit. Here it is no other method."
             )
 
@@ -217,7 +216,7 @@ def _finding(summary: Summary, column: Row, own: Row, opponent: Row | None, riva
     value = column["phrase"].format(value=f"{percent(own['mean'])} %")
     if first:
         value = f"{named(own['method'])}{' ' if value[0].islower() else ': '}{value}"
-    value = value[:1].upper() + value[1:]
+    value = _capital(value)
     if opponent is None:
         return f"{value}. No other method was run: there is nothing to compare."
     title = "the strongest other method, " if first and opponent["method"] != UNTOUCHED else ""
@@ -235,8 +234,10 @@ def _verdict(summary: Summary, column: Row, own: Row, opponent: Row) -> str:
         if (row["a"], row["b"]) == (own["method"], opponent["method"])
         and (row["metric"], row["size"]) == (own["metric"], own["size"])
     ]
-    seeds = f"{own['n_seeds']} seed{'s' if own['n_seeds'] > 1 else ''}"
-    few = ", too few for a test" if own["n_seeds"] < ENOUGH_SEEDS else ""
+    # Both on the same seeds: an opponent may have run with the first few alone (a summary of before does not say).
+    n_seeds = pair[0].get("n_seeds", own["n_seeds"]) if pair else min(own["n_seeds"], opponent["n_seeds"])
+    seeds = f"{n_seeds} seed{'s' if n_seeds > 1 else ''}"
+    few = ", too few for a test" if n_seeds < ENOUGH_SEEDS else ""
     if not pair or not pair[0]["distinguishable"]:
         return f"no difference can be told with {seeds}"
     gap = pair[0]
@@ -277,7 +278,7 @@ def _cautions(summary: Summary) -> Iterator[str]:
     """What the verdicts can't bear, and where they are about more than the token."""
     for name, test in summary["tests"].items():
         if test.get("taught"):
-            yield f"{name.replace('_', ' ').capitalize()}: {test['taught'].rstrip('.')}."
+            yield f"{_capital(name.replace('_', ' '))}: {test['taught'].rstrip('.')}."
     if few := few_seeds(max((row["n_seeds"] for row in summary["rows"]), default=1)):
         yield few
     if len(summary["comparisons"]) > 1:
@@ -285,6 +286,11 @@ def _cautions(summary: Summary) -> Iterator[str]:
             f"{len(summary['comparisons'])} differences are looked at, and their intervals are not corrected for it: "
             "of 20 differences that are none, one can look like one."
         )
+
+
+def _capital(text: str) -> str:
+    """The text with a capital at its head, and all else as it is: names may be in capitals."""
+    return text[:1].upper() + text[1:]
 
 
 def _seconds(seconds: Mapping[str, float]) -> float:

@@ -171,18 +171,29 @@ def _best(
             continue
         higher = column.get("higher", True)
         lead = (max if higher else min)(means)[1]
-        others = {rows[number][preset] for _, number in means} - {rows[lead][preset]}
-        size = _size(scores, rows[lead], column)
-        gaps = [
-            difference_of(scores, rows[lead][preset], other, column["metric"], size, column.get("item"))
-            for other in sorted(others)
-        ]
+        rivals = {rows[number][preset]: rows[number] for _, number in means}
+        del rivals[rows[lead][preset]]
+        gaps = [_lead(scores, rows[lead], rivals[label], preset, column) for label in sorted(rivals)]
         side: Alternative = "greater" if higher else "less"
-        doubts = [gap.p_value(side) if gap.apart else 1.0 for gap in gaps if gap]
+        doubts = [gap.p_value(side) if gap and gap.apart else 1.0 for gap in gaps]
         # Any row may have come first by chance: the doubt of the nearest rival counts once for each of them.
-        leads[lead, place] = min(1.0, len(doubts) * max(doubts, default=1.0))
+        if doubts:
+            leads[lead, place] = min(1.0, len(doubts) * max(doubts))
     corrected = signs.holm(list(leads.values()))
     return frozenset(key for key, p in zip(leads, corrected, strict=True) if p < SURE)
+
+
+def _lead(
+    scores: pl.DataFrame, row: Mapping[str, Any], rival: Mapping[str, Any], preset: Preset, column: Mapping[str, Any]
+) -> Difference | None:
+    """A row less a rival, each at the size at which it stands in the column; None without a common seed and item."""
+    size = _size(scores, row, column)
+    own, other = (
+        scores.filter(pl.col("method") == one[preset], pl.col("size") == _size(scores, one, column))
+        for one in (row, rival)
+    )
+    both = pl.concat([own, other.with_columns(size=pl.lit(size, pl.Int64))])
+    return difference_of(both, row[preset], rival[preset], column["metric"], size, column.get("item"))
 
 
 def _sentence(
@@ -218,14 +229,8 @@ def difference_of(
     item: str | None = None,
     success: float | None = None,
 ) -> Difference | None:
-    """A less b, or None where one of them was not measured on a common seed and item."""
-    part = _part(scores, metric, size, item)
-    if a == b or not {a, b} <= set(part["method"]):
-        return None
-    try:
-        return statistics.compare(part, a, b, metric, size, success)
-    except UserError:
-        return None
+    """A less b, or None where they were not measured on a common seed and item."""
+    return None if a == b else statistics.difference(_part(scores, metric, size, item), a, b, metric, size, success)
 
 
 def _part(scores: pl.DataFrame, metric: str, size: int, item: str | None) -> pl.DataFrame:

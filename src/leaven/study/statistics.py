@@ -105,7 +105,19 @@ def summarise(scores: pl.DataFrame) -> list[Summary]:
 def compare(
     scores: pl.DataFrame, method_a: str, method_b: str, metric: str, size: int, success: float | None = None
 ) -> Difference:
-    """The mean of a less b over the seeds and items that both have. Raises UserError when they have none in common.
+    """`difference`, of methods that are known to have some. Raises UserError when they have nothing in common."""
+    if gap := difference(scores, method_a, method_b, metric, size, success):
+        return gap
+    raise UserError(
+        f"{method_a!r} and {method_b!r} have no {metric!r} at size {size} on a common seed and item",
+        "Both must have run with the same seeds on the same test.",
+    )
+
+
+def difference(
+    scores: pl.DataFrame, method_a: str, method_b: str, metric: str, size: int, success: float | None = None
+) -> Difference | None:
+    """The mean of a less b over the seeds and items for which both have a value; None where there are none.
 
     Where seeds do all or nothing, a mean says little: with `success` it is the share of seeds that reach so much.
     """
@@ -113,10 +125,7 @@ def compare(
     a, b = (cells.filter(pl.col("method") == method) for method in (method_a, method_b))
     paired = a.join(b.drop("phrasing"), on=["seed", "item"], suffix="_b").sort("seed", "item")
     if paired.is_empty():
-        raise UserError(
-            f"{method_a!r} and {method_b!r} have no {metric!r} at size {size} on a common seed and item",
-            "Both must have run with the same seeds on the same test.",
-        )
+        return None
     is_ratio = success is None and any(word in DISTANCES for word in metric.split("/"))
     sides = [paired["value"], paired["value_b"]]
     if success is not None:

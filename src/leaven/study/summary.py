@@ -88,14 +88,14 @@ def _comparisons(recipe: Recipe, scores: pl.DataFrame, metrics: list[str]) -> li
     """The main method (delia, or the last) against every other, at every size, on the headline metrics."""
     labels = [method.label for method in recipe.methods]
     main = headline.main(labels)
-    measured = set(scores.select("method", "size", "metric").unique().iter_rows())
-    return [
-        statistics.compare(scores, main, other, metric, size)
+    pairs = (
+        statistics.difference(scores, main, other, metric, size)
         for size in scores["size"].unique().sort().to_list()
         for metric in metrics
         for other in labels
-        if other != main and {(main, size, metric), (other, size, metric)} <= measured
-    ]
+        if other != main
+    )
+    return [pair for pair in pairs if pair is not None]
 
 
 def _as_row(difference: Difference) -> dict[str, Any]:
@@ -107,6 +107,7 @@ def _as_row(difference: Difference) -> dict[str, Any]:
         "difference": difference.mean,
         "low": difference.low,
         "high": difference.high,
+        "n_seeds": difference.n_seeds,
         "p": difference.p_value(),
         "distinguishable": difference.distinguishable,
         "sentence": statistics.sentence(difference),
