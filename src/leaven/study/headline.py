@@ -67,7 +67,7 @@ def percent(value: float | None) -> str:
 
 def findings(summary: Summary) -> Iterator[str]:
     """A sentence for each headline measure that can be tested, those that can't, and what it cost."""
-    size = max((row["size"] for row in summary["rows"]), default=0)
+    size = _largest(summary)
     method, rival = main(summary["methods"]), None
     headlines = [column for column in summary["columns"] if testable(summary, column["metric"])]
     for number, column in enumerate(headlines):
@@ -119,9 +119,7 @@ def unmoved(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> Iterator[st
     The second half is needed: where nearly all rows are the model's own words, a loss that stays is as it should be.
     """
     for label in summary["methods"]:
-        curves = [[loss for loss in cell["losses"] if loss is not None] for cell in cells if cell["method"] == label]
-        curves = [curve for curve in curves if len(curve) >= FEWEST_STEPS]
-        if curves and all(not fell(curve) for curve in curves) and not _above_untouched(summary, label):
+        if (curves := _flat_curves(label, cells)) and not _above_untouched(summary, label):
             first, last = (fmean(_quarters(curve)[end] for curve in curves) for end in (0, 1))
             yield (
                 f"{_capital(named(label))} learnt nothing: its loss did not fall (first quarter {first:.3g}, "
@@ -134,16 +132,15 @@ def untaught(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> Iterator[s
 
     Its loss may have fallen, or there were too few steps to see that: `unmoved` has the others.
     """
-    label, size = main(summary["methods"]), max((row["size"] for row in summary["rows"]), default=0)
-    first = next((column for column in summary["columns"] if testable(summary, column["metric"])), {"metric": ""})
-    own = row_of(summary, label, first["metric"], size)
+    label, column = main(summary["methods"]), _first_column(summary)
+    own = row_of(summary, label, column["metric"], _largest(summary)) if column else None
     steps = [cell["steps"] for cell in cells if cell["method"] == label]
-    if own is None or not any(steps) or own["mean"] >= SERVES or UNTOUCHED not in summary["methods"]:
+    if column is None or own is None or not any(steps) or own["mean"] >= SERVES or UNTOUCHED not in summary["methods"]:
         return
-    if not _above_untouched(summary, label) and not any(unmoved({**summary, "methods": [label]}, cells)):
+    if not _flat_curves(label, cells) and not _above_untouched(summary, label):
         yield (
             f"After {fmean(steps):,.0f} steps {named(label)} is no better than the untouched model "
-            f"({first['heading']}: {percent(own['mean'])} %). Take more steps (--num-train-epochs, or fewer task rows "
+            f"({column['heading']}: {percent(own['mean'])} %). Take more steps (--num-train-epochs, or fewer task rows "
             "in each: --step-task-rows), raise --learning-rate, or bring more task rows; in a recipe these stand under "
             "tune."
         )
@@ -163,7 +160,7 @@ def unlearnt(trials: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def leaking(summary: Summary) -> Iterator[str]:
     """Which methods answer plain questions in the format: whoever tests the task alone does not see it."""
-    size = max((row["size"] for row in summary["rows"]), default=0)
+    size = _largest(summary)
     rows = [row_of(summary, label, LEAK, size) for label in summary["methods"] if label != UNTOUCHED]
     leaks = sorted((row for row in rows if row and row["mean"] >= MUCH), key=lambda row: -float(row["mean"]))
     if leaks:
@@ -201,9 +198,17 @@ def _quarters(losses: Sequence[float]) -> tuple[float, float]:
     return fmean(losses[:quarter]), fmean(losses[-quarter:])
 
 
+def _flat_curves(label: str, cells: Sequence[Mapping[str, Any]]) -> list[list[float]]:
+    """The losses of each training of a method, where none of them fell; those of too few steps tell nothing."""
+    curves = [[loss for loss in cell["losses"] if loss is not None] for cell in cells if cell["method"] == label]
+    curves = [curve for curve in curves if len(curve) >= FEWEST_STEPS]
+    return [] if any(fell(curve) for curve in curves) else curves
+
+
 def _above_untouched(summary: Summary, label: str) -> bool:
     """Whether a method's mean lies above the untouched model's interval on the first measure that can be tested."""
-    metric = next((column["metric"] for column in summary["columns"] if testable(summary, column["metric"])), "")
+    column = _first_column(summary)
+    metric = column["metric"] if column else ""
     for size in {row["size"] for row in summary["rows"]}:
         own, untouched = (row_of(summary, name, metric, size) for name in (label, UNTOUCHED))
         if own and untouched and own["mean"] > (untouched["mean"] if untouched["high"] is None else untouched["high"]):
@@ -300,6 +305,16 @@ def _seconds(seconds: Mapping[str, float]) -> float:
 def testable(summary: Summary, metric: str) -> bool:
     """Whether this model can be asked a measure's test at all."""
     return bool(summary["tests"].get(metric.partition("/")[0], {}).get("testable", True))
+
+
+def _first_column(summary: Summary) -> Row | None:
+    """The first headline measure that can be tested with this model."""
+    return next((column for column in summary["columns"] if testable(summary, column["metric"])), None)
+
+
+def _largest(summary: Summary) -> int:
+    """The largest number of task rows, which the sentences are about."""
+    return max((row["size"] for row in summary["rows"]), default=0)
 
 
 def row_of(summary: Summary, method: str, metric: str, size: int) -> Row | None:
