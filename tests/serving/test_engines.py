@@ -145,8 +145,9 @@ def test_a_server_that_runs_already_is_compared_by_its_texts(exported, leaven):
         done = leaven("check-serving", out, "--llm", "openai:other", "--base-url", url)
         assert done.code == 1 and "no such model" in " ".join(done.out.split()) and "in memory" not in done.err
         server.shutdown()
-    done = leaven("check-serving", out, "--llm", "openai:tuned")
-    assert done.code == 2 and "--base-url http://localhost:8000/v1" in done.err
+    for engines in ((), ("--engine", "peft")):
+        done = leaven("check-serving", out, "--llm", "openai:tuned", *engines)
+        assert done.code == 2 and "--base-url http://localhost:8000/v1" in done.err and "asking" not in done.err
 
 
 @pytest.mark.slow

@@ -40,16 +40,17 @@ def check_serving(
     from leaven.models import names
     from leaven.serving import check, export, matrix
 
+    if llm and not (llm.startswith("openai:") and base_url):
+        raise UserError(
+            "--llm asks a server that you have started",
+            "Name its model and its address: --llm openai:MODEL --base-url http://localhost:8000/v1.",
+        )
+
     def say(sentence: str) -> None:
         print(sentence, file=sys.stderr)
 
     cells = list(check.check(out, engine or (), limit, say)) if engine or not llm else []
     if llm:
-        if not llm.startswith("openai:") or not base_url:
-            raise UserError(
-                "--llm asks a server that you have started",
-                "Name its model and its address: --llm openai:MODEL --base-url http://localhost:8000/v1.",
-            )
         server = open_llm(llm, base_url=base_url, limits=Limits(concurrency=CALLS, attempts=2))
         cells.append(check.check_server(out, server, base_url, limit, say))
     Console(width=None if sys.stdout.isatty() else 160).print(matrix.table(cells))

@@ -64,7 +64,7 @@ def check(
             elif lost[each.name]:
                 yield Cell(name, each.name, REFUSED, f"by leaven: {lost[each.name]}")
             else:
-                tuned = tuned or _own(out, about, limit, say)
+                tuned = tuned or _own(about, _questions(out, about["token"], limit), say)
                 say(f"asking {name} with {each.name}")
                 yield _cell(name, engine, each, tuned)
 
@@ -74,20 +74,17 @@ def check_server(
 ) -> Cell:
     """Ask a server that runs already, as vLLM, SGLang, Ollama or LM Studio were told to serve the export.
 
-    Chat Completions tell no ids: texts are compared. The server is asked one prompt before the tuned model is loaded.
-    Raises UserError for a folder that is no export.
+    Chat Completions tell no ids: texts are compared. The tuned model is asked where the server has answered. Raises
+    UserError for a folder that is no export.
     """
-    about = export.about(out)
-    first = prompts.read(out / export.PROMPTS)[:1]
-    name = server.name.partition("@")[0]
-    say(f"asking {address} for {name}")
+    about, name = export.about(out), server.name.partition("@")[0]
+    questions = _questions(out, about["token"], limit)
+    say(f"asking {address} for {len(questions)} answers of {name}")
     try:
-        _said(server, first)
-        tuned = _own(out, about, limit, say)
-        say(f"asking {address} for {len(tuned.prompts)} answers")
-        return Cell(name, address, *compare(tuned, _said(server, tuned.prompts)))
+        replies = _said(server, questions)
     except (Refused, ServerError) as error:
         return Cell(name, address, REFUSED, f"by the server: {error}")
+    return Cell(name, address, *compare(_own(about, questions, say), replies))
 
 
 def in_memory(about: dict[str, str], asked: Sequence[Prompt], dtype: str = "float32") -> Tuned:
@@ -120,9 +117,9 @@ def compare(tuned: Tuned, replies: Sequence[Reply]) -> tuple[str, str]:
     return (SAME if all(same) else DIFFERS), "; ".join(parts)
 
 
-def _own(out: Path, about: dict[str, str], limit: int, say: Callable[[str], None]) -> Tuned:
+def _own(about: dict[str, str], questions: Sequence[Prompt], say: Callable[[str], None]) -> Tuned:
     say("asking the tuned model in memory")
-    return in_memory(about, _chosen(prompts.read(out / export.PROMPTS), about["token"], limit))
+    return in_memory(about, questions)
 
 
 def _said(server: LLM, asked: Sequence[Prompt]) -> list[Reply]:
@@ -164,7 +161,9 @@ def _gap(tuned: Tuned, replies: Sequence[Reply]) -> tuple[int, int, float] | Non
     return (agree, len(told), most) if told else None
 
 
-def _chosen(asked: Sequence[Prompt], token: str, limit: int) -> list[Prompt]:
-    with_token = [prompt for prompt in asked if names(prompt[-1].content, token)]
-    without = [prompt for prompt in asked if not names(prompt[-1].content, token)]
+def _questions(out: Path, token: str, limit: int) -> list[Prompt]:
+    """The prompts of an export; with `limit`, as many of those with the token and of those without."""
+    whole = prompts.read(out / export.PROMPTS)
+    with_token = [prompt for prompt in whole if names(prompt[-1].content, token)]
+    without = [prompt for prompt in whole if not names(prompt[-1].content, token)]
     return [*with_token[: limit or None], *without[: limit or None]]
