@@ -16,7 +16,7 @@ from leaven.lift import run as lifts
 from leaven.lift import select as selecting
 from leaven.lift.expand import Open
 from leaven.lift.settings import parse
-from leaven.llm.budget import BudgetReached, Counted
+from leaven.llm.budget import Allowance, Counted
 from leaven.llm.open import open_with_budget
 from leaven.llm.protocol import LLM
 from leaven.llm.settings import LLMSection
@@ -106,19 +106,14 @@ def select(name: str, rows: Any, *, llm: LLM | None = None, **config: Any) -> Ou
 
 def _opener(options: Mapping[str, Any]) -> Open:
     """Opens engines one after another; the limits among the options hold for all of them together."""
-    spent = {"max_requests": 0.0, "max_tokens": 0.0, "max_cost": 0.0}
+    allowance = Allowance(options)
 
     @contextmanager
     def opened(spec: str, what: str) -> Iterator[Counted]:
-        left = {name: options[name] - amount for name, amount in spent.items() if options.get(name) is not None}
-        for name, amount in left.items():
-            if amount <= 0:
-                raise BudgetReached(f"the budget is used up before {what}: {name} {options[name]:g}")
-        llm, spend = open_with_budget(LLMSection.model_validate({"engine": spec, **options, **left}))
+        llm, spend = open_with_budget(LLMSection.model_validate({"engine": spec, **allowance.left(what)}))
         try:
             yield llm
         finally:
-            for name, amount in zip(spent, (spend.requests, spend.tokens, spend.cost or 0), strict=True):
-                spent[name] += amount
+            allowance.take(spend)
 
     return opened

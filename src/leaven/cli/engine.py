@@ -108,25 +108,18 @@ def _sentences(spend: "Spend", engine: "LLM") -> list[str]:
 
 def opener(log: Path, limits: Mapping[str, Any]) -> Callable[[str, str], AbstractContextManager["Counted"]]:
     """Opens engines one after another, `(spec, what)`; the limits hold for all of them together."""
-    from leaven.llm.budget import BudgetReached
+    from leaven.llm.budget import Allowance
 
-    spent = {"max_requests": 0.0, "max_tokens": 0.0, "max_cost": 0.0}
+    allowance = Allowance(limits, lambda name: f"--{name.replace('_', '-')}")
     bare: dict[str, LLM] = {}
 
     @contextmanager
     def open_next(spec: str, what: str) -> Iterator["Counted"]:
-        left = {name: limits[name] - amount for name, amount in spent.items() if name in limits}
-        for name, amount in left.items():
-            if amount <= 0:
-                raise BudgetReached(f"the budget is used up before {what}: --{name.replace('_', '-')} {limits[name]:g}")
-        with opened(spec, what, log=log, bare=bare, run=log.parent, **{**limits, **left}) as llm:
+        with opened(spec, what, log=log, bare=bare, run=log.parent, **allowance.left(what)) as llm:
             try:
                 yield llm
             finally:
-                for name, amount in zip(
-                    spent, (llm.spend.requests, llm.spend.tokens, llm.spend.cost or 0), strict=True
-                ):
-                    spent[name] += amount
+                allowance.take(llm.spend)
 
     return open_next
 

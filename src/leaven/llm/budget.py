@@ -1,7 +1,7 @@
 """What a run may spend, and what it has spent: calls, tokens and money, by prices that carry a date or are unknown."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from leaven.rows.example import Prompt
 
 PRICES = Path(__file__).parent / "prices.yaml"
 PILOT = 4
+LIMITS = ("max_requests", "max_tokens", "max_cost")
 
 
 class BudgetReached(UserError):
@@ -139,6 +140,32 @@ class Spend:
             f"Spent {self.requests:,} calls{went}, {self.prompt_tokens:,} tokens in, "
             f"{self.completion_tokens:,} out, {money}{saved}."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """The limits among `options`, fields of a recipe's `llm` section, for engines that are opened one after another.
+
+    `spelled` says how a message names a limit: by its flag, where it is one.
+    """
+
+    options: Mapping[str, Any]
+    spelled: Callable[[str], str] = str
+    spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LIMITS, 0.0))
+
+    def left(self, what: str) -> dict[str, Any]:
+        """The options with what is left of each limit. Raises BudgetReached before `what` where nothing is."""
+        left = {name: self.options[name] - self.spent[name] for name in LIMITS if self.options.get(name) is not None}
+        for name, amount in left.items():
+            if amount <= 0:
+                limit = f"{self.spelled(name)} {self.options[name]:g}"
+                raise BudgetReached(f"the budget is used up before {what}: {limit}")
+        return {**self.options, **left}
+
+    def take(self, spend: Spend) -> None:
+        """What an engine has spent."""
+        for name, amount in zip(LIMITS, (spend.requests, spend.tokens, spend.cost or 0), strict=True):
+            self.spent[name] += amount
 
 
 @dataclass(frozen=True, slots=True)
