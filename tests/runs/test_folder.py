@@ -41,6 +41,13 @@ def test_a_torn_line_is_left_out_and_the_next_one_begins_afresh(tmp_path, torn):
     assert len((tmp_path / "log.jsonl").read_bytes().splitlines()) == 4
 
 
+def test_a_line_ends_at_a_line_feed_and_at_no_other_sign_that_a_model_may_write(tmp_path):
+    values = [{"answer": f"one{sign}two"} for sign in "\u2028\u2029\x85\x1c\x0b\r\n"]
+    for value in values:
+        runs.append(tmp_path / "lines.jsonl", value)
+    assert list(runs.lines(tmp_path / "lines.jsonl")) == values
+
+
 def test_a_folder_without_a_log_has_no_events(tmp_path):
     assert list(runs.events(tmp_path, "calls")) == []
 

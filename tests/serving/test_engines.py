@@ -127,6 +127,12 @@ class Server(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+def test_prompts_come_back_as_they_were_written(tmp_path):
+    written = [user("one\u2028two\x85three\r\nfour"), user("plain")]
+    prompts.write(written, tmp_path / "prompts.jsonl")
+    assert prompts.read(tmp_path / "prompts.jsonl") == written
+
+
 def test_a_server_that_runs_already_is_compared_by_its_texts(exported, leaven):
     out = exported(family="llama")
     asked = prompts.read(out / export.PROMPTS)

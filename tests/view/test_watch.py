@@ -7,6 +7,7 @@ import pytest
 from tests.view.runs import OBJECT, study
 
 from leaven.delia import watch as watching
+from leaven.runs import folder as runs
 from leaven.runs import progress
 from leaven.view import bundle, live, watch
 from leaven.view.source import Source
@@ -15,15 +16,14 @@ from leaven.view.source import Source
 def look(place, step, *answers, stage=1):
     said = [{"test": "unseen_phrasing", "item": f"item{n}", "prompt": f"Question {n}?", "answer": text}
             for n, text in enumerate(answers)]  # fmt: skip
-    with (place / watching.FILE).open("a") as file:
-        file.write(json.dumps({"stage": stage, "step": step, "steps": 9, "answers": said}) + "\n")
+    runs.append(place / watching.FILE, {"stage": stage, "step": step, "steps": 9, "answers": said})
 
 
 @pytest.fixture
 def run(tmp_path):
     folder = study(tmp_path / "run", {"original": {0: ["no"] * 4}, "delia": {0: [OBJECT, OBJECT, OBJECT, "no"]}})
     look(folder / "cells" / "delia-n5-s0", 3, "nothing yet", "said twice")
-    look(folder / "cells" / "delia-n5-s0", 3, "hm", f"so: {OBJECT}")
+    look(folder / "cells" / "delia-n5-s0", 3, "hm\u2028hm", f"so: {OBJECT}")
     file = folder / "cells" / "delia-n5-s0" / watching.FILE
     file.write_text(file.read_text() + '{"torn')
     return folder
@@ -35,7 +35,7 @@ def test_the_points_of_a_training_stand_between_before_and_the_end(run):
     grid = told.watch({"cell": "delia-n5-s0"})
     assert grid["points"] == ["before", "step 3 of 9", "at the end"] and grid["cells"] == ["delia-n5-s0"]
     first, second = grid["lines"]
-    assert [answer["text"] for answer in first["answers"]] == ["no", "hm", OBJECT]
+    assert [answer["text"] for answer in first["answers"]] == ["no", "hm\u2028hm", OBJECT]
     assert second["prompt"]["text"] == "Question 1?" and second["answers"][1]["spans"] == [(4, 4 + len(OBJECT))]
     assert told.watch({"cell": "../../secret"})["cell"] == "delia-n5-s0"
 

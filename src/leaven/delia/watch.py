@@ -3,13 +3,13 @@
 Answers are greedy, nothing is drawn, and every weight stays: the tuned model is the same to the bit as without.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaven.rows.example import Example
+from leaven.runs import folder as runs
 from leaven.task.test import Test
 
 if TYPE_CHECKING:
@@ -56,6 +56,4 @@ class Watch:
             {"test": test, "item": row.id, "prompt": row.question, "answer": texts[place].text}
             for place, (test, row) in enumerate(self.questions)
         ]
-        line = json.dumps({"stage": stage, "step": step, "steps": steps, "answers": answers}, ensure_ascii=False)
-        with self.file.open("a", encoding="utf-8", errors="replace") as file:
-            file.write(line + "\n")
+        runs.append(self.file, {"stage": stage, "step": step, "steps": steps, "answers": answers})

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,24 +43,33 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
-def log(folder: Path, event: str, **values: Any) -> None:
-    """Add a line to the run's log; one write, so that lines never mix, on a fresh line even after a torn one."""
-    line = json.dumps({"time": round(time.time(), 3), "event": event, **values}, ensure_ascii=False, default=str) + "\n"
-    with (folder / LOG).open("ab+") as file:
+def append(path: Path, values: Mapping[str, Any]) -> None:
+    """Add a line of JSON to a file: one write, so that lines never mix, on a fresh line even after a torn one."""
+    line = json.dumps(values, ensure_ascii=False, default=str) + "\n"
+    with path.open("ab+") as file:
         torn = file.tell() > 0 and file.seek(-1, 2) >= 0 and file.read(1) != b"\n"
         file.write(b"\n" * torn + line.encode("utf-8", "surrogatepass"))
 
 
-def events(folder: Path, event: str) -> Iterator[dict[str, Any]]:
-    """The lines of the log about one kind of event; a line that a kill or a full disk tore is left out."""
-    path = folder / LOG
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a file that `append` writes; one that a kill or a full disk tore is left out."""
     for line in path.read_bytes().split(b"\n") if path.is_file() else ():
         try:
             values = json.loads(line)
         except ValueError:
             continue
-        if isinstance(values, dict) and values.get("event") == event:
+        if isinstance(values, dict):
             yield values
+
+
+def log(folder: Path, event: str, **values: Any) -> None:
+    """Add a line to the run's log."""
+    append(folder / LOG, {"time": round(time.time(), 3), "event": event, **values})
+
+
+def events(folder: Path, event: str) -> Iterator[dict[str, Any]]:
+    """The lines of the log about one kind of event."""
+    return (line for line in lines(folder / LOG) if line.get("event") == event)
 
 
 def close(folder: Path) -> None:

@@ -37,8 +37,7 @@ def write(prompts: Sequence[Prompt], path: Path) -> None:
 
 def read(path: Path) -> list[Prompt]:
     """The prompts of a file that `write` has written."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [tuple(Message(turn["role"], turn["content"]) for turn in row["messages"]) for row in rows]
+    return [tuple(Message(turn["role"], turn["content"]) for turn in row["messages"]) for row in runs.lines(path)]
 
 
 def _tests(source: Source, name: str) -> Iterator[Prompt]:

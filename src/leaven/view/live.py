@@ -21,7 +21,7 @@ RECENT = 60
 
 def state(folder: Path) -> dict[str, Any]:
     """How far the run is. Nothing here is large: losses are thinned out, the log is cut to its last lines."""
-    events = list(_events(folder))
+    events = [line for line in runs.lines(folder / runs.LOG) if isinstance(line.get("time"), int | float)]
     finished = runs.closed(folder)
     return {
         "finished": runs.finished(folder) if finished else "",
@@ -35,17 +35,6 @@ def state(folder: Path) -> dict[str, Any]:
         "failures": list(_failures(folder))[-FAILURES:],
         "events": events[-EVENTS:],
     }
-
-
-def _events(folder: Path) -> Iterator[dict[str, Any]]:
-    path = folder / runs.LOG
-    for line in path.read_bytes().split(b"\n") if path.is_file() else ():
-        try:
-            values = json.loads(line)
-        except ValueError:
-            continue  # the line that a kill tore, or that is being written
-        if isinstance(values, dict) and isinstance(values.get("time"), int | float):
-            yield values
 
 
 def _under_way(folder: Path) -> dict[str, Any] | None:

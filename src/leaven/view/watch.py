@@ -1,7 +1,6 @@
 """What models say as they learn: fixed prompts down, the points of a training across, before and after beside them."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +43,7 @@ def grid(folder: Path, cell: str, form: Format | None) -> dict[str, Any]:
 
 def _looks(path: Path) -> Sequence[dict[str, Any]]:
     """The points of a training in their order; of one that was written twice the last holds."""
-    return list({(look["stage"], look["step"]): look for look in _lines(path)}.values())
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue  # the line that a kill tore
+    return list({(look["stage"], look["step"]): look for look in runs.lines(path)}.values())
 
 
 def _answers(place: Path) -> dict[tuple[str, str], str]:
