@@ -6,6 +6,7 @@ a file of another kind or one with a fault that concerns all of it, is left to `
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -102,10 +103,8 @@ def _pieces(path: Path) -> Iterator[tuple[int, bytes]]:
 def _lines(start: int, piece: bytes) -> pl.DataFrame:
     """The lines of a piece (`number`, `line`), every byte as it came. Raises UnicodeDecodeError."""
     if b"\r" not in piece:  # polars takes it for a part of the line's end
-        try:
+        with suppress(pl.exceptions.ComputeError):  # what is not UTF-8 is said by Python
             return pl.read_lines(piece, name="line", row_index_name="number", row_index_offset=start)
-        except pl.exceptions.ComputeError:
-            pass  # what is not UTF-8 is said by Python
     return pl.DataFrame({"line": piece.decode().split("\n")}).with_row_index("number", start)
 
 
