@@ -10,6 +10,7 @@ import typer
 from leaven.cli import engine, flags
 from leaven.cli import rows as reading
 from leaven.cli.resume import ContinueAnyway
+from leaven.cli.study import ReportTo
 from leaven.errors import UserError
 from leaven.models.settings import SampleSection, TuneSection
 from leaven.rows.leaks import LeaksSection
@@ -99,10 +100,7 @@ def delia(
         bool,
         typer.Option("--explain", help="Say instead what each part of DELIA is worth here: a small study of 32 cells."),
     ] = False,
-    report_to: Annotated[
-        list[str] | None,
-        typer.Option(help="Send losses and scores to trackio, wandb or tensorboard; may be given again."),
-    ] = None,
+    report_to: ReportTo = None,
     continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Adapt a model from few examples, beside the untouched model and common tuning, and write the proof.

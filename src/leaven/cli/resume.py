@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from leaven.cli.main import STOPPED
 from leaven.runs import content, journal
 
 ContinueAnyway = Annotated[
@@ -27,7 +28,7 @@ def stoppable() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(STOPPED) from None
 
 
 def begin(

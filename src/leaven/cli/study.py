@@ -11,6 +11,12 @@ from leaven.cli import rows as reading
 from leaven.cli.resume import ContinueAnyway
 from leaven.scale.settings import ScaleSection
 
+ReportTo = Annotated[
+    list[str] | None,
+    typer.Option(help="Send losses and scores to trackio, wandb or tensorboard; may be given again."),
+]
+
+
 app = typer.Typer(add_completion=False)
 
 
@@ -26,10 +32,7 @@ def study(
         bool,
         typer.Option("--explain", help="Say instead what each part of its delia is worth: a small study of 32 cells."),
     ] = False,
-    report_to: Annotated[
-        list[str] | None,
-        typer.Option(help="Send losses and scores to trackio, wandb or tensorboard; may be given again."),
-    ] = None,
+    report_to: ReportTo = None,
     continue_anyway: ContinueAnyway = False,
 ) -> None:
     """Run a study from a recipe: methods × sizes × seeds. The same command continues one that was stopped."""
