@@ -41,6 +41,11 @@ class Unfinished(UserError):
     """Work is left open, since calls failed; the same command goes on from what there is."""
 
 
+def first_line(error: BaseException) -> str:
+    """What a library says of its error in its first line; the error's kind, where it says nothing."""
+    return str(error).strip().partition("\n")[0].rstrip() or type(error).__name__
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The sentence that names the closest known word, or all of them when none is close."""
     names = sorted(known)

@@ -18,7 +18,7 @@ import datasets
 import lm_eval.tasks
 from lm_eval.tasks import TaskManager
 
-from leaven.errors import UserError, nearest
+from leaven.errors import UserError, first_line, nearest
 from leaven.harness import copies, ifeval
 
 MULTIPLE_CHOICE, GENERATION = "multiple_choice", "generate_until"
@@ -140,9 +140,8 @@ def _of_hub(name: str, folder: Path | None) -> dict[str, Any]:
         return dict(manager.load(layout.task)["tasks"])
     except (OSError, ValueError, RuntimeError) as error:  # what datasets raises for a hub that it can't reach
         here = f"in {folder}" if folder else "here (no folder of copies is named)"
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(
-            f"the benchmark {name} is neither {here} nor to be had from the hub: {reason}",
+            f"the benchmark {name} is neither {here} nor to be had from the hub: {first_line(error)}",
             f"Put a copy called {name}.jsonl into a folder and name that: evaluate.benchmark_data, or --data.",
         ) from error
 

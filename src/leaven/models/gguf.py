@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from leaven.errors import UserError
+from leaven.errors import UserError, first_line
 from leaven.runs.cache import cache_folder
 
 ABOUT = "leaven.json"
@@ -39,8 +39,7 @@ def convert(path: Path, folder: Path, source: str = "") -> None:
         tokenizer = AutoTokenizer.from_pretrained(**named)
         loaded = AutoModelForCausalLM.from_pretrained(**named, dtype=torch.float32)
     except (ImportError, OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise UserError(f"{path} can't be converted: {reason}", "Is it a causal language model?") from error
+        raise UserError(f"{path} can't be converted: {first_line(error)}", "Is it a causal language model?") from error
     if not tokenizer.chat_template:
         raise UserError(f"{path} has no chat template", "Take the -Instruct file of the model.")
     partial = folder.with_name(folder.name + ".partial")

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from transformers.utils import GENERATION_CONFIG_NAME
 from transformers.utils import logging as transformers_logging
 
-from leaven.errors import UserError
+from leaven.errors import UserError, first_line
 from leaven.models import names, precision
 
 logger = logging.getLogger(__name__)
@@ -196,24 +196,20 @@ def foreign_errors(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(*_explain(path, str(error))) from error
+        raise UserError(*_explain(path, error)) from error
     except ValueError as error:
         hint = "If you trust its authors, set trust_remote_code: true." if "trust_remote_code" in str(error) else ""
-        raise UserError(f"{path} is not a causal language model that can be loaded: {_first_line(error)}", hint) from (
-            error
-        )
+        fault = f"{path} is not a causal language model that can be loaded: {first_line(error)}"
+        raise UserError(fault, hint) from error
     finally:
         if shown:
             transformers_logging.enable_progress_bar()
 
 
-def _explain(path: str, message: str) -> tuple[str, str]:
+def _explain(path: str, error: OSError) -> tuple[str, str]:
+    message = str(error)
     if "safetensors" in message or ".bin" in message:
         return f"{path} has no weights in safetensors", "Pickled weights are refused: convert them to safetensors."
     if Path(path).expanduser().is_dir():
-        return f"{path} can't be read: {_first_line(message)}", "Check that the folder is a whole model."
+        return f"{path} can't be read: {first_line(error)}", "Check that the folder is a whole model."
     return f"the model {path} is neither a folder here nor reachable on the hub", "Check the name and the network."
-
-
-def _first_line(error: object) -> str:
-    return str(error).strip().split("\n")[0]

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from leaven.errors import UserError
+from leaven.errors import UserError, first_line
 from leaven.rows import files, llamafactory
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Origin
@@ -158,7 +158,7 @@ def push(paths: Sequence[Path], repo: str, private: bool = True) -> str:
             api.create_commit(url.repo_id, files_only, repo_type="dataset", commit_message="leaven export")
     except Exception as error:  # of the hub's client, or of whichever transport that has
         raise UserError(
-            f"the hub did not take {repo}: {str(error).splitlines()[0]}", "Log in (hf auth login), and check the name."
+            f"the hub did not take {repo}: {first_line(error)}", "Log in (hf auth login), and check the name."
         ) from error
     if private and public:
         raise UserError(f"{repo} is there already, and public: nothing was uploaded", "Name a new one, or --public.")

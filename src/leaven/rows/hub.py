@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from leaven.errors import UserError
+from leaven.errors import UserError, first_line
 from leaven.rows import records
 from leaven.rows.records import Record
 
@@ -32,7 +32,7 @@ def read(spec: str) -> list[Record]:
         raise
     except Exception as error:  # of datasets, the hub's client, or whichever transport that has
         raise UserError(
-            f"{spec} is no file here, and the hub's dataset can't be had: {_first_line(error)}",
+            f"{spec} is no file here, and the hub's dataset can't be had: {first_line(error)}",
             "Check the path; of the hub: user/name, user/name:split or user/name:config/split, with a network.",
         ) from error
     return [Record(f"{spec}[{number}]", row) for number, row in enumerate(rows)]
@@ -62,7 +62,3 @@ def _parquet_rows(name: str, config: str | None, split: str) -> Iterator[dict[st
     for path in wanted:
         content = Path(hf_hub_download(name, path, repo_type="dataset", revision=REVISION)).read_bytes()
         yield from (record.row for record in records.parse(content, "parquet", path) if record.row is not None)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

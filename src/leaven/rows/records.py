@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from leaven.errors import UserError
+from leaven.errors import UserError, first_line
 from leaven.rows.layouts import is_row
 from leaven.rows.turns import HALF
 from leaven.rows.writer import JSON_COLUMNS
@@ -194,7 +194,7 @@ def _parquet(content: bytes, name: str) -> Iterator[Record]:
         frame = pl.read_parquet(io.BytesIO(content))
         as_json = json.loads(pl.read_parquet_metadata(io.BytesIO(content)).get(JSON_COLUMNS, "[]"))
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{name} is not a Parquet file: {str(error).splitlines()[0]}", "Write it again.") from error
+        raise UserError(f"{name} is not a Parquet file: {first_line(error)}", "Write it again.") from error
     for number, cells in enumerate(frame.iter_rows(named=True), 1):
         row = {key: json.loads(cell) if key in as_json else cell for key, cell in cells.items() if cell is not None}
         yield Record(f"{name}:row {number}", row)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
-from leaven.errors import UserError, nearest
+from leaven.errors import UserError, first_line, nearest
 from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.rows import texts
 from leaven.rows.dataset import Dataset
@@ -92,4 +92,4 @@ def _table(config: Config) -> pl.DataFrame:
             pl.col("id").cast(pl.String), pl.col(config.field).cast(pl.Float64).fill_nan(None)
         ).collect()
     except pl.exceptions.PolarsError as error:
-        raise UserError(f"{path} can't be read: {str(error).splitlines()[0]}", "Write it again.") from error
+        raise UserError(f"{path} can't be read: {first_line(error)}", "Write it again.") from error
