@@ -17,7 +17,7 @@ from leaven.delia import buffer
 from leaven.delia.fitted import Fitted
 from leaven.delia.ledger import Ledger
 from leaven.delia.makers import diversify, openings
-from leaven.delia.settings import DiversifyChanges, Settings
+from leaven.delia.settings import DiversifyChanges, Settings, with_changes
 from leaven.llm.protocol import LLM
 from leaven.rows.dataset import Dataset
 from leaven.task.format import Format
@@ -131,16 +131,15 @@ class Bench:
         *,
         contrast: Dataset | None = None,
         reword: bool = False,
-        step_task_rows: int | None = None,
+        **changes: Any,
     ) -> Dataset:
         """Both shuffled together; with `tune.step_task_rows`, the diverse rows spread evenly over the steps.
 
         In each of several passes stand all task rows, in an order of its own, and an equal share of the diverse rows,
         and of the rows of `contrast` among them; with `reword`, later ones ask for the token in other words where the
-        phrasebook's do. `step_task_rows` is a method's own, where it has one.
+        phrasebook's do. `changes` override `tune` settings, as those of `tune` do.
         """
-        of_step = self.settings.tune.step_task_rows if step_task_rows is None else step_task_rows
-        mix = buffer.spread if of_step else buffer.mix
+        mix = buffer.spread if with_changes(self.settings.tune, changes).step_task_rows else buffer.mix
         mixtures = []
         for number in range(passes):
             seed = self.seed + PASS * number

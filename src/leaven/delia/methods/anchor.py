@@ -7,7 +7,7 @@ from pydantic import Field
 
 from leaven.delia import anchor, buffer, prompts
 from leaven.delia.bench import Bench, Fitted
-from leaven.delia.settings import TuneChanges, with_changes
+from leaven.delia.settings import TuneChanges
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Prompt
 from leaven.section import Section
@@ -33,8 +33,7 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     text = config.text or anchor.text_of(bench.format)
     diverse = bench.diverse(buffer.diverse_rows(len(train), config.ratio))
     anchored = anchor.anchor(train, text, config.prefix)
-    step_task_rows = with_changes(bench.settings.tune, config.tune).step_task_rows
-    tuned = bench.tune(bench.mix(anchored, diverse, step_task_rows=step_task_rows), **config.tune)
+    tuned = bench.tune(bench.mix(anchored, diverse, **config.tune), **config.tune)
     fitted = prompts.rewrite(tuned, lambda prompt: anchor.prepend(prompt, text), train, bench.token.text)
 
     def respond(questions: Sequence[Prompt]) -> list[str]:

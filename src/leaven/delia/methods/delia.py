@@ -67,9 +67,7 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     if passes > 1:
         bench.ledger.notes.append(f"{passes} passes over the task rows, each beside diverse rows of its own.")
     contrast = bench.contrast(passes * buffer.contrast_rows(len(train), config.contrast), n, passes)
-    mixture = bench.mix(
-        varied, diverse, passes, contrast=contrast, reword=config.diversify.on, step_task_rows=tune.step_task_rows
-    )
+    mixture = bench.mix(varied, diverse, passes, contrast=contrast, reword=config.diversify.on, **config.tune)
     changes = {**config.tune, "num_train_epochs": tune.num_train_epochs / passes}
     if config.buffer == "held":
         from leaven.models.losses import kl_on_pool

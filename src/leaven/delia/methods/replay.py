@@ -9,7 +9,7 @@ from pydantic import Field
 
 from leaven.delia import buffer
 from leaven.delia.bench import Bench, Fitted
-from leaven.delia.settings import DiversifyChanges, TuneChanges, with_changes
+from leaven.delia.settings import DiversifyChanges, TuneChanges
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
@@ -46,5 +46,4 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     replayed = pool.take(min(wanted, len(pool)), bench.seed)
     bench.ledger.notes.append(f"{len(replayed):,} rows are replayed beside {len(train):,} task rows.")
     varied = bench.diversify(train, config.diversify)
-    step_task_rows = with_changes(bench.settings.tune, config.tune).step_task_rows
-    return bench.tune(bench.mix(varied, replayed, step_task_rows=step_task_rows), **config.tune)
+    return bench.tune(bench.mix(varied, replayed, **config.tune), **config.tune)
