@@ -1,7 +1,7 @@
 """What a selection is like, beside the controls of its size: redundancy, NovelSum, Vendi, lengths, and what it cost."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -133,19 +133,12 @@ class _Set:
 
 def _verdicts(audit: pl.LazyFrame) -> list[dict[str, Any]]:
     dropped = audit.filter(pl.col("verdict") == "dropped")
-    return _groups(dropped, ("stage", "reason"), pl.len().alias("rows")).to_dicts()
+    return verdict.groups(dropped, ("stage", "reason"), pl.len().alias("rows"))
 
 
 def _sources(audit: pl.LazyFrame) -> list[dict[str, Any]]:
     """How many rows each step and round made, and how many of them are kept."""
-    kept = (pl.col("verdict") == "kept").sum().alias("kept")
-    return _groups(audit, ("step", "round", "strategy"), pl.len().alias("rows"), kept).to_dicts()
-
-
-def _groups(audit: pl.LazyFrame, by: Sequence[str], *counts: pl.Expr) -> pl.DataFrame:
-    """Counts by group, in the order of the groups' first rows."""
-    groups = audit.group_by(by).agg(*counts, pl.col("row").min())
-    return groups.sort("row").drop("row").collect(engine="streaming")
+    return verdict.groups(audit, ("step", "round", "strategy"), *verdict.ROWS)
 
 
 def _cost(folder: Path) -> list[dict[str, Any]]:

@@ -20,6 +20,8 @@ BIN = 5
 """Points of a bar of the histogram of marks."""
 SHOWN = 4
 """Rewritings that are shown beside what they were made of."""
+ROWS = (pl.len().alias("rows"), (pl.col("verdict") == "kept").sum().alias("kept"))
+"""Of a group, how many rows it has and how many of them are kept."""
 Line = dict[str, Any]
 
 
@@ -130,15 +132,8 @@ def _tactics(audit: pl.LazyFrame, costs: Sequence[Line], judges: Sequence[str]) 
     """
     marks = [f"{name}_judge" for name in judges if f"{name}_judge" in audit.collect_schema()]
     mark = pl.mean_horizontal(marks) if marks else pl.lit(None, pl.Float64)
-    groups = audit.with_columns(mark=mark, judged=mark.is_not_null()).group_by("step", "strategy")
-    counts = groups.agg(
-        pl.col("row").min(),
-        pl.len().alias("rows"),
-        (pl.col("verdict") == "kept").sum().alias("kept"),
-        pl.col("mark").mean(),
-        pl.col("judged").sum(),
-    )
-    lines = counts.sort("row").drop("row").collect(engine="streaming").to_dicts()
+    marked = audit.with_columns(mark=mark, judged=mark.is_not_null())
+    lines = groups(marked, ("step", "strategy"), *ROWS, pl.col("mark").mean(), pl.col("judged").sum())
     steps, judged = {line["step"]: 0 for line in lines}, sum(line["judged"] for line in lines)
     for line in lines:
         steps[line["step"]] += line["rows"]
@@ -148,6 +143,12 @@ def _tactics(audit: pl.LazyFrame, costs: Sequence[Line], judges: Sequence[str]) 
         spent = _amount([_scaled(cost, share) for cost, share in shares])
         line["each"] = _each(spent, line["kept"]) if shares and line["kept"] else "–"
     return lines
+
+
+def groups(audit: pl.LazyFrame, by: Sequence[str], *counts: pl.Expr) -> list[Line]:
+    """Counts by group, in the order of the groups' first rows."""
+    frame = audit.group_by(by).agg(*counts, pl.col("row").min())
+    return frame.sort("row").drop("row").collect(engine="streaming").to_dicts()
 
 
 def _amount(costs: Sequence[Line]) -> Line:
