@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,24 @@ class Nodes:
         children = Path(f"/proc/{self.raylets[1]}/task/{self.raylets[1]}/children").read_text().split()
         for process in (self.raylets[1], *map(int, children)):
             os.kill(process, signal.SIGKILL)
+
+
+@pytest.fixture
+def begin(tmp_path):
+    """Begins a command of leaven in the test's folder; it ends with the test at the latest."""
+    with ExitStack() as stack:
+
+        def begin(*words, **environment):
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", "leaven", *words], env={**os.environ, **environment}, cwd=tmp_path,
+                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                )
+            )  # fmt: skip
+            stack.callback(process.kill)
+            return process
+
+        yield begin
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
 """A lift on a cluster of which a machine is lost: what an undisturbed one keeps, and no text is embedded twice."""
 
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
 
 import numpy as np
 import polars as pl
@@ -51,18 +47,15 @@ def begun(folder):
     return [(int(line[0]), line[1]) for line in lines if line]
 
 
-@contextmanager
-def lift(folder, out, *words, **env):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "leaven", "lift", "--recipe", "recipe.yaml", "--out", out, *words],
-        env={**os.environ, "LEAVEN_CACHE": str(folder / f"cache-{out}"), **env}, cwd=folder,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
+@pytest.fixture
+def lift(begin, tmp_path):
+    """Begins the lift, with a cache of its own for each folder."""
+
+    def lift(out, *words, **environment):
+        command = ("lift", "--recipe", "recipe.yaml", "--out", out, *words)
+        return begin(*command, LEAVEN_CACHE=str(tmp_path / f"cache-{out}"), **environment)
+
+    return lift
 
 
 @pytest.fixture
@@ -79,25 +72,25 @@ def folder(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_node_is_killed_and_the_kept_rows_are_those_of_one_process(folder, nodes):
-    with lift(folder, "on-ray", "--on", "ray", RAY_ADDRESS=nodes.address) as process:
-        while not set(nodes.raylets) <= {raylet for raylet, chunk in begun(folder) if chunk != "row0"}:
-            assert process.poll() is None, process.communicate()[1]
-            time.sleep(0.1)
-        (lost,) = (chunk for raylet, chunk in begun(folder) if raylet == nodes.raylets[1] and chunk != "row0")
-        nodes.lose_the_second()
-        (folder / "go").touch()
-        said = process.communicate()[1]
-        assert process.returncode == 0, said
+def test_a_node_is_killed_and_the_kept_rows_are_those_of_one_process(folder, nodes, lift):
+    process = lift("on-ray", "--on", "ray", RAY_ADDRESS=nodes.address)
+    while not set(nodes.raylets) <= {raylet for raylet, chunk in begun(folder) if chunk != "row0"}:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.1)
+    (lost,) = (chunk for raylet, chunk in begun(folder) if raylet == nodes.raylets[1] and chunk != "row0")
+    nodes.lose_the_second()
+    (folder / "go").touch()
+    said = process.communicate()[1]
+    assert process.returncode == 0, said
     times = Counter(chunk for _, chunk in begun(folder))
     assert len(times) == 4 and times == Counter([*times, lost])
     for path in folder.glob("begun-*"):
         path.unlink()
-    with lift(folder, "alone") as own:
-        assert own.communicate() and own.returncode == 0
+    own = lift("alone")
+    assert own.communicate() and own.returncode == 0
     assert Counter(chunk for _, chunk in begun(folder)) == Counter(times.keys())
     mine, theirs = (pl.read_parquet(folder / out / "audit.parquet") for out in ("on-ray", "alone"))
     assert_frame_equal(mine, theirs, check_exact=True)
     assert mine["verdict"].eq("kept").sum() == 200 and mine["reason"].eq("a near copy of a kept row").sum() > 50
-    with lift(folder, "on-ray") as again:
-        assert "nothing to do" in again.communicate()[1]  # where it was computed is no part of what a lift is
+    again = lift("on-ray")  # where it was computed is no part of what a lift is
+    assert "nothing to do" in again.communicate()[1]

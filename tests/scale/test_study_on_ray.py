@@ -1,11 +1,7 @@
 """A study on a cluster of which a machine is lost: the scores of an undisturbed run, and nothing computed twice."""
 
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
 
 import polars as pl
 import pytest
@@ -49,46 +45,31 @@ def begun(folder, raylets):
     return [(int(line[0]), line[1]) for line in lines if line and int(line[0]) in raylets]
 
 
-@contextmanager
-def study(folder, out, *words, **env):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "leaven", "study", "recipe.yaml", "--out", out, *words],
-        env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder,
-    )  # fmt: skip
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 @pytest.mark.slow
-def test_a_node_is_killed_and_the_scores_are_those_of_one_process(tmp_path, nodes):
+def test_a_node_is_killed_and_the_scores_are_those_of_one_process(tmp_path, nodes, begin):
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(STUDY))
     (tmp_path / "gated.py").write_text(GATED)
-    out = tmp_path / "on-ray"
-    with (
-        study(tmp_path, "on-ray", "--on", "ray", RAY_ADDRESS=nodes.address) as process,
-        study(tmp_path, "alone") as own,
-    ):
-        while {raylet for raylet, _ in begun(tmp_path, nodes.raylets)} != set(nodes.raylets):
-            assert process.poll() is None, process.communicate()[1]
-            time.sleep(0.1)
-        there = [*(path.parent / "scores.parquet" for path in out.glob("cells/*/DONE")), *out.glob("pool/*/*.parquet")]
-        stamps = {path: path.stat().st_mtime_ns for path in there}
-        assert len(stamps) >= 4  # delia of both seeds is finished, and the samples of both
-        (lost,) = (cell for raylet, cell in begun(tmp_path, nodes.raylets) if raylet == nodes.raylets[1])
-        nodes.lose_the_second()
-        (tmp_path / "go").touch()
-        said = process.communicate()[1]
-        assert process.returncode == 0, said
-        assert own.communicate() and own.returncode == 0
+    out, study = tmp_path / "on-ray", ("study", "recipe.yaml", "--out")
+    process = begin(*study, "on-ray", "--on", "ray", RAY_ADDRESS=nodes.address)
+    own = begin(*study, "alone")
+    while {raylet for raylet, _ in begun(tmp_path, nodes.raylets)} != set(nodes.raylets):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.1)
+    there = [*(path.parent / "scores.parquet" for path in out.glob("cells/*/DONE")), *out.glob("pool/*/*.parquet")]
+    stamps = {path: path.stat().st_mtime_ns for path in there}
+    assert len(stamps) >= 4  # delia of both seeds is finished, and the samples of both
+    (lost,) = (cell for raylet, cell in begun(tmp_path, nodes.raylets) if raylet == nodes.raylets[1])
+    nodes.lose_the_second()
+    (tmp_path / "go").touch()
+    said = process.communicate()[1]
+    assert process.returncode == 0, said
+    assert own.communicate() and own.returncode == 0
     assert "Ray: 2 machines, each piece takes 1 CPUs and 0 GPUs." in said
     assert {path: path.stat().st_mtime_ns for path in there} == stamps
     times = Counter(cell for _, cell in begun(tmp_path, nodes.raylets))
     assert times == {f"gated-n8-s{seed}": 1 for seed in (0, 1)} | {lost: 2}
     assert not list(out.rglob("lock")) and not list(out.rglob("*.partial"))
-    with study(tmp_path, "on-ray") as again:
-        assert "nothing to do" in again.communicate()[1]  # where it was computed is no part of what a study is
+    again = begin(*study, "on-ray")  # where it was computed is no part of what a study is
+    assert "nothing to do" in again.communicate()[1]
     mine, theirs = (pl.read_parquet(tmp_path / name / "scores.parquet") for name in ("on-ray", "alone"))
     assert mine.equals(theirs, null_equal=True)

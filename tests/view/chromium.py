@@ -1,15 +1,12 @@
 """A real Chromium, driven by its own protocol over loopback: pages opened, keys pressed, what it says read back."""
 
-import asyncio
 import contextlib
 import json
 import shutil
-import subprocess
 import threading
-import time
 
-import aiohttp
 import pytest
+from tests.view.tab import Tab
 
 from leaven.view import server
 
@@ -28,67 +25,32 @@ def served(run):
         page.shutdown()
 
 
-class Page:
-    """A tab. `said` are errors of the console, `asked` the addresses that it wanted to load."""
-
+class Page(Tab):
     def __init__(self, profile, width=1280, height=900):
-        self.said, self.asked, self.number = [], [], 0
         command = ["chromium", *FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}", "about:blank"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.loop = asyncio.new_event_loop()
-        try:
-            self.loop.run_until_complete(self._attach(profile / "DevToolsActivePort"))
-        except BaseException:
-            self.close()
-            raise
+        super().__init__(command, profile / "DevToolsActivePort")
 
-    async def _attach(self, file):
-        while not file.is_file() or not file.read_text().strip():
-            await asyncio.sleep(0.05)
-        self.session = aiohttp.ClientSession()
-        port = file.read_text().split()[0]
-        async with self.session.get(f"http://127.0.0.1:{port}/json") as reply:
+    async def address(self, text):
+        async with self.session.get(f"http://127.0.0.1:{text.split()[0]}/json") as reply:
             (tab,) = [one for one in await reply.json(content_type=None) if one["type"] == "page"]
-        self.socket = await self.session.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=0)
+        return tab["webSocketDebuggerUrl"]
+
+    async def greet(self):
         for domain in ("Page", "Runtime", "Network", "Log"):
-            await self._call(f"{domain}.enable")
+            await self.ask(f"{domain}.enable")
 
-    def call(self, method, **values):
-        return self.loop.run_until_complete(self._call(method, **values))
-
-    async def _call(self, method, **values):
-        self.number += 1
-        mine = self.number
-        await self.socket.send_json({"id": mine, "method": method, "params": values})
-        while True:
-            told = json.loads((await self.socket.receive(timeout=60)).data)
-            self._note(told)
-            if told.get("id") == mine:
-                assert "error" not in told, told
-                return told["result"]
-
-    def _note(self, told):
-        values = told.get("params", {})
-        if told.get("method") == "Runtime.exceptionThrown":
+    def note(self, method, values):
+        if method == "Runtime.exceptionThrown":
             self.said.append(json.dumps(values["exceptionDetails"]))
-        elif told.get("method") == "Log.entryAdded" and values["entry"]["level"] == "error":
+        elif method == "Log.entryAdded" and values["entry"]["level"] == "error":
             self.said.append(values["entry"]["text"])
-        elif told.get("method") == "Network.requestWillBeSent":
+        elif method == "Network.requestWillBeSent":
             self.asked.append(values["request"]["url"])
 
     def run(self, script):
-        """The value of an expression in the page, which may be a promise."""
         told = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")
-
-    def until(self, script, seconds=30):
-        """Wait until an expression holds, and give its value."""
-        end = time.monotonic() + seconds
-        while not (value := self.run(script)):
-            assert time.monotonic() < end, f"{script} never held; {self.said}; {self.run('document.body.innerText')}"
-            time.sleep(0.03)
-        return value
 
     def open(self, url):
         self.call("Page.navigate", url=url)
@@ -103,11 +65,3 @@ class Page:
 
     def text(self):
         return self.run("document.body.innerText")
-
-    def close(self):
-        with contextlib.suppress(AttributeError):
-            self.loop.run_until_complete(self.socket.close())
-            self.loop.run_until_complete(self.session.close())
-        self.loop.close()
-        self.process.terminate()
-        self.process.wait(20)
