@@ -40,12 +40,6 @@ def test_the_first_entry_that_matches_replies(tmp_path):
     assert llm.name == "scripted:script.jsonl"
 
 
-def test_a_script_that_was_typed_as_it_is_read_may_hold_a_line_separator(tmp_path):
-    path = tmp_path / "script.jsonl"
-    path.write_text('{"reply": "one\u2028two"}\r\n{"match": "x", "reply": "never"}\n', encoding="utf-8", newline="")
-    assert [reply.text for reply in say(open_llm(f"scripted:{path}"), "x")] == ["one\u2028two"]
-
-
 def test_an_error_entry_and_a_prompt_without_entry_fail():
     llm = Scripted.of([{"match": "(", "error": "busy"}])
     busy, unknown = say(llm, "a ( b", "else")
