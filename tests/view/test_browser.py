@@ -9,6 +9,7 @@ from tests.view.chromium import Page, needed, served
 from tests.view.runs import OBJECT, study
 from tests.view.test_rows import lift
 
+from leaven.runs import folder as runs
 from leaven.view import bundle
 
 __all__ = ["lift"]
@@ -181,6 +182,10 @@ def test_a_run_that_goes_on_is_drawn_anew(run, tmp_path):
         page.until("document.querySelector('.now p') !== null")
         said = "30 of 90 steps · 3.0 steps a second · 900 tokens a second · about 20 s left · loss 0.4"
         assert page.run("document.querySelector('.now p').textContent") == said
+        asked = {"engine": "openai:m", "calls": 9, "failed": 0, "saved": 0, "prompt_tokens": 5, "completion_tokens": 5}
+        runs.log(run, "calls", stage="evolve", cost=0.25, max_cost=1.0, **asked)
+        runs.log(run, "calls", stage="quality", cost=0.5, max_cost=0.75, **asked)  # what evolve has left of it
+        page.until("document.body.innerText.includes('$0.75 so far. After quality $0.25 of this command')")
 
 
 @pytest.mark.parametrize("how", ["from disk", "served"])

@@ -61,8 +61,8 @@ function money(live) {
   if (!live.calls.length) return null;
   const lines = live.calls.map((one) => [one.stage || "study", one.engine, leaven.count(one.calls), leaven.count(one.failed), leaven.count(one.saved), leaven.count(one.prompt_tokens), leaven.count(one.completion_tokens), one.cost === null ? "unknown" : `$${one.cost.toFixed(2)}`]);
   const priced = live.calls.filter((one) => one.cost !== null);
-  const limit = live.calls[0].max_cost, most = limit ? ` of the limit of $${limit.toFixed(2)}` : "";
-  const sum = priced.length ? `$${priced.reduce((total, one) => total + one.cost, 0).toFixed(2)}${most} so far${priced.length < live.calls.length ? ", of engines whose prices are known" : ""}` : "No engine's price is known.";
+  const last = live.calls.at(-1), left = last.max_cost && last.cost !== null ? ` After ${last.stage || "the study"} $${Math.max(0, last.max_cost - last.cost).toFixed(2)} of this command's limit were left.` : "";
+  const sum = priced.length ? `$${priced.reduce((total, one) => total + one.cost, 0).toFixed(2)} so far${priced.length < live.calls.length ? ", of engines whose prices are known" : ""}.${left}` : "No engine's price is known.";
   return leaven.el("section", {}, leaven.el("h2", {}, "Calls and money"), leaven.el("p", {}, sum), leaven.table(["stage", "engine", "calls", "failed", "from the store", "tokens in", "tokens out", "cost"], lines, (place) => place > 1));
 }
 
