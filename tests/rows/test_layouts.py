@@ -40,6 +40,31 @@ def test_format_is_told_by_the_fields(row, said):
 
 
 @pytest.mark.parametrize(
+    "row, said",
+    [
+        ({"Question": "q", "Answer": "a"}, "prompt-completion, fields Question/Answer"),
+        ({"PROMPT": "q", " Completion": "a"}, "prompt-completion, fields PROMPT/ Completion"),
+        ({"Instruction": "q", "Input": "", "Output": "a"}, "alpaca, fields Instruction/Output"),
+        ({"Messages": TURNS}, "messages"),
+    ],
+)
+def test_fields_of_a_spreadsheet_are_known_whatever_their_case(row, said):
+    assert str(formats.detect([row])) == said
+    assert read(row).messages == (ASKED, ANSWERED) and read(row).meta == {}
+
+
+def test_fields_that_fit_as_they_stand_come_before_those_in_another_case():
+    row = {"question": "q", "answer": "a", "Prompt": "other", "Completion": "other"}
+    assert read(row).messages == (ASKED, ANSWERED)
+
+
+def test_two_unknown_fields_are_named_in_the_flag_to_type():
+    with pytest.raises(UserError, match="has the fields gold label, text") as error:
+        formats.detect([{"text": "q", "gold label": "a"}])
+    assert "--columns 'question=text,answer=gold label'" in error.value.hint
+
+
+@pytest.mark.parametrize(
     "row",
     [
         {"prompt": "q"},

@@ -1,11 +1,13 @@
 """The shapes in which rows come: messages, alpaca, sharegpt, prompt-completion; told apart by their fields.
 
+Spreadsheets write `Question` and `ANSWER`: fields that fit no shape as they stand are compared without their case.
 `question/answer`, two names of fields, is a format as well: what to say where the fields have names of their own.
 """
 
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any, NamedTuple
 
 from leaven.errors import UserError, nearest
@@ -74,7 +76,7 @@ def detect(rows: Sequence[Row], name: str = "auto") -> Layout:
     if "/" in name:
         prompt, _, answer = name.partition("/")
         return Layout("prompt-completion", prompt, answer or None)
-    for group in (LAYOUTS, QUERIES):
+    for group in (LAYOUTS, _as_spelled(rows), QUERIES):
         wanted = [layout for layout in group if name in ("auto", layout.name)]
         counts = Counter({layout: sum(_fits(layout, row) for row in rows) for layout in wanted})
         fitting = [layout for layout in wanted if counts[layout]]
@@ -84,9 +86,12 @@ def detect(rows: Sequence[Row], name: str = "auto") -> Layout:
             return max(fitting, key=lambda layout: counts[layout])
     if name != "auto":
         return next(layout for layout in LAYOUTS if layout.name == name)
+    fields = list(dict.fromkeys(field for row in rows for field in row))
+    question, answer = fields if len(fields) == 2 else ("FIELD", "FIELD")
     raise UserError(
-        f"no known format has the fields {_listed({field for row in rows for field in row})}",
-        f"Known: {', '.join(FORMATS)}. Name yours: --columns question=FIELD,answer=FIELD, or --format QUESTION/ANSWER.",
+        f"no known format has the fields {_listed(set(fields))}",
+        f"Known: {', '.join(FORMATS)}. Name yours: --columns {quote(f'question={question},answer={answer}')}, "
+        "or --format QUESTION/ANSWER.",
     )
 
 
@@ -125,6 +130,16 @@ def example(row: Row, layout: Layout, origin: Origin) -> Example:
         if field and meta.get(field) in ("", None, []):
             meta.pop(field, None)
     return Example(messages, origin, meta)
+
+
+def _as_spelled(rows: Sequence[Row]) -> list[Layout]:
+    """The layouts with their fields as these rows spell them: in other case, or with a blank beside them."""
+    spellings = {field.strip().lower(): field for row in rows for field in row}
+    fields = ("prompt", "answer", "joined", "system", "history")
+    return [
+        layout._replace(**{field: spellings.get(getattr(layout, field), getattr(layout, field)) for field in fields})
+        for layout in LAYOUTS
+    ]
 
 
 def _fits(layout: Layout, row: Row) -> bool:
