@@ -52,6 +52,14 @@ def test_a_pool_without_answers_leaves_their_count_to_the_cells():
     assert exposure.count(task(form="text")) == [] == exposure.count(task(Dataset.of([])))
 
 
+def test_tests_that_the_pool_shows_alike_share_a_sentence():
+    others = rows(("Put it as plain <sep>. Name a city.", '{"a": 1}'))
+    tests = (*TESTS, Test("negation", others, "negation"), Test("transfer", others, "format"))
+    first, second = exposure.count(task(tests=tests))
+    assert "of the test unseen_phrasing: of 6 queries 2 (33%) ask in its" in first
+    assert "of the tests negation, transfer: of 6 queries 0 (0%) ask in their" in second
+
+
 def test_such_queries_leave_the_pool_by_name():
     left = exposure.leave_out(task())
     assert [row.question for row in left.pool] == [row.question for row in POOL.rows([2, 3, 5])]

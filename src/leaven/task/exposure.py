@@ -6,6 +6,7 @@ notes of a study, and on request such queries leave the pool.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -54,18 +55,20 @@ class Exposure:
 
 
 def count(task: Task) -> list[str]:
-    """A sentence for each test that asks for the token: how many queries of the pool show something of it."""
+    """How many queries of the pool show something of each test that asks for the token; one sentence where as many."""
     queries = list(task.pool.take(min(SAMPLE, len(task.pool)), 0))
     answers = [query.answer for query in queries if query.answer]
     in_format = f"{_share(sum(map(task.format.detect, answers)), len(answers))} of its answers are in the format"
     if not answers:
         in_format = "how many answers are in the format is in the notes of the cells"
+    tests = defaultdict[int, list[str]](list)
+    for exposure in _exposures(task) if queries else ():
+        tests[sum(exposure.matches(query.question) for query in queries)].append(exposure.test)
     return [
-        f"What the pool shows of the test {exposure.test}: of {len(queries):,} queries "
-        f"{_share(sum(exposure.matches(query.question) for query in queries), len(queries))} ask in its phrasings with "
-        f"another word in the token's place; {in_format}."
-        for exposure in _exposures(task)
-        if queries
+        f"What the pool shows of the {'test' if len(names) == 1 else 'tests'} {', '.join(names)}: of {len(queries):,} "
+        f"queries {_share(count, len(queries))} ask in {'its' if len(names) == 1 else 'their'} phrasings with another "
+        f"word in the token's place; {in_format}."
+        for count, names in tests.items()
     ]
 
 
