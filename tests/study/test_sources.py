@@ -46,6 +46,14 @@ def test_a_request_that_is_put_into_questions_is_no_overlap_and_a_question_is(tm
     assert dropped.reason == "overlaps with a training row (normalised)"
 
 
+@pytest.mark.parametrize("named", [{"columns": "question=text,answer=gold"}, {"format": "text/gold"}])
+def test_a_pool_may_name_its_fields_otherwise_than_the_task(tmp_path, named):
+    rows = [{"text": f"Tell about {n} kinds of {thing}.", "gold": "- a\n- b"} for n in (3, 5) for thing in THINGS]
+    (tmp_path / "task.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = resolved(tmp_path, task=str(tmp_path / "task.jsonl"), **named)
+    assert len(found.pool) and "pool.jsonl: 40 rows, format prompt-completion (detected)" in " ".join(found.notes)
+
+
 @pytest.mark.parametrize("exposed", ["keep", "drop"])
 def test_queries_that_ask_in_the_phrasings_of_a_test_are_counted_or_left_out(tmp_path, exposed):
     said = [f"Put your response into French. What is {n} times {n}?" for n in range(100)]
@@ -56,7 +64,7 @@ def test_queries_that_ask_in_the_phrasings_of_a_test_are_counted_or_left_out(tmp
     found = resolved(tmp_path, task=task, queries=str(pool), leaks={"exposed": exposed})
     shown = sum("Put your response" in row.question for row in found.pool)
     assert (shown > 0) == (exposed == "keep") and any(row.question in plain for row in found.pool)
-    assert f"({shown / len(found.pool):.0%}) ask in its phrasings" in " ".join(found.notes)
+    assert f"({shown / len(found.pool):.0%}) ask in their phrasings" in " ".join(found.notes)
     reasons = [drop.reason for where, drop in found.dropped if where == "pool"]
     assert any("asks in a phrasing of the test" in reason for reason in reasons) == (exposed == "drop")
 

@@ -287,9 +287,7 @@ def _recipe(name: str, tokens: int, teraflops: float, nodes: int) -> None:
         return _print_forecast(forecast_of(recipe, Path(recipe.out)), nodes)
     there = {path: Path(path).is_file() for path in (recipe.task, recipe.test or "") if path}
     rows = {
-        path: len(files.read(path, recipe.format, columns=recipe.columns).kept)
-        for path, found in there.items()
-        if found
+        path: len(files.read_beside(path, recipe.format, recipe.columns).kept) for path, found in there.items() if found
     }
     model = shape(names.path(recipe.model))
     task_rows = rows.get(recipe.task, max(*recipe.sizes, 100))

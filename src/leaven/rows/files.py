@@ -73,6 +73,19 @@ def read(
     return Outcome(Dataset.of(examples, (f"{step} {name}",)), tuple(dropped), (said,))
 
 
+def read_beside(source: Any, format: str, columns: Mapping[str, str], strict: bool = False) -> Outcome:
+    """Rows that stand beside a task's: in its format and columns where they fit, else in what their own fields tell.
+
+    A pool of questions has no reason to name its fields as the task does. Raises UserError as `read` does.
+    """
+    try:
+        return read(source, format, columns=columns, strict=strict)
+    except UserError:
+        if format == "auto" and not columns:
+            raise
+        return read(source, strict=strict)
+
+
 def left_out(dropped: Iterable[Drop]) -> str:
     """What a run says in its last lines of the rows that could not be read, with the first one's place; "" for none."""
     unread = [drop for drop in dropped if drop.example.origin.step == UNREAD]

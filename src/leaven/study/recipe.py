@@ -73,9 +73,11 @@ class Recipe(Section):
     """The pool whose questions the model answers for itself, a file; `lab` is the lab's own pool, `questions` the one
     that ships for any model, `self`: the model writes them too."""
     format: str = "auto"
-    """The format of the files: auto, messages, alpaca, sharegpt, prompt-completion, or two fields: question/answer."""
+    """The format of the files: auto, messages, alpaca, sharegpt, prompt-completion, or two fields: question/answer.
+    Test rows and queries may have another one."""
     columns: Columns = Field(default_factory=dict)
-    """Fields of your own: which is the `question`, the `answer`, the `system` message, or all `messages`."""
+    """Fields of your own: which is the `question`, the `answer`, the `system` message, or all `messages`. Test rows and
+    queries may have others, of a known format."""
     strict: bool = False
     """Refuse a file with a row that can't be used."""
     token: TokenSection = TokenSection()

@@ -72,7 +72,8 @@ def resolve(
 
 def _read(recipe: Recipe, python_rows: PythonRows, folder: Path, progress: Progress, split: str) -> Task:
     """The task, its test and the pool, of files or of rows from Python."""
-    task = _rows(python_rows.task, recipe.task, recipe)
+    source = recipe.task if python_rows.task is None else python_rows.task
+    task = files.read(source, recipe.format, columns=recipe.columns, strict=recipe.strict)
     metric, token = recipe.evaluate.metric, recipe.token.text
     if not any(row.answer for row in task.kept):
         raise UserError(f"no row of {recipe.task} has an answer", "Task rows are questions with their answers.")
@@ -89,7 +90,7 @@ def _read(recipe: Recipe, python_rows: PythonRows, folder: Path, progress: Progr
         )
         notes.append(sentence)
     else:
-        test = _rows(python_rows.test, recipe.test or "", recipe)
+        test = _beside(python_rows.test, recipe.test or "", recipe)
         held_out, sentence = insert(test.kept, token) if metric != "translation" else (test.kept, "")
         notes += [*test.notes, sentence]
     if python_rows.queries is None and recipe.queries == "lab":
@@ -117,9 +118,9 @@ def _own_answers(recipe: Recipe, folder: Path, progress: Progress) -> PythonRows
     return PythonRows(task, None if recipe.test else test, others if recipe.queries == QUESTIONS else None)
 
 
-def _rows(python_rows: Any, source: str, recipe: Recipe) -> Outcome:
+def _beside(python_rows: Any, source: str, recipe: Recipe) -> Outcome:
     rows = source if python_rows is None else python_rows
-    return files.read(rows, recipe.format, columns=recipe.columns, strict=recipe.strict)
+    return files.read_beside(rows, recipe.format, recipe.columns, recipe.strict)
 
 
 def _named(*outcomes: tuple[str, Outcome]) -> tuple[tuple[str, Drop], ...]:
@@ -132,7 +133,7 @@ def _pool(recipe: Recipe, task_rows: int, python_rows: PythonRows, folder: Path,
         return questions.write(recipe, task_rows, folder, progress)
     if python_rows.queries is None and recipe.queries == QUESTIONS:
         return Outcome(questions.shipped())
-    return _rows(python_rows.queries, recipe.queries, recipe)
+    return _beside(python_rows.queries, recipe.queries, recipe)
 
 
 def guard(task: Task, recipe: Recipe) -> Task:
@@ -165,7 +166,7 @@ def _tests_of_ones_own(recipe: Recipe, form: Format) -> tuple[list[Test], list[t
     """The tests that the recipe names beside those that are made, and how their files were read."""
     tests, outcomes = [], []
     for section in recipe.evaluate.tests:
-        outcome = _rows(None, section.rows, recipe)
+        outcome = _beside(None, section.rows, recipe)
         metric = tests_of_task.metric_of(section.metric, form)
         tests.append(Test(section.name, outcome.kept, metric, section.settings))
         outcomes.append((section.name, outcome))
