@@ -95,6 +95,14 @@ def test_an_adapted_model_answers_and_is_saved(rows, tmp_path):
         fitted.answer("What color is butter?")
     saved = fitted.save(tmp_path / "adapter")
     assert (saved / "adapter_config.json").is_file()
+    card = (saved / "README.md").read_text(encoding="utf-8")
+    assert card.count(str(saved)) == 2 and str(fitted.place.path) not in card  # the temporary folder goes
+    assert len(repr(fitted)) < 4000  # what a notebook shows: notes, and no layers
+
+
+def test_delia_in_python_takes_the_questions_that_ship_as_the_command_does(rows):
+    fitted = leaven.delia(rows[:8], model="lab", ratio=0.5, queries="questions", tune={"max_steps": 1}, **QUICK)
+    assert not any("wrote itself" in note for note in fitted.notes)
 
 
 def test_a_task_without_answers_or_with_too_few_rows_is_refused(rows):

@@ -1,6 +1,5 @@
 """A model adapted from few examples, without the proof beside it: `leaven.delia`."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +10,7 @@ from leaven import plugs
 from leaven.api.place import Place
 from leaven.delia.fitted import Fitted
 from leaven.errors import UserError
+from leaven.models import adapter as adapters
 from leaven.models import names
 from leaven.rows import files, leaks
 from leaven.rows.dataset import Dataset
@@ -21,6 +21,7 @@ from leaven.study import defaults, questions, ratio_pilot
 from leaven.study import recipe as recipes
 from leaven.study.parts import Parts
 from leaven.study.search import Search, with_settings
+from leaven.study.sources import QUESTIONS, SELF
 from leaven.task.format import choose, refuse_none
 from leaven.task.insertion import insert
 from leaven.task.task import Task
@@ -49,7 +50,7 @@ class Adapted:
 
     def save(self, folder: str | Path) -> Path:
         """Copy the adapter, which `peft` loads beside the base model; its README says how."""
-        return Path(shutil.copytree(self.place.path / "adapter", folder, dirs_exist_ok=True))
+        return adapters.copy_to(Path(folder), self.place.path / "adapter")
 
 
 def delia(
@@ -69,8 +70,9 @@ def delia(
     """Adapt a model to task rows with DELIA: instructions said in many ways, buffered with its own diverse rows.
 
     `ratio="auto"` is the smallest that a pilot finds sufficient.
-    `rows` and `queries` are whatever `leaven.read` takes; without `queries` the model writes them. `test` rows are not
-    trained on: they keep overlapping queries out of the buffer. `settings` are further keys of a recipe (`tune`, …).
+    `rows` and `queries` are whatever `leaven.read` takes; `queries="questions"` are those that ship, and without any
+    the model writes them. `test` rows are not trained on: they keep overlapping queries out of the buffer. `settings`
+    are further keys of a recipe (`tune`, …).
 
         adapted = delia("task.jsonl", model="lab", token="<list>")
         adapted.answer(["Name a bird. Use the <list> format."])
@@ -84,8 +86,7 @@ def delia(
     form, _ = choose(config.token.answers, config.token.answer_settings, answers)
     refuse_none(form, answers)
     place, progress = Place(folder), progress or stderr()
-    pool = files.read(queries) if queries is not None else questions.write(config, len(train), place.path, progress)
-    pool = _guarded(train, test, pool, config)
+    pool = _guarded(train, test, _pool(queries, config, len(train), place, progress), config)
     whole = Task(train, (), pool.kept, form, config.token)
     parts = Parts.of(config, whole, place.path, progress)
     ratio_pilot.check(config, whole)
@@ -121,9 +122,19 @@ def _recipe(
     return recipes.parse(values, "delia")
 
 
+def _pool(queries: Any, config: recipes.Recipe, task_rows: int, place: Place, progress: Progress) -> Outcome:
+    """The caller's queries, those that ship, or those that the model writes itself."""
+    name = queries if isinstance(queries, str) else None  # a frame is compared cell by cell
+    if queries is None or name == SELF:
+        return questions.write(config, task_rows, place.path, progress)
+    if name == QUESTIONS:
+        return Outcome(questions.shipped())
+    return files.read_beside(queries, config.format, config.columns, config.strict)
+
+
 def _guarded(train: Dataset, test: Any, pool: Outcome, config: recipes.Recipe) -> Outcome:
     """The pool without queries that overlap with a test row, or are a training row's."""
-    tests = {} if test is None else {"test": files.read(test, config.format, columns=config.columns).kept}
+    tests = {} if test is None else {"test": files.read_beside(test, config.format, config.columns).kept}
     guarded = leaks.guard(train, tests, pool.kept, config.leaks, partial(content, token=config.token.text))
     drops = tuple(drop for where, drop in guarded.dropped if where == "pool")
     return replace(pool, kept=pool.kept if guarded.pool is None else guarded.pool, dropped=(*pool.dropped, *drops))

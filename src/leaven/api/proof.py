@@ -94,9 +94,9 @@ def compare(
 ) -> Proof:
     """Adapt the model by each method on these rows, test all of them, and say what can be told apart.
 
-    `rows`, `test` and `queries` are whatever `leaven.read` takes. Without `test` some rows are held out; without
-    `queries` the model writes them. Without `methods` and `ratio` they are those of `leaven delia`; `ratio="auto"` is
-    the smallest that a pilot finds sufficient.
+    `rows`, `test` and `queries` are whatever `leaven.read` takes. Without `test` some rows are held out;
+    `queries="questions"` are those that ship, and without any the model writes them. Without `methods` and `ratio` they
+    are those of `leaven delia`; `ratio="auto"` is the smallest that a pilot finds sufficient.
     `settings` are further keys of a recipe, such as `tune` and `evaluate` (`leaven schema` prints them). The same call
     with the same `folder` goes on where it was stopped.
 

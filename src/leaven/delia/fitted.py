@@ -1,7 +1,7 @@
 """What a method returns, and how a model in memory answers prompts."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,8 @@ Respond = Callable[[Sequence[Prompt]], list[str]]
 class Fitted:
     """It answers prompts, and where it has weights it lends them to the probes; of several stages, all are counted."""
 
-    respond: Respond
-    loaded: "Loaded | None" = None
+    respond: Respond = field(repr=False)  # shown, a notebook would print every layer of the model
+    loaded: "Loaded | None" = field(default=None, repr=False)
     steps: int = 0
     tokens: int = 0
     trained_tokens: int = 0

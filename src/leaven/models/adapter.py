@@ -2,6 +2,8 @@
 
 import copy
 import json
+import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,10 +67,20 @@ def save(model: Any, tokenizer: Any, folder: Path, base: str, token: TokenSectio
     model.generation_config.to_json_file(folder / GENERATION_CONFIG_NAME)
     means = f", which stands for {token.means}" if token.means else ""
     card = CARD.format(
-        base=base, weights=names.weights(base), token=token.text, means=means, folder=folder.name,
+        base=base, weights=names.weights(base), token=token.text, means=means, folder=shlex.quote(str(folder)),
         snippet=snippet(base, str(folder)), silence=_silence_note(model, tokenizer),
     )  # fmt: skip
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def copy_to(folder: Path, adapter: Path) -> Path:
+    """Copy an adapter into a folder; the card there says how it is loaded from there."""
+    shutil.copytree(adapter, folder, dirs_exist_ok=True)
+    card = (adapter / "README.md").read_text(encoding="utf-8")
+    for written in (repr, shlex.quote):
+        card = card.replace(written(str(adapter)), written(str(folder.absolute())))
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    return folder
 
 
 def _silence_note(model: Any, tokenizer: Any) -> str:
