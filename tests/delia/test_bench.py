@@ -126,6 +126,18 @@ def test_the_table_of_a_mixture_is_of_the_rows_that_were_trained_each_tokenised_
     assert len(encoded) == len(set(encoded)) == 4
 
 
+def test_rows_of_the_buffer_that_are_too_long_take_no_step_from_the_task(bench, train):
+    """The share of the task was that of all rows, so that fewer steps were taken than without a buffer."""
+    tune = {"step_task_rows": 2, "max_length": 80}
+    alone = bench(tune=tune).tune(train(6))
+    made = bench(tune=tune)
+    buffer_rows = Dataset.of(pair(f"one {i}? " + "two " * 200 * (i % 2), "seven", Origin("x")) for i in range(12))
+    tuned = made.tune(made.mix(train(6), buffer_rows))
+    assert len(tuned.dropped) == 6 and tuned.steps == alone.steps == 3
+    parts = {part["source"]: part for part in json.loads((made.folder / "mix.json").read_text())["mix"]}
+    assert {source: part["steps_touched"] for source, part in parts.items()} == {"task": 3, "diverse": 3}
+
+
 @pytest.mark.parametrize(("form", "notes"), [("words:50", ["4 of 4 diverse rows answer in the format."]), ("json", [])])
 def test_diverse_rows_that_are_in_the_format_anyway_are_counted(bench, form, notes):
     made = replace(bench(), format=open_format(form))

@@ -99,10 +99,14 @@ def schedule(task_rows: int, ratio: float, tune: TuneSection, passes: int, contr
     return Schedule.of(passes * rows, once, Fraction(task_rows, rows) if rows else Fraction(1))
 
 
+def is_task(mixture: Dataset) -> list[bool]:
+    """Of each row, whether it is one of the task's."""
+    return [source == TASK for source in _sources(mixture)]
+
+
 def task_share(mixture: Dataset) -> Fraction:
     """The share of the task's rows."""
-    task_rows = sum(source == TASK for source in _sources(mixture))
-    return Fraction(task_rows, len(mixture)) if len(mixture) else Fraction(1)
+    return Fraction(sum(is_task(mixture)), len(mixture)) if len(mixture) else Fraction(1)
 
 
 def without_loss(data: Dataset) -> Dataset:

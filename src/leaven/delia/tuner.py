@@ -59,7 +59,7 @@ class Tuner:
                 config,
                 seed=self.seed,
                 token_id=int(loaded.tokenizer.convert_tokens_to_ids(self.token.text)),
-                task_share=buffer.task_share(mixture),
+                is_task=buffer.is_task(mixture),
                 folder=self.folder / f"checkpoints{stage}",
                 on_step=lambda step, steps, loss, tokens: advance(step, steps, f"loss {loss:.3f}", tokens),
                 objective=objective,

@@ -74,7 +74,7 @@ def fit(
     seed: int,
     token_id: int | None,
     folder: Path,
-    task_share: Fraction = Fraction(1),
+    is_task: Sequence[bool] = (),
     on_step: OnStep | None = None,
     objective: Loss = cross_entropy.loss,
     rollouts: Rollouts | None = None,
@@ -82,7 +82,8 @@ def fit(
 ) -> Tuned:
     """Tune an adapter on the rows, in their order; `folder` holds the state from which a killed training goes on.
 
-    A model that has an adapter goes on with it. `task_share` of the rows are the task's, which `step_task_rows` counts.
+    A model that has an adapter goes on with it. `is_task` says of each row whether it is one of the task's, which
+    `step_task_rows` counts; without it all are. Those that can't be trained on are counted nowhere.
     With `rollouts` the rows say which examples a step has; what is trained is made of them in the step.
     Rows that can't be trained on come back in `dropped`. Raises UserError when none is left, and for target modules
     that the model doesn't have.
@@ -98,7 +99,8 @@ def fit(
     if answered:
         tokens.allow(model, token_id)
     torch.manual_seed(seed)  # dropout draws the same whether the adapter was drawn or was there
-    schedule = Schedule.of(len(rows), config, task_share)
+    task_rows = sum(is_task[place] for place in by_place) if is_task else len(rows)
+    schedule = Schedule.of(len(rows), config, Fraction(task_rows, len(rows)))
     training = _Training(model, rows, config, schedule, seed, loaded.tokenizer.pad_token_id, objective)
     learner = Loaded(model, loaded.tokenizer, loaded.path)
     if rollouts is not None:
