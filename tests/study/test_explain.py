@@ -38,6 +38,17 @@ def test_the_grid_has_each_part_on_and_off_beside_every_other(grid):
         assert (cells[label].tune.num_train_epochs > 1) == ("exposures" in some)
 
 
+def test_what_is_on_is_as_the_methods_own_tuning_has_it():
+    """The grid took the recipe's rates and passes, where its DELIA had others."""
+    own = {"token_learning_rate": 0.05, "learning_rate": 1e-3, "num_train_epochs": 5, "step_task_rows": 2}
+    grid = explain.grid(recipes.parse({**SMALL, "methods": [{"name": "delia", "ratio": 1, "tune": own}]}, "test"))
+    cells = {method.label: method.config["tune"] for method in grid.methods}
+    assert cells[explain.ALL] == own
+    assert cells[explain.NONE] == {
+        "token_learning_rate": 1e-3, "learning_rate": 1e-3, "num_train_epochs": 1, "step_task_rows": 16
+    }  # fmt: skip
+
+
 def test_it_is_small_and_asks_what_is_explained(grid):
     assert grid.evaluate.limit_test == 24 and grid.sample.max_new_tokens == grid.evaluate.max_new_tokens == 64
     assert set(grid.methods[0].tests) == {"unseen_phrasing", "transfer", "negation", "general"}

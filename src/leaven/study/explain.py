@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from leaven.delia.settings import AUTO
+from leaven.delia.settings import AUTO, with_changes
 from leaven.errors import UserError
 from leaven.study import shapley
 from leaven.study.recipe import DELIA, MethodChoice, Recipe
@@ -78,7 +78,7 @@ def grid(recipe: Recipe) -> Recipe:
 
 def _config(recipe: Recipe, config: dict[str, Any], on: Parts) -> dict[str, Any]:
     """The settings of DELIA where these parts are on, and the others off."""
-    tune, ratio = recipe.tune, config.get("ratio", LARGEST_RATIO)
+    tune, ratio = with_changes(recipe.tune, config.get("tune", {})), config.get("ratio", LARGEST_RATIO)
     passes = int(tune.num_train_epochs) if tune.num_train_epochs > 1 else PASSES
     changes = {
         "token_learning_rate": tune.token_learning_rate if "token rate" in on else tune.learning_rate,
