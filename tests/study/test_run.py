@@ -289,6 +289,8 @@ def test_tests_of_ones_own_stand_beside_those_that_are_made_and_plain_text_is_ju
     assert {metric.split("/")[0] for metric in found["metric"]} == {"task", "general", "sky"}
     assert found.filter(pl.col("metric") == "task/judge")["value"].to_list() == [0.5] * 4
     assert found.filter(pl.col("metric") == "general/kept")["value"].to_list() == [1.0] * 4
+    (event,) = runs.events(folder, "calls")
+    assert (event["calls"], event["engine"]) == (4, "scripted:judge.jsonl")
     summary = json.loads((folder / "summary.json").read_text())
     assert any("plain text: unseen_phrasing, negation, transfer" in note for note in summary["notes"])
     with pytest.raises(UserError, match="'general' is the name of a test that leaven makes"):

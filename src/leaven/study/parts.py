@@ -1,4 +1,4 @@
-"""What the cells of a study share, made once: the base model, the pool of queries, the teacher."""
+"""What the cells of a study share, made once: the base model, the pool of queries, the teacher, the judge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from leaven.llm.protocol import LLM
 from leaven.models.base import Base
 from leaven.rows.example import Prompt
 from leaven.runs.progress import Progress
+from leaven.study.answer_judge import AnswerJudge
 from leaven.study.recipe import Recipe
 from leaven.task.format import Format
 from leaven.task.task import Task
@@ -40,6 +41,7 @@ class Parts:
     format: Format
     progress: Progress
     teacher: LLM | None = None
+    judge: AnswerJudge | None = None
 
     @classmethod
     def of(
@@ -50,11 +52,12 @@ class Parts:
         progress: Progress,
         teacher: LLM | None = None,
         pool: Path | None = None,
+        judge: AnswerJudge | None = None,
     ) -> "Parts":
         """The parts of the study in `folder`; its self-samples lie there, or in `pool`, which studies may share."""
         base = base_of(recipe)
         rows = Pool(task.pool, base, recipe.sample, pool or folder / "pool", progress)
-        return cls(recipe, base, rows, task.format, progress, teacher)
+        return cls(recipe, base, rows, task.format, progress, teacher, judge)
 
     def bench(self, seed: int, folder: Path, watch: Watch | None = None) -> Bench:
         """The bench of the cell in `folder`."""

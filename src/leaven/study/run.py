@@ -18,17 +18,16 @@ from leaven import plugs
 from leaven.delia.bench import Bench, Fitted
 from leaven.delia.watch import Watch
 from leaven.errors import UserError
-from leaven.llm.judge import judged
 from leaven.llm.open import open_with_budget
-from leaven.llm.protocol import Sampling
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Drop, Example, Measure, Message, Origin, Prompt, Score
+from leaven.rows.example import Drop, Measure, Score
 from leaven.runs import folder as runs
 from leaven.runs import journal
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
 from leaven.scale.crew import Crew, crew
 from leaven.study import ceilings, forgetting, needs, preflight, ratio_pilot, trackers
+from leaven.study.answer_judge import AnswerJudge
 from leaven.study.ceilings import Ceiling
 from leaven.study.cells import Cell, cells
 from leaven.study.identity import claim, dtype_here
@@ -36,7 +35,7 @@ from leaven.study.parts import Parts
 from leaven.study.recipe import Recipe
 from leaven.study.search import Search, trials, with_settings
 from leaven.study.summary import summary
-from leaven.task.scoring import PHRASING, Judge, question_of
+from leaven.task.scoring import PHRASING, question_of
 from leaven.task.task import Task
 from leaven.task.test import score
 from leaven.task.tests import more_tests, with_ceiling
@@ -96,7 +95,8 @@ def run(
             progress.say(f"{folder}: finished at {runs.finished(folder)}, nothing to do.")
             return folder
         teacher = open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
-        make = partial(Parts.of, recipe, task, folder.absolute(), progress, teacher, pool and pool.absolute())
+        judge = AnswerJudge.of(recipe)
+        make = partial(Parts.of, recipe, task, folder.absolute(), progress, teacher, pool and pool.absolute(), judge)
         weights = [path for path in (Path(recipe.model),) if path.exists()]  # a hub id is looked up by each machine
         with crew(recipe.scale, folder, progress, make, weights) as workers:
             ((_, dtype),) = workers.each(_dtype, [recipe])
@@ -104,9 +104,10 @@ def run(
             runs.reopen(folder)
             ((_, study),) = workers.each(_prepare_study, [Study(recipe, task, folder.absolute(), only, dtype)])
             _compute(study, workers, progress)
-        if teacher and teacher.spend.ended:
-            progress.say(teacher.spend.sentence())
-            runs.log(folder, "calls", engine=teacher.name, **teacher.spend.counts())
+        for llm in (teacher, judge and judge.llm):
+            if llm and llm.spend.ended:
+                progress.say(f"{llm.name}: {llm.spend.sentence()}")
+                runs.log(folder, "calls", engine=llm.name, **llm.spend.counts())
         plan = cells(study.recipe, len(task.rows))
         left = _open(plan, folder)
         _gather(study.recipe, study.task, tuple(cell for cell in plan if cell not in left), folder)
@@ -184,7 +185,7 @@ def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts,
     mine = replace(task, tests=tuple(test for test in task.tests if cell.method.takes(test.name)))
     answers = _answer(fitted, mine, bench)
     probes = recipe.probes if cell.method.probes is None else cell.method.probes
-    scores = [*_scores(recipe, mine, answers), *_probe(probes, fitted, task, bench)]
+    scores = [*_scores(mine, answers, bench, parts.judge), *_probe(probes, fitted, task, bench)]
     scores += _benchmarks(recipe, fitted, bench, parts)
     rows = [Score(cell.method.label, cell.size, cell.seed, *measure) for measure in scores]
     _answers_frame(mine, answers).write_parquet(place / "answers.parquet")
@@ -205,26 +206,11 @@ def _answer(fitted: Fitted, task: Task, bench: Bench) -> dict[str, list[str]]:
     return {test.name: [next(texts) for _ in range(len(test.rows))] for test in task.tests}
 
 
-def _scores(recipe: Recipe, task: Task, answers: dict[str, list[str]]) -> Iterator[Measure]:
-    judge = _judge(recipe)
+def _scores(task: Task, answers: dict[str, list[str]], bench: Bench, judge: AnswerJudge | None) -> Iterator[Measure]:
     for test in task.tests:
         yield from score(test, answers[test.name], task.format, judge)
-
-
-def _judge(recipe: Recipe) -> Judge | None:
-    """Marks of answers by the engine that the recipe names as a judge, as fractions; NaN where it could not tell."""
-    if not recipe.evaluate.judge:
-        return None
-    config, asks = recipe.llm.model_copy(update={"engine": recipe.evaluate.judge}), recipe.evaluate
-    llm, _ = open_with_budget(config)
-    sampling = Sampling(asks.judge_temperature, max_new_tokens=asks.judge_max_new_tokens)
-
-    def judge(pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
-        rows = [Example((*prompt, Message("assistant", answer)), Origin("judge")) for prompt, answer in pairs]
-        marks = judged(Dataset.of(rows), llm, sampling)
-        return [mark.value.total / 100 if mark.value is not None else math.nan for mark in marks]
-
-    return judge
+    if judge and (note := judge.note()):
+        bench.ledger.notes.append(note)
 
 
 def _probe(probes: Sequence[str], fitted: Fitted, task: Task, bench: Bench) -> Iterator[Measure]:
