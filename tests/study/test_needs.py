@@ -63,3 +63,9 @@ def test_what_is_chosen_from_is_sampled_too_unless_queries_are_chosen():
         for choice in ({}, {"choose": choose}, {"choose": {**choose, "rows": "queries"}})
     )
     assert (samples - plain, queries - plain) == (4 * 900 * 2, 0)
+
+
+def test_rows_that_are_replayed_are_sampled_by_nobody():
+    tuned = recipes.parse({"methods": [{"name": "replay", "share": 0.5}]}, "test")
+    work = study_needs.work(tuned.methods[0], 100, tuned.tune)
+    assert (work.diverse_rows, work.sampled_rows, work.queries) == (100, 0, 100)

@@ -1,6 +1,7 @@
 """Settings searched on held-out rows: which are tried, which are best, and a whole study that uses them."""
 
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 
 from leaven.delia import pool
 from leaven.runs.progress import stderr
+from leaven.study import needs, search
 from leaven.study import recipe as recipes
-from leaven.study import search
+from leaven.study.parts import Parts
 from leaven.study.run import run
 from leaven.study.search import Trial, _solved, best
 from leaven.study.sources import resolve
@@ -121,6 +123,31 @@ def test_no_row_or_phrasing_of_a_trial_is_a_tests(finished):
     asked = {messages[0]["content"] for messages in dev}
     tests = {row.question for test in task.tests for row in test.rows}
     assert len(asked) == 18 and not asked & tests and not asked & {row.question for row in task.rows}
+
+
+@pytest.mark.parametrize(
+    ("method", "seed", "whole"),
+    [
+        ({"name": "delia", "ratio": 1}, 0, True),
+        ({"name": "delia", "ratio": 1}, 1, False),  # another seed has another order
+        ({"name": "delia", "ratio": 30}, 0, False),
+        ({"name": "delia", "ratio": 10, "choose": {"selector": "random", "of": 3, "rows": "queries"}}, 0, False),
+        ({"name": "delia", "ratio": 10, "tune": {"num_train_epochs": 3}}, 0, False),
+        ({"name": "replay", "share": 0.01}, 0, False),
+    ],
+    ids=str,
+)
+def test_no_buffer_of_a_trial_has_the_plain_questions_that_it_is_asked(finished, tmp_path, method, seed, whole):
+    """A buffer of three passes went through the whole pool, and the trial was asked what it had been trained on."""
+    _, (recipe, whole_task) = finished
+    task = replace(whole_task, pool=whole_task.pool.take(200, 0))
+    searched = search.Search.of(Parts.of(recipe, task, tmp_path, stderr()), task, tmp_path)
+    (choice,) = recipes.parse({"methods": [method]}, "test").methods
+    queries = searched._parts(choice, seed).pool.queries
+    assert (len(queries) == len(task.pool)) is whole
+    plain = {row.question for row in searched.tests[1].rows}
+    taken = min(len(queries), needs.work(choice, len(searched.train), recipe.tune).queries)
+    assert plain and not plain & {row.question for row in queries.take(taken, seed)}
 
 
 def test_a_finished_trial_is_not_made_again(finished, monkeypatch):

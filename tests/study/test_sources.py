@@ -78,6 +78,15 @@ def test_questions_that_the_model_has_written_are_read_without_it(tmp_path, monk
     assert [row.id for row in again.kept] == [row.id for row in first.kept] and len(first.kept) == 10
 
 
+def test_a_pool_that_is_written_is_as_large_as_a_choice_looks_at():
+    """A buffer chosen of five times as many rows was given questions for one time."""
+    plain, chosen = (
+        questions.needed(recipes.parse({"methods": [{"name": "delia", "ratio": 2, **choose}]}, "test"), 100)
+        for choose in ({}, {"choose": {"selector": "random", "of": 5}})
+    )
+    assert chosen - plain == pytest.approx(1.1 * 4 * 200, abs=2)
+
+
 def test_what_the_answers_are_taken_for_is_said_before_the_model_writes_its_questions(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(questions, "write", lambda *about: pytest.fail(capsys.readouterr().err))
     task = written(tmp_path / "task.jsonl", [f"Name two {thing}s, number {n}." for n, thing in enumerate(THINGS * 3)])

@@ -7,6 +7,7 @@ trained rows with AdamW's two moments, the activations of a forward pass, and th
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from leaven import plugs
 from leaven.delia import buffer
@@ -26,6 +27,8 @@ KEPT = 60
 """Bytes that a layer keeps for the backward pass, for each token and unit of width, in 16 bits: measured on a Llama."""
 EQUAL_STEPS = ("common_equal_steps", "fact_based")
 """Methods that have a ratio, whose steps they take, and no diverse rows."""
+REPLAY = "replay"
+"""The method whose buffer is rows that others wrote: none is sampled."""
 GIB = 1 << 30
 
 
@@ -42,12 +45,16 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a cell tunes on: rows of the task and diverse ones, how many of these the model samples, and the steps."""
+    """What a cell tunes on: rows of the task and diverse ones, how many of these the model samples, and the steps.
+
+    `queries` are those of the pool that it takes, the first ones in the order of its seed.
+    """
 
     task_rows: int
     diverse_rows: int
     sampled_rows: int
     schedule: Schedule
+    queries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +121,19 @@ def work(method: MethodChoice, size: int, tune: TuneSection) -> Work:
         return Work(size, 0, 0, Schedule.of(size, own.model_copy(update={"max_steps": schedule.steps})))
     size, diverse, contrast = passes * size, passes * buffer.diverse_rows(size, ratio), passes * contrast
     if getattr(config, "buffer", "own") == "task":
-        return Work(size + diverse, contrast, diverse + contrast if contrast else 0, schedule)
+        sampled = diverse + contrast if contrast else 0
+        return Work(size + diverse, contrast, sampled, schedule, sampled)
+    queries, choice = round(choice_of(config) * diverse), getattr(config, "choose", None)
+    sampled = diverse if choice and choice.rows == "queries" else queries
+    if method.name == REPLAY:
+        sampled = 0
+    return Work(size, diverse + contrast, sampled + contrast, schedule, queries + contrast)
+
+
+def choice_of(config: Any) -> float:
+    """How many queries a method's buffer is chosen from, for each row that it holds."""
     choice = getattr(config, "choose", None)
-    sampled = round(choice.of * diverse) if choice and choice.rows == "samples" else diverse
-    return Work(size, diverse + contrast, sampled + contrast, schedule)
+    return float(choice.of) if choice else 1.0
 
 
 def largest_step(recipe: Recipe, task_rows: int) -> tuple[int, int]:

@@ -20,14 +20,13 @@ from leaven.runs.lock import lock
 from leaven.runs.preflight import together
 from leaven.runs.progress import Progress
 from leaven.study import preflight, search
+from leaven.study.needs import choice_of
 from leaven.study.parts import base_of
 from leaven.study.recipe import Recipe
 
 FILE = Path(__file__).parent.parent / "task" / "examples" / "questions.txt"
 FOR_TESTS = 100
 """Questions that are asked plainly to see what is kept, and as many that ask for the token elsewhere."""
-SPARE = 1.1
-"""Of the questions that methods answer for their buffer some are lost, when their answers are cut or empty."""
 
 
 def shipped() -> Dataset:
@@ -43,12 +42,13 @@ def needed(recipe: Recipe, task_rows: int) -> int:
     configs = [plugs.load("methods", choice.name).Config.model_validate(choice.config) for choice in largest.methods]
     rows = max(size or task_rows for size in recipe.sizes)
     sampled = [
-        float(getattr(config, "ratio", 0)) * rows + buffer.contrast_rows(rows, getattr(config, "contrast", 0))
+        float(getattr(config, "ratio", 0)) * rows * choice_of(config)
+        + buffer.contrast_rows(rows, getattr(config, "contrast", 0))
         for config in configs
     ]
     for_tests = 2 * min(FOR_TESTS, recipe.evaluate.limit_test or FOR_TESTS)
     for_tests += max(search.QUESTIONS * bool(recipe.tune.trials), recipe.pilot.questions * recipe.needs_pilot)
-    return math.ceil(SPARE * max(sampled)) + for_tests
+    return math.ceil(search.SPARE * max(sampled)) + for_tests
 
 
 def write(recipe: Recipe, task_rows: int, folder: Path, progress: Progress) -> Outcome:

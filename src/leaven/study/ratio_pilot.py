@@ -6,7 +6,7 @@ phrasings that serve nothing else, and plain questions of the pool that no buffe
 
 import json
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,15 +115,9 @@ def _choice(recipe: Recipe) -> MethodChoice | None:
 
 
 def _trial(search: Search, choice: MethodChoice, ratio: float, number: int) -> Trial:
-    """One tuning at a ratio; each further one has a seed of its own, and the pool without the plain questions."""
-    parts, passes = search.parts, search.parts.recipe.pilot.passes
-    seed = parts.recipe.seeds[0] + number
-    if number:
-        plain = {row.question for row in search.tests[1].rows}
-        queries = parts.pool.queries
-        places = [place for place, row in enumerate(queries) if row.question not in plain]
-        pool = replace(parts.pool, queries=queries.rows(places, "without the pilot's plain questions"))
-        search = replace(search, parts=replace(parts, pool=pool))
+    """One tuning at a ratio; each further one has a seed of its own."""
+    recipe = search.parts.recipe
+    seed, passes = recipe.seeds[0] + number, recipe.pilot.passes
     method = choice.model_copy(update={"label": f"ratio {ratio:g}", "config": {**choice.config, "ratio": ratio}})
     return search.trial(method, f"seed-{seed}", {"num_train_epochs": passes} if passes else {}, seed)
 

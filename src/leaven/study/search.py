@@ -2,9 +2,9 @@
 
 Every method that tunes may have as many trials as any other (`tune.trials`), and no trial sees a row, a phrasing or a
 question of a test. A trial tunes the method on four fifths of the task rows and asks the others, in phrasings of the
-book that serve nothing else, and plain questions of the pool. Better is who answers more of the former in the format
-and fewer of the latter; among settings that one question does not tell apart, who says more of what the untouched
-model says.
+book that serve nothing else, and plain questions of the pool, which no buffer of a trial has. Better is who answers
+more of the former in the format and fewer of the latter; among settings that one question does not tell apart, who says
+more of what the untouched model says.
 """
 
 import json
@@ -21,7 +21,7 @@ from leaven.delia.settings import with_changes
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.runs import folder as runs
-from leaven.study import ceilings
+from leaven.study import ceilings, needs
 from leaven.study.recipe import MethodChoice
 from leaven.task.holdout import hold_out
 from leaven.task.task import Task
@@ -38,6 +38,8 @@ STRONGER = (("num_train_epochs", 1.5), ("learning_rate", 2.0), ("token_learning_
 SEARCHED = tuple(dict.fromkeys(name for name, _ in (*GENTLER, *STRONGER)))
 QUESTIONS = 24
 """Held-out rows that a trial asks at most, and plain questions."""
+SPARE = 1.1
+"""Of the questions that a method answers for its buffer some are lost, when their answers are cut or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +125,9 @@ class Search:
         assert self.train is not None
         began = time.perf_counter()
         plug = plugs.load("methods", method.name)
-        bench = self.parts.bench(seed, place)
-        fitted = plug.fit(self.train, bench, plug.Config.model_validate(with_settings(method.config, settings)))
+        own = method.model_copy(update={"config": with_settings(method.config, settings)})
+        bench = self._parts(own, seed).bench(seed, place)
+        fitted = plug.fit(self.train, bench, plug.Config.model_validate(own.config))
         values: dict[str, float] = {}
         for test in self.tests_to_ask():
             answers = fitted.respond([row.prompt for row in test.rows])
@@ -133,6 +136,22 @@ class Search:
         learnt = values.get(headline(self.tests[0])[0], 0.0)
         leak, kept = (values.get(f"general/{name}") for name in ("leak", "kept"))
         return Trial(method.label, dict(settings), learnt, leak, kept, time.perf_counter() - began)
+
+    def _parts(self, method: MethodChoice, seed: int) -> "Parts":
+        """The parts; their pool is without the questions that are asked, where the method's buffer may come to them.
+
+        They stand last in the pool as the study's own seed shuffles it: a buffer of self-samples that does not reach
+        them is left the whole pool, so that its samples are those that the study takes.
+        """
+        assert self.train is not None
+        queries, plain = self.parts.pool.queries, {row.question for row in self.tests[1].rows}
+        work = needs.work(method, len(self.train), self.parts.recipe.tune)
+        reaches = not work.sampled_rows or SPARE * work.queries > len(queries) - len(plain)
+        if seed == self.parts.recipe.seeds[0] and not reaches:
+            return self.parts
+        places = [place for place, row in enumerate(queries) if row.question not in plain]
+        others = queries.rows(places, "without the plain questions of the trials")
+        return replace(self.parts, pool=replace(self.parts.pool, queries=others))
 
     def tests_to_ask(self) -> Iterator[Test]:
         """The tests of a trial, with the untouched model's own answers to the plain questions, which are kept."""
