@@ -97,6 +97,12 @@ def test_every_setting_that_differs_is_named_with_both_values():
     ]
 
 
+def test_what_is_under_a_free_setting_may_change_and_what_is_called_alike_may_not():
+    before = {"methods": {"delia": {"ratio": 1}, "delia_2": {"ratio": 2}}}
+    now = {"methods": {"delia": {"ratio": 3}, "delia_2": {"ratio": 4}}}
+    assert told(before, now, free=("methods.delia",)) == ["methods.delia_2.ratio was 2 and is 4"]
+
+
 def test_what_a_run_was_continued_over_is_written_down(tmp_path):
     path = tmp_path / "run.json"
     one, two = {"settings": {"n": 1}}, {"settings": {"n": 2}}

@@ -99,6 +99,18 @@ def test_another_recipe_in_the_same_folder_is_refused_and_each_difference_named(
     assert refused.value.hint.startswith("Start anew with another --out, or go on with --continue-anyway")
 
 
+def test_a_study_grows_by_a_method_and_its_cells_stay(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    stamps = {path: path.stat().st_mtime_ns for path in copy.glob("cells/*/cell.json")}
+    study(copy, methods=["original", {"name": "delia", "ratio": 1}, "random_embedding"])
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps and runs.closed(copy)
+    old = pl.col("method") != "random_embedding"
+    assert scores(copy).filter(old).equals(scores(finished), null_equal=True)
+    assert scores(copy).filter(~old).height > 0
+    with pytest.raises(UserError, match=r"methods\.random_embedding\.init was random and is not set"):
+        study(copy)
+
+
 def test_a_finished_study_says_so_and_does_nothing_wherever_it_was_moved(finished, tmp_path, capsys):
     copy = shutil.copytree(finished, tmp_path / "moved")
     before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}

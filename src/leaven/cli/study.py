@@ -35,7 +35,10 @@ def study(
     report_to: ReportTo = None,
     continue_anyway: ContinueAnyway = False,
 ) -> None:
-    """Run a study from a recipe: methods × sizes × seeds. The same command continues one that was stopped."""
+    """Run a study from a recipe: methods × sizes × seeds. The same command continues one that was stopped.
+
+    A study may grow: name more seeds or methods in its recipe, and only their cells are computed.
+    """
     from leaven.cli.explain import tell
     from leaven.cli.work import carry_out
     from leaven.study import recipe as recipes

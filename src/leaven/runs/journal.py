@@ -94,9 +94,10 @@ def notes(path: Path) -> list[str]:
 def differences(
     before: Mapping[str, Any], now: Mapping[str, Any], since: str, free: Collection[str] = ()
 ) -> Iterator[str]:
-    """A sentence for each thing that differs, `free` settings left out."""
+    """A sentence for each thing that differs, `free` settings and what is under them left out."""
     old, new = dict(_leaves(before)), dict(_leaves(now))
-    for key in (key for key in dict.fromkeys([*old, *new]) if key not in free):
+    under = tuple(f"{name}." for name in free)
+    for key in (key for key in dict.fromkeys([*old, *new]) if key not in free and not key.startswith(under)):
         was, is_ = old.get(key), new.get(key)
         if _same(was, is_):
             continue

@@ -38,24 +38,26 @@ def claim(
 ) -> None:
     """Write into the folder what the study is, or make sure that the one that is there is the same.
 
-    A study may grow by seeds; in what numbers a `finished` one would run is not looked up. `dtype` are those of the
-    machine that computes it; "": of this one. Raises UserError that names all that differs, and for a folder of an
-    earlier leaven.
+    A study may grow by seeds and by methods, and its cells stay; in what numbers a `finished` one would run is not
+    looked up. `dtype` are those of the machine that computes it; "": of this one. Raises UserError that names all that
+    differs, and for a folder of an earlier leaven.
     """
     journal.refuse_others(folder, "seeds")
     journal.refuse_older(folder, "recipe.yaml", f"leaven report {folder}")
     path = folder / journal.NAME
     before = journal.read(path)
-    seeds = before["identity"]["settings"]["seeds"] if before else []
+    settings = before["identity"]["settings"] if before else {"seeds": [], "methods": {}}
+    seeds = settings["seeds"]
     if not set(seeds) <= set(recipe.seeds):
         raise UserError(
             f"seeds were {seeds} and are {list(recipe.seeds)}: a study may grow by seeds, but lose none",
             "Name the seeds of before too, or start anew with another --out.",
         )
     if before and finished:
-        dtype = before["identity"]["settings"]["tune"]["dtype"]
+        dtype = settings["tune"]["dtype"]
     dtype = dtype or dtype_here(recipe)
-    journal.claim(path, identity(recipe, task, dtype), since=_last_cell(folder), free=("seeds",),
+    new = [f"methods.{method.label}" for method in recipe.methods if method.label not in settings["methods"]]
+    journal.claim(path, identity(recipe, task, dtype), since=_last_cell(folder), free=("seeds", *new),
                   continue_anyway=continue_anyway)  # fmt: skip
     runs.write(folder / "recipe.yaml", lambda partial: recipes.write(recipe, partial))
     if not (folder / "env.json").exists():

@@ -78,7 +78,7 @@ def run(
 ) -> Path:
     """Run or continue the study in `folder`, and return it; cells that are there are not computed again.
 
-    `only` tells which cells to run, and leaves the study open for the others. A study may grow by seeds.
+    `only` tells which cells to run, and leaves the study open for the others. A study may grow by seeds and by methods.
     The self-samples lie in the folder, or in that of a `pool`, which studies of the same queries may share. Where
     `recipe.scale` says so the cells are computed by a cluster; the folder, its lock and its journal stay with this
     process. Raises UserError that names what went into the study and has changed since, unless it is to
