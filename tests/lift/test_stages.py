@@ -12,6 +12,7 @@ from leaven.lift import audit, run, settings
 from leaven.lift.settings import Settings, parse
 from leaven.llm.budget import Budgeted, Counted, Spend
 from leaven.llm.engines.scripted import Scripted
+from leaven.rows import outcomes
 from leaven.runs.progress import Progress
 
 ROWS = 20
@@ -119,9 +120,34 @@ def test_more_rows_are_made_until_as_many_are_accepted(data, tmp_path):
     assert 15 < few.filter(verdict="kept").height < 40
     full, _, left = lifted(parse({**values, "refill": 9}), tmp_path / "b", writer)
     assert full.filter(verdict="kept").height == 40 and not left
-    assert (tmp_path / "b" / "made" / "evolve-2.parquet").is_file()
+    assert (tmp_path / "b" / "made" / "evolve.2.parquet").is_file()
     with pytest.raises(UserError, match="no stage makes further rows"):
         lifted(parse({**values, "stages": ["exact", "longest"], "refill": 1}), tmp_path / "c", writer)
+
+
+def test_two_stages_of_one_maker_and_their_further_makings_are_files_apart(data, tmp_path):
+    values = {"data": data, "llm": "x", "stages": ["exact", *[{"evolve": {"rounds": 1}}] * 2], "n": 100, "refill": 1}
+    frame, asked, _ = lifted(parse(values), tmp_path / "run", writer)
+    files = {path.stem for path in (tmp_path / "run" / "made").glob("*.parquet")}
+    assert files == {"evolve", "evolve.2", "evolve-2", "evolve-2.2"}
+    assert frame.height - ROWS == sum(text.startswith("You revise tasks") for text in asked)  # none is made twice
+
+
+def test_a_maker_of_few_rows_makes_one_more_of_each_where_many_are_missing(data, tmp_path):
+    stages = [{"evolve": {"rounds": 1, "as": "first"}}, "exact", {"evolve": {"rounds": 1}}]
+    lifted(parse({"data": data, "llm": "x", "stages": stages, "n": 100, "refill": 1}), tmp_path / "run", writer)
+    further = outcomes.read(tmp_path / "run" / "made" / "first.2.parquet")
+    assert len(further.kept) + len(further.dropped) == ROWS
+
+
+def test_no_two_stages_share_a_label(data):
+    stages = [{"exact": {"as": "exact-3"}}, "exact", "exact", "exact"]
+    assert [stage.name for stage in parse({"data": data, "stages": stages}).plan] == [
+        "exact-3",
+        "exact",
+        "exact-2",
+        "exact-4",
+    ]
 
 
 def test_a_budget_that_ends_while_more_is_made_leaves_the_rows_that_are_there(data, tmp_path):

@@ -84,8 +84,11 @@ def load(folder: Path) -> Pool:
 def made(
     stage: Stage, data: Dataset, settings: Settings, folder: Path, open_llm: Open, making: int, made_from: str
 ) -> Outcome:
-    """What the maker of a stage makes of these rows; in a file as soon as no call of it has failed."""
-    path = folder / "made" / (f"{stage.name}.parquet" if making == 0 else f"{stage.name}-{making + 1}.parquet")
+    """What the maker of a stage makes of these rows; in a file as soon as no call of it has failed.
+
+    No label holds a dot: the second making of `evolve` is `evolve.2`, and `evolve-2` is another stage.
+    """
+    path = folder / "made" / (f"{stage.name}.parquet" if making == 0 else f"{stage.name}.{making + 1}.parquet")
     if rows.current(path, folder, made_from):
         return outcomes.read(path)
     with asked(open_llm, engine(stage, settings), folder, stage.name) as llm:

@@ -12,6 +12,7 @@ In a recipe a stage is its name, or its name with settings; `as` gives it anothe
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import count
 from types import ModuleType
 from typing import Any
 
@@ -142,8 +143,8 @@ def labelled(stages: Iterable[Stage]) -> tuple[Stage, ...]:
             faults.append(f"stage {place} can't be called {stage.label!r}; a label is letters, digits, _ and -")
         elif stage.label in names:
             faults.append(f"two stages are called {stage.label}")
-        count = sum(one == stage.name or one.startswith(f"{stage.name}-") for one in names)
-        one = stage.model_copy(update={"label": f"{stage.name}-{count + 1}"}) if stage.name in names else stage
+        free = next(f"{stage.name}-{number}" for number in count(2) if f"{stage.name}-{number}" not in names)
+        one = stage.model_copy(update={"label": free}) if stage.name in names else stage
         names.append(one.name)
         labels.append(one)
     if faults:

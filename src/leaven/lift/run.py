@@ -179,7 +179,8 @@ def _made(work: Work, stage: Stage, state: State, further: Sequence[int]) -> Sta
     """The rows with those that a maker adds; a maker of new answers is asked once, others as often as is needed."""
     again = [] if stage.replaces else further
     makings = []
-    for making, count in enumerate([len(state.parents.alive), *again]):
+    there = len(state.parents.alive)
+    for making, count in enumerate([there, *(min(count, there) for count in again)]):
         data = state.parents.left if making == 0 else state.parents.left.take(count, work.settings.seed + making)
         about = (stage.plug, expand.engine(stage, work.settings), stage.settings(), work.settings.seed, making, count)
         makings.append(
