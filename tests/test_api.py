@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 import leaven
+from leaven.errors import nearest
 from leaven.lab import hallucination
 
 HEAVY = ("torch", "transformers", "datasets", "polars", "numpy", "sklearn", "altair", "aiohttp", "peft", "trl", "scipy",
@@ -115,6 +116,26 @@ def test_a_task_without_answers_or_with_too_few_rows_is_refused(rows):
 def test_what_only_compare_takes_is_refused_by_delia(rows):
     with pytest.raises(leaven.UserError, match=r"no seeds and no sizes: .*\n.*compare\(rows, seeds=\[…\]"):
         leaven.delia(rows, model="lab", sizes=[10, 20], seeds=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("call", "settings", "hint"),
+    [
+        ("delia", {"model": "lab", "rato": 3}, "delia takes no keyword 'rato'\nDid you mean 'ratio'?"),
+        ("delia", {"model": "lab", "meens": "a list"}, "Did you mean 'means'?"),
+        ("compare", {"model": "lab", "rato": 3, "seads": 2}, "'rato' and no 'seads'\nDid you mean 'ratio'? Did you"),
+        ("lift", {"keep_varety": 0.5}, "Did you mean 'keep_variety'?"),
+        ("lift", {"zzz": 0.5}, "lift takes no keyword 'zzz'\nKnown: against, "),
+        ("lift", {"evolve.roundz": 1}, "Did you mean 'rounds'?"),
+        ("select", {"sed": 1}, "Did you mean 'seed'?"),
+    ],
+)
+def test_a_mistyped_keyword_is_told_the_nearest_that_the_call_takes(rows, call, settings, hint):
+    name = ("random",) if call == "select" else ()
+    with pytest.raises(leaven.UserError) as caught:
+        getattr(leaven, call)(*name, rows, **settings)
+    assert hint in str(caught.value)
+    assert nearest("meens", ["seeds"]) == "Known: seeds."
 
 
 def test_a_format_is_told_by_the_answers():

@@ -47,7 +47,10 @@ def first_line(error: BaseException) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The sentence that names the closest known word, or all of them when none is close."""
+    """The sentence that names the closest known word, or all of them when none is close.
+
+    A word of five letters that has three of them is none: 'meens' is not 'seeds'.
+    """
     names = sorted(known)
-    close = get_close_matches(word, names, n=1, cutoff=0.6)
+    close = get_close_matches(word, names, n=1, cutoff=0.65)
     return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(names)}."

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from leaven import plugs
+from leaven.api import keywords
 from leaven.api.place import Place
 from leaven.delia.fitted import Fitted
 from leaven.errors import UserError
@@ -110,6 +111,7 @@ def _recipe(
             f"delia takes no {' and no '.join(several)}: it adapts one model, by DELIA, to all the rows",
             f"leaven.compare(rows, {several[0]}=[…], …) sets several side by side; of one, say seed=1.",
         )
+    keywords.check(delia, settings, set(recipes.Recipe.model_fields) - {"methods", "sizes", "seeds"})
     values = {
         **settings,
         "methods": [{"name": "delia", "ratio": ratio}],

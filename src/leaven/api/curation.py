@@ -9,13 +9,14 @@ from typing import Any
 
 import polars as pl
 
+from leaven.api import keywords
 from leaven.api.place import Place
 from leaven.errors import UserError
 from leaven.lift import audit, preflight
 from leaven.lift import run as lifts
 from leaven.lift import select as selecting
 from leaven.lift.expand import Open
-from leaven.lift.settings import parse
+from leaven.lift.settings import FLAT, Settings, parse
 from leaven.llm.budget import Allowance, Counted
 from leaven.llm.open import open_with_budget
 from leaven.llm.protocol import LLM
@@ -75,6 +76,7 @@ def lift(
         lifted = lift(rows, n=100, keep_variety=0.5, quality="length")
         print(lifted.why("rows[3]"))
     """
+    keywords.check(lift, (name for name in settings if "." not in name), (*Settings.model_fields, *FLAT))
     brought = None if isinstance(rows, (str, Path)) else _read(rows, settings)
     data = str(rows) if brought is None else f"rows {content.key(brought.kept.frame.write_ndjson())}"
     config = parse({"data": data, "llm": llm, "n": n, **settings})
