@@ -18,7 +18,7 @@ ContinueAnyway = Annotated[
         help="Go on with a run although data, settings or versions have changed since; the report says so.",
     ),
 ]
-HINT = "Name another --out, or write over it with --continue-anyway."
+HINT = "Name another file (-o), or write over it with --continue-anyway."
 
 
 @contextmanager

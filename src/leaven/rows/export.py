@@ -96,7 +96,7 @@ def _check_own(folder: Path, scratch: Path) -> None:
     if foreign or other:
         names = ", ".join(path.name for path in (foreign or other)[:4]) + (" …" if len(foreign or other) > 4 else "")
         what = f"holds what export did not write: {names}" if foreign else f"holds another {names} than these rows make"
-        raise UserError(f"{folder} {what}", "Name a new folder: --out FOLDER. Nothing was written, nothing uploaded.")
+        raise UserError(f"{folder} {what}", "Name a new folder: -o FOLDER. Nothing was written, nothing uploaded.")
 
 
 def card(rows: Dataset, name: str, about: str = "") -> str:

@@ -259,4 +259,4 @@ def _put(content: bytes, path: Path) -> None:
     try:
         runs.write(path, lambda partial: partial.write_bytes(content))
     except OSError as error:
-        raise UserError(f"{path} can't be written: {error.strerror}", "Name another file: --out FILE") from error
+        raise UserError(f"{path} can't be written: {error.strerror}", "Name another file: -o FILE") from error
