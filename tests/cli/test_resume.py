@@ -37,7 +37,9 @@ def test_a_finished_file_is_not_made_again_and_edited_rows_are_named(folder, wor
     assert (folder / out).stat().st_mtime_ns == stamp
     with (folder / "d.jsonl").open("a") as file:
         file.write(json.dumps({"prompt": "One more.", "completion": "Here."}) + "\n")
-    with pytest.raises(UserError, match=r"^d\.jsonl has changed since the run began \(20.*\)\nName another file \(-o\), or"):
+    with pytest.raises(
+        UserError, match=r"^d\.jsonl has changed since the run began \(20.*\)\nName another file \(-o\), or"
+    ):
         told(*words)
     assert "although d.jsonl has changed since" in told(*words, "--continue-anyway")
     assert (folder / out).stat().st_mtime_ns != stamp

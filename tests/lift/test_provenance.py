@@ -11,7 +11,7 @@ from leaven.lift import audit, run
 from leaven.lift.settings import Settings
 from leaven.llm.budget import Budgeted, Counted, Spend
 from leaven.llm.engines.scripted import Scripted
-from leaven.rows import files
+from leaven.rows import export, files
 from leaven.rows.dataset import Dataset
 from leaven.runs.progress import Progress
 
@@ -63,12 +63,19 @@ def test_kept_rows_say_their_number_id_parents_marks_and_the_judges_reason(folde
         row = pool[about["row"]]
         assert line["messages"] == [{"role": turn.role, "content": turn.content} for turn in row.messages]
         assert (about["id"], about["place"]) == (row.id, row.origin.place)
+        assert (about["made_by"], about["model"]) == (row.origin.step, row.origin.model)
         assert about["made_by"] in ("reanswer", "evolve")
         assert about["parents"] == [pool[about["parent"]].id]
         bird = next(bird for bird in BIRDS if bird in row.question)
         assert about["reason"] == {"quality": f"Says what a {bird} is."}
         assert about["marks"]["quality_judge"] == 49 + BIRDS.index(bird)
         assert about["marks"]["quality"] == frame["quality"][about["row"]]
+
+
+def test_an_export_of_kept_rows_says_which_step_and_model_made_them(folder):
+    makers = {f"{line['leaven']['made_by']} ({line['leaven']['model']})" for line in kept(folder)}
+    card = export.card(files.read(folder / "kept.jsonl").kept, "birds")
+    assert all(f"| {maker} | " in card for maker in makers) and "None" not in card and "| read" not in card
 
 
 def test_why_takes_whatever_a_kept_row_says_of_itself(folder):

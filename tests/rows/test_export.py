@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from leaven.errors import UserError
-from leaven.rows import export
+from leaven.rows import export, files
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, pair
 
@@ -73,6 +73,16 @@ def test_the_card_the_configurations_and_the_rows_agree(tmp_path):
     assert head["configs"][0]["data_files"][0]["path"] == "train.parquet"
     assert "From here." in card
     assert "| reanswer (m) | 1 |" in card
+
+
+def test_the_card_says_what_made_rows_that_were_read_again_where_it_is_known():
+    turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    evolved = {"leaven": {"made_by": "evolve", "model": "openai:m"}}
+    again = {"leaven": {"made_by": "read", "model": None, "fields": evolved}}
+    lines = [{"messages": turns, **about} for about in (evolved, again, {"leaven": {"made_by": "read"}}, {})]
+    card = export.card(files.read(lines).kept, "small")
+    assert "| evolve (openai:m) | 2 |\n| not known | 2 |" in card
+    assert "made by" not in export.card(files.read(lines[2:]).kept, "small")
 
 
 def test_rows_without_an_answer_are_refused(tmp_path):

@@ -10,8 +10,8 @@ import polars as pl
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
+from leaven.rows.export import PROVENANCE as FIELD
 
-FIELD = "leaven"
 TAKEN = ("messages", FIELD)
 """The names of fields that a kept row needs itself."""
 SAID = "_said"
@@ -22,7 +22,8 @@ def write(rows: Dataset, audit: pl.LazyFrame, path: Path) -> None:
     """Write the kept rows, each with its line of the audit: `leaven why` takes its number and its id.
 
     {"messages": […], "leaven": {"row": 17, "id": "a68be1e11fdc", "place": "data.jsonl:7", "made_by": "evolve",
-    "parents": ["0c5d6aa1e7f2"], "parent": 3, "marks": {"quality": 88.2}, "reason": {"quality": "Clear, and right."}}}
+    "model": "openai:gpt-4o", "parents": ["0c5d6aa1e7f2"], "parent": 3, "marks": {"quality": 88.2},
+    "reason": {"quality": "Clear, and right."}}}
 
     A row's own fields `messages` and `leaven`, which can't stand beside these, are kept in `leaven.fields`.
     """
@@ -46,5 +47,5 @@ def _told(row: Example, line: Mapping[str, Any]) -> Example:
 def _of(parents: tuple[str, ...], line: Mapping[str, Any]) -> dict[str, Any]:
     marks = {name: value for name, value in line.items() if isinstance(value, float) and name != "nearest_cosine"}
     about = {name: line[name] for name in ("row", "id", "place")}
-    return {**about, "made_by": line["step"], "parents": list(parents), "parent": line["parent"], "marks": marks,
-            "reason": reasons(line)}  # fmt: skip
+    made = {"made_by": line["step"], "model": line["model"], "parents": list(parents), "parent": line["parent"]}
+    return {**about, **made, "marks": marks, "reason": reasons(line)}

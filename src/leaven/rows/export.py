@@ -11,7 +11,7 @@
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from leaven.rows.turns import openai
 
 FILES = ("README.md", "axolotl.yaml", "dataset_info.json", llamafactory.FILE, "train.jsonl", "train.parquet")
 """All that an export may write."""
+PROVENANCE = "leaven"
+"""The field of a kept row in which a lift says where it comes from."""
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 TAGS = {
     "role_tag": "role",
@@ -115,7 +117,8 @@ def card(rows: Dataset, name: str, about: str = "") -> str:
             }
         ],
     }
-    makers = Counter(f"{row.origin.step}{f' ({row.origin.model})' if row.origin.model else ''}" for row in rows)
+    makers = Counter(maker or "not known" for maker in map(_maker, rows))
+    table = ["| made by | rows |", "| --- | ---: |", *(f"| {maker} | {n:,} |" for maker, n in makers.most_common())]
     lengths = sorted(len(row.answer or "") for row in rows)
     turns = Counter(sum(message.role == "assistant" for message in row.messages) for row in rows)
     lines = [
@@ -123,15 +126,22 @@ def card(rows: Dataset, name: str, about: str = "") -> str:
         *([about] if about else []),
         f"{len(rows):,} conversations for supervised fine-tuning, in the column `messages` (`role`, `content`).",
         *(f"{note}." for note in notes(rows)),
-        "\n".join(
-            ["| made by | rows |", "| --- | ---: |", *(f"| {step} | {n:,} |" for step, n in makers.most_common())]
-        ),
+        *(["\n".join(table)] if any(map(_maker, rows)) else []),
         f"Answers have {lengths[len(lengths) // 2]:,} characters in the median, {lengths[-1]:,} at most; "
         f"{turns[1]:,} rows have one turn.",
         "Made with leaven. The licence is that of the rows it was made from, and "
         "of the models that wrote: state it here before you publish.",
     ]
     return f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n" + "\n\n".join(lines) + "\n"
+
+
+def _maker(row: Example) -> str:
+    """What made a row, and with which model; of a row that was read, what the lift that wrote it says; "": unknown."""
+    step, model, about = row.origin.step, row.origin.model, row.meta.get(PROVENANCE)
+    while step == files.READ and isinstance(about, Mapping):
+        step, model = about.get("made_by", files.READ), about.get("model")
+        about = (about.get("fields") or {}).get(PROVENANCE)  # of a lift of rows that had been lifted
+    return "" if step == files.READ else f"{step} ({model})" if model else str(step)
 
 
 def notes(rows: Dataset) -> list[str]:

@@ -26,6 +26,8 @@ from leaven.runs import folder as runs
 KINDS = {"jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "csv": "csv", "tsv": "tsv", "parquet": "parquet"}
 SAME = "same"
 """The format in which rows came."""
+READ = "read"
+"""The step in the origin of a row that was read."""
 UNREAD = "unread"
 """The step in the origin of a text that is no usable row."""
 LOOKED_AT = 100
@@ -36,7 +38,7 @@ GZIP = b"\x1f\x8b"
 def read(
     source: Any,
     format: str = "auto",
-    step: str = "read",
+    step: str = READ,
     columns: Mapping[str, str] | str | None = None,
     strict: bool = False,
 ) -> Outcome:
