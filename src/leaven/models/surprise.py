@@ -1,6 +1,5 @@
 """How surprised a model is by an answer: its mean loss after the question, and without it."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -28,17 +27,18 @@ def surprises(loaded: Loaded, rows: Sequence[Example], max_tokens: int = 1024) -
     pairs = [(index, 0, question, answer) for index, (question, answer) in enumerate(pieces) if answer]
     first = _first(loaded.tokenizer)
     pairs += [(index, 1, first, answer) for index, _, _, answer in pairs]
-    halves: dict[int, list[float]] = {}
+    halves: dict[int, list[float | None]] = {}
     for index, (_, answer) in enumerate(pieces):
         if not answer:
             yield index, Surprise(float("nan"), float("nan"), 0)
     for batch in _batches(pairs, loaded.model.config.get_text_config().vocab_size):
         losses = _losses(loaded, [(question, answer) for *_, question, answer in batch])
         for (index, which, _, answer), loss in zip(batch, losses, strict=True):
-            both = halves.setdefault(index, [float("nan"), float("nan")])
+            both = halves.setdefault(index, [None, None])
             both[which] = loss
-            if not any(map(math.isnan, both)):
-                yield index, Surprise(both[0], both[1], len(answer))
+            conditioned, alone = both
+            if conditioned is not None and alone is not None:
+                yield index, Surprise(conditioned, alone, len(answer))
                 del halves[index]
 
 

@@ -36,6 +36,13 @@ def test_surprises_are_the_mean_losses_of_the_answers_tokens(tiny_model, family,
         assert found[index].alone == pytest.approx(slow(loaded, first, answer), abs=1e-4)
 
 
+def test_a_loss_that_is_no_number_is_handed_on(tiny_model, monkeypatch):
+    """In 16 bits a loss may come to none: its row was never heard of again."""
+    monkeypatch.setattr(losses, "_losses", lambda loaded, pieces: [math.nan] * len(pieces))
+    ((index, one),) = losses.surprises(load(tiny_model()), [pair("is it?", "yes", Origin("x"))])
+    assert index == 0 and math.isnan(one.conditioned) and math.isnan(one.alone)
+
+
 def test_pieces_of_any_size_measure_the_same(tiny_model, context, monkeypatch):
     data = Dataset.of(pair(f"the capital of France {'is ' * n}", "Paris " * n, Origin("x")) for n in range(5))
     whole = ifd.score(data, ifd.Config(), context(model=tiny_model())).array("ifd")
