@@ -3,7 +3,7 @@ from tests.llm.test_openai import asked_of, questions, serving
 
 from leaven.errors import UserError
 from leaven.llm.budget import Budgeted, BudgetReached, Counted, Price, Spend, price
-from leaven.llm.engines.openai import OpenAI
+from leaven.llm.engines.openai import OpenAI, ServerError
 from leaven.llm.engines.scripted import Scripted
 from leaven.llm.open import open_with_budget
 from leaven.llm.protocol import Reply, Sampling
@@ -70,6 +70,26 @@ def test_calls_that_all_fail_at_first_do_not_lift_the_limit():
     with pytest.raises(BudgetReached):
         list(Budgeted(Wave(lambda *_: ""), spend).replies(questions(60), Sampling()))
     assert spend.cost <= 14 and spend.failed == 6
+
+
+def test_calls_that_nobody_waits_for_any_more_take_nothing_of_the_limit():
+    """After a server that broke, or a caller that stopped, they counted as under way for good."""
+
+    class Breaks(Scripted):
+        def replies(self, prompts, sampling):
+            several = list(prompts)
+            yield 0, self.answer(several[0], 0)
+            raise ServerError("gone")
+
+    spend = Spend(max_requests=20)
+    with pytest.raises(ServerError):
+        list(Budgeted(Breaks(lambda *_: Reply("a")), spend).replies(questions(9), Sampling()))
+    assert (spend.requests, spend.under_way) == (1, 0)
+    replies = Budgeted(Breaks(lambda *_: Reply("a")), spend).replies(questions(9), Sampling())
+    next(replies)
+    replies.close()
+    assert spend.under_way == 0
+    assert len(list(Budgeted(Scripted.of([{"reply": "a"}]), spend).replies(questions(18), Sampling()))) == 18
 
 
 def test_the_end_says_what_was_spent_and_saved(tmp_path):

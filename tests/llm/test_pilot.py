@@ -26,6 +26,13 @@ def test_a_range_by_hand():
     assert step.cost(None) is None
 
 
+def test_a_call_that_failed_tells_nothing_of_what_a_call_takes():
+    """Half of the calls failed, and the range was that of half the tokens."""
+    replies = said((100, 10), (100, 30))
+    failed = (Reply(None, "the server is down"),) * 2
+    assert Step("sample", 10, (*replies, *failed)).prompt_tokens == Step("sample", 10, replies).prompt_tokens
+
+
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=1, max_size=9), st.integers(0, 10_000))
 def test_the_mean_lies_within_and_nothing_is_negative(tokens, calls):
     step = Step("x", calls, said(*tokens))

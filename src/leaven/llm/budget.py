@@ -178,12 +178,16 @@ class Budgeted(Wrapper):
     def replies(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, Reply]]:
         """Replies until a limit is reached: then what is under way ends, and BudgetReached is raised."""
         self.stopped.clear()
-        waiting = iter(prompts)
-        for start, part in self._parts(waiting):
-            here = replace(sampling, first=sampling.first + start, draws=sampling.draws[start:])
-            for index, reply in self.engine.replies(self._allowed(part), here):
-                self.spend.add(reply)
-                yield start + index, reply
+        waiting, calls = iter(prompts), Counter[str]()
+        try:
+            for start, part in self._parts(waiting):
+                here = replace(sampling, first=sampling.first + start, draws=sampling.draws[start:])
+                for index, reply in self.engine.replies(self._allowed(part, calls), here):
+                    calls["ended"] += 1
+                    self.spend.add(reply)
+                    yield start + index, reply
+        finally:  # an engine that breaks, or a caller that stops listening, leaves nothing under way
+            self.spend.under_way -= calls["begun"] - calls["ended"]
         if self.stopped:
             raise BudgetReached(f"the budget is used up: {self.stopped[0]}. {self.spend.sentence()}")
 
@@ -200,12 +204,14 @@ class Budgeted(Wrapper):
             start += len(first)
         yield start, waiting
 
-    def _allowed(self, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
+    def _allowed(self, prompts: Iterable[Prompt], calls: Counter[str]) -> Iterator[Prompt]:
+        """The prompts that may be asked, each counted as begun."""
         for prompt in prompts:
             if limit := self.spend.reached():
                 self.stopped.append(limit)
                 return
             self.spend.under_way += 1
+            calls["begun"] += 1
             yield prompt
 
 

@@ -36,7 +36,7 @@ class Recorded(Wrapper):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A part of the run: the calls that it makes at most, and what the pilot's calls took.
+    """A part of the run: the calls that it makes at most, and what those of the pilot's took that were answered.
 
     `seconds`: until a reply came, where a pilot's few calls were all that was under way; None where a store had them.
     """
@@ -47,14 +47,19 @@ class Step:
     seconds: float | None = None
 
     @property
+    def answered(self) -> list[Reply]:
+        """The replies that tell what a call takes: a call that failed took nothing, and is asked again."""
+        return [reply for reply in self.replies if reply.text is not None]
+
+    @property
     def prompt_tokens(self) -> Range:
         """Tokens in."""
-        return _range([reply.prompt_tokens for reply in self.replies], self.calls)
+        return _range([reply.prompt_tokens for reply in self.answered], self.calls)
 
     @property
     def completion_tokens(self) -> Range:
         """Tokens out."""
-        return _range([reply.completion_tokens for reply in self.replies], self.calls)
+        return _range([reply.completion_tokens for reply in self.answered], self.calls)
 
     def cost(self, price: Price | None) -> Range | None:
         """Dollars, or None where the price is unknown."""
