@@ -69,6 +69,8 @@ def test_an_engine_that_is_paid_for_is_not_asked_by_a_cluster(tmp_path, tiny_mod
         ({"model": "./nowhere"}, "the model ./nowhere does not exist"),
         ({"llm": {"engine": "scripted:no.jsonl"}}, "no.jsonl"),
         ({"llm": {"engine": "opnai:x"}}, "Did you mean 'openai'?"),
+        ({"llm": {"engine": "hf:"}}, "'hf:' names no engine"),
+        ({"llm": {"engine": "hf:./nowhere"}}, "the model ./nowhere does not exist"),
         ({"llm": {"engine": "openai:x", "base_url": "ftp://x"}}, "no http address"),
         ({"llm": {"engine": "openai:x", "base_url": "http://127.0.0.1:1/v1", "max_cost": 1}}, "price of openai:x"),
     ],

@@ -86,9 +86,11 @@ def check(config: LLMSection) -> None:
     engine, _, model = config.engine.partition(":")
     if engine in ("openai", "scripted"):
         open_with_budget(config.model_copy(update={"store": "off", "batch": False}))
-    elif engine in ("hf", "vllm"):
+    elif engine in ("hf", "vllm") and model:
         extras.require("vllm" if engine == "vllm" else "transformers")
-        names.path(model)
+        from leaven.models.load import check_folder
+
+        check_folder(names.path(model))
     else:
         open_llm(config.engine)
     if engine == "openai" and DEFAULT_URL in addresses(config.base_url) and not key().value:
