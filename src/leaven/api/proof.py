@@ -111,8 +111,8 @@ def compare(
     values = {
         "model": model,
         "task": _named(rows) or "rows",
-        "test": _named(test),
-        "queries": _named(queries) or ("queries" if queries is not None else SELF),
+        "test": _named(test) or (None if test is None else recipes.PYTHON_TEST),
+        "queries": _named(queries) or (SELF if queries is None else recipes.PYTHON_QUERIES),
         "methods": [_with_ratio(method, ratio) for method in methods] or defaults.methods(ratio, tune),
         "sizes": [size],
         "seeds": list(range(seeds)) if isinstance(seeds, int) else list(seeds),

@@ -13,7 +13,7 @@ from leaven.rows.dataset import Dataset
 from leaven.runs import content, journal
 from leaven.runs import folder as runs
 from leaven.study import recipe as recipes
-from leaven.study.recipe import Recipe
+from leaven.study.recipe import PYTHON_QUERIES, PYTHON_TEST, Recipe
 from leaven.task.settings import EvaluateSection
 from leaven.task.task import Task
 
@@ -82,7 +82,7 @@ def identity(recipe: Recipe, task: Task, dtype: str) -> dict[str, Any]:
     settings["evaluate"]["benchmark_data"] = copies_of(recipe.evaluate)
     return {
         "settings": content.named(settings),
-        "rows": {} if Path(recipe.task).is_file() else dict(_rows(task)),
+        "rows": dict(_rows(recipe, task)),
         "versions": content.versions(*PACKAGES, *(["lm_eval"] if recipe.evaluate.benchmarks else [])),
     }
 
@@ -95,9 +95,15 @@ def copies_of(config: EvaluateSection) -> dict[str, str]:
     return {name: str(copies.find(name, folder) or "") for name in config.benchmarks}
 
 
-def _rows(task: Task) -> Iterator[tuple[str, Any]]:
-    data = {"the task's data": task.rows, "the pool": task.pool}
-    for name, rows in (data | {f"the test {test.name}": test.rows for test in task.tests}).items():
+def _rows(recipe: Recipe, task: Task) -> Iterator[tuple[str, Any]]:
+    """The content of the rows that come from no file; of all of them, where the task's are among these."""
+    is_file = Path(recipe.task).is_file()
+    data = {} if is_file else {"the task's data": task.rows}
+    if not is_file or recipe.queries == PYTHON_QUERIES:
+        data["the pool"] = task.pool
+    if not is_file or recipe.test == PYTHON_TEST:
+        data |= {f"the test {test.name}": test.rows for test in task.tests}
+    for name, rows in data.items():
         yield name, content.leaf(name, content.rows(_lines(rows)))
 
 

@@ -28,6 +28,8 @@ JSON_OF_BEFORE = {"keys": ["thought", "hallucination"], "labels": ["yes", "no"],
 Natural = Annotated[int, Field(ge=0)]
 
 RECIPES = Path(__file__).parent / "recipes"
+PYTHON_TEST, PYTHON_QUERIES = "test rows", "queries"
+"""What a recipe calls test rows and queries that a caller in Python has, and no file."""
 DELIA = "delia"
 """The method that a ratio is sought for, that is explained, and whose passes each have diverse rows of their own."""
 
