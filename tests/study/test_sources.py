@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from leaven.errors import UserError
 from leaven.models import base
 from leaven.rows import files
 from leaven.runs.progress import stderr
@@ -76,6 +77,14 @@ def test_questions_that_the_model_has_written_are_read_without_it(tmp_path, monk
     monkeypatch.setattr(base, "load", None)
     again = questions.write(recipe, 4, tmp_path, stderr())
     assert [row.id for row in again.kept] == [row.id for row in first.kept] and len(first.kept) == 10
+
+
+@pytest.mark.parametrize("task", ["lab", "lab-translation"])
+def test_tests_that_a_task_of_the_lab_would_not_be_asked_are_refused(tmp_path, task):
+    own = {"name": "sky", "rows": written(tmp_path / "own.jsonl", ["Is the sky blue?"]), "metric": "general"}
+    for setting, values in (("test", {"test": own["rows"]}), ("evaluate.tests", {"evaluate": {"tests": [own]}})):
+        with pytest.raises(UserError, match=rf"task: {task} has tests of its own, and {setting} is not read"):
+            resolve(recipes.parse({"methods": ["original"], "task": task, **values}, "test"), tmp_path, stderr())
 
 
 def test_a_pool_that_is_written_is_as_large_as_a_choice_looks_at():

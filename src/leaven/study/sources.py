@@ -54,10 +54,12 @@ def resolve(
     if recipe.task == "lab-translation":
         if recipe.queries != "lab":
             raise UserError("task: lab-translation goes with queries: lab", "Leave `queries` out of the recipe.")
+        _refuse_tests(recipe, python_rows)
         return recipe, replace(translation.task(split), token=recipe.token)
     if recipe.task == own_answers.NAME:
         python_rows = _own_answers(recipe, folder, progress)
     if recipe.task == "lab":
+        _refuse_tests(recipe, python_rows)
         task = hallucination.task(recipe.token.text, split)
         if recipe.queries != "lab":
             pool = _pool(recipe, len(task.rows), python_rows, folder, progress)
@@ -68,6 +70,16 @@ def resolve(
     if recipe.leaks.exposed == "drop":
         task = exposure.leave_out(task)
     return recipe, replace(task, notes=(*task.notes, *exposure.count(task)))
+
+
+def _refuse_tests(recipe: Recipe, python_rows: PythonRows) -> None:
+    """Raises UserError for tests of the user's beside a task of the lab's, which would not be asked."""
+    settings = {"test": recipe.test or python_rows.test, "evaluate.tests": recipe.evaluate.tests}
+    if unread := [name for name, value in settings.items() if value is not None and len(value)]:
+        raise UserError(
+            f"task: {recipe.task} has tests of its own, and {unread[0]} is not read",
+            f"Leave {' and '.join(unread)} out, or bring the task too: task: FILE.",
+        )
 
 
 def _read(recipe: Recipe, python_rows: PythonRows, folder: Path, progress: Progress, split: str) -> Task:
