@@ -73,6 +73,16 @@ def test_a_choice_that_cannot_be_made_is_refused_before_anything_is_sampled():
             delia.check(delia.Config(**values), task if "buffer" in values else SimpleNamespace(pool=Dataset.of([])))
 
 
+@pytest.mark.parametrize("what", ["samples", "queries"])
+def test_a_choice_of_fewer_rows_than_were_meant_is_said(bench, train, what):
+    plug, made = plugs.load("methods", "delia"), bench(queries=10)
+    choose = {"selector": "random", "of": 4, "rows": what}
+    plug.fit(train(4), made, plug.Config(ratio=1, choose=choose, tune={"max_steps": 1}))
+    (note,) = (note for note in made.ledger.notes if "chose" in note)
+    count = len(made.pool.own(16, 0).kept) if what == "samples" else 10  # an empty answer is no sample
+    assert note == f"Of {count} {what}, random chose the buffer's 4. 16 were meant: bring more queries."
+
+
 @pytest.mark.parametrize(("what", "sampled"), [("samples", 16), ("queries", 4)])
 def test_delia_trains_on_what_was_chosen_of_several_times_as_many(bench, train, what, sampled):
     plug, buffers = plugs.load("methods", "delia"), []

@@ -89,14 +89,16 @@ class Bench:
         several = round(choice.of * n)
         with self.ledger.timed("sample"):
             if choice.rows == "samples":
-                samples = self.ledger.keep(self.pool.own(several, self.seed, passes))
-                rows = choices.choose(samples, n, choice, around)
+                candidates = self.ledger.keep(self.pool.own(several, self.seed, passes))
+                rows = choices.choose(candidates, n, choice, around)
             else:
-                queries = self.pool.queries.take(min(several, len(self.pool.queries)), self.seed)
-                chosen_queries = choices.choose(queries, n, choice, around)
+                candidates = self.pool.queries.take(min(several, len(self.pool.queries)), self.seed)
+                chosen_queries = choices.choose(candidates, n, choice, around)
                 rows = self.ledger.keep(replace(self.pool, queries=chosen_queries).own(n, self.seed, passes))
                 rows = Dataset(rows.frame, (*chosen_queries.made_by, *rows.made_by))
-        self.ledger.notes.append(f"Of {several:,} {choice.rows}, {choice.selector} chose the buffer's {len(rows):,}.")
+        note = f"Of {len(candidates):,} {choice.rows}, {choice.selector} chose the buffer's {len(rows):,}."
+        few = f" {several:,} were meant: bring more queries." if len(candidates) < several else ""
+        self.ledger.notes.append(note + few)
         return rows
 
     def external(self, n: int, passes: int = 1) -> Dataset:

@@ -159,9 +159,10 @@ def _variation(before: Sequence[str], after: Sequence[str]) -> str:
     vectors = lsa.embed([*before, *after], lsa.WIDTH).astype(float)
     spreads = []
     for part in (vectors[: len(before)], vectors[len(before) :]):
-        # The mean cosine of all pairs of different rows, from the length of their sum.
-        pairs = max(1, len(part) * (len(part) - 1))
-        spreads.append(1 - (float((part.sum(0) ** 2).sum()) - float((part**2).sum())) / pairs)
+        # The mean cosine of all pairs of different rows, from the length of their sum; one row has no spread.
+        pairs = len(part) * (len(part) - 1)
+        cosines = float((part.sum(0) ** 2).sum()) - float((part**2).sum())
+        spreads.append(1 - cosines / pairs if pairs else 0.0)
     figures = [
         ("distinct instructions", f"{len(set(before)):,}", f"{len(set(after)):,}"),
         ("their self-BLEU", *(f"{_self_bleu(texts):.1f}" for texts in (before, after))),

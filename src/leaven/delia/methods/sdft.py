@@ -31,7 +31,8 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
 def rewrite(train: Dataset, bench: Bench, form: Form) -> Dataset:
     """The task rows with the untouched model's own answers, where those have the format of the references."""
     llm = HF.of(bench.model.lend())
-    samples = bench.ledger.keep(self_sample.make(train, llm, bench.settings.sample, bench.seed, form=form))
+    with bench.ledger.timed("sample"):
+        samples = bench.ledger.keep(self_sample.make(train, llm, bench.settings.sample, bench.seed, form=form))
     own = {row.origin.parents[0]: row for row in samples}
     rows = [_reword(row, own.get(row.id), bench.format) for row in train]
     changed = sum(new.answer != old.answer for new, old in zip(rows, train, strict=True))
