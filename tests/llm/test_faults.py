@@ -121,9 +121,9 @@ def test_after_a_reboot_the_claims_of_a_process_id_that_lives_again_are_waited_f
         working(process, tmp_path)
         process.kill()
         process.communicate()
-        base = Store.open(tmp_path / "s.db").base
-        assert base.execute("UPDATE owners SET process = ?", (os.getpid(),)).rowcount == 1
-        assert base.execute("SELECT COUNT(*) FROM claims").fetchone()[0] > 10
+        database = Store.open(tmp_path / "s.db").database
+        assert database.execute("UPDATE owners SET process = ?", (os.getpid(),)).rowcount == 1
+        assert database.execute("SELECT COUNT(*) FROM claims").fetchone()[0] > 10
         began = time.monotonic()
         said = finished(sample(url, 100))
         assert time.monotonic() - began > 25
