@@ -190,8 +190,8 @@ def _blame(path: Path, error: BaseException) -> UserError:
     missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
     if missing.startswith("leaven."):
         # The error names the first room that is missing; the line, the module that was wanted.
-        wanted = re.search(rf"{re.escape(missing)}[\w.]*", linecache.getline(str(path), lines[-1])) if lines else None
-        module = wanted[0] if wanted else missing
+        match = re.search(rf"{re.escape(missing)}[\w.]*", linecache.getline(str(path), lines[-1])) if lines else None
+        module = match[0] if match else missing
         return UserError(f"{place}: there is no module {module}", _where(module))
     if missing:
         return UserError(f"{place}: {missing} is not installed", f"{sys.executable} -m pip install {missing}")

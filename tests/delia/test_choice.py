@@ -28,7 +28,7 @@ def likeness_by_hand():
     """The cosine of each row's question to the nearest of the task's, which are read without their phrasing."""
     asked = [row.question for row in ROWS] + ["France capital", "Paris capital"]
     questions = Dataset.of(pair(text, "", Origin("x")) for text in asked)
-    unit = embedding.made(questions, "lsa", "question", choices.stderr()).unit()
+    unit = embedding.vectors_of(questions, "lsa", "question", choices.stderr()).unit()
     return [max(float(row @ task) for task in unit[len(ROWS) :]) for row in unit[: len(ROWS)]]
 
 

@@ -115,7 +115,7 @@ def test_what_embeddings_took_is_said_and_nothing_where_all_are_there(tmp_path, 
     with serving(tmp_path) as url:
         monkeypatch.setenv("OPENAI_BASE_URL", url)
         for _ in range(2):
-            embedding.made(rows, "openai:m", "all", Progress(said))
+            embedding.vectors_of(rows, "openai:m", "all", Progress(said))
     assert said.getvalue().count("embedding by openai:m: Spent 1 calls, 50 tokens in, 0 out, cost unknown.") == 1
 
 

@@ -139,9 +139,9 @@ def _sent(name: str, data: "Dataset", place: int, token: str) -> "Prompt":
         case "diversify":
             return diversify.prompt(data, place, token)
         case "evolve":
-            return evolve.asked(data[place], evolve.Config())
+            return evolve.prompt_of(data[place], evolve.Config())
         case "judge" | "quality":
-            return quality.asked(data[place])
+            return quality.prompt_of(data[place])
         case "sdft":
             return self_sample.ask(data[place], "guided")
     source(name)  # an unknown name is said so

@@ -84,7 +84,7 @@ def _by_likeness(rows: Dataset, choice: Choice, around: Circumstances) -> list[i
     """The positions of the rows, those that are kept first: by the cosine to the nearest question of the task."""
     contents = [content(row.question, around.token) for row in (*rows, *around.task)]
     questions = Dataset.of(Example(user(text), Origin("question")) for text in contents)
-    unit = embedding.made(questions, choice.embedder, "question", stderr()).unit()
+    unit = embedding.vectors_of(questions, choice.embedder, "question", stderr()).unit()
     cosines, _ = neighbours.nearest(unit[: len(rows)], unit[len(rows) :], 1)
     likeness = cosines[:, 0] if choice.selector == "near" else -cosines[:, 0]
     order: list[int] = np.argsort(-likeness, kind="stable").tolist()

@@ -35,8 +35,8 @@ def find(name: str, data: Path) -> Path | None:
     Of several the one with "test" in its name. Raises UserError where that leaves more than one.
     """
     paths = [path for pattern in ("*", "*/*") for path in sorted(data.glob(pattern)) if path.name.endswith(SUFFIXES)]
-    wanted = _letters(name)
-    matches = [path for path in paths if wanted in (_letters(path.name.split(".")[0]), _letters(path.parent.name))]
+    letters = _letters(name)
+    matches = [path for path in paths if letters in (_letters(path.name.split(".")[0]), _letters(path.parent.name))]
     matches = [path for path in matches if "test" in path.name.lower()] or matches
     if len(matches) > 1:
         raise UserError(

@@ -60,17 +60,17 @@ def demonstrations(rng: random.Random) -> Turns:
     """One to three worked examples in a format that only they show, then a question."""
     task = _weighted(rng, {name: weight for name, (_, weight) in TASKS.items() if name not in ("passage", "hints")})
     style = rng.choice((*formats.FORMATS, *formats.UNNAMED))
-    shown = [
+    examples = [
         draw(rng, task if rng.random() < 0.7 else rng.choice(("fact", "add", "kind"))) for _ in range(rng.randint(1, 3))
     ]
     question = draw(rng, task)
-    return _turns(demonstrate([(item.content, formats.write(item, style)) for item in shown], question.content),
+    return _turns(demonstrate([(item.content, formats.write(item, style)) for item in examples], question.content),
                   formats.write(question, style))  # fmt: skip
 
 
-def demonstrate(shown: list[tuple[str, str]], content: str) -> str:
+def demonstrate(examples: list[tuple[str, str]], content: str) -> str:
     """A few-shot prompt: worked pairs, then the question."""
-    return "\n".join([*(f"Q: {question}\nA: {answer}" for question, answer in shown), f"Q: {content}\nA:"])
+    return "\n".join([*(f"Q: {question}\nA: {answer}" for question, answer in examples), f"Q: {content}\nA:"])
 
 
 def about(rng: random.Random) -> Turns:
@@ -97,8 +97,8 @@ def again(rng: random.Random) -> Turns:
     """The same question twice: the second answer is the model's own, whatever stood there before."""
     turns = single(rng)
     item = draw(rng)
-    shown = turns[-1].content if rng.random() < 0.5 else item.plain
-    return (turns[0], Message("assistant", shown), *turns)
+    answer = turns[-1].content if rng.random() < 0.5 else item.plain
+    return (turns[0], Message("assistant", answer), *turns)
 
 
 def two(rng: random.Random) -> Turns:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from leaven.lift.published_marks import Measure, Published
-from leaven.llm.judge import check_read, judged, totals, trials
+from leaven.llm.judge import check_read, marks_of, totals, trials
 from leaven.llm.protocol import LLM, Sampling
 from leaven.llm.trust import KINDS, Trust, spearman, trust
 from leaven.rows.dataset import Dataset
@@ -59,7 +59,7 @@ def calibrate(
     Raises UserError when no mark can be read, Unfinished when every call failed.
     """
     rows = [row for one in sets for row in one.rows]
-    parsed = judged(rows, llm, sampling)
+    parsed = marks_of(rows, llm, sampling)
     marks = totals(parsed)
     check_read(parsed, llm.name)
     lengths = np.asarray([float(len(row.answer or "")) for row in rows])

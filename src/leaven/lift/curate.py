@@ -13,7 +13,7 @@ from leaven.lift import embedding, selection
 from leaven.lift import scores as scoring
 from leaven.lift import stages as rows
 from leaven.lift import vectors as table
-from leaven.lift.expand import Open, Pool, asked, engine
+from leaven.lift.expand import Open, Pool, engine, open_engine
 from leaven.lift.pieces import with_archive
 from leaven.lift.recipe import Stage
 from leaven.lift.selection import Context, Scores
@@ -72,7 +72,7 @@ def vectors(settings: Settings, pool: Pool, folder: Path, progress: Progress, op
     An embedder that is paid for goes through the door of the engines: by the same prices, within the same limits.
     """
     if not settings.embeddings and embedding.paid(settings.embedder):
-        with asked(open_llm, settings.embedder, folder, "embedding") as llm:
+        with open_engine(open_llm, settings.embedder, folder, "embedding") as llm:
             return embedding.source(settings.embedder, "", settings.embed_text, progress, llm.spend)(pool.left)
     if not settings.embeddings:
         return embedding.source(settings.embedder, "", settings.embed_text, progress, crew=crew)(pool.left)
@@ -101,7 +101,7 @@ def scored(
         begun = folder / "pieces" / f"{stage.name}-{inputs}"
         context = replace(context, crew=with_archive(begun, context.crew))
         if "llm" in stage.needs:
-            with asked(open_llm, engine(stage, settings), folder, stage.name) as judge:
+            with open_engine(open_llm, engine(stage, settings), folder, stage.name) as judge:
                 scores = selection.score(stage.module, pool.left, config, replace(context, llm=judge))
         else:
             scores = selection.score(stage.module, pool.left, config, context)

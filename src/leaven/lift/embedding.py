@@ -60,7 +60,7 @@ def source(
         raise UserError(f"--embed-text is {part!r}", nearest(part, get_args(Part)))
     if file:
         return lambda data: brought(data, file)
-    return lambda data: made(data, embedder, part, progress, spend, crew)  # type: ignore[arg-type]
+    return lambda data: vectors_of(data, embedder, part, progress, spend, crew)  # type: ignore[arg-type]
 
 
 def brought(data: Dataset, file: str) -> Vectors:
@@ -74,7 +74,7 @@ def brought(data: Dataset, file: str) -> Vectors:
     return vectors
 
 
-def made(
+def vectors_of(
     data: Dataset, embedder: str, part: Part, progress: Progress, spend: Spend | None = None, crew: Hire = here
 ) -> Vectors:
     """The embeddings by `NAME` or `NAME:MODEL`; an embedder that takes each text by itself never sees one twice.

@@ -81,7 +81,7 @@ def load(folder: Path) -> Pool:
     return Pool(data, texts.ids(data), rows.kept(stages / "answers.parquet"), usable)
 
 
-def made(
+def make(
     stage: Stage, data: Dataset, settings: Settings, folder: Path, open_llm: Open, making: int, made_from: str
 ) -> Outcome:
     """What the maker of a stage makes of these rows; in a file as soon as no call of it has failed.
@@ -91,7 +91,7 @@ def made(
     path = folder / "made" / (f"{stage.name}.parquet" if making == 0 else f"{stage.name}.{making + 1}.parquet")
     if rows.current(path, folder, made_from):
         return outcomes.read(path)
-    with asked(open_llm, engine(stage, settings), folder, stage.name) as llm:
+    with open_engine(open_llm, engine(stage, settings), folder, stage.name) as llm:
         outcome: Outcome = stage.module.make(data, llm, stage.settings(), settings.seed + making)
     if not outcomes.failures(outcome):
         outcomes.write(outcome, path)
@@ -161,7 +161,7 @@ def engine(stage: Stage, settings: Settings) -> str:
 
 
 @contextmanager
-def asked(open_llm: Open, spec: str, folder: Path, stage: str) -> Iterator[Counted]:
+def open_engine(open_llm: Open, spec: str, folder: Path, stage: str) -> Iterator[Counted]:
     """The engine for one stage; the log of the run gets what it spent, however the stage ends."""
     with open_llm(spec, stage) as llm:
         try:

@@ -55,14 +55,14 @@ class Stage:
         measures = {column: column if column == name else f"{name}_{column}" for column in columns}
         first = lines.frame(columns[:1]).to_series() if columns else pl.Series(dtype=pl.Float64)
         ranks = first.rank("ordinal", descending=True).cast(pl.Int64).alias(f"{name}_rank")
-        said = pl.scan_parquet(path).select((pl.col("kept") & (pl.col("detail") != "")).any())
-        return cls(name, lines, measures, ranks, bool(said.collect().item()))
+        speaks = pl.scan_parquet(path).select((pl.col("kept") & (pl.col("detail") != "")).any())
+        return cls(name, lines, measures, ranks, bool(speaks.collect().item()))
 
     @property
     def columns(self) -> Types:
         """What it adds to the audit."""
-        said = {f"{self.name}{provenance.SAID}": pl.String} if self.speaks else {}
-        return {**self.measured, **said}
+        details = {f"{self.name}{provenance.SAID}": pl.String} if self.speaks else {}
+        return {**self.measured, **details}
 
     @property
     def measured(self) -> Types:
@@ -84,8 +84,8 @@ class Stage:
 
     def add_to(self, audit: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
         """Lines of the audit with what it measured of their rows, and with its verdict on those that it dropped."""
-        told = lines.rename({column: f"_{column}" for column in VERDICT})
-        joined = audit.join(told, left_on="row", right_on="_row", how="left", maintain_order="left")
+        verdicts = lines.rename({column: f"_{column}" for column in VERDICT})
+        joined = audit.join(verdicts, left_on="row", right_on="_row", how="left", maintain_order="left")
         dropped = pl.when(~pl.col("_kept"))
         return joined.with_columns(
             pl.when(pl.col("_kept") & (pl.col("_detail") != "")).then("_detail").alias(f"{self.name}{provenance.SAID}"),

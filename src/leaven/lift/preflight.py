@@ -11,7 +11,7 @@ from leaven.errors import Unfinished, UserError
 from leaven.lift import contamination, embedding
 from leaven.lift import vectors as table
 from leaven.lift.curate import measured_by
-from leaven.lift.expand import Open, asked, engine
+from leaven.lift.expand import Open, engine, open_engine
 from leaven.lift.recipe import Stage, halves, same
 from leaven.lift.settings import Settings, read
 from leaven.llm import judge
@@ -147,7 +147,7 @@ def _refill(settings: Settings) -> None:
 
 def _judge(settings: Settings, stage: Stage, folder: Path, open_llm: Open, brought: Outcome | None) -> None:
     """A judge none of whose replies can be read is known before thousands of rows are made for it."""
-    if getattr(stage.module, "judged", None) is not judge.judged:
+    if getattr(stage.module, "marks_of", None) is not judge.marks_of:
         return  # no judge, or one that is asked in a way of its own
     spec, config = engine(stage, settings), stage.settings().model_dump()
     sampling = Sampling(config["temperature"], config.get("top_p", 1.0), config["max_new_tokens"], settings.seed)
@@ -156,6 +156,6 @@ def _judge(settings: Settings, stage: Stage, folder: Path, open_llm: Open, broug
     ).kept
     answered = [place for place, row in enumerate(data) if row.answer is not None][:TRIED]
     folder.mkdir(parents=True, exist_ok=True)
-    with asked(open_llm, spec, folder, "trying the judge") as llm:  # it is paid for: the report counts it
-        marks = judge.judged(data.rows(answered), llm, sampling)
+    with open_engine(open_llm, spec, folder, "trying the judge") as llm:  # it is paid for: the report counts it
+        marks = judge.marks_of(data.rows(answered), llm, sampling)
     judge.check_read(marks, spec)

@@ -184,7 +184,7 @@ def _made(work: Work, stage: Stage, state: State, further: Sequence[int]) -> Sta
         data = state.parents.left if making == 0 else state.parents.left.take(count, work.settings.seed + making)
         about = (stage.plug, expand.engine(stage, work.settings), stage.settings(), work.settings.seed, making, count)
         makings.append(
-            expand.made(stage, data, work.settings, work.folder, work.open_llm, making, state.parents.known_by(*about))
+            expand.make(stage, data, work.settings, work.folder, work.open_llm, making, state.parents.known_by(*about))
         )
     errors = expand.failures(makings)
     _bear(work, stage, errors, sum(len(one.kept) + len(one.dropped) for one in makings))
@@ -246,13 +246,13 @@ def _expect_rows(work: Work, stage: Stage, makings: Sequence[Outcome]) -> None:
 
 def _cut(work: Work, state: State) -> Result:
     """At most as many rows as are wanted, drawn at random where no selector has the last word."""
-    whole, wanted = state.pool, work.settings.n
+    whole, count = state.pool, work.settings.n
     embedded = state.embedded or curate.embedded(
         work.settings, whole, work.folder, work.progress, work.open_llm, work.taken, work.crew
     )
-    undrawn = whole.left.permutation(work.settings.seed)[wanted:] if len(whole.alive) > wanted else []
+    undrawn = whole.left.permutation(work.settings.seed)[count:] if len(whole.alive) > count else []
     reasons = dict.fromkeys(whole.alive[undrawn].tolist(), "not drawn: enough rows without it")
-    inputs = whole.known_by("n", wanted, work.settings.seed)
+    inputs = whole.known_by("n", count, work.settings.seed)
     left = rows.stage(work.folder, "n", inputs, lambda: rows.verdicts(whole.alive, reasons))
     return Result(whole.with_alive(left), len(state.parents.alive), embedded, state.open)
 

@@ -14,11 +14,11 @@ SCHEMA = {"row": pl.Int64, "said": pl.String, "failed": pl.String}
 
 def write(path: Path, numbers: Places, scores: Scores) -> None:
     """A line for each row: its number, what was said of it, the error where its call failed, and every measure."""
-    told = {
+    words = {
         name: [texts.get(place) for place in range(len(numbers))] if texts else None
         for name, texts in (("said", scores.said), ("failed", scores.failed))
     }
-    frame = pl.DataFrame({"row": numbers, **told}, schema=SCHEMA, height=len(numbers))
+    frame = pl.DataFrame({"row": numbers, **words}, schema=SCHEMA, height=len(numbers))
     columns = [pl.Series(name, column, dtype=pl.Float64) for name, column in scores.columns.items()]
     runs.write(path, frame.with_columns(columns).write_parquet)
 

@@ -85,8 +85,8 @@ def verdicts(
 ) -> pl.DataFrame:
     """The table of a stage: rows with a reason are dropped."""
     rows = pl.Series("row", numbers, dtype=pl.Int64)
-    told = {"reason": reasons, "detail": details or {}}
-    columns = [_sparse(rows, name, texts) for name, texts in told.items()]
+    verdict = {"reason": reasons, "detail": details or {}}
+    columns = [_sparse(rows, name, texts) for name, texts in verdict.items()]
     return _verdicts(rows, columns[0].is_null(), [column.fill_null("") for column in columns], scores or {})
 
 
@@ -118,8 +118,8 @@ def _sparse(rows: pl.Series, name: str, texts: Mapping[int, str]) -> pl.Series:
 
 
 def _verdicts(
-    rows: pl.Series, stay: pl.Series, told: Sequence[pl.Series], scores: Mapping[str, Column]
+    rows: pl.Series, stay: pl.Series, verdict: Sequence[pl.Series], scores: Mapping[str, Column]
 ) -> pl.DataFrame:
-    frame = pl.DataFrame([rows, stay.alias("kept"), *told], schema_overrides=VERDICT)
+    frame = pl.DataFrame([rows, stay.alias("kept"), *verdict], schema_overrides=VERDICT)
     columns = [pl.Series(name, column, dtype=pl.Float64) for name, column in scores.items()]
     return frame.with_columns(columns).with_columns(pl.col(pl.Float64).fill_nan(None))

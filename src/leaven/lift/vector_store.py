@@ -61,9 +61,9 @@ def embedded(
 
 def _found(table: sqlite3.Connection, keys: Iterable[bytes], what: str) -> Iterator[tuple[bytes, Any]]:
     """(key, what is asked of it) for each key that is there."""
-    asked = list(keys)
-    for start in range(0, len(asked), ASKED):
-        some = asked[start : start + ASKED]
+    every = list(keys)
+    for start in range(0, len(every), ASKED):
+        some = every[start : start + ASKED]
         marks = ",".join("?" * len(some))
         yield from table.execute(f"SELECT key, {what} FROM embeddings WHERE key IN ({marks})", some)
 

@@ -89,15 +89,15 @@ class Vectors:
 
     def take(self, positions: Sequence[int] | Places) -> "Vectors":
         """The rows at these positions: few of them in memory; many that ascend are read anew with each pass."""
-        wanted = np.asarray(positions, np.int64)
-        if (np.diff(wanted) > 0).all():
-            at, few = self.at, 4 * len(wanted) * self.width <= BLOCK_BYTES
+        rows = np.asarray(positions, np.int64)
+        if (np.diff(rows) > 0).all():
+            at, few = self.at, 4 * len(rows) * self.width <= BLOCK_BYTES
             if at is not None and few:
-                return of(at(wanted), self.name)
-            some = Vectors(len(wanted), self.width, lambda size: rows_at(self.read(size), wanted), self.name,
-                           None if at is None else lambda places: at(wanted[places]))  # fmt: skip
+                return of(at(rows), self.name)
+            some = Vectors(len(rows), self.width, lambda size: rows_at(self.read(size), rows), self.name,
+                           None if at is None else lambda places: at(rows[places]))  # fmt: skip
             return of(some.array(), self.name) if few else some
-        places, back = np.unique(wanted, return_inverse=True)
+        places, back = np.unique(rows, return_inverse=True)
         return of(self.take(places).array()[back], self.name)
 
     def save(self, path: Path) -> None:

@@ -82,8 +82,8 @@ def _expansion(audit: pl.LazyFrame, mistrusted: bool) -> Line:
     if not _expanded(audit):
         return _line(asks, "Nothing was made: rows were only selected.")
     # Originals whose new answer is there were never judged beside it.
-    judged = audit.filter(pl.col("answer").is_not_null() & (pl.col("reason") != REPLACES))
-    whole = judged.select("strategy", "verdict").collect(engine="streaming")
+    with_answer = audit.filter(pl.col("answer").is_not_null() & (pl.col("reason") != REPLACES))
+    whole = with_answer.select("strategy", "verdict").collect(engine="streaming")
     harder = pl.col("strategy").is_not_null()
     new, others = _kept(whole.filter(harder)), _kept(whole.filter(~harder))
     if not len(new) or not len(others):
@@ -134,12 +134,12 @@ def _tactics(audit: pl.LazyFrame, costs: Sequence[Line], judges: Sequence[str]) 
     mark = pl.mean_horizontal(marks) if marks else pl.lit(None, pl.Float64)
     marked = audit.with_columns(mark=mark, judged=mark.is_not_null())
     lines = groups(marked, ("step", "strategy"), *ROWS, pl.col("mark").mean(), pl.col("judged").sum())
-    steps, judged = {line["step"]: 0 for line in lines}, sum(line["judged"] for line in lines)
+    steps, judgings = {line["step"]: 0 for line in lines}, sum(line["judged"] for line in lines)
     for line in lines:
         steps[line["step"]] += line["rows"]
     for line in lines:
         shares = [(cost, line["rows"] / steps[line["step"]]) for cost in costs if cost["stage"] == line["step"]]
-        shares += [(cost, line["judged"] / judged) for cost in costs if judged and cost["stage"] in judges]
+        shares += [(cost, line["judged"] / judgings) for cost in costs if judgings and cost["stage"] in judges]
         spent = _amount([_scaled(cost, share) for cost, share in shares])
         line["each"] = _each(spent, line["kept"]) if shares and line["kept"] else "–"
     return lines
@@ -175,10 +175,10 @@ def _rewritings(audit: pl.LazyFrame) -> list[Line]:
     rewritings = harder.select(about).collect(engine="streaming")
     first = pl.concat([rewritings.filter(pl.col("verdict") == side) for side in ("kept", "dropped")])
     sample = first.unique("strategy", keep="first", maintain_order=True).head(SHOWN)
-    shown = {*sample["row"], *sample["parent"]}
-    told = audit.filter(pl.col("row").is_in(shown)).select("row", "stage", "reason", *texts).collect()
-    before = told.select(parent="row", old_question="question", old_answer="answer")
-    whole = sample.join(before, on="parent", maintain_order="left").join(told, on="row", maintain_order="left")
+    numbers = {*sample["row"], *sample["parent"]}
+    lines = audit.filter(pl.col("row").is_in(numbers)).select("row", "stage", "reason", *texts).collect()
+    before = lines.select(parent="row", old_question="question", old_answer="answer")
+    whole = sample.join(before, on="parent", maintain_order="left").join(lines, on="row", maintain_order="left")
     return whole.drop("parent").to_dicts()
 
 

@@ -41,7 +41,7 @@ class Marks(BaseModel):
         return self.clarity + self.difficulty + self.explanation + self.accuracy
 
 
-def asked(row: Example) -> Prompt:
+def prompt_of(row: Example) -> Prompt:
     """What the judge is asked of a row; of a conversation it sees every turn, with its tool calls."""
     whole = len(row.prompt) > 1
     return user(
@@ -49,9 +49,9 @@ def asked(row: Example) -> Prompt:
     )
 
 
-def judged(rows: Iterable[Example], llm: LLM, sampling: Sampling) -> list[Parsed[Marks]]:
+def marks_of(rows: Iterable[Example], llm: LLM, sampling: Sampling) -> list[Parsed[Marks]]:
     """The marks of every row, or None with the reason and the reply."""
-    parsed = dict(structured(llm, [asked(row) for row in rows], Marks, sampling))
+    parsed = dict(structured(llm, [prompt_of(row) for row in rows], Marks, sampling))
     return [parsed[place] for place in range(len(parsed))]
 
 
@@ -94,7 +94,7 @@ def trials(
         asking += [(kind, place, row) for place, row in zip(planted, rows, strict=True) if row is not None]
     # At temperature 0 another draw shows what servers and batches do to a judge.
     draws = tuple(int(kind == "again") for kind, _, _ in asking)
-    parsed = judged([row for _, _, row in asking], llm, replace(sampling, first=len(data), draws=draws))
+    parsed = marks_of([row for _, _, row in asking], llm, replace(sampling, first=len(data), draws=draws))
     columns = {kind: np.full(len(data), np.nan) for kind in ("again", *KINDS)}
     for (kind, place, _), points in zip(asking, totals(parsed), strict=True):
         columns[kind][place] = points

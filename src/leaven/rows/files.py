@@ -71,8 +71,8 @@ def read(
         raise _useless(name, layout, dropped, rows)
     if strict and dropped:
         raise UserError(left_out(dropped), f"Mend it: {dropped[0].detail}. Or leave strict out.")
-    said = note(name, len(examples), dropped, layout, "detected" if format == "auto" and not columns else "given")
-    return Outcome(Dataset.of(examples, (f"{step} {name}",)), tuple(dropped), (said,))
+    summary = note(name, len(examples), dropped, layout, "detected" if format == "auto" and not columns else "given")
+    return Outcome(Dataset.of(examples, (f"{step} {name}",)), tuple(dropped), (summary,))
 
 
 def read_beside(source: Any, format: str, columns: Mapping[str, str], strict: bool = False) -> Outcome:

@@ -55,10 +55,10 @@ def _parquet_rows(name: str, config: str | None, split: str) -> Iterator[dict[st
     there = HfApi().list_repo_files(name, repo_type="dataset", revision=REVISION)
     paths = sorted(path for path in there if path.endswith(".parquet"))
     config = config or paths[0].split("/")[0]
-    wanted = [path for path in paths if path.startswith(f"{config}/{split}/")]
-    if not wanted:
+    shards = [path for path in paths if path.startswith(f"{config}/{split}/")]
+    if not shards:
         splits = sorted({path.rpartition("/")[0] for path in paths})
         raise UserError(f"{name} has no {config}/{split}", f"It has {', '.join(splits)}.")
-    for path in wanted:
+    for path in shards:
         content = Path(hf_hub_download(name, path, repo_type="dataset", revision=REVISION)).read_bytes()
         yield from (record.row for record in records.parse(content, "parquet", path) if record.row is not None)

@@ -77,9 +77,9 @@ def detect(rows: Sequence[Row], name: str = "auto") -> Layout:
         prompt, _, answer = name.partition("/")
         return Layout("prompt-completion", prompt, answer or None)
     for group in (LAYOUTS, _as_spelled(rows), QUERIES):
-        wanted = [layout for layout in group if name in ("auto", layout.name)]
-        counts = Counter({layout: sum(_fits(layout, row) for row in rows) for layout in wanted})
-        fitting = [layout for layout in wanted if counts[layout]]
+        layouts = [layout for layout in group if name in ("auto", layout.name)]
+        counts = Counter({layout: sum(_fits(layout, row) for row in rows) for layout in layouts})
+        fitting = [layout for layout in layouts if counts[layout]]
         for row in rows if name == "auto" else ():
             _check_clear(row, [layout for layout in fitting if _fits(layout, row)])
         if fitting:

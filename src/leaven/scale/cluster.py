@@ -160,15 +160,15 @@ def _got(ready: Any) -> Any:
 def _check(machines: Sequence[Mapping[str, Any]], circumstances: Circumstances) -> None:
     """Raises UserError that names each machine that can't work for this run, and why; a lost one gets no work."""
     probe = ray.remote(num_cpus=0, max_retries=0)(Circumstances.faults)
-    asked = {
+    questions = {
         probe.options(scheduling_strategy=NodeAffinitySchedulingStrategy(machine["NodeID"], soft=False)).remote(
             circumstances
         ): machine["NodeManagerHostname"]
         for machine in machines
     }
-    answers, silent = ray.wait(list(asked), num_returns=len(asked), timeout=PATIENCE)
+    answers, silent = ray.wait(list(questions), num_returns=len(questions), timeout=PATIENCE)
     faults = [fault for answer in answers for fault in _faults(answer)]
-    faults += [f"{asked[one]} has not answered for {PATIENCE:.0f} s" for one in silent]
+    faults += [f"{questions[one]} has not answered for {PATIENCE:.0f} s" for one in silent]
     if faults:
         raise _unfit(faults)
 

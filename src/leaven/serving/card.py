@@ -171,8 +171,8 @@ def write(source: Source, out: Path, folders: Sequence[Path], token: str, notes:
 def licence(base: str) -> str:
     """The licence that a base says it has, in its model card or its packaged name; "unknown" where it says none."""
     card = Path(base) / "README.md"
-    if card.is_file() and (said := re.search(r"^license: *(\S+)", card.read_text(encoding="utf-8"), re.MULTILINE)):
-        return said[1]
+    if card.is_file() and (line := re.search(r"^license: *(\S+)", card.read_text(encoding="utf-8"), re.MULTILINE)):
+        return line[1]
     packaged = re.search(r"\(([\w.-]+), ", names.weights(base))
     return packaged[1].lower() if packaged else "unknown"
 
@@ -193,8 +193,8 @@ def _settings(source: Source, config: Mapping[str, Any]) -> dict[str, object]:
     if source.cell is None:
         return {"adapter": shape}
     about = json.loads((source.cell / "cell.json").read_text(encoding="utf-8"))
-    told = {key: about[key] for key in ("method", "size", "seed", "config", "steps", "trained_tokens") if key in about}
-    return {**told, "tune": _recipe(source).get("tune", {}), "adapter": shape}
+    cell = {key: about[key] for key in ("method", "size", "seed", "config", "steps", "trained_tokens") if key in about}
+    return {**cell, "tune": _recipe(source).get("tune", {}), "adapter": shape}
 
 
 def _data(source: Source) -> str:
@@ -202,9 +202,9 @@ def _data(source: Source) -> str:
         return UNPROVEN.strip()
     rows = {name: source.cell / "data" / f"{name}.parquet" for name in ("train", "mixture")}
     counts = {name: len(Dataset.load(path)) for name, path in rows.items() if path.is_file()}
-    said = {"train": "task rows", "mixture": "rows trained on in all, with the buffer"}
+    labels = {"train": "task rows", "mixture": "rows trained on in all, with the buffer"}
     recipe = _recipe(source)
     return "\n".join(
-        [f"- {count:,} {said[name]}" for name, count in counts.items()]
+        [f"- {count:,} {labels[name]}" for name, count in counts.items()]
         + [f"- the {part}: {recipe[part]}" for part in ("task", "test", "queries") if recipe.get(part)]
     )

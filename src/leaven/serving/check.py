@@ -146,8 +146,8 @@ def _gap(tuned: Tuned, replies: Sequence[Reply]) -> tuple[int, int, float] | Non
     where it is never said: its own logit is one that engines with tied weights take from the base.
     """
     agree, most = 0, 0.0
-    told = [(own, other) for own, other in zip(tuned.replies, replies, strict=True) if other.first]
-    for own, other in told:
+    pairs = [(own, other) for own, other in zip(tuned.replies, replies, strict=True) if other.first]
+    for own, other in pairs:
         left_out = {tuned.token_id} if tuned.silent else set()
         ranked = [each for each in sorted(own.first, key=own.first.__getitem__, reverse=True) if each not in left_out]
         theirs = {each: value for each, value in other.first.items() if each not in left_out}
@@ -158,7 +158,7 @@ def _gap(tuned: Tuned, replies: Sequence[Reply]) -> tuple[int, int, float] | Non
             if {top, each} <= set(theirs)
         )
         most = max([most, *below])
-    return (agree, len(told), most) if told else None
+    return (agree, len(pairs), most) if pairs else None
 
 
 def _questions(out: Path, token: str, limit: int) -> list[Prompt]:

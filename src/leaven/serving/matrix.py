@@ -24,10 +24,10 @@ def table(cells: Sequence[Cell]) -> "Table":
     from rich import box
     from rich.table import Table
 
-    shown = Table("engine", "artefact", "answers", "how", box=box.SIMPLE_HEAD)
+    grid = Table("engine", "artefact", "answers", "how", box=box.SIMPLE_HEAD)
     for cell in cells:
-        shown.add_row(cell.engine, cell.artefact, f"[{COLOURS[cell.verdict]}]{cell.verdict}[/]", cell.detail)
-    return shown
+        grid.add_row(cell.engine, cell.artefact, f"[{COLOURS[cell.verdict]}]{cell.verdict}[/]", cell.detail)
+    return grid
 
 
 def write(cells: Sequence[Cell], out: Path, about: str) -> None:
@@ -39,8 +39,8 @@ def write(cells: Sequence[Cell], out: Path, about: str) -> None:
         lines[cell.engine, cell.artefact] = {**asdict(cell), "version": _version(cell.engine), "day": day}
     every = [line for _, line in sorted(lines.items())]
     runs.write_json(path, every)
-    told = ("artefact", "verdict", "detail", "day")
-    rows = (f"| {line['engine']}{line['version']} | {' | '.join(line[key] for key in told)} |" for line in every)
+    keys = ("artefact", "verdict", "detail", "day")
+    rows = (f"| {line['engine']}{line['version']} | {' | '.join(line[key] for key in keys)} |" for line in every)
     table = ["| engine | artefact | answers | how | asked |", "|---|---|---|---|---|", *rows]
     runs.write_text(out / export.PAGE, "\n".join([f"{about}.\n", *table]) + "\n")
 

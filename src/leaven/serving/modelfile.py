@@ -33,8 +33,8 @@ class Template(NamedTuple):
 
     def text(self, turns: Sequence[Message]) -> str:
         """A conversation as it is written."""
-        said = [self.around[turn.role][0] + turn.content + self.around[turn.role][1] for turn in turns]
-        return ("" if turns[0].role == "system" else self.head) + "".join(said) + self.tail
+        parts = [self.around[turn.role][0] + turn.content + self.around[turn.role][1] for turn in turns]
+        return ("" if turns[0].role == "system" else self.head) + "".join(parts) + self.tail
 
     def go(self) -> str:
         """The same in the language of Ollama."""

@@ -37,7 +37,7 @@ def write(adapter: Path, base: Any, folder: Path, name: str) -> None:
     state = load_file(adapter / WEIGHTS)
     inputs, outputs = learned_rows(state, source.config(adapter), adapter)
     config = _lora(adapter, len(inputs))
-    said = set(inputs | outputs) - set(tokens.silent(base))
+    live = set(inputs | outputs) - set(tokens.silent(base))
     if base.config.tie_word_embeddings:
         outputs = inputs
     factors = {name: weight for name, weight in state.items() if DELTA not in name}
@@ -48,7 +48,7 @@ def write(adapter: Path, base: Any, folder: Path, name: str) -> None:
         a, b = one_hot(inputs, base.get_input_embeddings().weight, config["r"], scale)
         factors |= {f"{PREFIX}{embedding}.lora_embedding_A": a, f"{PREFIX}{embedding}.lora_embedding_B": b}
         targets.append(embedding.rpartition(".")[2])
-    if answered := {token: row for token, row in outputs.items() if token in said}:
+    if answered := {token: row for token, row in outputs.items() if token in live}:
         # Of a linear layer the factors are the other way round: its output is the vocabulary.
         a, b = one_hot(answered, base.get_output_embeddings().weight, config["r"], scale)
         factors |= {

@@ -19,14 +19,14 @@ EACH = 25
 
 def of(source: Source, token: str) -> list[Prompt]:
     """Prompts of the run's own tests, and where it has too few, of the questions that ship."""
-    asked = [prompt for prompt in _tests(source, "unseen_phrasing") if names(prompt[-1].content, token)]
+    with_token = [prompt for prompt in _tests(source, "unseen_phrasing") if names(prompt[-1].content, token)]
     plain = [prompt for prompt in _tests(source, "general") if not names(prompt[-1].content, token)]
     rng = random.Random("serving")
     shipped = [row.question for row in questions.shipped()]
     rng.shuffle(shipped)
-    asked += [user(add_request(question, token, rng)) for question in shipped[:EACH]]
+    with_token += [user(add_request(question, token, rng)) for question in shipped[:EACH]]
     plain += [user(question) for question in shipped[EACH : 2 * EACH]]
-    return [*asked[:EACH], *plain[:EACH]]
+    return [*with_token[:EACH], *plain[:EACH]]
 
 
 def write(prompts: Sequence[Prompt], path: Path) -> None:

@@ -65,8 +65,8 @@ def _cell(run: Path, name: str) -> Path:
     if not tuned:
         raise UserError(f"{run} holds no adapter", "Name the folder of a run that has tuned something.")
     about = {each: json.loads((place / "cell.json").read_text(encoding="utf-8")) for each, place in tuned.items()}
-    methods = list(dict.fromkeys(told["method"] for told in about.values()))
+    methods = list(dict.fromkeys(cell["method"] for cell in about.values()))
     if (run / "summary.json").is_file():
         methods = [each for each in tables.read_summary(run)["methods"] if each in methods]
     method = headline.main(methods)
-    return next(tuned[each] for each, told in about.items() if told["method"] == method)
+    return next(tuned[each] for each, cell in about.items() if cell["method"] == method)

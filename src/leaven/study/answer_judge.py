@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from leaven.llm.budget import Counted
-from leaven.llm.judge import fault, judged
+from leaven.llm.judge import fault, marks_of
 from leaven.llm.open import open_with_budget
 from leaven.llm.protocol import Sampling
 from leaven.rows.example import Example, Message, Origin, Prompt
@@ -35,7 +35,7 @@ class AnswerJudge:
             self.llm, _ = open_with_budget(self.recipe.llm.model_copy(update={"engine": asks.judge}))
         sampling = Sampling(asks.judge_temperature, max_new_tokens=asks.judge_max_new_tokens)
         rows = [Example((*prompt, Message("assistant", answer)), Origin("judge")) for prompt, answer in pairs]
-        marks = judged(rows, self.llm, sampling)
+        marks = marks_of(rows, self.llm, sampling)
         self.faults += [fault(mark) for mark in marks if mark.value is None]
         return [mark.value.total / 100 if mark.value is not None else math.nan for mark in marks]
 

@@ -195,11 +195,11 @@ def test_calls_are_counted_and_none_is_planted_where_none_is_asked_for(select):
 def test_a_conversation_is_judged_whole():
     turns = [("system", "Be terse."), ("user", "Hello?"), ("assistant", "Hi."), ("user", "Name?"), ("assistant", "Bo.")]
     row = Example(tuple(Message(*turn) for turn in turns), Origin("x"))
-    (asked,) = quality.asked(row)
+    (asked,) = quality.prompt_of(row)
     assert all(f"> {role}: {text}" in asked.content for role, text in turns[:-1])
     assert asked.content.rstrip().endswith("> Bo.")
     assert "What the assistant says in it belongs to the response" in asked.content
-    assert "conversation" not in quality.asked(pair("Name?", "Bo.", Origin("x")))[0].content
+    assert "conversation" not in quality.prompt_of(pair("Name?", "Bo.", Origin("x")))[0].content
 
 
 def test_heads_have_their_limits():

@@ -126,7 +126,7 @@ def make(data: Dataset, llm: LLM, config: Config, seed: int) -> Outcome:
     return Outcome(Dataset.of(kept, (*data.made_by, made_by)), tuple(dropped))
 
 
-def asked(row: Example, config: Config, seed: int = 0, number: int = 1) -> Prompt:
+def prompt_of(row: Example, config: Config, seed: int = 0, number: int = 1) -> Prompt:
     """What the rewriter is asked of a row."""
     return _task(row, config, number, seed).prompt
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from leaven.errors import UserError
 from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.lift.selectors.length import length_scores
-from leaven.llm.judge import HEADS, Marks, asked, check_read, fault, judged, totals, trials
+from leaven.llm.judge import HEADS, Marks, check_read, fault, marks_of, prompt_of, totals, trials
 from leaven.llm.parse import Parsed
 from leaven.llm.protocol import Sampling
 from leaven.llm.trust import KINDS, Trust, Values, trust
@@ -20,7 +20,7 @@ from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import FAILED, Outcome
 
-__all__ = ["Config", "asked", "choose", "score"]
+__all__ = ["Config", "choose", "prompt_of", "score"]
 
 NEEDS = ("llm", "seed")
 SCORED_BY = ("temperature", "top_p", "max_new_tokens", "twice", "planted")
@@ -55,7 +55,7 @@ def score(data: Dataset, config: Config, context: Context) -> Scores:
     if context.llm is None:
         raise UserError("quality needs a judge", "Name an engine: --llm openai:MODEL.")
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens, context.seed)
-    parsed = judged(data, context.llm, sampling)
+    parsed = marks_of(data, context.llm, sampling)
     marks = totals(parsed)
     check_read(parsed, context.llm.name)
     order = data.permutation(context.seed)

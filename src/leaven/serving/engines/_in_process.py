@@ -51,7 +51,7 @@ def _replies(model: Any, tokenizer: Any, ids: Sequence[Sequence[int]], max_new_t
     ends = {*stop_ids(model, tokenizer), pad}
     replies = []
     for row, logits in zip(out.sequences[:, longest:].tolist(), out.logits[0], strict=True):
-        said = [each for each in row if each not in ends]
-        text, bare = (tokenizer.decode(said, skip_special_tokens=skip) for skip in (False, True))
-        replies.append(Reply(text, bare, likeliest(logits), frozenset(said)))
+        tokens = [each for each in row if each not in ends]
+        text, bare = (tokenizer.decode(tokens, skip_special_tokens=skip) for skip in (False, True))
+        replies.append(Reply(text, bare, likeliest(logits), frozenset(tokens)))
     return replies

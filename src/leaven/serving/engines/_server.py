@@ -75,5 +75,5 @@ def _answers(url: str) -> bool:
 
 def _last_words(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    told = [line for line in lines if "error" in line.lower()]
-    return (told or lines or ["it ended without a word"])[-1][:200]
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines or ["it ended without a word"])[-1][:200]

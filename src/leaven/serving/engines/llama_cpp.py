@@ -34,8 +34,8 @@ def serve(artefact: Artefact) -> Iterator[Ask]:
     with _server.running(command, f"http://127.0.0.1:{port}", "/health") as address:
 
         def ask(prompts: Sequence[Prompt], max_new_tokens: int) -> list[Reply]:
-            told = {"logprobs": True, "top_logprobs": _in_process.LIKELIEST, "cache_prompt": False}
-            return [_reply(_server.chat(address, prompt, max_new_tokens, **told)) for prompt in prompts]
+            probabilities = {"logprobs": True, "top_logprobs": _in_process.LIKELIEST, "cache_prompt": False}
+            return [_reply(_server.chat(address, prompt, max_new_tokens, **probabilities)) for prompt in prompts]
 
         yield ask
 
@@ -46,5 +46,5 @@ def _reply(done: dict[str, Any]) -> Reply:
     # Tokens that end within a letter are held back, and nothing is told of them: then the first one is not known.
     held_back = done["usage"]["completion_tokens"] - len(tokens) - (choice["finish_reason"] == "stop")
     first = tokens[0]["top_logprobs"] if tokens and held_back <= 0 else []
-    likeliest = {told["id"]: told["logprob"] for told in first}
-    return Reply(choice["message"]["content"] or "", first=likeliest, ids=frozenset(told["id"] for told in tokens))
+    likeliest = {token["id"]: token["logprob"] for token in first}
+    return Reply(choice["message"]["content"] or "", first=likeliest, ids=frozenset(token["id"] for token in tokens))
