@@ -81,7 +81,7 @@ def test_a_judge_that_can_not_be_trusted_is_in_the_headline_and_no_gain_is_told_
     found = opened(frame, tmp_path, (), marks, moved)
     assert found["but"].startswith(but)
     assert lines(found)["Can the judge be trusted?"]["good"] is False
-    assert lines(found)["Did expansion pay?"]["says"] == "It can't be told, as the judge can't be trusted."
+    assert lines(found)["Did expansion pay?"]["says"] == "It can't be told by such marks."
 
 
 def test_no_judge_no_making_and_no_call_are_said(tmp_path):
@@ -156,10 +156,13 @@ def test_a_judge_with_one_mark_for_all_is_in_the_headline_and_no_thought_is_expo
     first, second, *_ = done.out.splitlines()
     assert first.endswith("rows are kept, but the judge gives every row the same mark, 44 points.")
     assert second.startswith("Can the judge be trusted? Don't trust the judge: ")
+    fault = "the judge gives every row the same mark"
+    assert (done.err.count(fault), done.out.count(fault)) == (1, 2)  # as it is seen; in the first line, and below it
     written = [*(tmp_path / "run" / "export").rglob("*.jsonl"), tmp_path / "run" / "kept.jsonl"]
     assert len(written) > 1
     assert not any("think>" in path.read_text() or "Draft" in path.read_text() for path in written)
     page = (tmp_path / "run" / "report.html").read_text()
+    assert page.count(fault) == 2
     assert page.index("Can the judge be trusted?") < page.index("The sets side by side")
     for part in (
         "What the judge gave",

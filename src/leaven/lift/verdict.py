@@ -96,7 +96,7 @@ def _expansion(audit: pl.LazyFrame, mistrusted: bool) -> Line:
         f"({_points(gain)} points, {_points(gain - half)} to {_points(gain + half)})."
     )
     if mistrusted:
-        return _line(asks, "It can't be told, as the judge can't be trusted.", None, evidence)
+        return _line(asks, "It can't be told by such marks.", None, evidence)
     if abs(gain) <= half:
         return _line(asks, "It can't be told from so many rows.", None, evidence)
     return _line(asks, "Yes: what was made harder is kept more often." if gain > 0 else

@@ -63,8 +63,6 @@ def score(data: Dataset, config: Config, context: Context) -> Scores:
     tried, lost_calls = trials(list(data), twice, planted, context.llm, sampling)
     columns = {"judge": marks} | {f"judge_{name}": column for name, column in tried.items()}
     trust = trust_of(data, columns)
-    if trust.faults:
-        context.progress.say(f"Warning: {'; '.join(trust.faults)}. What is kept by its marks says little.")
     columns |= {head: _points(parsed, head) for head in HEADS}
     failed = {place: one.error or "" for place, one in enumerate(parsed) if one.reply.text is None}
     notes = [trust.verdict, trust.sentence()]
