@@ -43,3 +43,18 @@ def test_the_pace_is_that_of_the_stages_that_ask_no_engine(tmp_path, monkeypatch
     runs.close(tmp_path)
     os.utime(tmp_path / "DONE", (159.0, 159.0))
     assert sizes.pace(tmp_path) == pytest.approx((3 + 7 + 2) / 1000)
+
+
+def test_the_hours_between_two_sittings_are_no_work(tmp_path, monkeypatch):
+    settings = parse({"data": "d.jsonl", "n": 5, "stages": ["exact", "minhash", "longest"]})
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(written(settings)))
+    day = 86_400.0
+    lines = [(1.0, sizes.SITTING, ""), (2.0, "stage", "read"), (5.0, "stage", "exact"), (day, sizes.SITTING, ""),
+             (day + 7, "stage", "minhash"), (2 * day, sizes.SITTING, ""), (3 * day, sizes.SITTING, ""),
+             (3 * day + 4, "stage", "longest")]  # fmt: skip
+    for time, event, name in lines:
+        monkeypatch.setattr(runs.time, "time", lambda time=time: time)
+        runs.log(tmp_path, event, name=name, rows=100)
+    runs.close(tmp_path)
+    os.utime(tmp_path / "DONE", (3 * day + 6, 3 * day + 6))
+    assert sizes.pace(tmp_path) == pytest.approx((3 + 7 + 4 + 2) / 100)

@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from leaven.errors import UserError
-from leaven.lift import audit, run, settings
+from leaven.lift import audit, run, settings, sizes
 from leaven.lift.settings import Settings, parse
 from leaven.llm.budget import Budgeted, Counted, Spend
 from leaven.llm.engines.scripted import Scripted
 from leaven.rows import outcomes
+from leaven.runs import folder as runs
 from leaven.runs.progress import Progress
 
 ROWS = 20
@@ -157,6 +158,7 @@ def test_a_budget_that_ends_while_more_is_made_leaves_the_rows_that_are_there(da
     assert "max_requests 33" in left["refill"][0] and not (tmp_path / "run" / "DONE").exists()
     frame, _, left = lifted(parse(values), tmp_path / "run", writer)
     assert frame.filter(verdict="kept").height == 40 and not left
+    assert len(list(runs.events(tmp_path / "run", sizes.SITTING))) == 2
 
 
 def test_without_a_last_selector_as_many_are_drawn(data, tmp_path):

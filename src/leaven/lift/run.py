@@ -23,6 +23,7 @@ from leaven.lift.expand import Open, Pool
 from leaven.lift.recipe import Stage, halves
 from leaven.lift.selection import Context, Size
 from leaven.lift.settings import Settings, claim
+from leaven.lift.sizes import SITTING
 from leaven.llm.budget import BudgetReached
 from leaven.rows import export
 from leaven.rows.dataset import Dataset
@@ -116,6 +117,7 @@ def run(
         if runs.closed(folder):
             progress.say(f"{folder}: finished at {runs.finished(folder)}, nothing to do.")
             return {}
+        runs.log(folder, SITTING)
         if settings.spread:
             rows.note(folder, "read", (embedding.WITHOUT,), progress)
         if source:

@@ -6,6 +6,7 @@ one machine's work, and takes the seconds a row that it took in a lift that is f
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from leaven.errors import UserError
@@ -17,6 +18,8 @@ from leaven.runs import folder as runs
 CLIENT = 0.0005
 """Seconds of one core that the client takes for a call (benchmarks/llm.py fleet): where servers are many, its own are
 the limit."""
+SITTING = "sitting"
+"""In a lift's log, where a process takes it up: what lies before it is no work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ def size(rows: int, planned: int, steps: Sequence[Step], price: Price | None, at
 def pace(folder: Path) -> float:
     """The seconds a row of what asks no engine in a finished lift, from one stage's end to the next, by its log.
 
-    The first stage's end is where the count begins. Raises UserError for a folder without a finished lift.
+    The first stage's end is where the count begins; of a stage that was stopped, it is where it was last taken up.
+    Raises UserError for a folder without a finished lift.
     """
     settings = read(folder)
     if not runs.closed(folder):
@@ -61,5 +65,7 @@ def pace(folder: Path) -> float:
     events = list(runs.events(folder, "stage"))
     ends = [event["time"] for event in events] + [(folder / runs.DONE).stat().st_mtime]
     names = [event["name"] for event in events[1:]] + ["audit"]
-    seconds = sum(end - begin for name, begin, end in zip(names, ends, ends[1:], strict=False) if name not in paid)
+    sittings = [event["time"] for event in runs.events(folder, SITTING)]
+    begins = [max([last, *(time for time in sittings if time < end)]) for last, end in pairwise(ends)]
+    seconds = sum(end - begin for name, begin, end in zip(names, begins, ends[1:], strict=True) if name not in paid)
     return float(seconds) / max(1, int(events[0]["rows"]))
