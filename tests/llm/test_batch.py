@@ -14,10 +14,10 @@ from tests.llm.test_openai import asked_of, questions, serving
 from leaven.errors import UserError
 from leaven.llm import batch, batch_endpoint, batch_queue, budget
 from leaven.llm.batch import Batched
-from leaven.llm.budget import Budgeted, BudgetReached, Spend
+from leaven.llm.budget import Budgeted, BudgetReached, Price, Spend
 from leaven.llm.engines.openai import OpenAI, ServerError
 from leaven.llm.engines.scripted import Scripted
-from leaven.llm.open import open_with_budget
+from leaven.llm.open import open_with_budget, spending
 from leaven.llm.protocol import Sampling
 from leaven.llm.settings import LLMSection
 from leaven.llm.store import Store, Stored, key
@@ -301,3 +301,35 @@ def test_a_budget_that_ends_the_prompts_ends_them_in_a_batch_too(tmp_path):
         with pytest.raises(BudgetReached):
             dict(llm.replies(questions(40), Sampling()))
         assert asked_of(url, "count")["came"] == spend.requests == 12
+
+
+@pytest.mark.parametrize(
+    ("share", "dollars", "said"),
+    [(", batch: 0.5", 30, "prices of 2026-01-31, batches at 50% of them"),
+     ("", 54, "list prices of 2026-01-31, as the table has none of batches")],
+)  # fmt: skip
+def test_what_came_by_a_batch_costs_what_the_table_says_of_batches(tmp_path, share, dollars, said):
+    table = tmp_path / "prices.yaml"
+    table.write_text(f"{{date: 2026-01-31, models: {{m: {{prompt: 1e6, completion: 1e6{share}}}}}}}")
+    with serving(tmp_path) as url:
+        section = LLMSection(engine="openai:m", base_url=url, store="off", prices=str(table), batch=True)
+        spend = spending(section)
+        store = Store.open(tmp_path / "r.db")
+        llm = Stored(Budgeted(Batched(OpenAI.open("m", url), store, 0.01), spend), store)
+        dict(llm.replies(questions(9), Sampling()))  # two tokens in, four out: one call at once, the others by a batch
+        assert spend.cost == pytest.approx(dollars)
+        assert f"${dollars:.4f} by {said}" in spend.sentence()
+        assert spend.rate.of(1, 0) == (0.5 if share else 1)
+    assert (
+        budget.price("gpt-4o").of_batches().completion == 5
+        and budget.price("gpt-4o").sentence(False)[:10] == "prices of "
+    )
+
+
+def test_a_limit_on_money_lets_as_many_prompts_into_a_batch_as_their_price_allows(tmp_path):
+    with serving(tmp_path) as url:
+        store, spend = Store.open(tmp_path / "r.db"), Spend(Price(1e6, 1e6, "today", 0.5), max_cost=60, batch=True)
+        llm = Stored(Budgeted(Batched(OpenAI.open("m", url), store, 0.01), spend), store)
+        with pytest.raises(BudgetReached):
+            dict(llm.replies(questions(40), Sampling()))
+        assert (spend.requests, spend.cost) == (16, pytest.approx(60))  # four at once for $6 each, twelve by a batch

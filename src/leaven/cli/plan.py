@@ -95,7 +95,7 @@ def _piloted(what: str, words: list[str], pilot: int, rows: list[int], like: str
         steps = list(_STEPS[what](data, few, flags, partial(Recorded, llm)))
         _print(steps, llm)
         if rows:
-            section, price = LLMSection.model_validate(engine.flags(flags)), llm.spend.price
+            section, price = LLMSection.model_validate(engine.flags(flags)), llm.spend.rate
             at_once = len(addresses(section.base_url)) * section.concurrency
             pace = sizes.pace(Path(like)) if like else None
             _print_sizes([sizes.size(count, len(data), steps, price, at_once, pace) for count in rows], at_once)
@@ -232,15 +232,15 @@ def _print(steps: "list[Step]", llm: "Counted") -> None:
 
     from leaven.llm.pilot import total
 
-    price = llm.spend.price
+    price, rate = llm.spend.price, llm.spend.rate
     table = Table(title=f"What it will take, by {sum(len(step.replies) for step in steps)} calls", title_justify="left")
     table.add_column("step")
     for column in ("calls", "tokens in", "tokens out", "dollars"):
         table.add_column(column, justify="right")
     for step in steps:
-        ranges = (_said(step.prompt_tokens), _said(step.completion_tokens), _dollars(step.cost(price)))
+        ranges = (_said(step.prompt_tokens), _said(step.completion_tokens), _dollars(step.cost(rate)))
         table.add_row(step.name, f"{step.calls:,}", *ranges)
-    calls, came, went, cost = total(steps, price)
+    calls, came, went, cost = total(steps, rate)
     table.add_section()
     table.add_row("all", f"{calls:,}", _said(came), _said(went), _dollars(cost))
     Console(width=120).print(table)
@@ -249,7 +249,7 @@ def _print(steps: "list[Step]", llm: "Counted") -> None:
     if price is None:
         print("The price is unknown: name a table that has it, --prices FILE.")
     else:
-        print(f"By prices of {price.date}. Stop at a limit with --max-cost, --max-tokens or --max-requests.")
+        print(f"By {price.sentence(llm.spend.batch)}. Stop at a limit with --max-cost, --max-tokens or --max-requests.")
 
 
 def _said(found: "Range") -> str:

@@ -10,7 +10,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from leaven.llm.batch_endpoint import ENDED, Endpoint, Full, TooLarge, unusable, why
@@ -169,4 +169,4 @@ def _reply(line: dict[str, Any]) -> Reply:
         message = error.get("message") if isinstance(error, dict) else error
         return Reply(None, f"the server refuses it ({status}): {str(message)[:200]}")
     reply = read_completion(json.dumps(body))
-    return reply if isinstance(reply, Reply) else Reply(None, reply)
+    return replace(reply, batched=True) if isinstance(reply, Reply) else Reply(None, reply)

@@ -27,15 +27,32 @@ class BudgetReached(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Dollars for a million tokens, in and out, and when that was the published price."""
+    """Dollars for a million tokens, in and out, and when that was the published price.
+
+    `batch` is the share of it that tokens cost in a batch; None: not known, so that they count in full.
+    """
 
     prompt: float
     completion: float
     date: str
+    batch: float | None = None
 
     def of(self, prompt_tokens: int, completion_tokens: int) -> float:
         """Dollars."""
         return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+    def of_batches(self) -> "Price":
+        """What tokens cost in a batch."""
+        share = 1.0 if self.batch is None else self.batch
+        return replace(self, prompt=self.prompt * share, completion=self.completion * share)
+
+    def sentence(self, batch: bool) -> str:
+        """By which prices money is counted: `prices of 2025-06-01, batches at 50% of them`."""
+        if not batch:
+            return f"prices of {self.date}"
+        if self.batch is None:
+            return f"list prices of {self.date}, as the table has none of batches"
+        return f"prices of {self.date}, batches at {self.batch:.0%} of them"
 
 
 def price(model: str, path: Path | None = None) -> Price | None:
@@ -47,17 +64,24 @@ def price(model: str, path: Path | None = None) -> Price | None:
     try:
         table: dict[str, Any] = yaml.safe_load(place.read_text(encoding="utf-8"))
         row = table["models"].get(model)
-        return Price(float(row["prompt"]), float(row["completion"]), str(table["date"])) if row else None
+        if not row:
+            return None
+        share = float(row["batch"]) if "batch" in row else None
+        return Price(float(row["prompt"]), float(row["completion"]), str(table["date"]), share)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"{place} is no table of prices: {type(error).__name__} {error}",
-            "Dollars a million tokens: {date: 2026-01-31, models: {MODEL: {prompt: 0.5, completion: 1.5}}}.",
+            "Dollars a million tokens: {date: 2026-01-31, models: {MODEL: {prompt: 0.5, completion: 1.5}}}; "
+            "batch: 0.5 beside them, where a batch costs half.",
         ) from error
 
 
 @dataclass(slots=True)
 class Spend:
-    """What was spent so far, and the limits; a limit that is None is not there."""
+    """What was spent so far, and the limits; a limit that is None is not there. `batch`: prompts are asked by batches.
+
+    Of the tokens in and out, `batched` are those that batches took.
+    """
 
     price: Price | None = None
     max_cost: float | None = None
@@ -74,6 +98,8 @@ class Spend:
     saved: int = 0
     ended: int = 0
     under_way: int = 0
+    batch: bool = False
+    batched: tuple[int, int] = (0, 0)
 
     @property
     def tokens(self) -> int:
@@ -83,7 +109,16 @@ class Spend:
     @property
     def cost(self) -> float | None:
         """Dollars, or None where the price is unknown."""
-        return self.price.of(self.prompt_tokens, self.completion_tokens) if self.price else None
+        if self.price is None:
+            return None
+        came, went = self.batched
+        at_once = self.price.of(self.prompt_tokens - came, self.completion_tokens - went)
+        return at_once + self.price.of_batches().of(came, went)
+
+    @property
+    def rate(self) -> Price | None:
+        """The price of a call from here on: by a batch, where prompts are asked so."""
+        return self.price.of_batches() if self.price and self.batch else self.price
 
     def add(self, reply: Reply) -> None:
         """A call has ended."""
@@ -96,6 +131,9 @@ class Spend:
             self.faults[reply.error.partition(":")[0]] += 1
         self.prompt_tokens += reply.prompt_tokens
         self.completion_tokens += reply.completion_tokens
+        if reply.batched:
+            came, went = self.batched
+            self.batched = (came + reply.prompt_tokens, went + reply.completion_tokens)
 
     def counts(self) -> dict[str, float | None]:
         """What a log says of it."""
@@ -124,13 +162,18 @@ class Spend:
             return f"max_requests {self.max_requests:,}"
         if self.max_tokens is not None and self.tokens * share >= self.max_tokens:
             return f"max_tokens {self.max_tokens:,}"
-        if self.max_cost is not None and (self.cost or 0) * share >= self.max_cost:
+        if self.max_cost is not None and (self.cost or 0) + self._cost_under_way() >= self.max_cost:
             return f"max_cost ${self.max_cost:,.2f}"
         return None
 
+    def _cost_under_way(self) -> float:
+        """Dollars of the calls under way, where they take as many tokens as those that were answered."""
+        share = self.under_way / self.answered if self.answered else 0
+        return share * self.rate.of(self.prompt_tokens, self.completion_tokens) if self.rate else 0
+
     def sentence(self) -> str:
         """What the end of a run says."""
-        money = f"${self.cost:,.4f} by prices of {self.price.date}" if self.price else "cost unknown"
+        money = f"${self.cost:,.4f} by {self.price.sentence(self.batch)}" if self.price else "cost unknown"
         faults = ", ".join(f"{fault} {count:,}" for fault, count in self.faults.most_common(4))
         parts = [f"{self.failed:,} failed: {faults}"] if self.failed else []
         parts += [f"{self.truncated:,} truncated at the token limit"] if self.truncated else []

@@ -46,7 +46,7 @@ def spending(config: LLMSection) -> Spend:
     """What the engine may spend. Raises UserError for a limit on the cost of a model without a price."""
     spend = Spend(
         price(config.engine.partition(":")[2], Path(config.prices) if config.prices else None),
-        config.max_cost, config.max_tokens, config.max_requests,
+        config.max_cost, config.max_tokens, config.max_requests, batch=config.batch,
     )  # fmt: skip
     if config.max_cost is not None and spend.price is None:
         raise UserError(

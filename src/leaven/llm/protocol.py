@@ -30,7 +30,8 @@ class Sampling:
 class Reply:
     """What came back for one prompt. A failed call is data: `text` is None and `error` says why.
 
-    `cached` replies cost nothing now, since a store had them; `attempts` counts the calls that were made.
+    `cached` replies cost nothing now, since a store had them, `batched` ones what a server asks for a batch; `attempts`
+    counts the calls that were made.
     """
 
     text: str | None
@@ -40,6 +41,7 @@ class Reply:
     completion_tokens: int = 0
     cached: bool = False
     attempts: int = 1
+    batched: bool = False
 
     @property
     def truncated(self) -> bool:
