@@ -123,6 +123,8 @@ def test_variety_from_a_file(leaven, folder):
         (("k_center", "d.jsonl", "--embedder", "openai:m"), ("OPENAI_API_KEY",)),
         (("deita", "d.jsonl", "--score", "nuber", "--embeddings", "e.npy"), ("'nuber'", "'number'")),
         (("length_matched", "d.jsonl"), ("--like",)),
+        (("guard", "d.jsonl"), ("--against",)),
+        (("marks", "d.jsonl", "--field", "nuber"), ("'nuber' is not there", "'number'")),
         (("ifd", "d.jsonl", "--model", "./nowhere"), ("./nowhere",)),
         (("./nowhere.py", "d.jsonl"), ("nowhere.py does not exist",)),
     ],
@@ -138,6 +140,15 @@ def test_what_is_wrong_is_said(leaven, folder, words, said):
     assert "Traceback" not in done.err
     assert not [word for word in said if word not in done.err], done.err
     assert not (folder / "k.jsonl").exists()
+
+
+def test_rows_that_go_down_a_pipe_have_no_words_between_them_and_no_file_beside_them(leaven, folder):
+    for words in (("curate", "random", "d.jsonl", "--n", 4), ("check", "d.jsonl", "--against", "d.jsonl")):
+        done = leaven(*words, "-o", "-")
+        assert all(json.loads(line)["instruction"] for line in done.out.splitlines()), done.out
+    kept = leaven("curate", "random", "d.jsonl", "--n", 4, "-o", "-")
+    assert kept.out.count("\n") == 4 and "4 kept; 8 dropped: not drawn" in kept.err and "-o FILE" in kept.err
+    assert not list(folder.glob("-*"))
 
 
 def test_odd_rows_are_neither_lost_nor_fatal(leaven, folder):
@@ -159,3 +170,13 @@ def test_odd_rows_are_neither_lost_nor_fatal(leaven, folder):
         kept = read(folder / f"{name}.jsonl")
         assert len(kept) + len(rejects) == 7
         assert all(one["reason"] for one in rejects)
+
+
+def test_export_leaves_out_rows_without_an_answer_and_says_so(leaven, folder):
+    rows = [{"prompt": "a", "completion": "b"}, {"prompt": "c", "completion": ""}, {"prompt": "d"}]
+    (folder / "some.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = leaven("export", "some.jsonl", "-o", "out")
+    assert done.code == 0 and "2 rows without an answer are left out, the first is some.jsonl:2." in done.err
+    assert (folder / "out" / "train.jsonl").read_text().count("\n") == 1
+    (folder / "none.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[1:]))
+    assert "2 of 2 rows have no answer" in leaven("export", "none.jsonl", "-o", "no").err

@@ -66,11 +66,11 @@ def _test(train: str, data: "Dataset", tested: "Dataset", out: str, config: "Lea
 
     result = leaks.guard(data, {"test": tested}, None, config)
     for _, drop in result.dropped:
-        print(f"{drop.example.origin.place}\t{drop.reason}\t{drop.detail}")
-    print(f"{len(result.dropped):,} of {len(tested):,} test rows overlap with {train}.")
+        print(f"{drop.example.origin.place}\t{drop.reason}\t{drop.detail}", file=reading.beside(out))
+    print(f"{len(result.dropped):,} of {len(tested):,} test rows overlap with {train}.", file=reading.beside(out))
     if out:
         files.write(result.tests["test"], out)
-        print(f"{len(result.tests['test']):,} rows are in {out}.")
+        print(f"{len(result.tests['test']):,} rows are in {out}.", file=reading.beside(out))
     return len(result.dropped)
 
 
@@ -91,15 +91,17 @@ def _against(
         matches = sorted([*matches, *(match for match in fresh if (match.row, match.benchmark) not in pairs)])
     for match in matches:
         text = " ".join(match.evidence.split())[:100]
-        print(f"{data[match.row].origin.place}\t{match.kind} {match.share:.2f}\t{match.source}\t{text}")
+        place = data[match.row].origin.place
+        print(f"{place}\t{match.kind} {match.share:.2f}\t{match.source}\t{text}", file=reading.beside(out))
     rows = {match.row for match in matches}
     for path, questions in benchmarks.items():
         hit = {match.source for match in matches if match.benchmark == path}
         print(f"{len(hit):,} of {len(questions):,} questions of {path} are in {train}.", file=sys.stderr)
-    print(f"{len(rows):,} of {len(data):,} rows overlap with a benchmark.")
+    print(f"{len(rows):,} of {len(data):,} rows overlap with a benchmark.", file=reading.beside(out))
     if out:
         clean = data.rows([row for row in range(len(data)) if row not in rows], "check")
         files.write(clean, out)
+    if out and out != "-":
         Path(f"{out}.matches.jsonl").write_text(contamination.table(data, matches), encoding="utf-8")
         print(f"The {len(clean):,} others: {out}. The matches, with both texts: {out}.matches.jsonl")
     return len(rows)

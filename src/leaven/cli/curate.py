@@ -134,14 +134,10 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
         settings = {key: flags[key] for key in (*module.Config.model_fields, *selecting.DEFAULTS) if key in flags}
         outcome = selecting.select(module, data.kept, settings, llm, spend)
     files.write(outcome.kept, out, flags["to"])
-    rejects = (*outcome.dropped, *data.dropped)
-    if rejects:
-        files.write_rejects(type(outcome)(outcome.kept, rejects), Path(out + ".rejects.jsonl"))
     for note in (*data.notes, *outcome.notes):
         print(note, file=sys.stderr)
-    print(f"{name}: {outcome.summary()}. Rows: {out}")
-    if rejects:
-        print(f"The others, each with its reason: {out}.rejects.jsonl")
+    print(f"{name}: {outcome.summary()}. Rows: {out}", file=reading.beside(out))
+    reading.write_rejects(type(outcome)(outcome.kept, (*outcome.dropped, *data.dropped)), out)
     reading.say_left_out(data)
     resume.finish(out, whole=not (outcomes.failures(outcome) or outcome.open))
 

@@ -1,7 +1,7 @@
 """What the commands that read rows share: the options that say how, and the last line about rows left out."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -13,6 +13,22 @@ Columns = Annotated[
     str, typer.Option(help="Fields of your own: question=FIELD,answer=FIELD; also system=FIELD, messages=FIELD.")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse a file with a row that can't be used.")]
+
+
+def beside(out: str) -> TextIO:
+    """Where a command says what it did: not among the rows, where they go down a pipe."""
+    return sys.stderr if out == "-" else sys.stdout
+
+
+def write_rejects(outcome: "Outcome", out: str) -> None:
+    """Write the dropped rows beside the file of the others, and say where; a pipe has no file beside it."""
+    from leaven.rows import files
+
+    if outcome.dropped and out == "-":
+        print("The others, each with its reason, are written where the rows go into a file: -o FILE.", file=sys.stderr)
+    elif outcome.dropped:
+        files.write_rejects(outcome, f"{out}.rejects.jsonl")
+        print(f"The others, each with its reason: {out}.rejects.jsonl")
 
 
 def say_left_out(*outcomes: "Outcome") -> None:

@@ -61,8 +61,9 @@ def _value(row: Example, field: str) -> float:
         return float(len(row.answer or ""))
     value = row.meta.get(field)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
+        what = f"is {value!r}, not a number" if field in row.meta else "is not there"
         raise UserError(
-            f"{row.origin.place or row.id}: the field {field!r} is {value!r}, not a number",
+            f"{row.origin.place or row.id}: the field {field!r} {what}",
             nearest(field, row.meta) if row.meta else "The rows have no further fields: leave --score out.",
         )
     return float(value)

@@ -1,5 +1,6 @@
 """Drop rows that give a benchmark away: the same question, one alike, or one with most of its words."""
 
+from leaven.errors import UserError
 from leaven.lift import contamination
 from leaven.lift.selection import Context, Scores, outcome
 from leaven.rows.dataset import Dataset
@@ -19,6 +20,8 @@ class Config(Section):
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """Every row that overlaps with no question; the detail of the others names the first that it overlaps with."""
+    if not config.against:
+        raise UserError("guard has nothing to compare the rows with", "Say --against BENCHMARK.jsonl (again for each).")
     benchmarks = {path: contamination.benchmark(path) for path in config.against}
     matches = contamination.by_words(data, benchmarks, LeaksSection())
     first = {match.row: match for match in reversed(matches)}

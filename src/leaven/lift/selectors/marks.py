@@ -44,8 +44,9 @@ def score(data: Dataset, config: Config, context: Context) -> Scores:
     values = np.fromiter((_number(value) for value in texts.meta(data, config.field)), np.float64, len(data))
     for place in np.flatnonzero(np.isnan(values)).tolist()[:1]:
         row = data[place]
+        what = f"is {row.meta[config.field]!r}, not a number" if config.field in row.meta else "is not there"
         raise UserError(
-            f"{row.origin.place or row.id}: the field {config.field!r} is {row.meta.get(config.field)!r}, not a number",
+            f"{row.origin.place or row.id}: the field {config.field!r} {what}",
             nearest(config.field, row.meta) if row.meta else "The rows have no further fields.",
         )
     return Scores({config.field: values})
