@@ -86,6 +86,9 @@ def test_the_card_says_what_made_rows_that_were_read_again_where_it_is_known():
 
 
 def test_rows_without_an_answer_are_refused(tmp_path):
+    empty = Dataset.of([Example((Message("user", "Why?"), Message("assistant", "")), Origin("read"))])
+    with pytest.raises(UserError, match="1 of 1 rows have no answer"):
+        export.export(empty, tmp_path / "out", "x")
     bare = Dataset.of([Example((Message("user", "Why?"),), Origin("read"))])
     with pytest.raises(UserError, match="1 of 1 rows have no answer"):
         export.export(bare, tmp_path / "out", "x")

@@ -65,6 +65,17 @@ def test_missing_file_and_folder_are_errors_that_name_what_is_there(tmp_path):
     with pytest.raises(UserError, match="is a folder") as folder:
         files.read(tmp_path)
     assert "train.jsonl" in folder.value.hint
+    read(tmp_path, ROW, "more.jsonl")
+    with pytest.raises(UserError) as shards:
+        files.read(tmp_path)
+    assert f"cat {tmp_path}/*.jsonl | leaven" in shards.value.hint
+
+
+def test_what_is_packed_otherwise_is_no_unknown_kind_and_the_hint_unpacks_it(tmp_path):
+    (tmp_path / "train.jsonl.zst").write_bytes(b"\x28\xb5\x2f\xfd")
+    with pytest.raises(UserError, match="is packed in a way") as packed:
+        files.read(tmp_path / "train.jsonl.zst")
+    assert "zstd -d" in packed.value.hint
 
 
 DROPPED = {

@@ -25,20 +25,27 @@ def export(
     columns: reading.Columns = "",
     strict: reading.Strict = False,
 ) -> None:
-    """Write rows with what each trainer needs to read them, and a dataset card; upload them where asked."""
+    """Write rows with what each trainer needs to read them, and a dataset card; upload them where asked.
+
+    Rows without an answer are left out, and said.
+    """
     from leaven.rows import export as exports
     from leaven.rows import files
 
     read = files.read(rows, format, columns=columns, strict=strict)
-    folder = Path(out)
-    paths = exports.export(read.kept, folder, name or folder.resolve().name, about)
+    folder, bare = Path(out), [place for place, row in enumerate(read.kept) if not row.answer]
+    answered = read.kept.rows([place for place in range(len(read.kept)) if place not in set(bare)])
+    paths = exports.export(answered if len(answered) else read.kept, folder, name or folder.resolve().name, about)
     print("\n".join(map(str, paths)))
     print(
         f"TRL: trl sft --dataset_name {folder} …   axolotl: the part of {folder}/axolotl.yaml   "
         f"LLaMA-Factory: dataset_dir: {folder}, dataset: {name or folder.resolve().name}"
     )
-    for note in exports.notes(read.kept):
+    for note in exports.notes(answered):
         print(f"{note}.", file=sys.stderr)
+    if bare:
+        first = read.kept[bare[0]].origin.place
+        print(f"{len(bare):,} rows without an answer are left out, the first is {first}.", file=sys.stderr)
     if push_to_hub:
         print(f"Uploaded: {exports.push(paths, push_to_hub, private=not public)}")
     reading.say_left_out(read)

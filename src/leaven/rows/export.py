@@ -44,7 +44,7 @@ def export(rows: Dataset, folder: Path, name: str, about: str = "") -> list[Path
     at all, and nothing that lies there is touched: one that holds anything but these very files is refused. Raises
     UserError for that, and where a row has no answer to train on.
     """
-    bare = [row for row in rows if row.answer is None]
+    bare = [row for row in rows if not row.answer]
     if bare or not len(rows):
         why = f"{len(bare):,} of {len(rows):,} rows have no answer" if bare else "there are no rows"
         raise UserError(f"{why}: there is nothing to train on", "Answer them first: leaven sample.")

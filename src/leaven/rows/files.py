@@ -24,6 +24,8 @@ from leaven.rows.turns import RowFault
 from leaven.runs import folder as runs
 
 KINDS = {"jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "csv": "csv", "tsv": "tsv", "parquet": "parquet"}
+PACKED = {"zst": "zstd -d", "xz": "unxz -k", "bz2": "bunzip2 -k", "zip": "unzip"}
+"""What is packed otherwise than by gzip, and how it is unpacked."""
 SAME = "same"
 """The format in which rows came."""
 READ = "read"
@@ -223,6 +225,8 @@ def _content(path: str | Path) -> tuple[bytes, str, str]:
     if target.is_dir():
         inside = sorted(file.name for file in target.iterdir() if file.suffix != ".gz" and file.suffix[1:] in KINDS)
         hint = f"Name a file in it, for example {target / inside[0]}" if inside else "Name a file of rows."
+        if len(inside) > 1 and all(KINDS[name.rpartition(".")[2]] == "jsonl" for name in inside):
+            hint += f"; or all of them as one: cat {target}/*.{inside[0].rpartition('.')[2]} | leaven … -"
         raise UserError(f"{path} is a folder", hint)
     try:
         content = target.read_bytes()
@@ -249,6 +253,8 @@ def kind_of(path: Path) -> tuple[str, bool]:
     """The kind of a file by its suffix, and whether it is zipped. Raises UserError."""
     zipped = path.suffix.lower() == ".gz"
     suffix = (path.with_suffix("") if zipped else path).suffix.lstrip(".").lower()
+    if suffix in PACKED:
+        raise UserError(f"{path} is packed in a way that leaven does not read", f"Unpack it: {PACKED[suffix]} {path}")
     if suffix not in KINDS:
         raise UserError(
             f"{path} has no suffix that leaven knows",
