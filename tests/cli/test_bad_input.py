@@ -84,6 +84,7 @@ WORDS = {
     "story of nowhere": (("why", "no", "1"), ("no does not exist",)),
     "mix of nothing": (("show", "mix", "."), (".", "no mixture")),
     "merge of nothing": (("merge", ".", "out"), (".", "adapter_config.json")),
+    "a lift's --out is -o too": (("lift", "no.jsonl", "-o", "runs/a b"), ("needs a judge",)),
     "unknown prompt": (("show", "prompt", "diversfy"), ("diversfy", "'diversify'")),
     "unknown engine": (("sample", "pool.jsonl", "--llm", "hff:x", "-o", "o.jsonl"), ("hff", "hf")),
     "unknown form": (("sample", "pool.jsonl", "--llm", "hf:lab", "-o", "o.jsonl", "--form", "mapgie"), ("'magpie'",)),

@@ -69,7 +69,10 @@ def test_peft_and_transformers_answer_as_the_tuned_model_and_rows_that_are_lost_
 
 def test_a_row_alone_is_merged_exported_and_served_by_the_same_commands(tuned, tmp_path, leaven):
     adapter = tuned("llama", tied=True, targets=())
-    assert leaven("merge", adapter, tmp_path / "merged").code == 0
+    merging = leaven("merge", adapter, tmp_path / "merged")
+    assert merging.code == 0 and merging.err == ""  # and no progress bar of the writing
+    taken = leaven("merge", adapter, tmp_path / "merged")
+    assert taken.code == 2 and "is there already" in taken.err
     assert leaven("export-adapter", adapter, "-o", tmp_path / "out").code == 0
     done = leaven("check-serving", tmp_path / "out", "--engine", "peft", "--engine", "transformers", "--limit", 2)
     assert done.code == 0 and done.out.count("same") >= 2 and "differs" not in done.out, done.out + done.err

@@ -239,6 +239,9 @@ def test_the_last_lines_name_the_report_and_how_the_adapter_is_loaded(plain, tmp
     adapter.mkdir()
     assert f"Adapter: {adapter}\n" in (text := tables.ending(folder, summary, 12.3))
     assert f"leaven export-adapter {folder} " in text and "README.md" in text
+    blank = folder.rename(tmp_path / "my run")
+    assert f"leaven view '{blank}'\n" in (text := tables.ending(blank, summary, 12.3))  # what is typed is one word
+    assert f"leaven export-adapter '{blank}' " in text
 
 
 def test_the_markdown_table_has_every_seed_and_the_cost(plain):

@@ -95,7 +95,7 @@ def delia(
         str, typer.Option(help="An engine that rephrases instructions (as in leaven sample); '': the phrasebook.")
     ] = "",
     trust_remote_code: Annotated[bool, typer.Option(help="Run Python code that comes with the model.")] = False,
-    out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/delia",
+    out: Annotated[str, typer.Option("--out", "-o", help="The folder of the run.")] = "runs/delia",
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Say instead what each part of DELIA is worth here: a small study of 32 cells."),

@@ -27,7 +27,9 @@ def evaluate(
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Items of each benchmark, drawn at random; 0: all.")] = 100,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens; 256 at least.")] = 512,
-    out: Annotated[str, typer.Option(help="A folder for the answers; the same command goes on there.")] = "",
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="A folder for the answers; the same command goes on there.")
+    ] = "",
     trust_remote_code: Annotated[bool, typer.Option(help="Run Python code that comes with the model.")] = False,
 ) -> None:
     """Ask a model public benchmarks, and with --adapter what tuning has changed, with a paired interval."""

@@ -1,5 +1,6 @@
 """`leaven export-adapter`: a tuned adapter as folders that every engine takes."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,17 +19,16 @@ def export_adapter(
 ) -> None:
     """Write an adapter as plain LoRA, merged and as GGUF files, with a model card; the base too if it has grown."""
     from leaven import extras
-    from leaven.errors import UserError
+    from leaven.cli.work import refuse_taken
 
     extras.require(*extras.STUDY)
     from leaven.serving import export, source
 
-    if out.exists() and any(out.iterdir()):
-        raise UserError(f"{out} is there already", "Name another folder, or remove it.")
+    refuse_taken(out)
     adapter = source.find(run, model, cell)
     print(f"The adapter: {adapter.adapter}", file=sys.stderr)
     done = export.write(adapter, out, lambda said: print(said, file=sys.stderr))
     for note in done.notes:
         print(note, file=sys.stderr)
     print("\n".join(map(str, done.folders)))
-    print(f"Next: leaven check-serving {out}")
+    print(f"Next: leaven check-serving {shlex.quote(str(out))}")

@@ -54,7 +54,7 @@ def quality(
 
 @app.command(epilog="Example: leaven lab pretrain --minutes 60 --out my-base")
 def pretrain(
-    out: Annotated[Path, typer.Option(help="The folder of the checkpoint.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the checkpoint.")],
     minutes: Annotated[
         float, typer.Option(min=0.01, help="How long to train; the learning rate falls with the clock.")
     ] = 60,

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -67,7 +68,7 @@ def lift(
     format: reading.Format = "auto",
     columns: reading.Columns = "",
     strict: reading.Strict = False,
-    out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/lifted",
+    out: Annotated[str, typer.Option("--out", "-o", help="The folder of the run.")] = "runs/lifted",
     push_to_hub: Annotated[
         str, typer.Option(metavar="USER/NAME", help="Upload the export as this (private) dataset repository.")
     ] = "",
@@ -103,8 +104,9 @@ def lift(
 
         paths = [path for name in export.FILES if (path := folder / "export" / name).is_file()]
         print(f"Uploaded: {export.push(paths, push_to_hub)}")
-    print(f"Next: leaven why {folder} ROW, or other thresholds without a call: "
-          f"leaven lift --from {folder} --n {max(1, settings.n // 2)} --out FOLDER")  # fmt: skip
+    typed = quote(str(folder))
+    print(f"Next: leaven why {typed} ROW, or other thresholds without a call: "
+          f"leaven lift --from {typed} --n {max(1, settings.n // 2)} --out FOLDER")  # fmt: skip
     if left:
         _say_open(left)
         raise SystemExit(OPEN)

@@ -18,6 +18,7 @@ def merge(
     """Merge an adapter into a model of its own, which needs neither peft nor leaven."""
     import json
 
+    from leaven.cli.work import refuse_taken
     from leaven.errors import UserError
     from leaven.models import adapter as adapters
     from leaven.models import names
@@ -25,6 +26,7 @@ def merge(
     config = adapter / "adapter_config.json"
     if not config.is_file():
         raise UserError(f"{adapter} is not an adapter", "An adapter folder holds adapter_config.json.")
+    refuse_taken(out)
     base = model or json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"]
     adapters.merge(adapter, out, names.path(base), trust_remote_code)
     print(f"The merged model is in {out}. Next: load it with AutoModelForCausalLM.from_pretrained({str(out)!r}).")

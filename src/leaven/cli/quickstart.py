@@ -12,7 +12,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(epilog="Example: leaven quickstart --out runs/quickstart")
 def quickstart(
-    out: Annotated[str, typer.Option(help="The folder of the run.")] = "runs/quickstart",
+    out: Annotated[str, typer.Option("--out", "-o", help="The folder of the run.")] = "runs/quickstart",
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 3,
     continue_anyway: ContinueAnyway = False,
 ) -> None:

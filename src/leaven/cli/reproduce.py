@@ -45,7 +45,9 @@ def reproduce(
     ] = None,
     split: Annotated[str, typer.Option(help="The lab's rows: test, or dev for choosing settings.")] = "test",
     first_seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
-    out: Annotated[str, typer.Option(help="The folder of the run; runs/reproduce-SCALE where none is named.")] = "",
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="The folder of the run; runs/reproduce-SCALE where none is named.")
+    ] = "",
     as_is: Annotated[bool, typer.Option("--as-is", help="Run nothing: show what is finished.")] = False,
     tables: Annotated[
         str, typer.Option("--from", help="Run nothing: compute all from the score tables in FOLDER.", metavar="FOLDER")

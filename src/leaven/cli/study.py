@@ -25,7 +25,9 @@ app = typer.Typer(add_completion=False)
 def study(
     context: typer.Context,
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one that ships (leaven ls recipes).")],
-    out: Annotated[str | None, typer.Option(help="The folder of the run; overrides the recipe's `out`.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="The folder of the run; overrides the recipe's `out`.")
+    ] = None,
     strict: reading.Strict = False,
     split: Annotated[str, typer.Option(help="The lab's rows: test, or dev for choosing settings.")] = "test",
     explain: Annotated[

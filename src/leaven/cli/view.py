@@ -13,7 +13,8 @@ app = typer.Typer(add_completion=False)
 def view(
     run: Annotated[Path, typer.Argument(help="The folder of a study or a lift; it may still be running.")],
     out: Annotated[
-        str, typer.Option(help="Write the page as this folder, which opens from disk, and serve nothing.")
+        str,
+        typer.Option("--out", "-o", help="Write the page as this folder, which opens from disk, and serve nothing."),
     ] = "",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port on loopback; 0: one that is free.")] = 0,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,

@@ -42,6 +42,12 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test", continue_anyway
     print(tables.ending(folder, proof.summary, time.perf_counter() - began))
 
 
+def refuse_taken(out: Path) -> None:
+    """Raises UserError for a folder to make that is there already, and not empty."""
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(f"{out} is there already", "Name another folder, or remove it.")
+
+
 def checked(section: type[S], flags: Mapping[str, Any], **more: Any) -> S:
     """The section of a command's flags. Raises UserError that names each flag that can't be."""
     try:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from leaven.models import names, tokens
-from leaven.models.load import ROWS_FILE, Loaded, load, quiet_peft
+from leaven.models.load import ROWS_FILE, Loaded, load, no_bars, quiet_peft
 from leaven.task.token import TokenSection
 
 CARD = """---
@@ -117,7 +117,8 @@ def write(loaded: Loaded, folder: Path) -> None:
     Its config.json says positions twice: as transformers 5 does (`rope_parameters`), and as all did before it. MLX
     reads the second alone for most families, and goes on with another base where it is missing.
     """
-    loaded.model.save_pretrained(folder)
+    with no_bars():
+        loaded.model.save_pretrained(folder)
     published(loaded.tokenizer).save_pretrained(folder)
     path = folder / CONFIG_NAME
     config = json.loads(path.read_text(encoding="utf-8"))

@@ -189,21 +189,29 @@ def quiet_peft() -> Iterator[None]:
 
 
 @contextmanager
-def foreign_errors(path: str) -> Iterator[None]:
-    """What transformers raises for a bad path, as a UserError, and its progress bars off."""
+def no_bars() -> Iterator[None]:
+    """The progress bars of transformers off: a file or a pipe takes each of their states for a line."""
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:
         yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
+@contextmanager
+def foreign_errors(path: str) -> Iterator[None]:
+    """What transformers raises for a bad path, as a UserError, and its progress bars off."""
+    try:
+        with no_bars():
+            yield
     except OSError as error:
         raise UserError(*_explain(path, error)) from error
     except ValueError as error:
         hint = "If you trust its authors, set trust_remote_code: true." if "trust_remote_code" in str(error) else ""
         fault = f"{path} is not a causal language model that can be loaded: {first_line(error)}"
         raise UserError(fault, hint) from error
-    finally:
-        if shown:
-            transformers_logging.enable_progress_bar()
 
 
 def _explain(path: str, error: OSError) -> tuple[str, str]:

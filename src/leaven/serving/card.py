@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
@@ -155,7 +156,7 @@ def write(source: Source, out: Path, folders: Sequence[Path], token: str, notes:
         token=token,
         means=_means(source),
         folders="\n".join(f"| `{folder.name}/` | {FOLDERS[folder.name]} |" for folder in folders),
-        out=out,
+        out=quote(str(out)),
         notes="".join(f"\n{note}\n" for note in notes),
         proof=tables.markdown(tables.read_summary(source.run)) if source.run else UNPROVEN,
         settings=yaml.safe_dump(_settings(source, config), sort_keys=False, allow_unicode=True),

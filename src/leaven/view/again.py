@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import polars as pl
@@ -98,7 +99,7 @@ def _command(folder: Path, changes: Mapping[str, float]) -> str:
     flags = {"n": "--n", "keep_variety": "--keep-variety"}
     options = [f"{flags[name]} {value:g}" if name in flags else f"--set {name}={value:g}"
             for name, value in changes.items()]  # fmt: skip
-    return " ".join([f"leaven lift --from {folder}", *options, "--out FOLDER"])
+    return " ".join([f"leaven lift --from {quote(str(folder))}", *options, "--out FOLDER"])
 
 
 def _no_engine(spec: str, what: str) -> AbstractContextManager[Counted]:

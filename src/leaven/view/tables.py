@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from shlex import quote
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -114,14 +115,14 @@ def ending(folder: Path, summary: Summary, seconds: float) -> str:
     text = [f"Finished in {seconds:,.0f} s."]
     if "model" in summary:
         text.append(f"Model:   {summary['model']}")
-    text += [f"Report:  {folder / 'report.html'}", f"Answers: leaven view {folder}"]
+    text += [f"Report:  {folder / 'report.html'}", f"Answers: leaven view {quote(str(folder))}"]
     method = headline.main(summary["methods"])
     adapters = [path.parent / "adapter" for path, about in cells(folder) if about["method"] == method]
     if adapter := next((path for path in adapters if path.is_dir()), None):
         text += [
             f"Adapter: {adapter}",
             "         Its README.md shows how plain peft loads it; for every engine, merged and as GGUF:",
-            f"         leaven export-adapter {folder} -o serving",
+            f"         leaven export-adapter {quote(str(folder))} -o serving",
         ]
     return "\n".join(text)
 
