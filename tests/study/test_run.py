@@ -69,6 +69,21 @@ def test_it_leaves_every_file_of_a_run(finished):
     assert not list(finished.rglob("*.partial")) and not (finished / "lock").exists()
 
 
+def test_both_stages_of_a_training_are_told_of(tmp_path, leaven):
+    """The second stage's table took the place of the first's: a cell of DMT said that it had trained one task row."""
+    evaluate = {"max_new_tokens": 2, "limit_test": 2}
+    folder = study(tmp_path / "study", methods=[{"name": "dmt", "ratio": 0.5}], evaluate=evaluate)
+    about = json.loads((folder / "cells" / "dmt-n8-s0" / "cell.json").read_text())
+    mixes = about["mix"], about["second_stage"]["mix"]
+    assert [[(part["source"], part["rows"]) for part in mix] for mix in mixes] == [
+        [("task", 8)],
+        [("task", 1), ("diverse", 4)],
+    ]
+    lines = leaven("show", "mix", folder).out.splitlines()
+    titles = [line.strip() for line in lines if line.startswith("dmt")]
+    assert titles == ["dmt-n8-s0", "dmt-n8-s0, second stage"]
+
+
 def test_every_test_is_scored_for_every_method(finished):
     found = scores(finished)
     assert set(found["method"]) == {"original", "delia"}

@@ -62,11 +62,12 @@ def mix(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> No
     from leaven.cli.work import mix_table
     from leaven.errors import UserError
 
-    paths = sorted(run.glob("cells/*/mix.json"))
+    paths = sorted(run.glob("cells/*/mix*.json"), key=lambda path: path.with_suffix(""))
     if not paths:
         raise UserError(f"{run} holds no mixture", "Name the folder of a run that has trained something.")
     for path in paths:
-        Console().print(mix_table(path.parent.name, json.loads(path.read_text(encoding="utf-8"))))
+        title = path.parent.name + (", second stage" if path.stem == "mix-2" else "")
+        Console().print(mix_table(title, json.loads(path.read_text(encoding="utf-8"))))
 
 
 @app.command(epilog="Example: leaven show tokens smollm2")

@@ -66,7 +66,7 @@ class Tuner:
                 rollouts=rollouts,
                 look=partial(self.watch.look, stage=1 if after is None else 2) if self.watch else None,
             )
-        self._write_mix(mixture.rows(list(tuned.rows), "trained on"), list(tuned.rows.values()), config)
+        self._write_mix(stage, mixture.rows(list(tuned.rows), "trained on"), list(tuned.rows.values()), config)
         adapter.save(tuned.model, loaded.tokenizer, self.folder / "adapter", loaded.path, self.token)
         fitted = self.answerer.fitted(Loaded(tuned.model, loaded.tokenizer, loaded.path))
         before = after or fitted
@@ -79,7 +79,7 @@ class Tuner:
             dropped=(*before.dropped, *tuned.dropped),
         )
 
-    def _write_mix(self, mixture: Dataset, rows: Sequence[Encoded], config: TuneSection) -> None:
+    def _write_mix(self, stage: str, mixture: Dataset, rows: Sequence[Encoded], config: TuneSection) -> None:
         schedule = Schedule.of(len(mixture), config, buffer.task_share(mixture))
         parts = buffer.table(mixture, rows, schedule)
         gaps = buffer.spacing(mixture)
@@ -88,4 +88,4 @@ class Tuner:
             "spacing": {"mean": gaps.mean_gap, "max": gaps.max_gap},
             "made_by": list(mixture.made_by),
         }
-        runs.write_json(self.folder / "mix.json", table)
+        runs.write_json(self.folder / f"mix{stage}.json", table)

@@ -354,7 +354,6 @@ def _dropped_frame(dropped: list[tuple[str, Drop]]) -> pl.DataFrame:
 def _about(
     cell: Cell, config: Mapping[str, Any], method: Any, fitted: Fitted, bench: Bench, seconds: float
 ) -> dict[str, Any]:
-    mix = bench.folder / "mix.json"
     return {
         "method": cell.method.label,
         "size": cell.size,
@@ -367,5 +366,14 @@ def _about(
         "losses": [None if math.isnan(loss) else round(loss, 5) for loss in fitted.losses],
         "seconds": {name: round(value, 2) for name, value in {**bench.ledger.seconds, "all": seconds}.items()},
         "notes": bench.ledger.notes,
-        **(json.loads(mix.read_text(encoding="utf-8")) if mix.exists() else {"mix": [], "spacing": None}),
+        **_mix(bench.folder),
     }
+
+
+def _mix(folder: Path) -> dict[str, Any]:
+    """What the cell's mixture is made of; that of a second stage of training is in it as `second_stage`."""
+    first, second = (
+        json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        for path in (folder / "mix.json", folder / "mix-2.json")
+    )
+    return {"mix": [], "spacing": None, **first, **({"second_stage": second} if second else {})}

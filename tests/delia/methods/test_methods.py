@@ -100,6 +100,11 @@ def test_dmt_goes_on_with_one_adapter_and_keeps_one_row(bench, train):
     assert "keeps 1 of 100 task rows" in made.ledger.notes[-1]
     assert read_parquet(made.folder / "data" / "mixture.parquet").height == 100
     assert read_parquet(made.folder / "data" / "mixture-2.parquet").height == 11
+    mixes = [json.loads((made.folder / name).read_text())["mix"] for name in ("mix.json", "mix-2.json")]
+    assert [{part["source"]: part["rows"] for part in mix} for mix in mixes] == [
+        {"task": 100},
+        {"task": 1, "diverse": 10},
+    ]
     model = found.loaded.model
     adapted = [module for module in model.modules() if hasattr(module, "lora_A")]
     assert list(model.peft_config) == ["default"]
