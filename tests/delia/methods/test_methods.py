@@ -13,12 +13,13 @@ from leaven import plugs
 from leaven.delia import anchor, prompts
 from leaven.delia.ablations import ABLATIONS, expand
 from leaven.delia.makers import magpie
-from leaven.delia.methods import sdft
+from leaven.delia.methods import lm_arithmetic, sdft
 from leaven.delia.settings import DiversifyChanges
 from leaven.errors import UserError
 from leaven.llm.engines.scripted import Scripted
-from leaven.models.load import load
+from leaven.models.load import load, load_tokenizer
 from leaven.models.settings import TuneSection
+from leaven.models.template import render
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Message, Origin, answered, pair, user
 from leaven.rows.outcomes import Outcome
@@ -178,6 +179,14 @@ def test_weight_one_is_called_prompted_and_says_so(bench, train, monkeypatch):
     made = bench()
     assert fitted(made, train(2), "prompted").respond([user("<sep>?")]) == ['{"a": 1}']
     assert made.ledger.notes == ["Linear at weight 1 is the conditioned prompt alone: prompted, and no arithmetic."]
+
+
+@pytest.mark.parametrize("family", ["llama3", "gemma"])
+def test_a_condition_joins_the_system_turn_that_a_prompt_has(tiny_model, family):
+    """It stood before it: a second system turn, which most chat templates refuse."""
+    prompt = lm_arithmetic.conditioned((Message("system", "Be kind."), Message("user", "Hi?")), "Be brief.", "system")
+    assert prompt == (Message("system", "Be kind.\n\nBe brief."), Message("user", "Hi?"))
+    assert "Be kind.\n\nBe brief." in render(load_tokenizer(tiny_model(family)), prompt, add_generation_prompt=True)
 
 
 def test_nothing_is_left_where_all_is_subtracted():

@@ -34,7 +34,7 @@ class Config(Section):
     condition: str = ""
     """What the second prompt says besides; without it, to answer as `token.means`."""
     place: Literal["system", "question"] = "system"
-    """Where the condition stands: a system turn of its own, or after the question."""
+    """Where the condition stands: in the system turn, after what a row's own says, or after the question."""
 
     @model_validator(mode="after")
     def _leave_something(self) -> Self:
@@ -91,7 +91,9 @@ def best_weight(
 
 
 def conditioned(prompt: Prompt, condition: str, place: Literal["system", "question"]) -> Prompt:
-    """The prompt with the condition as a system turn, or after its last question."""
+    """The prompt with the condition in its system turn, or after its last question."""
+    if place == "system" and prompt[0].role == "system":
+        return (Message("system", f"{prompt[0].content}\n\n{condition}"), *prompt[1:])
     if place == "system":
         return (Message("system", condition), *prompt)
     last = prompt[-1]
