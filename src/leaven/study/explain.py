@@ -17,7 +17,7 @@ from leaven.delia.settings import AUTO, with_changes
 from leaven.errors import UserError
 from leaven.study import shapley
 from leaven.study.recipe import DELIA, MethodChoice, Recipe
-from leaven.study.shapley import Parts, Worth
+from leaven.study.shapley import Coalition, Worth
 
 PARTS = ("phrasings", "buffer", "token rate", "step size", "exposures")
 NONE, ALL = "none of them", "all of them"
@@ -33,7 +33,7 @@ MEASURES = (
 """What is explained, where the study has it."""
 
 
-def labels() -> dict[Parts, str]:
+def labels() -> dict[Coalition, str]:
     """What the method of each cell of the grid is called."""
     names = {some: " + ".join(part for part in PARTS if part in some) for some in shapley.subsets(PARTS)}
     return {**names, frozenset(): NONE, frozenset(PARTS): ALL}
@@ -76,7 +76,7 @@ def grid(recipe: Recipe) -> Recipe:
     )
 
 
-def _config(recipe: Recipe, config: dict[str, Any], on: Parts) -> dict[str, Any]:
+def _config(recipe: Recipe, config: dict[str, Any], on: Coalition) -> dict[str, Any]:
     """The settings of DELIA where these parts are on, and the others off."""
     tune, ratio = with_changes(recipe.tune, config.get("tune", {})), config.get("ratio", LARGEST_RATIO)
     passes = int(tune.num_train_epochs) if tune.num_train_epochs > 1 else PASSES

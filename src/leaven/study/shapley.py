@@ -17,7 +17,7 @@ import polars as pl
 from leaven.errors import UserError
 from leaven.study.intervals import ANY, Values, interval
 
-Parts = frozenset[str]
+Coalition = frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ class Worth:
     n_seeds: int
 
 
-def subsets(parts: Sequence[str]) -> list[Parts]:
+def subsets(parts: Sequence[str]) -> list[Coalition]:
     """All sets of the parts, the smallest first."""
     return [frozenset(some) for size in range(len(parts) + 1) for some in combinations(parts, size)]
 
 
-def weights(part: str, parts: Collection[str]) -> dict[Parts, float]:
+def weights(part: str, parts: Collection[str]) -> dict[Coalition, float]:
     """What the value of each cell of the grid counts in the share of a part.
 
     >>> {"".join(sorted(some)): weight for some, weight in weights("a", "ab").items()}
@@ -50,7 +50,7 @@ def weights(part: str, parts: Collection[str]) -> dict[Parts, float]:
     return {some: weight(len(some) - 1) if part in some else -weight(len(some)) for some in subsets(sorted(parts))}
 
 
-def shares(grid: Mapping[Parts, float]) -> dict[str, float]:
+def shares(grid: Mapping[Coalition, float]) -> dict[str, float]:
     """The share of each part of a grid of values, the empty set among them.
 
     Raises UserError for a grid that is not whole.
@@ -60,7 +60,7 @@ def shares(grid: Mapping[Parts, float]) -> dict[str, float]:
     return {part: math.fsum(weight * grid[some] for some, weight in weights(part, parts).items()) for part in parts}
 
 
-def worth(scores: pl.DataFrame, labels: Mapping[Parts, str], metric: str) -> list[Worth]:
+def worth(scores: pl.DataFrame, labels: Mapping[Coalition, str], metric: str) -> list[Worth]:
     """The shares in a measure, from the scores of a study whose methods are the cells of the grid, by their `labels`.
 
     Items that a cell has no value for are left out. Raises UserError for a grid that is not whole.
