@@ -257,14 +257,14 @@ def _prepare(recipe: Recipe, task: Task, folder: Path, parts: Parts) -> Task:
     _dropped_frame(list(task.dropped)).write_parquet(folder / "dropped.parquet")
     tests = [test.limited(recipe.evaluate.limit_test) for test in task.tests]
     tests += more_tests(recipe.evaluate.more_tests, tests, recipe.token)
-    kept_tests = []
+    ready = []
     for test in tests:
         path = folder / "data" / "tests" / f"{test.name}.parquet"
         if not path.exists():
             ceilings.with_own_answers(test, parts.untouched).rows.save(path)
         same, questions = replace(test, rows=Dataset.load(path)), recipe.evaluate.ceiling_questions
-        kept_tests.append(with_ceiling(same, recipe.token, task.format, questions))
-    for test in kept_tests:
+        ready.append(with_ceiling(same, recipe.token, task.format, questions))
+    for test in ready:
         answers = folder / "untouched" / f"{test.name}.parquet"
         is_asked = any(method.takes(test.name) for method in recipe.methods)
         if test.ceiling is not None and is_asked and not answers.exists():
@@ -272,7 +272,7 @@ def _prepare(recipe: Recipe, task: Task, folder: Path, parts: Parts) -> Task:
     untouched = folder / "untouched" / "benchmarks"
     forgetting.ask(recipe.evaluate, parts.base.lend, untouched, parts.progress, "untouched")
     sentences = [forgetting.check(name, recipe.evaluate) for name in recipe.evaluate.benchmarks]
-    return replace(task, tests=tuple(kept_tests), notes=(*task.notes, *filter(None, sentences)))
+    return replace(task, tests=tuple(ready), notes=(*task.notes, *filter(None, sentences)))
 
 
 def _ceilings(task: Task, folder: Path) -> dict[str, Ceiling]:
