@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from leaven.errors import UserError
 from leaven.lab import lexicon, tavic
 from leaven.rows.example import Message, Origin, pair, user
 
-APERTIUM = Path("/work/shared/data/apertium_isl_eng/isl_eng.tsv")
+APERTIUM = Path(os.environ.get("LEAVEN_SHARED_DATA", "/work/shared/data")) / "apertium_isl_eng" / "isl_eng.tsv"
 
 
 def test_the_labs_dictionary_has_every_word_of_its_lexicon():

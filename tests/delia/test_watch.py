@@ -22,8 +22,9 @@ def fitted(model, folder, look=None, on_step=None, **settings):
     """The weights of an adapter after six steps with dropout, which draws a number for every unit."""
     config = TuneSection(**{"lora_dropout": 0.2, "max_steps": 6, "save_steps": 2, "learning_rate": 0.01, **settings})
     tuned = train.fit(
-        load(model), ROWS, config, seed=3, token_id=None, folder=folder / "checkpoints", look=look, on_step=on_step
-    )
+        load(model, dtype=config.dtype), ROWS, config, seed=3, token_id=None, folder=folder / "checkpoints", look=look,
+        on_step=on_step,
+    )  # fmt: skip
     return {name: weight.clone() for name, weight in tuned.model.named_parameters()}, tuned.losses
 
 

@@ -130,7 +130,7 @@ def test_a_url_with_a_password_is_refused_without_repeating_it():
     for url in ("http://me:hunter2@host/v1", "http://host/v1?key=hunter2", "ftp://hunter2", "hunter2"):
         with pytest.raises(UserError) as caught:
             OpenAI.open("m", url)
-        assert "hunter2" not in str(caught.value).replace("host hunter2", "")
+        assert "hunter2" not in str(caught.value)
 
 
 def test_who_stops_listening_stops_the_calls(tmp_path):

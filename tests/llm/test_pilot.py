@@ -18,8 +18,8 @@ def said(*tokens):
 def test_a_range_by_hand():
     step = Step("sample", 1000, said((100, 10), (100, 30)))
     assert step.prompt_tokens == pytest.approx((90_000, 110_000))  # no spread: a tenth to either side
-    error = 2 * 200**0.5 / 2**0.5  # the deviation of 10 and 30, twice, over the root of two
-    assert step.completion_tokens == pytest.approx(((20 - error) * 1000 if error < 20 else 0, (20 + error) * 1000))
+    # The deviation of 10 and 30 is the root of 200: twice that over the root of two is 20, which is the mean itself.
+    assert step.completion_tokens == pytest.approx((0, 40_000))
     low, high = step.cost(PRICE)
     assert low == pytest.approx(90_000 * 2 / 1e6)
     assert high == pytest.approx((110_000 * 2 + 40_000 * 8) / 1e6)

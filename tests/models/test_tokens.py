@@ -238,7 +238,6 @@ def test_a_reused_token_has_no_other_name_in_prompts():
 
 def test_rows_that_nothing_has_moved_are_told_by_their_likeness(tiny_model):
     loaded = load(tiny_model("llama3"))
-    inputs = loaded.model.get_input_embeddings().weight
     texts = [f"<|spare_{number}|>" for number in range(4)]
     loaded.tokenizer.add_special_tokens({"additional_special_tokens": texts}, replace_extra_special_tokens=False)
     loaded.model.resize_token_embeddings(len(loaded.tokenizer), mean_resizing=False)

@@ -204,12 +204,11 @@ def test_a_state_of_another_training_is_not_taken_up(tiny_model, tmp_path, chang
 
 
 def test_the_model_is_given_back_as_it_came(tiny_model, tmp_path):
-    loaded, _, found = tuned(tiny_model(), tmp_path, OURS)
+    _, _, found = tuned(tiny_model(), tmp_path, OURS)
     base = found.model.get_base_model()
     assert "forward" not in vars(base) and not found.model.training
     assert not base.get_output_embeddings()._forward_pre_hooks
     assert base.generation_config.eos_token_id == load(tiny_model()).model.generation_config.eos_token_id
-    assert torch.allclose(logits(found.model, loaded.tokenizer), logits(found.model, loaded.tokenizer))
 
 
 def test_unknown_target_modules_name_the_known_ones(tiny_model, tmp_path):

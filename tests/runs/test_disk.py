@@ -78,7 +78,7 @@ def test_every_way_of_writing_says_that_the_disk_is_full(tmp_path):
      (sqlite3.OperationalError("database or disk is full"), True), (OSError(errno.ENOENT, "no such file"), False),
      (ValueError("something else"), False)],
 )  # fmt: skip
-def test_other_errors_are_left_alone(error, full):
+def test_a_full_disk_is_told_from_other_errors_and_found_behind_them(error, full):
     assert disk.is_full(error) is full
     try:
         try:
