@@ -44,7 +44,8 @@ def test_a_log_that_is_closed_leaves_the_level_as_it_was(tmp_path, caplog):
 
 def test_every_setting_of_the_engine_has_a_flag_in_every_command_that_asks_one(leaven):
     for command in ("sample", "diversify", "lift", "delia", ("curate", "quality")):
-        shown = leaven(*((command,) if isinstance(command, str) else command), "--help", COLUMNS="200").out
+        words = (command,) if isinstance(command, str) else command
+        shown = leaven(*words, "--help-all" if command == "delia" else "--help", COLUMNS="200").out
         for flag in engine.FLAGS:
             assert f"--{flag.replace('_', '-')}" in shown, (command, flag)
 

@@ -47,9 +47,21 @@ def test_of_several_processes_none_does_the_work_of_all(monkeypatch, capsys):
 
 
 def test_no_name_of_a_flag_is_cut_where_the_terminal_is_narrow(leaven):
-    wide, narrow = (leaven("delia", "--help", COLUMNS=columns).out for columns in ("200", "80"))
+    wide, narrow = (leaven("delia", "--help-all", COLUMNS=columns).out for columns in ("200", "80"))
     folded = "".join(line[2:28].strip() for line in narrow.splitlines())
     assert "--gradient-accumulation-steps" in wide and "--gradient-accumulation-steps" in folded
+
+
+def test_the_help_of_delia_is_what_most_need_and_help_all_the_rest(leaven):
+    few, every = (leaven("delia", word, COLUMNS="200").out for word in ("--help", "--help-all"))
+    for flag in ("--ratio", "--token", "--out"):
+        assert flag in few and flag in every
+    for flag in ("--learning-rate", "--max-cost", "--top-p", "--on"):
+        assert f" {flag} " in every and f" {flag} " not in few.partition("Example: ")[0]
+    assert "--help-all" in few and len(few.splitlines()) < 70
+    assert leaven("delia", "task.jsonl", "--model", "lab", "--top-p", "2").err.startswith(
+        "Error: the command line: 1 fault"
+    )
 
 
 def test_the_version_and_what_can_be_listed_are_there_to_be_asked_for(leaven):

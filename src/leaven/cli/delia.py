@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 NEW_TOKEN = "<sep>"
+TOKEN, TRAINING = "The token", "Method and training"
+"""Panels of the help."""
 FLAGS = [
     *flags.of(SampleSection, "Self-sampling", without=("max_new_tokens", "conditioned")),
     *flags.of(EvaluateSection, "Tests", without=("limit_test", "max_new_tokens", "tests")),
@@ -37,8 +39,7 @@ FLAGS = [
     epilog="Example: leaven delia task.jsonl --model smollm2, or with files of your own: leaven delia task.jsonl "
     "--test test.jsonl --queries pool.jsonl --model Qwen/Qwen3-0.6B --learning-rate 1e-4 --out runs/halu"
 )
-@engine.with_flags
-@flags.added(FLAGS)
+@flags.added(flags.further([*FLAGS, *engine.parameters()]))
 def delia(
     context: typer.Context,
     task: Annotated[
@@ -57,51 +58,81 @@ def delia(
         ),
     ] = "",
     token: Annotated[
-        str, typer.Option(help="The new special token; put into the questions where none names it.")
+        str,
+        typer.Option(help="The new special token; put into the questions where none names it.", rich_help_panel=TOKEN),
     ] = NEW_TOKEN,
     reuse: Annotated[
-        str, typer.Option(help="In its place a special token that the model has and does not use: leaven show tokens.")
+        str,
+        typer.Option(
+            help="In its place a special token that the model has and does not use: leaven show tokens.",
+            rich_help_panel=TOKEN,
+        ),
     ] = "",
     answers: Annotated[
-        str, typer.Option(help="How answers show what it means: auto, json, list, label:REGEX, words:N, text, a .py …")
+        str,
+        typer.Option(
+            help="How answers show what it means: auto, json, list, label:REGEX, words:N, text, a .py …",
+            rich_help_panel=TOKEN,
+        ),
     ] = "auto",
-    means: Annotated[str, typer.Option(help="What it stands for, in plain words; never shown to the model.")] = "",
+    means: Annotated[
+        str, typer.Option(help="What it stands for, in plain words; never shown to the model.", rich_help_panel=TOKEN)
+    ] = "",
     ratio: Annotated[
         str,
         typer.Option(
             help="Self-sampled rows for each task row; auto: the smallest that a pilot finds sufficient; "
-            "'': 2.5, on the lab 20."
+            "'': 2.5, on the lab 20.",
+            rich_help_panel=TRAINING,
         ),
     ] = "",
-    size: Annotated[int, typer.Option(min=0, help="Task rows to train on; 0: all.")] = 0,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds; more say more.")] = 1,
+    size: Annotated[int, typer.Option(min=0, help="Task rows to train on; 0: all.", rich_help_panel=TRAINING)] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds; more say more.", rich_help_panel=TRAINING)] = 1,
     preset: Annotated[
         str,
         typer.Option(
             help="auto (a short search of rates and steps on held-out task rows), ours, paper, lab or small; "
-            "'': lab for the lab, auto for any other model."
+            "'': lab for the lab, auto for any other model.",
+            rich_help_panel=TRAINING,
         ),
     ] = "",
     init: Annotated[
-        str, typer.Option(help="First row of the token: neighbours, random (paper), mean, copy:TEXT, reserved:TOKEN.")
+        str,
+        typer.Option(
+            help="First row of the token: neighbours, random (paper), mean, copy:TEXT, reserved:TOKEN.",
+            rich_help_panel=TOKEN,
+        ),
     ] = "",
     format: reading.Format = "auto",
     columns: reading.Columns = "",
     strict: reading.Strict = False,
     limit_test: Annotated[int, typer.Option(min=0, help="At most so many rows of each test; 0: all.")] = 0,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer and longest sample, in tokens.")] = 512,
-    conditioned: Annotated[bool, typer.Option(help="Show the reference answer when sampling (as published).")] = False,
+    max_new_tokens: Annotated[
+        int, typer.Option(min=1, help="Longest answer and longest sample, in tokens.", rich_help_panel=TRAINING)
+    ] = 512,
+    conditioned: Annotated[
+        bool, typer.Option(help="Show the reference answer when sampling (as published).", rich_help_panel=TRAINING)
+    ] = False,
     llm: Annotated[
-        str, typer.Option(help="An engine that rephrases instructions (as in leaven sample); '': the phrasebook.")
+        str,
+        typer.Option(
+            help="An engine that rephrases instructions (as in leaven sample); '': the phrasebook.",
+            rich_help_panel=TRAINING,
+        ),
     ] = "",
     trust_remote_code: Annotated[bool, typer.Option(help="Run Python code that comes with the model.")] = False,
     out: Annotated[str, typer.Option("--out", "-o", help="The folder of the run.")] = "runs/delia",
     explain: Annotated[
         bool,
-        typer.Option("--explain", help="Say instead what each part of DELIA is worth here: a small study of 32 cells."),
+        typer.Option(
+            "--explain",
+            help="Say instead what each part of DELIA is worth here: a small study of 32 cells.",
+            rich_help_panel=TRAINING,
+        ),
     ] = False,
     report_to: ReportTo = None,
     continue_anyway: ContinueAnyway = False,
+    help_all: flags.HelpAll = False,
 ) -> None:
     """Adapt a model from few examples, beside the untouched model and common tuning, and write the proof.
 

@@ -109,6 +109,31 @@ def _kinds(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
+def further(flags: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
+    """The same flags, which `--help` leaves out; `--help-all` shows them."""
+    listed = list(flags)
+    for flag in listed:
+        (option,) = flag.annotation.__metadata__
+        option.hidden = True
+    return listed
+
+
+def _show_all(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        for option in context.command.params:
+            option.hidden = False  # type: ignore[attr-defined]
+        print(context.get_help())
+        raise typer.Exit
+
+
+HelpAll = Annotated[
+    bool,
+    typer.Option(
+        "--help-all", callback=_show_all, is_eager=True, help="Show every option, also of tuning, tests and engines."
+    ),
+]
+
+
 def planned(app: typer.Typer, name: str, words: Iterable[str], what: str) -> dict[str, Any]:
     """What was said to a plan by another command's flags: `leaven plan NAME`, whose help says `what` it does."""
     command = typer.main.get_command(app)
