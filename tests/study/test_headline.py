@@ -71,6 +71,13 @@ def test_seeds_are_those_that_both_have():
     assert "2 seeds, too few for a test" in headline.tell(told, [])["headline"]
 
 
+def test_sentences_are_about_the_largest_size_that_the_main_method_was_trained_at():
+    """Where another method had more task rows, DELIA was said to have no scores."""
+    told = summary(MEANS)
+    told["rows"] += [{**row, "size": 400} for row in told["rows"] if row["method"] == "equal_steps"]
+    assert headline.tell(told, [])["headline"] == headline.tell(summary(MEANS), [])["headline"]
+
+
 def test_a_leak_is_better_when_low_and_the_first_opponents_stands_beside_it():
     leak = headline.tell(summary(MEANS), [])["findings"][0]
     assert leak.startswith("Plain questions answered in the format: 0 %; common, 0 %: no difference can be told")

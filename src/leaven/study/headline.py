@@ -313,8 +313,9 @@ def _first_column(summary: Summary) -> Row | None:
 
 
 def _largest(summary: Summary) -> int:
-    """The largest number of task rows, which the sentences are about."""
-    return max((row["size"] for row in summary["rows"]), default=0)
+    """The largest number of task rows that the main method was given, which the sentences are about."""
+    method = main(summary["methods"])
+    return max((row["size"] for row in summary["rows"] if row["method"] == method), default=0)
 
 
 def row_of(summary: Summary, method: str, metric: str, size: int) -> Row | None:
