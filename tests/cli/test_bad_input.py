@@ -1,7 +1,9 @@
 """Whatever is wrong: exit 2, a sentence that names the place and the remedy, no traceback."""
 
+import contextlib
 import gzip
 import json
+import sqlite3
 
 import pytest
 
@@ -125,6 +127,13 @@ def test_a_file_that_is_wrong(leaven, rows, name):
 def test_a_word_that_is_wrong(leaven, rows, name):
     command, words = WORDS[name]
     must_say(leaven(*command), words)
+
+
+def test_a_store_that_can_not_be_read_is_a_sentence(leaven, tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "other.db")) as database:
+        database.execute("CREATE TABLE replies (what TEXT)")
+    for words in (("stats",), ("prune", "--engine", "x"), ("export",)):
+        must_say(leaven("store", *words, "--store", tmp_path / "other.db"), ("other.db can't be used: no such column",))
 
 
 def test_a_whole_process_says_it_too_and_its_exit_code_is_2(process, rows):

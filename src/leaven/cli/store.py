@@ -3,6 +3,8 @@
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +30,9 @@ def stats(store: File = None) -> None:
     table = Table(title=str(store or default_path()), title_justify="left")
     for column in ("engine", "replies", "tokens in", "tokens out", "first", "last"):
         table.add_column(column, justify="left" if column == "engine" else "right")
-    for row in _opened(store).stats():
+    with _opened(store) as opened:
+        rows = opened.stats()
+    for row in rows:
         dates = (time.strftime("%Y-%m-%d", time.localtime(row[name])) for name in ("first", "last"))
         counts = (f"{row[name]:,}" for name in ("replies", "prompt_tokens", "completion_tokens"))
         table.add_row(row["engine"], *counts, *dates)
@@ -46,22 +50,38 @@ def prune(
 
     if engine is None and days is None:
         raise UserError("nothing says which replies to forget", "Give --engine, --days, or both.")
-    count = _opened(store).prune(engine, None if days is None else time.time() - days * 86_400)
+    with _opened(store) as opened:
+        count = opened.prune(engine, None if days is None else time.time() - days * 86_400)
     print(f"{count:,} replies forgotten.")
 
 
 @app.command(epilog="Example: leaven store export > replies.jsonl")
 def export(store: File = None) -> None:
     """Every reply with what was asked, as JSONL on standard output."""
-    for row in _opened(store).export():
-        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+    with _opened(store) as opened:
+        for row in opened.export():
+            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _opened(path: Path | None) -> "Store":
-    """The store. Raises UserError for a file that is not there: only a call that is paid for makes one."""
+@contextmanager
+def _opened(path: Path | None) -> Iterator["Store"]:
+    """The store. Raises UserError for a file that is not there: only a call that is paid for makes one.
+
+    So it does for one that is damaged or no store, and for one that another process holds for more than a minute.
+    """
+    import sqlite3
+
     from leaven.errors import UserError
     from leaven.llm.store import Store, default_path
 
     if path is not None and not path.is_file():
         raise UserError(f"{path} does not exist", f"Check the path; without --store it is {default_path()}.")
-    return Store.open(path)
+    store = Store.open(path)
+    try:
+        yield store
+    except sqlite3.Error as error:
+        raise UserError(
+            f"the store {store.path} can't be used: {error}",
+            "If it is locked, wait until the other leaven that writes into it has ended. If it is damaged, "
+            "`sqlite3 FILE .recover` has what can be saved.",
+        ) from error
