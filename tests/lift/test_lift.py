@@ -285,6 +285,17 @@ def test_without_an_engine_nothing_is_asked(data, tmp_path, plugged):
         lifted(settings_of(data, llm=""), tmp_path / "other")
 
 
+def test_an_answer_of_blanks_is_none_and_leaves_before_it_is_chosen(data, tmp_path, plugged):
+    blank = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": " "}]
+    rows = [{"messages": [blank[0], {"role": "assistant", "content": f"{n} " * n}]} for n in range(1, 12)]
+    (tmp_path / "blank.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"messages": blank}]))
+    settings = settings_of(str(tmp_path / "blank.jsonl"), llm="", quality="length", keep_variety=1, n=12)
+    assert lifted(settings, tmp_path / "run") == []
+    frame = audit.read(tmp_path / "run")
+    assert frame.filter(pl.col("reason") == "no answer")["row"].to_list() == [11]
+    assert (tmp_path / "run" / "export" / "train.jsonl").is_file()
+
+
 def test_why_tells_the_story_by_number_place_and_id(data, tmp_path, plugged):
     lifted(settings_of(data), tmp_path / "run")
     frame = audit.read(tmp_path / "run")

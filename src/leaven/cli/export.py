@@ -33,7 +33,7 @@ def export(
     from leaven.rows import files
 
     read = files.read(rows, format, columns=columns, strict=strict)
-    folder, bare = Path(out), [place for place, row in enumerate(read.kept) if not row.answer]
+    folder, bare = Path(out), [place for place, row in enumerate(read.kept) if not exports.is_answered(row)]
     answered = read.kept.rows([place for place in range(len(read.kept)) if place not in set(bare)])
     paths = exports.export(answered if len(answered) else read.kept, folder, name or folder.resolve().name, about)
     print("\n".join(map(str, paths)))

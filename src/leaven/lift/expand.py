@@ -122,8 +122,8 @@ def joined(stage: Stage, pool: Pool, makings: Sequence[Outcome], folder: Path) -
 
 
 def answered(pool: Pool, folder: Path) -> Pool:
-    """The pool without the rows that nobody has answered."""
-    silent = [answers.is_null().to_numpy() for answers in texts.batches(pool.left, "answer")]
+    """The pool without the rows that nobody has answered, or with nothing but blanks."""
+    silent = [~texts.present(answers).to_numpy() for answers in texts.batches(pool.left, "answer")]
     gone = np.concatenate(silent) if silent else np.zeros(0, bool)
     reasons = dict.fromkeys(pool.alive[gone].tolist(), "no answer")
     rows.stage(folder, "answers", pool.known_by(), lambda: rows.verdicts(pool.alive, reasons))
