@@ -46,6 +46,12 @@ def test_two_methods_of_one_name_need_labels():
         recipe.parse({"methods": ["delia", {"name": "delia", "ratio": 3}]}, "x")
 
 
+def test_no_method_but_the_untouched_model_is_called_so():
+    """Its rows were taken for the untouched model's: no opponent of any other, and not counted as trained."""
+    with pytest.raises(RecipeError, match="methods: 'original' is the label of the untouched model, not of common"):
+        recipe.parse({"methods": [{"name": "common", "label": "original"}, "delia"]}, "x")
+
+
 def test_a_method_has_no_probe_that_the_recipe_has_not():
     with pytest.raises(RecipeError, match=r"methods.original.probes: token_loss is not one of the recipe's probes"):
         recipe.parse({"methods": [{"name": "original", "probes": ["token_loss"]}], "probes": ["layers"]}, "x")

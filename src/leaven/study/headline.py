@@ -12,13 +12,14 @@ from statistics import fmean, stdev
 from typing import Any
 
 from leaven.study import columns
+from leaven.study.recipe import ORIGINAL
 from leaven.study.statistics import ENOUGH_SEEDS, few_seeds
 
 Summary = Mapping[str, Any]
 Row = Mapping[str, Any]
 
 MAIN = "delia"
-UNTOUCHED = "original"
+UNTOUCHED = ORIGINAL
 FEWEST_STEPS = 4
 LEAK, MUCH = "general/leak", 0.05
 """The measure of plain questions answered in the format, and the share from which it is warned of."""

@@ -32,6 +32,8 @@ PYTHON_TEST, PYTHON_QUERIES = "test rows", "queries"
 """What a recipe calls test rows and queries that a caller in Python has, and no file."""
 DELIA = "delia"
 """The method that a ratio is sought for, that is explained, and whose passes each have diverse rows of their own."""
+ORIGINAL = "original"
+"""The method that trains nothing: in all that a study says, the method of this label is the untouched model."""
 
 
 class MethodChoice(BaseModel):
@@ -146,6 +148,8 @@ class Recipe(Section):
         if twice:
             raise ValueError(f"methods: the label {twice[0]!r} is used twice; give each its own `label`")
         for method in self.methods:
+            if method.label == ORIGINAL != method.name:
+                raise ValueError(f"methods: {ORIGINAL!r} is the label of the untouched model, not of {method.name}")
             if other := sorted(set(method.sizes) - set(self.sizes)):
                 raise ValueError(f"methods.{method.label}.sizes: {other[0]} is not one of the recipe's sizes")
             if unlike := sorted(set(method.probes or ()) - set(self.probes)):
