@@ -13,11 +13,12 @@ NAMES = [name for name in plugs.names("selectors") if FLAGS.get(name, {}) is not
 
 
 def settings(name, tmp_path):
-    if name != "length_matched":
+    if name not in ("length_matched", "guard"):
         return {"field": "number"} if name == "marks" else {}
     rows = [{"prompt": f"q{i}", "completion": "x" * 12} for i in range(5)]
     (tmp_path / "like.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return {"like": str(tmp_path / "like.jsonl")}
+    path = str(tmp_path / "like.jsonl")
+    return {"like": path} if name == "length_matched" else {"against": (path,)}
 
 
 @pytest.mark.parametrize("name", NAMES)
