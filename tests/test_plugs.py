@@ -3,8 +3,14 @@ import importlib.util
 import pytest
 
 from leaven import plugs
+from leaven.delia.bench import fit
 from leaven.errors import UserError
+from leaven.lift.select import select
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Origin, pair
 from leaven.study import recipe
+from leaven.task.format import open_format
+from leaven.task.test import Test, score
 
 MINE = '''"""Mine: the untouched model."""
 from leaven.section import Section
@@ -67,6 +73,9 @@ def test_every_method_has_a_config_a_fit_and_a_summary():
         ("from leaven.nowhere import x", ("line 1", "no module leaven.nowhere", "architecture")),
         ("import no_such_package", ("line 1: no_such_package is not installed", "pip install no_such_package")),
         ("\n\nx = 1 / 0", ("line 3: ZeroDivisionError",)),
+        ("class Config: pass\ndef fit(train, bench, config): pass", ("Config is no Section", "leaven.section")),
+        ("class Config: pass\ndef fit(train): pass", ("fit can't be called with train, bench, config: too many",)),
+        (f"NEEDS = ('vector',)\n{MINE}", ("can't need 'vector'", "'vectors'")),
     ],
 )
 def test_a_file_that_is_no_plug_says_the_line_and_what_to_write(tmp_path, text, said):
@@ -108,3 +117,35 @@ def test_a_plug_is_to_blame_for_what_it_does_and_leaven_for_the_rest(tmp_path):
     assert f"{path}, line 4: JSONDecodeError" in str(blamed) and "return json.loads(answers())" in str(blamed)
     assert error_of(lambda: plugs.load("methods", "delai")) is None
     assert plugs.to_blame(ValueError("raised by nobody")) is None
+
+
+def test_a_plug_that_returns_something_else_is_named_with_what_it_should_return(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(MINE.replace("return bench.base()", "return None"))
+    with pytest.raises(UserError, match=r"mine.py: fit returned NoneType, and no Fitted\n.*return bench.tune\(rows\)"):
+        fit(plugs.load("methods", str(path)), [], None, {})
+    (tmp_path / "length.py").write_text(
+        "HEADLINE, LOWER_IS_BETTER = ('n',), frozenset()\ndef score(answers, rows, scoring):\n    yield 1.0\n"
+    )
+    with pytest.raises(UserError, match=r"length\.py: score returned float, and no Measure"):
+        list(score(Test("brief", Dataset.of([]), str(tmp_path / "length.py")), [], open_format("text")))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("def choose(data, scores, config, context): return [0]", "choose returned list, and no Outcome"),
+        ("def choose(data, scores, config, context): return outcome(data, [0, 9], 'mine', 'x')",
+         "mine keeps the rows 0 to 9, and was given 2"),
+        ("def score(data, config, context): return {}\nchoose = lambda data, scores, config, context: None",
+         "score returned dict, and no Scores"),
+        ("def score(data, config, context): return Scores({'x': [1]})\nchoose = lambda a, b, c, d: None",
+         "score measured 1 rows by 'x', and was given 2"),
+    ],
+)  # fmt: skip
+def test_a_selector_that_returns_something_else_is_named_too(tmp_path, body, said):
+    head = "from leaven.section import Section as Config\nfrom leaven.lift.selection import Scores, outcome\n"
+    (tmp_path / "mine.py").write_text(head + body)
+    rows = Dataset.of(pair(text, "a", Origin("x")) for text in ("one", "two"))
+    with pytest.raises(UserError, match=said):
+        select(str(tmp_path / "mine.py"), rows, {})

@@ -6,6 +6,7 @@
 import ast
 import importlib
 import importlib.util
+import inspect
 import linecache
 import re
 import sys
@@ -13,8 +14,11 @@ import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any, TypeVar
 
 from leaven.errors import UserError, nearest
+
+T = TypeVar("T")
 
 FOLDERS: dict[str, tuple[str, ...]] = {
     "methods": ("delia/methods",),
@@ -42,6 +46,9 @@ FUNCTIONS: dict[str, str] = {
 
 CONFIGURED = ("methods", "makers", "selectors")
 """Kinds whose files define their settings too: `class Config(Section)`. A format may, and needs none."""
+
+NEEDS = ("seed", "vectors", "llm", "model")
+"""What a selector may name in its own `NEEDS`."""
 
 MOVED: dict[str, str] = {
     "bench": "delia.bench",
@@ -154,7 +161,30 @@ def _checked(kind: str, module: ModuleType) -> ModuleType:
     for name, shape in ((_function(kind), f"def {FUNCTIONS[kind]}"), ("Config", "class Config(Section)")):
         if (name != "Config" or kind in CONFIGURED) and not hasattr(module, name):
             raise UserError(f"{module.__file__} is no {kind[:-1]}: it has no {name}", f"A {kind[:-1]} defines: {shape}")
+    if fault := _other_arguments(getattr(module, _function(kind)), FUNCTIONS[kind]):
+        raise UserError(f"{module.__file__}: {fault}", f"A {kind[:-1]} defines: def {FUNCTIONS[kind]}")
+    if hasattr(module, "Config") and not hasattr(module.Config, "model_validate"):
+        raise UserError(f"{module.__file__}: Config is no Section", "from leaven.section import Section")
+    if unknown := sorted(set(getattr(module, "NEEDS", ())) - set(NEEDS)):
+        raise UserError(f"{module.__file__}: a {kind[:-1]} can't need {unknown[0]!r}", nearest(unknown[0], NEEDS))
     return module
+
+
+def _other_arguments(function: Any, shape: str) -> str:
+    """What is wrong with a plug's function that can't be called as its kind is; "" where it can."""
+    arguments = shape.partition("(")[2].rstrip(")").split(", ")
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError as error:
+        return f"{shape.partition('(')[0]} can't be called with {', '.join(arguments)}: {error}"
+    return ""
+
+
+def returned(plug: Any, function: str, value: T, kind: type[Any], hint: str) -> T:
+    """What a plug's function returned. Raises UserError, which names the file, for a value of another kind."""
+    if isinstance(value, kind):
+        return value
+    raise UserError(f"{plug.__file__}: {function} returned {type(value).__name__}, and no {kind.__name__}", hint)
 
 
 def to_blame(error: BaseException) -> UserError | None:

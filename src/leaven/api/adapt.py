@@ -9,7 +9,7 @@ from typing import Any, Literal
 from leaven import plugs
 from leaven.api import keywords
 from leaven.api.place import Place
-from leaven.delia.fitted import Fitted
+from leaven.delia.bench import Fitted, fit
 from leaven.errors import UserError
 from leaven.models import adapter as adapters
 from leaven.models import names
@@ -96,7 +96,7 @@ def delia(
     search = Search.of(parts, whole, place.path / "search") if config.tune.trials else None
     values = with_settings(choice.config, search.settings(choice)) if search else choice.config
     method = plugs.load("methods", choice.name)
-    fitted = method.fit(train, bench, method.Config.model_validate(values))
+    fitted = fit(method, train, bench, values)
     sentences = [note, files.left_out(task.dropped), *ratio_notes, search.note if search else ""]
     notes = (*task.notes, *filter(None, sentences), *pool.notes, *bench.ledger.notes)
     dropped = (*task.dropped, *pool.dropped, *bench.ledger.dropped, *fitted.dropped)

@@ -8,11 +8,14 @@ A method in two lines:
 """
 
 import operator
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from leaven import plugs
 from leaven.delia import buffer
 from leaven.delia.fitted import Fitted
 from leaven.delia.ledger import Ledger
@@ -30,7 +33,7 @@ if TYPE_CHECKING:  # what needs torch: a recipe's methods are checked without it
     from leaven.delia.tuner import Tuner
     from leaven.models.base import Base
 
-__all__ = ["Bench", "Fitted"]
+__all__ = ["Bench", "Fitted", "fit"]
 
 PASS = 1_000_003
 """The seeds of the passes over a mixture are so far apart: further than those of a study."""
@@ -157,6 +160,12 @@ class Bench:
         """
         with self.ledger.timed("fit"):
             return self.tuner.tune(mixture, **changes)
+
+
+def fit(method: ModuleType, train: Dataset, bench: Bench, settings: Mapping[str, Any]) -> Fitted:
+    """The model that a method makes of these rows. Raises UserError for a method that returns anything else."""
+    fitted: Fitted = method.fit(train, bench, method.Config.model_validate(settings))
+    return plugs.returned(method, "fit", fitted, Fitted, "It ends with a model: return bench.tune(rows)")
 
 
 def _share(rows: Dataset, number: int, passes: int) -> Dataset:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
+from leaven import plugs
 from leaven.errors import UserError
 from leaven.lift import lengths
 from leaven.rows import outcomes, texts
@@ -94,6 +95,13 @@ def score(selector: ModuleType, data: Dataset, config: Section, context: Context
     if isinstance(config, Size):
         config.of(len(data))
     scores: Scores = selector.score(data, config, context) if hasattr(selector, "score") else Scores()
+    plugs.returned(selector, "score", scores, Scores, "return Scores({NAME: [a number for each row]})")
+    for name, column in scores.columns.items():
+        if len(column) != len(data):
+            raise UserError(
+                f"{selector.__file__}: score measured {len(column):,} rows by {name!r}, and was given {len(data):,}",
+                "A column has a value for each row, NaN where it could not be measured.",
+            )
     return scores
 
 
@@ -103,6 +111,7 @@ def choose(selector: ModuleType, data: Dataset, scores: Scores, config: Section,
     A note says where the answers kept are far longer or shorter than those dropped.
     """
     outcome: Outcome = selector.choose(data, scores, config, replace(context, llm=None, model=""))
+    plugs.returned(selector, "choose", outcome, Outcome, "return leaven.lift.selection.outcome(data, kept, …)")
     shift = lengths.warning(texts.lengths(outcome.kept), texts.lengths(Drops.of(outcome.dropped).rows))
     notes = (*scores.notes, *outcome.notes, *((shift,) if shift else ()))
     return replace(outcome, notes=notes, open=scores.open)
@@ -128,7 +137,12 @@ def outcome(
 
     `scores` hold a value for every row that came in (NaN: not measured); the first of them is the score of the drops.
     """
-    places = np.sort(np.asarray(kept, np.int64))
+    places = np.unique(np.asarray(kept, np.int64))
+    if len(places) and not 0 <= places[0] <= places[-1] < len(data):
+        raise UserError(
+            f"{made_by} keeps the rows {places[0]:,} to {places[-1]:,}, and was given {len(data):,}",
+            "`kept` are positions in the data, from 0.",
+        )
     gone = np.ones(len(data), bool)
     gone[places] = False
     lost = np.flatnonzero(gone)

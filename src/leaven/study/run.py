@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from leaven import plugs
-from leaven.delia.bench import Bench, Fitted
+from leaven.delia.bench import Bench, Fitted, fit
 from leaven.delia.watch import Watch
 from leaven.errors import UserError
 from leaven.llm.open import open_with_budget
@@ -181,7 +181,7 @@ def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts,
     method = plugs.load("methods", cell.method.name)
     bench = parts.bench(cell.seed, place, Watch.of(task.tests, recipe.evaluate.watch, place))
     config = with_settings(cell.method.config, settings)
-    fitted = method.fit(train, bench, method.Config.model_validate(config))
+    fitted = fit(method, train, bench, config)
     mine = replace(task, tests=tuple(test for test in task.tests if cell.method.takes(test.name)))
     answers = _answer(fitted, mine, bench)
     probes = recipe.probes if cell.method.probes is None else cell.method.probes

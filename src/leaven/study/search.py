@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven import plugs
+from leaven.delia.bench import fit
 from leaven.delia.settings import with_changes
 from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
@@ -127,7 +128,7 @@ class Search:
         plug = plugs.load("methods", method.name)
         own = method.model_copy(update={"config": with_settings(method.config, settings)})
         bench = self._parts(own, seed).bench(seed, place)
-        fitted = plug.fit(self.train, bench, plug.Config.model_validate(own.config))
+        fitted = fit(plug, self.train, bench, own.config)
         values: dict[str, float] = {}
         for test in self.tests_to_ask():
             answers = fitted.respond([row.prompt for row in test.rows])

@@ -53,7 +53,9 @@ def metric(name: str) -> Metric:
 
 def score(test: Test, answers: Sequence[str], form: Format, judge: Judge | None = None) -> Iterator[Measure]:
     """The measures of the answers to a test, by the test's name: `transfer/format`."""
-    for measure in metric(test.metric).score(answers, test.rows, Scoring(form, test.settings, judge)):
+    module = metric(test.metric)
+    for measure in module.score(answers, test.rows, Scoring(form, test.settings, judge)):
+        plugs.returned(module, "score", measure, Measure, "yield Measure(NAME, row.id, NUMBER)")
         yield measure._replace(metric=f"{test.name}/{measure.metric}")
 
 
