@@ -88,6 +88,12 @@ def test_a_fence_changes_nothing(name, fence):
         ("labels:A,A-,B", '"A-"', "a-"),
         ("label:^Score:", "Score: **-1**", "-1"),
         ("words:3", "The Eiffel Tower.", "the eiffel tower"),
+        ("label:^The answer is:", "The answer is: 4", "4"),
+        ("label:^Here is my verdict:", "Here is my verdict: good", "good"),
+        ("labels:cafe,café", "cafe\N{COMBINING ACUTE ACCENT}", "café"),
+        ("list", "- 5\n- 6\n- 7", ["5", "6", "7"]),
+        ("words:1", "是。", "是"),
+        ("words:2", "안녕하세요 여러분", "안녕하세요 여러분"),
     ],
 )
 def test_the_value_is_what_is_compared(spec, answer, value):
@@ -113,6 +119,19 @@ def test_the_value_is_what_is_compared(spec, answer, value):
 def test_an_answer_may_be_in_the_format_and_not_well_formed(spec, settings_, answer):
     form = open_format(spec, settings_)
     assert form.detect(answer) and not form.valid(answer)
+
+
+@pytest.mark.parametrize(
+    ("spec", "answer"),
+    [
+        ("labels:<=50K,>50K", "50K"),
+        ("list", "- 5"),
+        ("xml", "<think>It is red, I think.</think>\nIt is red."),
+        ("words:2", "你好嗎？"),
+    ],
+)
+def test_what_is_near_a_format_is_not_in_it(spec, answer):
+    assert not open_format(spec).detect(answer)
 
 
 @pytest.mark.parametrize("spec", SPECS.values())
@@ -243,6 +262,7 @@ def test_all_formats_can_be_inferred_and_are_tested():
         ([f"Length: {n % 9}" for n in range(90)], "label", 'have a line "Length: …".'),
         (["Choice: 2", "Choice: 1"] * 9, "label", 'have a line "Choice: …", where … is 1 or 2.'),
         (["yes"] * 9, "words", "have at most 1 word."),
+        (["yes", "no", ""] * 9, "text", "18 of 27 answers are plain text and 9 empty."),
         ([f"Verse {n} is too long to be a label, and no prose has a form." for n in range(9)], "text", "plain text."),
         (
             ["- a\n- b", "- c\n- d", "This is a sentence and no list."],
@@ -260,7 +280,14 @@ def test_what_is_inferred_is_said(answers, name, said):
 
 @pytest.mark.parametrize(
     ("labels", "frame"),
-    [(("-1", "0", "1"), "{}"), (("c", "c#", "c++"), "Language: {}"), (("-1", "1"), '{{"mark": {}, "why": "so"}}')],
+    [
+        (("-1", "0", "1"), "{}"),
+        (("c", "c#", "c++"), "Language: {}"),
+        (("-1", "1"), '{{"mark": {}, "why": "so"}}'),
+        (("<=50k", ">50k"), "{}"),
+        ((".5", "5"), "{}"),
+        (("का", "की"), "{}"),
+    ],
 )
 def test_a_sign_tells_labels_apart(labels, frame):
     form, _ = infer([frame.format(label) for label in labels * 5])

@@ -169,8 +169,10 @@ def infer(answers: Sequence[str]) -> tuple[Format, str]:
         config = _plug(name).infer(answers)
         if config is not None:
             form = Format(name, config)
+            if name == "text":
+                return form, _plain_sentence(answers)
             if sum(map(form.valid, answers)) >= SHARE * len(answers):
-                return form, _plain_sentence(answers) if name == "text" else _sentence(form, answers)
+                return form, _sentence(form, answers)
     return open_format("text"), "There are no answers to tell a format by."
 
 
@@ -186,7 +188,9 @@ def _sentence(form: Format, answers: Sequence[str]) -> str:
 
 def _plain_sentence(answers: Sequence[str]) -> str:
     """That the answers are plain text, and what most of them are nevertheless."""
-    text = f"{len(answers)} of {len(answers)} answers are plain text"
+    empty = sum(not answer.strip() for answer in answers)
+    text = f"{len(answers) - empty} of {len(answers)} answers are plain text"
+    text += f" and {empty} empty" if empty else ""
     forms = [open_format(name) for name in SPECIFIC if name in ANY]
     most = max(forms, key=lambda form: sum(map(form.detect, answers)))
     others = [number for number, answer in enumerate(answers, start=1) if not most.detect(answer)]

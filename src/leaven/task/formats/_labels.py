@@ -3,6 +3,8 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
+from unicodedata import category, normalize
 
 SHARE = 0.95
 """This share of the answers has to be valid in a format for it to be theirs."""
@@ -15,18 +17,25 @@ USES = 3
 LENGTH = 40
 """A longer value is a sentence and no label."""
 
-# From the first letter or digit to the last, with the signs that belong to it: -1, C++, C#, A-.
-_CORE = re.compile(r"(?:[-−](?=\d))?[^\W_](?:.*[^\W_])?(?:[+#]+|(?<=\b\w)-)?", re.DOTALL)
+# From the first letter or digit to the last, with the signs that belong to it: -1, .5, <=50K, >50K, C++, C#, A-.
+_CORE = re.compile(
+    r"(?:(?:[<≤≥]=? ?|>= ?|>)?[-−]?(?:(?<!\.)\.)?(?=\d))?[^\W_](?:.*[^\W_])?(?:[+#]+|(?<=\b\w)-)?", re.DOTALL
+)
 
 
 def normal(label: str) -> str:
     """The label as it is compared: without capitals, and without quotes, stars and full stops around it.
 
-    >>> normal('**"Yes."**'), normal("-1"), normal("C++")
-    ('yes', '-1', 'c++')
+    >>> normal('**"Yes."**'), normal("-1"), normal(">50K"), normal("C++")
+    ('yes', '-1', '>50k', 'c++')
     """
+    label = normalize("NFC", label)
     match = _CORE.search(label)
-    return match[0].replace("−", "-").casefold() if match else label.strip()
+    if match is None:
+        return label.strip()
+    # A vowel sign of Hindi or Thai is no letter to a regular expression, and yet what tells two words apart.
+    marks = "".join(takewhile(lambda sign: category(sign).startswith("M"), label[match.end() :]))
+    return (match[0] + marks).replace("−", "-").casefold()
 
 
 def labels_of(values: Sequence[str]) -> tuple[str, ...]:

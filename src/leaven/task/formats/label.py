@@ -99,7 +99,12 @@ def start(config: Config) -> tuple[str, ...]:
 
 
 def _label(text: str, config: Config) -> str | None:
-    plain = _plain(unwrap(text))[:MAX_LENGTH]
+    """What the line says; where none matches, the opening that is taken off, "The answer is:", may be the one."""
+    return _after(unwrap(text), config) or _after(text, config)
+
+
+def _after(text: str, config: Config) -> str | None:
+    plain = _plain(text)[:MAX_LENGTH]
     match = re.search(config.pattern, plain, re.MULTILINE)
     if match is None:
         return None

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from leaven.task.formats import _items
 
-_BULLET = re.compile(r"[ \t]?[-*•][ \t]+(?!\d+[.)]?\s*$)")
+_BULLET = re.compile(r"[ \t]?[-*•][ \t]+")
+_NUMBER = re.compile(r"\d+[.)]?")
 
 
 class Config(_items.Items):
@@ -59,4 +60,6 @@ def start(config: Config) -> tuple[str, ...]:
 
 
 def _entries(text: str) -> list[str]:
-    return _items.items(text, _BULLET)
+    """The items; "- 5" alone is a number and no list."""
+    entries = _items.items(text, _BULLET)
+    return [] if len(entries) == 1 and _NUMBER.fullmatch(entries[0]) else entries

@@ -61,7 +61,7 @@ def start(config: Config) -> tuple[str, ...]:
 
 
 def _entries(text: str) -> list[str]:
-    """The items, where each number follows the one before, or starts again at 1 below a heading."""
+    """The items, where each number follows the one before or is 1: of a second list, or in Markdown of every item."""
     numbers = [int(match[1]) for line in unwrap(text).split("\n") if (match := _NUMBER.match(line))]
     counted = all(number in (before + 1, 1) for before, number in pairwise([0, *numbers]))
     return _items.items(text, _NUMBER) if counted else []

@@ -14,8 +14,11 @@ SHORT = "max_words"
 FEW = 5
 """Only answers as short as this are taken for a format of their own; longer ones are prose that happens to be short."""
 
-# A character of Chinese, Japanese or Korean counts as a word: no blank tells where one ends.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\s\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+# A character of Chinese or Japanese counts as a word, for no blank tells where one ends; their stops and brackets
+# do not, as those of other scripts, which stand at a word, do not either. Korean sets blanks.
+_CHARACTER = r"\u3005-\u3007\u3040-\u30fa\u30fc-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
+_STOP = r"\u3001-\u3003\u3008-\u303f\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+_WORD = re.compile(rf"[{_CHARACTER}]|[^\s{_CHARACTER}{_STOP}]+")
 
 
 class Config(Section):
@@ -32,7 +35,7 @@ def detect(text: str, config: Config) -> bool:
 
 def value(text: str, config: Config) -> str | None:
     """The answer, without capitals and the stop at its end."""
-    return text.strip().rstrip(".!").casefold() or None if detect(text, config) else None
+    return text.strip().rstrip(".!。！").casefold() or None if detect(text, config) else None
 
 
 def infer(answers: Sequence[str]) -> Config | None:

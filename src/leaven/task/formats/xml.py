@@ -11,10 +11,11 @@ SHORT = "keys"
 
 MAX_LENGTH = 50_000
 MAX_TAGS = 1_000
-# What chat models use to lay out text, and what prose on web pages is about. A task's own tags are named by `keys`.
+# What chat models use to lay out text or to think aloud, and what prose on web pages is about. A task's own tags are
+# named by `keys`.
 LAYOUT = frozenset(
     "a b blockquote body br button center div em font footer form h1 h2 h3 h4 h5 h6 head header hr html i img input li "
-    "link meta nav ol p pre script small span strong style sub sup table tbody td th thead tr u ul".split()
+    "link meta nav ol p pre script small span strong style sub sup table tbody td th thead think thinking tr u ul".split()
 )
 
 _PROLOG = re.compile(r"<\?xml[^<>]*\?>|<!--.*?(?:-->|\Z)", re.DOTALL)
