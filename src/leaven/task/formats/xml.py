@@ -15,7 +15,8 @@ MAX_TAGS = 1_000
 # named by `keys`.
 LAYOUT = frozenset(
     "a b blockquote body br button center div em font footer form h1 h2 h3 h4 h5 h6 head header hr html i img input li "
-    "link meta nav ol p pre script small span strong style sub sup table tbody td th thead think thinking tr u ul".split()
+    "link meta nav ol p pre script small span strong style sub sup table tbody td th thead "
+    "think thinking tr u ul".split()
 )
 
 _PROLOG = re.compile(r"<\?xml[^<>]*\?>|<!--.*?(?:-->|\Z)", re.DOTALL)
