@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
+from pathlib import Path
 from typing import get_args
 
 from leaven import extras, plugs
@@ -13,6 +14,7 @@ from leaven.llm.budget import Spend
 from leaven.models import shelf
 from leaven.rows.dataset import Dataset
 from leaven.rows.texts import Part, strings
+from leaven.runs import content
 from leaven.runs.progress import Progress
 from leaven.scale.crew import Hire, here
 
@@ -96,11 +98,31 @@ def vectors_of(
     with progress.track(f"embedding by {embedder}", len(texts), "rows") as advance:
         if not module.PER_TEXT:
             return table.of(load()(texts), embedder)
-        key = module.name(model) if hasattr(module, "name") else embedder
-        vectors = table.of(store.embedded(texts, key, embed, store.place(), advance))
+        vectors = table.of(store.embedded(texts, known_by(embedder), embed, store.place(), advance))
     if is_paid and load.cache_info().misses:
         progress.say(f"embedding by {embedder}: {load().sentence()}")
     return vectors
+
+
+def known_by(embedder: str) -> str:
+    """What the store knows its vectors by: a file of yours, and a model in a folder, by what is in them.
+
+    So code that was edited, and a model that was trained further, embed anew, and equal paths in two projects are not
+    taken for each other.
+    """
+    name, model = _named(embedder)
+    module = plugs.load("embedders", name)
+    if hasattr(module, "name"):
+        return str(module.name(model))
+    code = [_code(Path(name).expanduser().resolve())] if name.endswith(".py") else []
+    weights = [content.of(Path(model).expanduser())] if model and Path(model).expanduser().exists() else []
+    return " ".join([f"{plugs.title(name)}:{Path(model).name}", *code, *weights]) if code or weights else embedder
+
+
+@cache
+def _code(path: Path) -> str:
+    """What is in a file of yours; as of the code itself, what was there first counts until the process ends."""
+    return content.of(path)
 
 
 def _load(name: str, model: str) -> Embed:

@@ -63,6 +63,31 @@ def test_no_text_is_embedded_twice_not_even_after_a_kill(plug, monkeypatch):
     assert made(rows("ccc"), plug, "answer")[0, 0] == 1
 
 
+def test_equal_paths_in_two_projects_are_two_embedders(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path / "cache"))
+    for number, project in enumerate((tmp_path / "one", tmp_path / "two"), 1):
+        project.mkdir()
+        (project / "mine.py").write_text(PLUG.replace("len(t)", f"{number} * len(t)"))
+        monkeypatch.chdir(project)
+        assert made(rows("abc"), "./mine.py")[0, 0] == 3 * number
+
+
+def test_a_model_that_was_trained_further_embeds_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "model").mkdir()
+    weights = tmp_path / "model" / "weights.bin"
+    code = (
+        PLUG.replace("import", "from pathlib import Path\nimport")
+        .replace("int(model or 3)", "3")
+        .replace("len(t)", "Path(model, 'weights.bin').read_text().count('x')")
+    )
+    (tmp_path / "mine.py").write_text(code)
+    spec = f"{tmp_path}/mine.py:{tmp_path}/model"
+    for count in (1, 2):
+        weights.write_text("x" * count)
+        assert made(rows("abc"), spec)[0, 0] == count
+
+
 def test_another_width_or_nan_is_said(plug, monkeypatch):
     made(rows("a"), plug)
     from leaven import plugs
