@@ -1,6 +1,7 @@
 """Languages and personal data: what is told from what, and what stays since nobody can tell."""
 
 import pytest
+from pydantic import ValidationError
 
 from leaven.lift.selectors import language, pii
 
@@ -15,6 +16,12 @@ def test_rows_in_another_language_go_and_short_ones_stay(rows, context, select):
     assert found.positions == (0, 3)
     assert [drop.detail[:2] for drop in found.dropped] == ["de", "fr"]
     assert select(language, data, language.Config(only=("de", "fr")), context()).positions == (1, 2, 3)
+
+
+@pytest.mark.parametrize(("code", "meant"), [("EN", "en"), ("eng", "en")])
+def test_a_code_of_no_language_is_said_and_drops_no_row(code, meant):
+    with pytest.raises(ValidationError, match=rf"no language is called '{code}'. Did you mean '{meant}'?"):
+        language.Config(only=(code,))
 
 
 @pytest.mark.parametrize(

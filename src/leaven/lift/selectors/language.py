@@ -1,4 +1,4 @@
-"""Keep rows in the languages that are wanted, as py3langid tells them: 97 languages, in this process, offline.
+"""Keep rows in the languages that are wanted, as py3langid tells them: some 140, in this process, offline.
 
 Short rows can't be told and stay: a few words, a number, a line of code say little of their language.
 """
@@ -6,8 +6,10 @@ Short rows can't be told and stay: a few words, a number, a line of code say lit
 from functools import cache
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from leaven import extras
+from leaven.errors import nearest
 from leaven.lift.selection import Context, Scores, outcome
 from leaven.rows import texts
 from leaven.rows.dataset import Dataset
@@ -23,13 +25,21 @@ class Config(Section):
     """Which languages, and from where on a row is long enough to tell."""
 
     only: tuple[str, ...] = ("en",)
-    """The languages that are kept, by their two letters (again for each)."""
+    """The languages that are kept, by their codes, as en, de or yue (again for each)."""
     shortest: int = Field(40, ge=0)
     """Rows of fewer characters stay, whatever they seem to be."""
     least: float = Field(0.9, ge=0, le=1)
     """A row goes only where its language is told with this probability."""
     compare: Part = "all"
     """What is looked at: all (instruction, input, output), question or answer."""
+
+    @field_validator("only")
+    @classmethod
+    def _known(cls, only: tuple[str, ...]) -> tuple[str, ...]:
+        codes = classifier().nb_classes if extras.installed(*PACKAGES) else only
+        if unknown := [code for code in only if code not in codes]:
+            raise ValueError(f"no language is called {unknown[0]!r}. {nearest(unknown[0].lower(), set(codes))}")
+        return only
 
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
