@@ -137,6 +137,14 @@ def test_a_folder_without_marks_and_files_that_are_not_as_published_are_named(tm
     place.write_text('[{"instruction": "x"}]')
     with pytest.raises(UserError, match=r"testset-v1\.json, entry 1 is not as published: KeyError"):
         published_marks.read(folder, 10, 0)
+    whole = folder / "prometheus_eval" / "vicuna_eval.json.gz"
+    published = whole.read_bytes()
+    text = f"{HEAD}Q?\n\n###Response to evaluate:\nA."
+    for broken in ({"instruction": "x", "gpt4_score": [1]}, {"instruction": text, "gpt4_score": []}):
+        whole.write_bytes(gzip.compress(json.dumps([broken]).encode()))
+        with pytest.raises(UserError, match=r"vicuna_eval\.json\.gz, entry 1 is not as published"):
+            published_marks.read(whole.parent, 10, 0)
+    whole.write_bytes(published)
     place.write_text("{")
     with pytest.raises(UserError, match="can't be read"):
         published_marks.read(folder, 10, 0)

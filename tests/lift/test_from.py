@@ -87,6 +87,14 @@ def test_what_may_not_be_kept_is_not_kept_by_a_choice_made_again_and_measured_on
         lifted(tmp_path / "d", tmp_path / "a", **shared | {"keep_variety": 1.0}, n=39)
 
 
+def test_a_lift_that_dropped_every_row_before_any_was_embedded_is_chosen_from_anew(data, tmp_path):
+    shared = {"data": data, "n": 9}
+    lifted(tmp_path / "a", **shared, stages=[{"language": {"only": ["de"], "shortest": 0, "least": 0}}])
+    found = lifted(tmp_path / "b", tmp_path / "a", **shared, stages=["length"])
+    assert found.equals(lifted(tmp_path / "c", **shared, stages=["length"]))
+    assert found.filter(verdict="kept").height == 9
+
+
 def test_scores_that_were_not_kept_are_said(data, tmp_path, tiny_model):
     (tmp_path / "hard.py").write_text(HARD)
     shared = {"data": data, "quality": str(tmp_path / "hard.py"), "model": str(tiny_model()), "n": 9}

@@ -17,7 +17,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from statistics import fmean
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,8 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Origin, pair
 
 Measure = Literal["Spearman", "AUC", "agreement"]
+Line = dict[str, Any]
+Entry = TypeVar("Entry")
 PATTERNS = {
     "prometheus": ("vicuna_eval.json*", "mt_bench_eval.json*"),
     "pandalm": ("testset-v1.json*",),
@@ -80,33 +83,35 @@ def _places(folder: Path, patterns: Sequence[str]) -> list[Path]:
     return sorted({path for pattern in patterns for path in folder.rglob(pattern)})
 
 
+def _prometheus(line: Line) -> tuple[str, str, float]:
+    parts = dict(_PROMETHEUS.findall(line["instruction"]))
+    question, answer = (parts[part].strip() for part in ("The instruction to evaluate", "Response to evaluate"))
+    return question, answer, fmean(int(score) for score in re.findall(r"\d", str(line["gpt4_score"])))
+
+
 def _absolute(name: str, places: Sequence[Path], folder: Path, count: int, rng: random.Random) -> Published:
     rows, labels = list[Example](), list[float]()
-    for path, number, line in _drawn(places, count, rng):
-        parts = dict(_PROMETHEUS.findall(line["instruction"]))
-        question, answer = (parts[part].strip() for part in ("The instruction to evaluate", "Response to evaluate"))
-        rows.append(pair(question, answer, Origin("read", f"{path.name}:{number}")))
-        labels.append(float(np.mean([int(score) for score in re.findall(r"\d", str(line["gpt4_score"]))])))
+    for origin, (question, answer, mark) in _drawn(places, count, rng, _prometheus):
+        rows.append(pair(question, answer, origin))
+        labels.append(mark)
     return Published(name, "Spearman", Dataset.of(rows), np.asarray(labels))
 
 
-def _pandalm(line: dict[str, Any]) -> tuple[str, str, str, int]:
+def _pandalm(line: Line) -> tuple[str, str, str, int] | None:
     votes = Counter(int(line[f"annotator{number}"]) for number in (1, 2, 3))
     better, times = votes.most_common(1)[0]
     question = "\n\n".join(filter(None, (line["instruction"], line["input"])))
-    return question, line["response1"], line["response2"], better if times > 1 and 0 not in votes else 0
+    return (question, line["response1"], line["response2"], better) if times > 1 and 0 not in votes else None
 
 
-def _llmbar(line: dict[str, Any]) -> tuple[str, str, str, int]:
+def _llmbar(line: Line) -> tuple[str, str, str, int]:
     return line["input"], line["output_1"], line["output_2"], int(line["label"])
 
 
-def _pairs(entry: Callable[[dict[str, Any]], tuple[str, str, str, int]]) -> "Reader":
+def _pairs(entry: Callable[[Line], tuple[str, str, str, int] | None]) -> "Reader":
     def make(name: str, places: Sequence[Path], folder: Path, count: int, rng: random.Random) -> Published:
         rows, labels = list[Example](), list[float]()
-        for path, number, line in _drawn(places, count, rng, lambda line: bool(entry(line)[3])):
-            question, first, second, better = entry(line)
-            origin = Origin("read", f"{path.name}:{number}")
+        for origin, (question, first, second, better) in _drawn(places, count, rng, entry):
             # Some answers of LLMBar are numbers and booleans.
             rows += [pair(question, str(answer), origin) for answer in (first, second)]
             labels.append(1.0 if better == 1 else -1.0)
@@ -141,25 +146,29 @@ _READERS: dict[str, Reader] = {
 
 
 def _drawn(
-    places: Sequence[Path], count: int, rng: random.Random, usable: Callable[[dict[str, Any]], bool] = bool
-) -> Iterator[tuple[Path, int, dict[str, Any]]]:
-    """File, number of the entry (from 1) and entry. Raises UserError at an entry that lacks a field."""
-    entries = [(path, number, line) for path in places for number, line in enumerate(_json(path), 1)]
-    rng.shuffle(entries)
+    places: Sequence[Path], count: int, rng: random.Random, entry: Callable[[Line], Entry | None]
+) -> Iterator[tuple[Origin, Entry]]:
+    """Where an entry stands, file and number (from 1), and what `entry` makes of it; None: it is not for us.
+
+    Raises UserError at an entry that lacks a field.
+    """
+    lines = [(path, number, line) for path in places for number, line in enumerate(_json(path), 1)]
+    rng.shuffle(lines)
     rows = 0
-    for path, number, line in entries:
+    for path, number, line in lines:
         try:
-            if usable(line) and (not count or rows < count):
-                yield path, number, line
-                rows += 1
+            value = entry(line)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path}, entry {number} is not as published: {type(error).__name__} {error}",
                 "Take the file as its authors published it.",
             ) from error
+        if value is not None and (not count or rows < count):
+            yield Origin("read", f"{path.name}:{number}"), value
+            rows += 1
 
 
-def _json(path: Path) -> list[dict[str, Any]]:
+def _json(path: Path) -> list[Line]:
     try:
         content = path.read_bytes()
         value = json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)

@@ -264,7 +264,8 @@ def _take_over(settings: Settings, source: Path, folder: Path) -> None:
     making, selecting = halves(settings.plan)
     before = ["read", "answers", *(stage.name for stage in making)]
     dear = [stage.name for stage in selecting if stage.dear]
-    names = [expand.FILE, curate.FILE, curate.ROWS]
+    # A lift that dropped every row before one was embedded has no embeddings.
+    names = [expand.FILE, *(name for name in (curate.FILE, curate.ROWS) if (source / name).is_file())]
     names += [f"stages/{name}.parquet" for name in before] + [f"scores/{name}.parquet" for name in dear]
     for name in names:
         runs.stage(folder / name, partial(shutil.copyfile, source / name))
