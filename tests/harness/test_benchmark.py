@@ -12,6 +12,8 @@ from leaven.harness import copies as copies_of_user
 from leaven.harness import ifeval
 from leaven.harness.benchmark import open_benchmark
 
+CHOICES = {"question": "Which?", "A": "a", "B": "b", "C": "c", "D": "d", "subject": "anatomy"}
+
 
 def docs(benchmark):
     return {task: list(each.eval_docs) for task, each in benchmark.tasks.items()}
@@ -22,6 +24,12 @@ def test_a_subject_is_a_task_of_the_harness(copies):
     assert set(benchmark.tasks) == {"mmlu_anatomy", "mmlu_marketing"} and benchmark.items == 16
     first = docs(benchmark)["mmlu_anatomy"][0]
     assert first["choices"] == ["Paris", "Madrid", "one", "two"] and first["answer"] == 0
+
+
+@pytest.mark.parametrize("answer", ["C", " c ", 2, "2"])
+def test_a_letter_or_a_number_says_which_choice_is_right(answer):
+    _, row = copies_of_user.mmlu({**CHOICES, "answer": answer}, "mmlu")
+    assert row["answer"] == 2
 
 
 def test_choices_in_a_sentence_are_told_from_each_other(copies):
@@ -63,6 +71,9 @@ def test_of_several_files_the_test_is_taken(tmp_path):
     ("name", "row", "said"),
     [
         ("mmlu", {"question": "Which?", "A": "a"}, "mmlu.jsonl:1 is no row of mmlu: it has no 'B'"),
+        ("mmlu", {**CHOICES, "answer": ""}, "its answer '' is none of the choices"),
+        ("mmlu", {**CHOICES, "answer": "AB"}, "its answer 'AB' is none of the choices"),
+        ("mmlu", {**CHOICES, "answer": 4}, "its answer 4 is none of the choices"),
         ("piqa", {"instruction": "Do: this", "answer": "solution1"}, "its choices can't be told"),
         ("bbh", {"task": "juggling", "input": "a", "target": "b"}, "bbh_cot_zeroshot_juggling, which is no task"),
     ],

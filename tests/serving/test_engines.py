@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from leaven import extras, plugs
 from leaven.llm.open import open_llm
 from leaven.rows.example import user
-from leaven.serving import artefact, check, export, prompts, source
+from leaven.serving import artefact, check, export, matrix, prompts, source
 from leaven.serving.artefact import Reply
 from leaven.serving.engines import _server
 
@@ -128,6 +128,12 @@ class Server(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         """Say nothing."""
+
+
+def test_a_bar_in_a_cell_of_the_matrix_begins_no_other(tmp_path):
+    matrix.write([check.Cell("peft", "adapter", "same", "2 of 2 texts with <|sep|>")], tmp_path, "Of a model")
+    line = (tmp_path / "serving.md").read_text().splitlines()[-1]
+    assert r"2 of 2 texts with <\|sep\|> |" in line and len(re.split(r"(?<!\\)\|", line)) == 5 + 2
 
 
 def test_prompts_come_back_as_they_were_written(tmp_path):

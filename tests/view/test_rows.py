@@ -168,3 +168,15 @@ def test_what_is_marked_is_told_with_whole_texts(lift):
     marked = Source(lift).texts({"rows": "3,17,nobody,99999"})
     assert [(row["row"], row["question"], row["answer"]) for row in marked] == frame.filter(
         pl.col("row").is_in([3, 17])).select("row", "question", "answer").rows()  # fmt: skip
+
+
+def test_an_address_that_asks_for_no_number_is_told_so(lift):
+    source = Source(lift)
+    for ask, parameters in [
+        (source.story, {"row": "abc"}),
+        (source.decide, {"n": "nan"}),
+        (source.rows, {"page": "-1"}),
+    ]:
+        with pytest.raises(UserError, match="no query"):
+            ask(parameters)
+    assert [row["row"] for row in source.texts({"rows": "1,²,x"})] == [1]

@@ -8,6 +8,7 @@ name of the task in each row, TruthfulQA's CSV, and the multiple-choice sets in 
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from leaven.errors import UserError
@@ -80,10 +81,14 @@ def as_on_the_hub(row: Row, task: str) -> tuple[str, Row]:
 
 
 def mmlu(row: Row, task: str) -> tuple[str, Row]:
-    """`question`, `A` to `D`, `answer` a letter or a number, `subject`: a task of the harness for each subject."""
+    """`question`, `A` to `D`, `answer` a letter or a number from 0; each `subject` is a task of the harness."""
     choices = row["choices"] if "choices" in row else [str(row[letter]) for letter in LETTERS]
-    answer = row["answer"] if isinstance(row["answer"], int) else LETTERS.index(row["answer"].strip())
-    return f"mmlu_{row['subject']}", {"question": row["question"], "choices": choices, "answer": answer}
+    answer = str(row["answer"]).strip().upper()  # of a CSV numbers are texts
+    places = [*ascii_uppercase[: len(choices)], *map(str, range(len(choices)))]
+    if answer not in places:
+        raise ValueError(f"its answer {row['answer']!r} is none of the choices")
+    place = places.index(answer) % len(choices)
+    return f"mmlu_{row['subject']}", {"question": row["question"], "choices": choices, "answer": place}
 
 
 def bbh(row: Row, task: str) -> tuple[str, Row]:

@@ -40,9 +40,14 @@ def write(cells: Sequence[Cell], out: Path, about: str) -> None:
     every = [line for _, line in sorted(lines.items())]
     runs.write_json(path, every)
     keys = ("artefact", "verdict", "detail", "day")
-    rows = (f"| {line['engine']}{line['version']} | {' | '.join(line[key] for key in keys)} |" for line in every)
+    rows = (_row(f"{line['engine']}{line['version']}", *(line[key] for key in keys)) for line in every)
     table = ["| engine | artefact | answers | how | asked |", "|---|---|---|---|---|", *rows]
     runs.write_text(out / export.PAGE, "\n".join([f"{about}.\n", *table]) + "\n")
+
+
+def _row(*cells: str) -> str:
+    """A line of the table; a bar within a cell, as of the token <|sep|>, begins no other."""
+    return " | ".join(["", *(cell.replace("|", r"\|") for cell in cells), ""]).strip()
 
 
 def _version(engine: str) -> str:

@@ -34,21 +34,20 @@ def bundle() -> Markup:
 def headline(summary: Summary) -> alt.TopLevelMixin:
     """A panel for each headline metric: the mean and its interval, and a point for every seed."""
     rows = [row for row in summary["rows"] if row["metric"] in summary["headline_metrics"]]
-    means = pl.DataFrame(
-        [
-            {"method": r["method"], "metric": r["metric"], "mean": r["mean"], "low": r["low"], "high": r["high"]}
-            for r in rows
-        ],
-        infer_schema_length=None,
+    names = ("method", "size", "metric", "mean", "low", "high")
+    means = _by_size(pl.DataFrame([{name: row[name] for name in names} for row in rows], infer_schema_length=None))
+    seeds = _by_size(
+        pl.DataFrame(
+            [
+                {"method": row["method"], "size": row["size"], "metric": row["metric"], "seed": seed, "value": value}
+                for row in rows
+                for seed, value in row["by_seed"].items()
+            ]
+        )
     )
-    seeds = pl.DataFrame(
-        [
-            {"method": r["method"], "metric": r["metric"], "seed": seed, "value": value}
-            for r in rows
-            for seed, value in r["by_seed"].items()
-        ]
-    )
-    order = list(summary["methods"])
+    places = {method: place for place, method in enumerate(summary["methods"])}
+    ranked = sorted(rows, key=lambda row: (row["size"], places[row["method"]]))
+    order = list(dict.fromkeys(_by_size(pl.DataFrame(ranked).select("method", "size"))["method"]))
     y = alt.Y("method:N", sort=order, title=None)
     scale = alt.Scale(domain=[0, 1])
     axis = alt.Axis(format="%", title=None)
@@ -73,6 +72,13 @@ def headline(summary: Summary) -> alt.TopLevelMixin:
     return alt.concat(*charts, columns=2)
 
 
+def _by_size(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with its methods told apart by size, where there are several sizes: "DELIA, n=100"."""
+    if frame.is_empty() or frame["size"].n_unique() == 1:
+        return frame
+    return frame.with_columns(method=pl.format("{}, n={}", "method", "size"))
+
+
 def layers(scores: pl.DataFrame) -> alt.TopLevelMixin | None:
     """The distance of the token to its meaning over that to control words, block by block; None without a probe."""
     parts = pl.col("metric").str.split("/")
@@ -81,7 +87,7 @@ def layers(scores: pl.DataFrame) -> alt.TopLevelMixin | None:
     )
     if curve.is_empty():
         return None
-    wide = curve.pivot("kind", index=["method", "seed", "layer"], values="value", aggregate_function="mean")
+    wide = _by_size(curve).pivot("kind", index=["method", "seed", "layer"], values="value", aggregate_function="mean")
     relative = wide.with_columns(relative=pl.col("meaning") / pl.col("control"))
     return (
         alt.Chart(relative.group_by("method", "layer", maintain_order=True).agg(pl.col("relative").mean()))
@@ -105,7 +111,9 @@ def swaps(scores: pl.DataFrame) -> alt.TopLevelMixin | None:
     if swapped.is_empty():
         return None
     return (
-        alt.Chart(swapped.group_by("method", "swap", "block", maintain_order=True).agg(pl.col("value").mean()))
+        alt.Chart(
+            _by_size(swapped).group_by("method", "swap", "block", maintain_order=True).agg(pl.col("value").mean())
+        )
         .mark_line(point=True)
         .encode(
             x=alt.X("block:O", title="blocks that read the text as it stands"),
@@ -123,7 +131,7 @@ def swaps(scores: pl.DataFrame) -> alt.TopLevelMixin | None:
 def losses(cells: list[dict[str, Any]]) -> alt.TopLevelMixin | None:
     """The loss of every cell, step by step; None where nothing was trained."""
     rows = [
-        {"method": cell["method"], "seed": str(cell["seed"]), "step": step, "loss": loss}
+        {"method": cell["method"], "size": cell["size"], "seed": str(cell["seed"]), "step": step, "loss": loss}
         for cell in cells
         for step, loss in enumerate(cell["losses"], 1)
         if loss is not None
@@ -131,7 +139,7 @@ def losses(cells: list[dict[str, Any]]) -> alt.TopLevelMixin | None:
     if not rows:
         return None
     return (
-        alt.Chart(pl.DataFrame(rows))
+        alt.Chart(_by_size(pl.DataFrame(rows)))
         .mark_line(opacity=0.7, strokeWidth=1.5)
         .encode(
             x=alt.X("step:Q", title="optimiser step"),

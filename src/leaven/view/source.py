@@ -1,5 +1,6 @@
 """What a page asks of a run, answered from its files: the same answers for the server and for a static folder."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -101,7 +102,7 @@ class Source:
 
     def story(self, parameters: Mapping[str, str]) -> dict[str, Any] | None:
         """The story of one row."""
-        return self._rows.story(int(parameters.get("row", "-1")))
+        return self._rows.story(int(_number(parameters.get("row", "-1"))))
 
     @cached_property
     def map(self) -> dict[str, Any]:
@@ -110,12 +111,12 @@ class Source:
 
     def texts(self, parameters: Mapping[str, str]) -> list[dict[str, Any]]:
         """The rows whose numbers are asked for, with their whole texts."""
-        return self._rows.texts([int(number) for number in parameters.get("rows", "").split(",") if number.isdigit()])
+        return self._rows.texts([int(number) for number in parameters.get("rows", "").split(",") if number.isdecimal()])
 
     def decide(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """What a lift would keep with other thresholds."""
         with self._lock:  # one at a time: each takes the machine
-            return again.decide(self.folder, {name: float(value) for name, value in parameters.items()})
+            return again.decide(self.folder, {name: _number(text) for name, text in parameters.items()})
 
     def live(self) -> dict[str, Any]:
         """The run as it goes."""
@@ -152,4 +153,17 @@ def read(kind: type[T], parameters: Mapping[str, str]) -> T:
         query: T = constructor(**{name: int(text) if types[name] is int else text for name, text in values.items()})
     except (TypeError, ValueError) as error:
         raise UserError(f"the page asked for something that is no query: {error}") from None
+    if query.page < 0:
+        raise UserError(f"the page asked for something that is no query: page {query.page}")
     return query
+
+
+def _number(text: str) -> float:
+    """A number of an address. Raises UserError for what is none, or none that is finite."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"the page asked for something that is no query: {text!r} is no number")
+    return value

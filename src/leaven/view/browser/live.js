@@ -85,5 +85,5 @@ function duration(seconds) {
 }
 
 function clock(time) {
-  return new Date(1000 * time).toLocaleTimeString([], { hour12: false });
+  return new Date(1000 * time).toLocaleTimeString([], { hourCycle: "h23" });
 }

@@ -7,8 +7,8 @@ leaven.views.rows = {
   async draw(place, state) {
     if (state.row !== undefined) return story(place, state);
     const names = ["verdict", "stage", "step", "search", "sort", "page"];
-    const query = Object.fromEntries(names.map((name) => [name, state[name] || ""]));
-    const [facets, result] = await Promise.all([facetsOnce(), leaven.ask("rows", { ...query, page: query.page || 0 })]);
+    const query = { ...Object.fromEntries(names.map((name) => [name, state[name] || ""])), page: Math.max(0, Number(state.page) || 0) };
+    const [facets, result] = await Promise.all([facetsOnce(), leaven.ask("rows", query)]);
     const el = leaven.el, choice = (name, any) => leaven.select(name === "step" ? "made by" : name === "stage" ? "dropped by" : name, query[name], [["", any], ...facets[name].map(([key, count]) => [key, `${key} (${leaven.count(count)})`])], (value) => leaven.go({ [name]: value }));
     place.append(
       el("form", { class: "filters", onsubmit: (event) => event.preventDefault() }, el("div", { class: "fields" },
@@ -17,7 +17,7 @@ leaven.views.rows = {
         leaven.searchField(query.search, (value) => leaven.go({ search: value }, true)))),
       el("p", { class: "gap" }, `${leaven.count(result.hits)} of ${leaven.count(result.total)} rows`,
         leaven.data.lift && leaven.data.lift.stories.length < leaven.data.lift.total ? el("span", { class: "soft" }, ` – this folder holds ${leaven.count(leaven.data.lift.stories.length)} of ${leaven.count(leaven.data.lift.total)}, drawn at random (seed ${leaven.data.lift.seed})`) : null),
-      thresholds(facets), el("ul", { class: "rows" }, result.rows.map((row) => rowLine(row, query.sort))), leaven.pager(Number(query.page || 0), result.pages) || "");
+      thresholds(facets), el("ul", { class: "rows" }, result.rows.map((row) => rowLine(row, query.sort))), leaven.pager(query.page, result.pages) || "");
     leaven.say(`${result.hits} of ${result.total} rows`);
   },
 };
