@@ -101,9 +101,16 @@ def test_expansion_pays_where_what_was_made_is_kept_more_often_beyond_noise(tmp_
     line = lines(opened(audit(*rows), tmp_path))["Did expansion pay?"]
     assert line["says"].startswith(says)
     assert line["good"] is good
-    half = norm.ppf(0.975) * np.sqrt((harder / 40 * (1 - harder / 40) + 0.25 * 0.75) / 40)
-    low, high = (f"{100 * (harder / 40 - 0.25 + side * half):+.0f}".replace("-", "−") for side in (-1, 1))
+    ours, theirs = (harder + 1) / 42, 11 / 42  # Agresti and Caffo's
+    half = norm.ppf(0.975) * np.sqrt((ours * (1 - ours) + theirs * (1 - theirs)) / 42)
+    low, high = (f"{100 * (ours - theirs + side * half):+.0f}".replace("-", "−") for side in (-1, 1))
     assert f"{low} to {high})" in line["detail"]
+
+
+def test_two_rows_beside_two_tell_nothing_of_expansion(tmp_path):
+    rows = [("read", None, None, False, 50.0)] * 2 + [("evolve", place, "deeper", True, 60.0) for place in range(2)]
+    line = lines(opened(audit(*rows), tmp_path))["Did expansion pay?"]
+    assert (line["says"], line["good"]) == ("It can't be told from so many rows.", None)
 
 
 def test_money_is_shared_out_over_tactics_by_the_rows_that_were_asked_for(tmp_path):
