@@ -142,11 +142,20 @@ def _sources(audit: pl.LazyFrame) -> list[dict[str, Any]]:
 
 
 def _cost(folder: Path) -> list[dict[str, Any]]:
-    """Calls, tokens and dollars of every stage that asked an engine, over all its starts, from the log."""
+    """Calls, tokens and dollars of every stage that asked an engine, over all its starts, from the log.
+
+    The dollars of calls that had no price are not known, and no part of them is the cost.
+    """
     totals: dict[tuple[str, str], Counter[str]] = {}
+    unpriced = set[tuple[str, str]]()
     for event in runs.events(folder, "calls"):
-        counts = totals.setdefault((event["stage"], event["engine"]), Counter())
+        about = (event["stage"], event["engine"])
+        counts = totals.setdefault(about, Counter())
         counts.update({name: event.get(name) or 0 for name in SPENT if event.get(name) is not None})
+        if event.get("calls") and event.get("cost") is None:
+            unpriced.add(about)
+    for about in unpriced:
+        del totals[about]["cost"]
     return [
         {"stage": stage, "engine": engine, **{name: counts.get(name) for name in SPENT}}
         for (stage, engine), counts in totals.items()
