@@ -86,6 +86,12 @@ def test_no_sign_changes_exact_and_published_counts_one_component_fewer():
     assert variety._count(found, exact) == variety._count(found, paper) + 1 == found.enough(0.95)
 
 
+@pytest.mark.parametrize("compat", ["paper", "exact"])
+def test_the_whole_share_is_every_row(numbered, context, select, unit, compat):
+    config = variety.Config(keep=1, compat=compat)
+    assert len(select(variety, numbered(30), config, context(unit(30))).kept) == 30
+
+
 def test_copies_of_an_outlier_all_stay(numbered, context, select):
     rows = random(200, 8)
     rows[:20] = 5 + 3 * (rows[0] - 5)

@@ -106,7 +106,12 @@ def _variances(basis: Components, config: Config, vectors: Vectors, span: tuple[
 
 
 def above(values: Numbers, config: Config) -> list[int]:
-    """The positions of the rows that stay: strictly above the quantile, or with `n` the `n` largest (first come)."""
+    """The positions of the rows that stay: strictly above the quantile, or with `n` the `n` largest (first come).
+
+    Nothing is strictly above all, but who keeps the whole share keeps the least varied row too.
+    """
+    if not config.n and config.keep == 1:
+        return list(range(len(values)))
     if config.n:
         return [int(row) for row in np.argsort(-values, kind="stable")[: config.of(len(values))]]
     return [int(row) for row in np.flatnonzero(values > np.quantile(values, 1 - config.keep))]
