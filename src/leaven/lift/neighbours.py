@@ -11,6 +11,8 @@ Positions = npt.NDArray[np.int64]
 BLOCK = 1024
 FEW = 4
 """So few nearest rows are quicker looked for one after the other."""
+ROUNDING = 2e-6
+"""By how much the cosine of a vector and itself may miss 1 in single precision, up to 4,096 dimensions."""
 SAME = 1e-5  # the squared distance of two copies, but for rounding
 
 

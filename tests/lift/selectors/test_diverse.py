@@ -1,11 +1,15 @@
 """Greedy selectors against the plain greedy, written out."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from leaven.errors import UserError
 from leaven.lift.neighbours import density
 from leaven.lift.selectors import deita, facility_location, k_center, novelselect
+from leaven.rows.dataset import Dataset
 
 
 def test_k_center_takes_the_farthest_row_each_time(unit):
@@ -88,3 +92,18 @@ def test_deita_takes_the_best_that_is_unlike(rows, context, select):
     assert select(deita, data, deita.Config(n=2, score="number"), context(vectors)).positions == (2, 3)
     with pytest.raises(UserError, match="f:1: the field 'nmuber'"):
         select(deita, data, deita.Config(score="nmuber"), context(vectors))
+
+
+def test_deita_refuses_a_score_that_is_no_number(rows, context, select):
+    scored = [
+        replace(row, meta={"score": value})
+        for row, value in zip(rows(*[("q", "a")] * 3), (1, math.nan, 2), strict=True)
+    ]
+    with pytest.raises(UserError, match="f:2: the field 'score' is nan, not a number"):
+        select(deita, Dataset.of(scored), deita.Config(n=3, score="score"), context(np.eye(3)))
+
+
+def test_deita_finds_copies_at_a_threshold_of_one_although_cosines_are_rounded(numbered, context, select, unit):
+    twice = np.repeat(unit(200, width=64), 2, axis=0)
+    found = select(deita, numbered(400), deita.Config(n=400, threshold=1.0), context(twice))
+    assert len(found.kept) == 200

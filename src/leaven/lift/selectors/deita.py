@@ -6,11 +6,12 @@ Rows are taken from the best score down, and one stays if its cosine to every ro
 import numpy as np
 from pydantic import Field
 
-from leaven.errors import UserError, nearest
+from leaven.lift.neighbours import ROUNDING
 from leaven.lift.selection import Context, Scores, Size, outcome
+from leaven.lift.selectors.marks import of_field
 from leaven.lift.vectors import Array
+from leaven.rows import texts
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Example
 from leaven.rows.outcomes import Outcome
 
 NEEDS = ("vectors",)
@@ -27,7 +28,7 @@ class Config(Size):
 
 def score(data: Dataset, config: Config, context: Context) -> Scores:
     """What the rows bring, or the length of their answers."""
-    return Scores({config.score or "length": [_value(row, config.score) for row in data]})
+    return Scores({config.score or "length": of_field(data, config.score) if config.score else texts.lengths(data)})
 
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
@@ -42,7 +43,7 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
         for done, row in enumerate(np.argsort(-values, kind="stable").tolist(), 1):
             if len(kept) == count:
                 reasons[row] = "enough better rows"
-            elif near(unit[row], packed[: len(kept)], config.threshold):
+            elif near(unit[row], packed[: len(kept)], config.threshold - ROUNDING):
                 reasons[row] = "near a better row"
             else:
                 packed[len(kept)] = unit[row]
@@ -54,16 +55,3 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
 def near(row: Array, kept: Array, threshold: float) -> bool:
     """Whether a row is within the threshold of any of these rows."""
     return bool(len(kept)) and float((kept @ row).max()) >= threshold
-
-
-def _value(row: Example, field: str) -> float:
-    if not field:
-        return float(len(row.answer or ""))
-    value = row.meta.get(field)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        what = f"is {value!r}, not a number" if field in row.meta else "is not there"
-        raise UserError(
-            f"{row.origin.place or row.id}: the field {field!r} {what}",
-            nearest(field, row.meta) if row.meta else "The rows have no further fields: leave --score out.",
-        )
-    return float(value)

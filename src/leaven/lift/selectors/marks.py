@@ -39,23 +39,26 @@ class Config(Size):
 
 def score(data: Dataset, config: Config, context: Context) -> Scores:
     """The marks as they come."""
-    if config.file:
-        return Scores({config.field: _from_file(data, config)})
-    values = np.fromiter((_number(value) for value in texts.meta(data, config.field)), np.float64, len(data))
-    for place in np.flatnonzero(np.isnan(values)).tolist()[:1]:
-        row = data[place]
-        what = f"is {row.meta[config.field]!r}, not a number" if config.field in row.meta else "is not there"
-        raise UserError(
-            f"{row.origin.place or row.id}: the field {config.field!r} {what}",
-            nearest(config.field, row.meta) if row.meta else "The rows have no further fields.",
-        )
-    return Scores({config.field: values})
+    return Scores({config.field: _from_file(data, config) if config.file else of_field(data, config.field)})
 
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """The rows of the highest mark; of equals the earlier."""
     kept = np.argsort(-scores.array(config.field), kind="stable")[: config.of(len(data))]
     return outcome(data, kept.tolist(), f"marks({config.field})", "a lower mark", scores.columns)
+
+
+def of_field(data: Dataset, field: str) -> npt.NDArray[np.float64]:
+    """The number that each row has in a further field. Raises UserError at the first row that has none there."""
+    values = np.fromiter((_number(value) for value in texts.meta(data, field)), np.float64, len(data))
+    for place in np.flatnonzero(np.isnan(values)).tolist()[:1]:
+        row = data[place]
+        what = f"is {row.meta[field]!r}, not a number" if field in row.meta else "is not there"
+        raise UserError(
+            f"{row.origin.place or row.id}: the field {field!r} {what}",
+            nearest(field, row.meta) if row.meta else "The rows have no further fields.",
+        )
+    return values
 
 
 def _number(value: Any) -> float:

@@ -7,6 +7,7 @@ near the threshold before trusting it. Every row is compared with every kept row
 import numpy as np
 from pydantic import Field
 
+from leaven.lift.neighbours import ROUNDING
 from leaven.lift.selection import Context, Scores, outcome
 from leaven.lift.vectors import Array
 from leaven.rows import texts
@@ -17,8 +18,6 @@ from leaven.section import Section
 
 NEEDS = ("vectors",)
 BLOCK, BORDER = 1024, 0.02
-ROUNDING = 2e-6
-"""By how much the cosine of a vector and itself may miss 1 in single precision, up to 4,096 dimensions."""
 
 
 class Config(Section):
