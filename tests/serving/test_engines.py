@@ -1,5 +1,6 @@
 import dataclasses
 import importlib
+import io
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 from leaven import extras, plugs
@@ -134,6 +136,12 @@ def test_a_bar_in_a_cell_of_the_matrix_begins_no_other(tmp_path):
     matrix.write([check.Cell("peft", "adapter", "same", "2 of 2 texts with <|sep|>")], tmp_path, "Of a model")
     line = (tmp_path / "serving.md").read_text().splitlines()[-1]
     assert r"2 of 2 texts with <\|sep\|> |" in line and len(re.split(r"(?<!\\)\|", line)) == 5 + 2
+
+
+def test_an_engines_own_words_are_no_markup():
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(matrix.table([check.Cell("peft", "adapter", "refused", "by peft: no [/INST] in [red]")]))
+    assert "by peft: no [/INST] in [red]" in console.export_text()
 
 
 def test_prompts_come_back_as_they_were_written(tmp_path):

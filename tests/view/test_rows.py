@@ -180,3 +180,10 @@ def test_an_address_that_asks_for_no_number_is_told_so(lift):
         with pytest.raises(UserError, match="no query"):
             ask(parameters)
     assert [row["row"] for row in source.texts({"rows": "1,²,x"})] == [1]
+
+
+def test_a_loss_that_ran_away_is_no_point_of_the_curve(tmp_path):
+    (tmp_path / "cells" / "a").mkdir(parents=True)
+    about = {"method": "a", "size": 5, "seed": 0, "losses": [2.0, None, float("inf"), 1.0]}
+    (tmp_path / "cells" / "a" / "cell.json").write_text(json.dumps(about))
+    assert live.state(tmp_path)["losses"][0]["points"] == [(1, 2.0), (4, 1.0)]

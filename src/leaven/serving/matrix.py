@@ -23,10 +23,12 @@ def table(cells: Sequence[Cell]) -> "Table":
     """The matrix for a terminal."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     grid = Table("engine", "artefact", "answers", "how", box=box.SIMPLE_HEAD)
     for cell in cells:
-        grid.add_row(cell.engine, cell.artefact, f"[{COLOURS[cell.verdict]}]{cell.verdict}[/]", cell.detail)
+        words = (Text(cell.engine), Text(cell.artefact), Text(cell.verdict, COLOURS[cell.verdict]), Text(cell.detail))
+        grid.add_row(*words)  # an engine's own words may hold [/INST], which would be markup
     return grid
 
 

@@ -1,6 +1,7 @@
 """A run as it goes: what is done and what is left, losses, what was spent, and the last failures."""
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,10 +77,15 @@ def _losses(folder: Path) -> list[dict[str, Any]]:
     for _, about in tables.cells(folder):
         losses = about["losses"]
         every = max(1, -(-len(losses) // 200))
-        points = [(step + 1, losses[step]) for step in range(0, len(losses), every) if losses[step] is not None]
+        points = [(step + 1, losses[step]) for step in range(0, len(losses), every) if _finite(losses[step])]
         if points:
             curves.append({"method": about["method"], "size": about["size"], "seed": about["seed"], "points": points})
     return curves
+
+
+def _finite(loss: float | None) -> bool:
+    """Whether a loss can be drawn: one that ran away to infinity can't, and JSON has no word for it."""
+    return loss is not None and math.isfinite(loss)
 
 
 def _failures(folder: Path) -> Iterator[str]:

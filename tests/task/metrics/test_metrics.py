@@ -140,6 +140,13 @@ def test_the_reference_may_be_json_a_python_literal_or_a_bare_label(reference):
     assert found["value"] == [1, 0]
 
 
+def test_true_is_not_one():
+    reference = '{"ok": true, "marks": [1, 0]}'
+    answers = ['{"marks": [1.0, 0], "ok": true}', '{"ok": 1, "marks": [1, 0]}', '{"ok": true, "marks": [1, false]}']
+    found = measures("format", [(f"{n}?", reference, each) for n, each in enumerate(answers)], open_format("json"))
+    assert found["value"] == [1, 0, 0]
+
+
 def test_labels_are_compared_as_their_format_reads_them():
     form = open_format("labels:Yes.,(no)")
     found = measures("format", [("Q?", "Yes.", "yes"), ("R?", "(no)", "No."), ("S?", "(no)", "yes")], form)

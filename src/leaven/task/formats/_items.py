@@ -56,12 +56,12 @@ def items(text: str, marker: re.Pattern[str]) -> list[str]:
 
 
 def places(text: str, entries: Sequence[str]) -> list[tuple[int, int]]:
-    """Where the first line of each item stands in the text."""
+    """Where the first line of each item stands in the text: behind a marker, not where a sentence says the same."""
     spans: list[tuple[int, int]] = []
     for line in (entry.split("\n")[0] for entry in entries):
-        start = text.find(line, spans[-1][1] if spans else 0)
-        if start >= 0:
-            spans.append((start, start + len(line)))
+        item = re.compile(rf"^[ \t]*(?:[-*•]|\(?\d{{1,3}}[.)])[ \t]*({re.escape(line)})", re.MULTILINE)
+        if match := item.search(text, spans[-1][1] if spans else 0):
+            spans.append(match.span(1))
     return spans
 
 

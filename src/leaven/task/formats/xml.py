@@ -46,6 +46,8 @@ def valid(text: str, config: Config) -> bool:
 
 def value(text: str, config: Config) -> Any | None:
     """The label, or the text of every element."""
+    if not detect(text, config):
+        return None
     elements = _elements(text) or _pairs(text, config.keys)
     return _fields.value_of(elements, config) if elements else None
 

@@ -26,7 +26,7 @@ def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[M
         expected, actual = _expected(row.answer, form), form.value(answer)
         yield Measure("format", row.id, float(form.detect(answer)))
         yield Measure("valid", row.id, float(form.valid(answer)))
-        yield Measure("value", row.id, float("nan") if expected is None else float(actual == expected))
+        yield Measure("value", row.id, float("nan") if expected is None else float(is_same(actual, expected)))
         yield Measure("exact", row.id, exact(answer, row.answer))
         for name, value in form.extra(answer).items():
             yield Measure(name, row.id, value)
@@ -34,6 +34,19 @@ def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[M
             labels.append((expected, actual if isinstance(actual, str) else ""))
     if names := getattr(form.config, "labels", ()):
         yield Measure("macro_f1", "", macro_f1(labels, [normal(label) for label in names]))
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two values are equal as JSON has them: true is not 1, as it is to Python.
+
+    >>> is_same({"ok": True, "n": 1}, {"n": 1.0, "ok": True}), is_same({"ok": True}, {"ok": 1})
+    (True, False)
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(is_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def _expected(reference: str | None, form: Format) -> Any | None:
