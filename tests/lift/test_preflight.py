@@ -102,5 +102,6 @@ def test_a_fault_is_said_before_the_first_call(tmp_path, values, said):
 
 def test_a_selector_that_says_no_needs_has_none(tmp_path):
     path = tmp_path / "mine.py"
-    path.write_text("class Config:\n    pass\n\ndef choose(data, scores, config, context):\n    pass\n")
+    head = "from leaven.section import Section as Config"
+    path.write_text(f"{head}\n\ndef choose(data, scores, config, context):\n    pass\n")
     assert Stage(plug=str(path)).needs == ()
