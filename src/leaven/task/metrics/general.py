@@ -21,7 +21,7 @@ def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[M
     """`leak` (answered in the format), `kept` (F1 of tokens with the untouched model's own answer), `exact`.
 
     `exact` needs a known answer (white space does not count). The leak is undefined where the format is right: the
-    prompt asks for it by name, or the known answer or the untouched model's own has it.
+    prompt asks for it by name or has it, or the known answer or the untouched model's own has it.
     """
     for answer, row in zip(answers, rows, strict=True):
         own = row.meta.get(UNTOUCHED)
