@@ -17,10 +17,11 @@ from leaven.rows.example import Origin, pair
 from leaven.runs import folder as runs
 
 
-def checked(tmp_path, reply="{}", **values):
-    """The calls that the judge got; the engines say one thing."""
-    data = Dataset.of(pair(f"What is {n} plus {n}?", f"It is {n + n}.", Origin("x")) for n in range(9))
-    files.write(data, tmp_path / "d.jsonl")
+def checked(tmp_path, reply="{}", rows=9, **values):
+    """The calls that the judge got, of so many rows, or of those that are there; the engines say one thing."""
+    if rows is not None:
+        data = Dataset.of(pair(f"What is {n} plus {n}?", f"It is {n + n}.", Origin("x")) for n in range(rows))
+        files.write(data, tmp_path / "d.jsonl")
     calls = []
 
     def answer(prompt, draw):
@@ -46,6 +47,24 @@ def test_a_judge_that_can_be_read_is_asked_a_few_times_and_one_that_is_not_wante
     assert (counts["stage"], counts["calls"]) == ("trying the judge", preflight.TRIED)
     assert checked(tmp_path, quality="length") == []
     assert checked(tmp_path, quality="") == []
+
+
+def test_of_json_lines_no_more_is_read_than_a_judge_is_tried_on(tmp_path, monkeypatch):
+    lines = ['{"prompt": "Why?", "completion": " "}', *('{"prompt": "Why?", "completion": "So."}' for _ in range(5000))]
+    (tmp_path / "d.jsonl").write_text("\n".join([*lines, "no row at all"]))
+    looks = 0
+    example = files.example
+
+    def counted(*record):
+        nonlocal looks
+        looks += 1
+        return example(*record)
+
+    monkeypatch.setattr(files, "example", counted)
+    assert len(checked(tmp_path, MARKS, rows=None)) == preflight.TRIED
+    assert looks == preflight.TRIED + 1  # the first is of blanks
+    with pytest.raises(UserError, match="1 row can't be used"):
+        checked(tmp_path, MARKS, rows=None, strict=True)
 
 
 def test_a_judge_is_tried_with_the_sampling_that_it_marks_with(tmp_path):

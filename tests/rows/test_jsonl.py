@@ -64,6 +64,8 @@ def test_any_lines_come_out_as_from_the_slow_reader(tmp_path, lines, end, strict
     path.write_bytes(end.join(lines).encode("utf-8", "surrogatepass"))
     slow, quick = both(path, tmp_path / "rows.parquet", strict=strict)
     assert quick == slow
+    if isinstance(slow, tuple):
+        assert list(jsonl.examples(path)) == slow[0]
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 1 << 24])
@@ -74,6 +76,17 @@ def test_pieces_of_any_size_are_the_same_file(tmp_path, monkeypatch, size):
     slow, quick = both(path, tmp_path / "rows.parquet")
     assert quick == slow and len(quick[0]) == 3
     assert [drop.detail[:12] for drop in quick[1]] == ["rows.jsonl:2", "rows.jsonl:5"]
+
+
+def test_a_fault_of_the_whole_file_is_said_whenever_it_is_met(tmp_path, monkeypatch):
+    monkeypatch.setattr(jsonl, "PIECE", 4000)
+    (tmp_path / "rows.jsonl").write_bytes(f"{PLAIN}\n".encode() * 500 + b"\xff\n")
+    rows = jsonl.examples(tmp_path / "rows.jsonl")
+    assert next(rows).answer == "cod"
+    with pytest.raises(UserError, match="is not UTF-8: line 501"):
+        list(rows)
+    with pytest.raises(UserError, match="does not exist"):
+        next(jsonl.examples(tmp_path / "none.jsonl"))
 
 
 def test_plain_lines_are_left_in_parquet_and_those_that_are_none_lie_behind_them(tmp_path):

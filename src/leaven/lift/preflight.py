@@ -1,8 +1,8 @@
 """What can be known to fail in a lift is said before the first paid call: files, plugs, embedder, judge, folder."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import starmap
+from itertools import islice, starmap
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from leaven.llm import judge
 from leaven.llm import open as opening
 from leaven.llm.protocol import Sampling
 from leaven.llm.settings import LLMSection
-from leaven.rows import files
+from leaven.rows import files, jsonl
+from leaven.rows.dataset import Dataset
+from leaven.rows.example import Example
 from leaven.rows.outcomes import Outcome
 from leaven.runs.preflight import check_writable, examine, together
 from leaven.section import checked
@@ -151,11 +153,11 @@ def _judge(settings: Settings, stage: Stage, folder: Path, open_llm: Open, broug
         return  # no judge, or one that is asked in a way of its own
     spec, config = engine(stage, settings), stage.settings().model_dump()
     sampling = Sampling(config["temperature"], config.get("top_p", 1.0), config["max_new_tokens"], settings.seed)
-    data = (
-        brought or files.read(settings.data, settings.format, columns=settings.columns, strict=settings.strict)
-    ).kept
-    answered = [place for place, row in enumerate(data) if row.answer is not None][:TRIED]
+    rows: Iterable[Example] = jsonl.examples(settings.data, settings.format, settings.columns)
+    if brought or settings.strict:
+        rows = (brought or files.read(settings.data, settings.format, columns=settings.columns, strict=True)).kept
+    answered = Dataset.of(islice((row for row in rows if (row.answer or "").strip()), TRIED))
     folder.mkdir(parents=True, exist_ok=True)
     with open_engine(open_llm, spec, folder, "trying the judge") as llm:  # it is paid for: the report counts it
-        marks = judge.marks_of(data.rows(answered), llm, sampling)
+        marks = judge.marks_of(answered, llm, sampling)
     judge.check_read(marks, spec)

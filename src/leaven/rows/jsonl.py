@@ -17,7 +17,7 @@ from leaven.errors import UserError
 from leaven.rows import columns as named
 from leaven.rows import files, layouts, records, shapes, shards
 from leaven.rows.dataset import SCHEMA, Dataset
-from leaven.rows.example import Drop
+from leaven.rows.example import Drop, Example
 from leaven.rows.layouts import Layout
 from leaven.rows.outcomes import Outcome
 from leaven.rows.shapes import Shape
@@ -49,6 +49,25 @@ def read(
     return _read(Path(path).expanduser(), into, format, columns or {}, strict) or files.read(
         path, format, columns=columns, strict=strict
     )
+
+
+def examples(path: str | Path, format: str = "auto", columns: Mapping[str, str] | None = None) -> Iterator[Example]:
+    """The usable rows of a file one after another: JSON Lines are read no further than one looks.
+
+    Raises UserError as `files.read` does, but for a file without a usable row, which has none.
+    """
+    place = Path(path).expanduser()
+    try:
+        if plan := _plan(place, format, columns or {}):
+            for start, piece in _pieces(place):
+                for record in records.lines(_lines(start, piece).iter_rows(), place.name):
+                    row = files.example(record, plan.layout, STEP)
+                    if isinstance(row, Example):
+                        yield row
+            return
+    except (UserError, UnicodeDecodeError):
+        pass  # said by files.read, in its own words
+    yield from files.read(path, format, columns=columns).kept
 
 
 def _read(path: Path, into: Path, format: str, columns: Mapping[str, str], strict: bool) -> Outcome | None:
