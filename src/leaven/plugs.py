@@ -11,7 +11,7 @@ import linecache
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -135,6 +135,12 @@ def nearby(kind: str, folder: Path | None = None) -> Iterator[tuple[str, str]]:
             continue  # somebody's other file
         if any(isinstance(node, ast.FunctionDef) and node.name == _function(kind) for node in tree.body):
             yield f"./{path.name}", (ast.get_docstring(tree) or "").split("\n")[0]
+
+
+def kind_of(path: str, kinds: Sequence[str]) -> str:
+    """Which of these kinds a file of a user is, by the function that it defines; the first where it defines none."""
+    module = _load_file(Path(path).expanduser().resolve())
+    return next((kind for kind in kinds if hasattr(module, _function(kind))), kinds[0])
 
 
 def summary(module: ModuleType) -> str:

@@ -124,3 +124,18 @@ def test_a_selector_that_says_no_needs_has_none(tmp_path):
     head = "from leaven.section import Section as Config"
     path.write_text(f"{head}\n\ndef choose(data, scores, config, context):\n    pass\n")
     assert Stage(plug=str(path)).needs == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("class Config:\n    pass\ndef choose(data, scores, config, context):\n    pass\n", "Config is no Section"),
+        ("class Config:\n    pass\ndef make(data, llm, config, seed):\n    pass\n", "Config is no Section"),
+        ("class Config:\n    pass\ndef make(data):\n    pass\n", "make can't be called with data, llm, config, seed"),
+        ("class Config:\n    pass\n", "is no selector: it has no choose"),
+    ],
+)
+def test_a_faulty_file_is_told_of_what_it_means_to_be(tmp_path, code, said):
+    (tmp_path / "mine.py").write_text(code)
+    with pytest.raises(UserError, match=said):
+        _ = Stage(plug=str(tmp_path / "mine.py")).module

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, model_serializer, model_validator
 
 from leaven import plugs
-from leaven.errors import UserError, nearest
+from leaven.errors import nearest
 from leaven.section import Section, checked
 
 MAKERS = ("reanswer", "evolve")
@@ -82,12 +82,9 @@ class Stage(Section):
         """The maker or selector. Raises UserError where there is none of this name."""
         if self.plug in MAKERS:
             return plugs.load("makers", self.plug)
-        try:
-            return plugs.load("selectors", self.plug, also=MAKERS)
-        except UserError:
-            if not self.plug.endswith(".py"):
-                raise
-        return plugs.load("makers", self.plug)
+        if self.plug.endswith(".py"):
+            return plugs.load(plugs.kind_of(self.plug, ("selectors", "makers")), self.plug)
+        return plugs.load("selectors", self.plug, also=MAKERS)
 
     @property
     def makes(self) -> bool:
