@@ -215,6 +215,7 @@ def test_general_compares_with_known_answers_and_with_the_untouched_models():
         ("", "a", 0.0),
         ("", "", 1.0),
         ("x", "y", 0.0),
+        ("你好世界今天", "你好世界明天。", 10 / 13),  # a character is a word, a stop a sign: 5 in common, 6 + 7
     ],
 )
 def test_what_is_kept_is_the_f1_of_tokens(answer, reference, value):
@@ -239,7 +240,14 @@ def test_a_format_leaks_only_where_nothing_calls_for_it():
 
 @pytest.mark.parametrize(
     ("answer", "reference", "value"),
-    [("a b c d", "A, b c d!", 1), ("a c", "a b c d", 2 / 3), ("d c b a", "a b c d", 1 / 4), ("", "a", 0), ("", "", 1)],
+    [
+        ("a b c d", "A, b c d!", 1),
+        ("a c", "a b c d", 2 / 3),
+        ("d c b a", "a b c d", 1 / 4),
+        ("你好世界今天。", "你好世界明天", 5 / 6),
+        ("", "a", 0),
+        ("", "", 1),
+    ],
 )
 def test_rouge_l_is_the_f1_of_the_longest_common_subsequence(answer, reference, value):
     assert text.rouge_l(answer, reference) == pytest.approx(value)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Measure
+from leaven.rows.passages import UNSPACED
 from leaven.task.format import Format
 from leaven.task.scoring import Scoring
 
@@ -14,7 +15,7 @@ LOWER_IS_BETTER = frozenset({"leak"})
 UNTOUCHED = "untouched"
 """The field of a row that holds the untouched model's own answer."""
 
-_TOKEN = re.compile(r"\w+|[^\w\s]")
+_TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
 
 
 def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[Measure]:
@@ -41,7 +42,7 @@ def is_plain(row: Example, form: Format) -> bool:
 
 
 def overlap(answer: str, reference: str) -> float:
-    """The F1 of the tokens that both have, as often as both have them."""
+    """The F1 of the words and signs that both have, as often as both have them; in UNSPACED scripts of characters."""
     own, expected = (Counter(_TOKEN.findall(text.casefold())) for text in (answer, reference))
     if not own and not expected:
         return 1.0

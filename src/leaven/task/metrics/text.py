@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Measure
+from leaven.rows.passages import UNSPACED
 from leaven.task.scoring import Scoring
 
 HEADLINE = ("chrf", "judge")
 LOWER_IS_BETTER: frozenset[str] = frozenset()
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 
 
 def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[Measure]:
