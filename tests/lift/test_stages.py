@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from leaven.errors import UserError
-from leaven.lift import audit, run, settings, sizes
+from leaven.lift import audit, run, settings, sizes, stages
 from leaven.lift.settings import Settings, parse
 from leaven.llm.budget import Budgeted, Counted, Spend
 from leaven.llm.engines.scripted import Scripted
@@ -124,6 +124,13 @@ def test_more_rows_are_made_until_as_many_are_accepted(data, tmp_path):
     assert (tmp_path / "b" / "made" / "evolve.2.parquet").is_file()
     with pytest.raises(UserError, match="no stage makes further rows"):
         lifted(parse({**values, "stages": ["exact", "longest"], "refill": 1}), tmp_path / "c", writer)
+
+
+def test_a_lift_that_ends_with_fewer_rows_than_are_wanted_says_so(data, tmp_path):
+    values = {"data": data, "llm": "x", "stages": ["exact", {"evolve": {"rounds": 1}}, "longest"], "n": 400}
+    lifted(parse({**values, "refill": 1}), tmp_path / "run", writer)
+    (note,) = (one["text"] for one in stages.notes(tmp_path / "run") if one["stage"] == "refill")
+    assert note.endswith("of 400 rows are accepted after 1 refill: a larger --refill makes more.")
 
 
 def test_two_stages_of_one_maker_and_their_further_makings_are_files_apart(data, tmp_path):

@@ -149,6 +149,11 @@ def _refilled(work: Work) -> Result:
             result = _carried_out(work, further)
         except BudgetReached as reached:
             return replace(_carried_out(work, further[:-1]), open={"refill": [reached.problem]})
+    count, times = len(result.pool.alive), len(further)
+    if times and count < work.settings.n and not result.open:
+        after = f"after {times} refill{'s' * (times > 1)}"
+        short = f"{count:,} of {work.settings.n:,} rows are accepted {after}: a larger --refill makes more."
+        rows.note(work.folder, "refill", [short], work.progress)
     return result
 
 

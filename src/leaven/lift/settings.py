@@ -123,7 +123,7 @@ class Settings(Section):
     model: str = ""
     """The causal model of selectors that measure with one (ifd): a folder, a hub id, or lab."""
     n: int = Field(10_000, ge=1)
-    """Rows to keep at most; with `refill`, exactly."""
+    """Rows to keep at most; with `refill`, more are made until there are as many."""
     refill: int = Field(0, ge=0)
     """How often, at most, more rows are made where fewer than `n` are accepted."""
     failures: float = Field(0.05, ge=0, le=1)

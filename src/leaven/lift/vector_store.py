@@ -102,5 +102,7 @@ def _table(path: Path) -> Iterator[sqlite3.Connection]:
             yield table
     except sqlite3.DatabaseError as error:
         raise UserError(
-            f"{path} can't be used: {error}", "Remove it, or set LEAVEN_CACHE to another folder."
+            f"{path} can't be used: {error}",
+            "If it is locked, wait until the other leaven that writes into it has ended. If it is damaged, move it "
+            "away, or set LEAVEN_CACHE to another folder.",
         ) from error
