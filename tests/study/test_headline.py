@@ -55,6 +55,20 @@ def test_who_answers_plain_questions_in_the_format_is_named_in_the_first_line():
     assert headline.tell(summary({name: MEANS[name] for name in ("original", "common", "delia")}), [])["warnings"] == []
 
 
+def test_a_token_row_that_is_enough_is_said_first_and_one_that_is_not_is_not():
+    def said(row, told_apart=()):
+        means = {"original": (0.0, 0.0, 1.0), "token_row": row, "delia": (0.99, 0.0, 0.58)}
+        warnings = headline.tell(summary(means, told_apart), [])["warnings"]
+        return [text for text in warnings if "row alone" in text]
+
+    (warning,) = said((0.96, 0.0, 1.0), [("token_row", METRICS[2])])  # what it keeps more is no reason against it
+    assert warning.startswith("The token's row alone does as well (new phrasings: 96 %), as far as 3 seeds can tell")
+    assert warning.endswith("leaven export-adapter RUN --cell token_row-n100-s0.")
+    assert said((0.7, 0.0, 1.0), [("token_row", METRICS[0])]) == []
+    assert said((0.96, 0.5, 1.0), [("token_row", METRICS[1])]) == []
+    assert said((0.3, 0.0, 1.0)) == []  # nobody knows what it is worth
+
+
 def test_a_difference_that_is_told_has_a_side_an_interval_and_its_seeds():
     means = {**MEANS, "equal_steps": (0.8, 0.91, 0.9)}
     pairs = [("equal_steps", METRICS[0]), ("common", METRICS[2]), ("equal_steps", METRICS[2])]

@@ -19,8 +19,9 @@ def ratio(model: str) -> float:
 
 
 def methods(ratio: float | Literal["auto"], tune: Mapping[str, Any]) -> list[str | dict[str, Any]]:
-    """The untouched model, common tuning, DELIA at this ratio, and the control that takes its steps without a buffer.
+    """The untouched model, common tuning, the token's row alone, DELIA at this ratio, and its control without a buffer.
 
+    The row alone forgets nothing, since no weight of the model changes: where it is enough no adapter is needed.
     Where a step holds so many task rows whatever the buffer, that control is DELIA itself at ratio 0; elsewhere it is
     common tuning for as many steps.
     """
@@ -28,4 +29,4 @@ def methods(ratio: float | Literal["auto"], tune: Mapping[str, Any]) -> list[str
     control: dict[str, Any] = {"name": "common_equal_steps", "ratio": ratio}
     if settings.get("step_task_rows"):
         control = {"name": "delia", "label": "no buffer", "ratio": 0}
-    return ["original", "common", control, {"name": "delia", "ratio": ratio}]
+    return ["original", "common", {"name": "token_row", "diversify": True}, control, {"name": "delia", "ratio": ratio}]

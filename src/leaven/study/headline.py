@@ -20,6 +20,7 @@ Row = Mapping[str, Any]
 
 MAIN = "delia"
 UNTOUCHED = ORIGINAL
+TOKEN_ROW = "token_row"
 FEWEST_STEPS = 4
 LEAK, MUCH = "general/leak", 0.05
 """The measure of plain questions answered in the format, and the share from which it is warned of."""
@@ -41,6 +42,7 @@ def tell(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]
             *untaught(whole, cells),
             *unlearnt(summary.get("trials", ())),
             *leaking(whole),
+            *row_suffices(whole),
         ],
         "cautions": [*_cautions(whole), *twins(cells)],
     }
@@ -170,6 +172,25 @@ def leaking(summary: Summary) -> Iterator[str]:
             f"Plain questions are answered in the format, though nobody asks for it: {', '.join(shares)}. A test of "
             "the task alone does not show it. A larger buffer (ratio) or a lower learning_rate mends it."
         )
+
+
+def row_suffices(summary: Summary) -> Iterator[str]:
+    """A sentence where the token's row alone is as good: then no weight of the model need change, and none is lost."""
+    label, column, size = main(summary["methods"]), _first_column(summary), _largest(summary)
+    row = row_of(summary, TOKEN_ROW, column["metric"], size) if column else None
+    if label == TOKEN_ROW or column is None or row is None or row["mean"] < SERVES:
+        return
+    low = {one["metric"] for one in summary["columns"] if one["lower_is_better"]}
+    beside = [one for one in summary["comparisons"] if one["b"] == TOKEN_ROW and one["size"] == size]
+    if any(one["distinguishable"] and (one["difference"] < 0) == (one["metric"] in low) for one in beside):
+        return
+    seeds = f"{row['n_seeds']} seed{'s' * (row['n_seeds'] > 1)}"
+    cell = f"{TOKEN_ROW}-n{size}-s{next(iter(row['by_seed']), 0)}"
+    yield (
+        f"The token's row alone does as well ({column['heading']}: {percent(row['mean'])} %), as far as {seeds} can "
+        "tell, and leaves every weight of the model as it was: a prompt without the token is answered as before. "
+        f"Its adapter: leaven export-adapter RUN --cell {cell}."
+    )
 
 
 def fell(losses: Sequence[float]) -> bool:
