@@ -100,7 +100,7 @@ def test_what_evaluate_said_of_objects_is_a_setting_of_the_tokens_format():
 
 
 def test_probes_and_metrics_of_a_users_file_are_taken_and_a_broken_one_is_said(tmp_path):
-    (tmp_path / "mine.py").write_text("def measure(loaded, token, tests):\n    return []\n")
+    (tmp_path / "mine.py").write_text("def measure(loaded, task):\n    return []\n")
     (tmp_path / "score.py").write_text("def score(answers, rows, scoring):\n    return []\n")
     mine, score = str(tmp_path / "mine.py"), str(tmp_path / "score.py")
     found = recipe.parse({**MINIMAL, "probes": ["layers", mine], "evaluate": {"metric": score}}, "x")
