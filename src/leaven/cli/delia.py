@@ -134,9 +134,10 @@ def delia(
     continue_anyway: ContinueAnyway = False,
     help_all: flags.HelpAll = False,
 ) -> None:
-    """Adapt a model from few examples, beside the untouched model and common tuning, and write the proof.
+    """Adapt a model from few examples, beside what is simpler, and write the proof.
 
-    The same command continues a run that was stopped.
+    Beside it: the untouched model, common tuning, the token's row alone, and its own steps without a buffer. The same
+    command continues a run that was stopped.
     """
     from leaven.cli.explain import tell
     from leaven.cli.work import carry_out
