@@ -133,6 +133,17 @@ def test_a_lift_that_ends_with_fewer_rows_than_are_wanted_says_so(data, tmp_path
     assert note.endswith("of 400 rows are accepted after 1 refill: a larger --refill makes more.")
 
 
+def test_stages_whose_labels_begin_alike_keep_their_measures_apart(data, tmp_path):
+    plan = [{"minhash": {"as": "dedup", "compare": "question", "threshold": 0.99}},
+            {"minhash": {"as": "dedup_answers", "compare": "answer", "threshold": 0.99}}, {"longest": {}}]  # fmt: skip
+    frame, _, _ = lifted(parse({"data": data, "stages": plan, "n": 4}), tmp_path / "run", writer)
+    (dropped,) = [line for line in audit.why(frame, "0") if line.strip().startswith("dedup:")]
+    assert "answers" not in dropped
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    measures = {(one["stage"], one["measure"]) for one in summary["controls"]}
+    assert all(measure.startswith("dedup_answers_") == (stage == "dedup_answers") for stage, measure in measures)
+
+
 def test_two_stages_of_one_maker_and_their_further_makings_are_files_apart(data, tmp_path):
     values = {"data": data, "llm": "x", "stages": ["exact", *[{"evolve": {"rounds": 1}}] * 2], "n": 100, "refill": 1}
     frame, asked, _ = lifted(parse(values), tmp_path / "run", writer)

@@ -15,6 +15,7 @@ from leaven.lift import lines, measure, provenance
 from leaven.lift.curate import Embedded
 from leaven.lift.expand import Pool
 from leaven.lift.settings import Settings
+from leaven.lift.stages import stage_of
 from leaven.runs import folder as runs
 
 FILE = "audit.parquet"
@@ -92,8 +93,9 @@ def _story(row: Mapping[str, Any]) -> Iterator[str]:
         + (f" ({', '.join(origin)})" if origin else "")
         + f", {row['place'] or 'no place'}"
     )
-    for name in (column.removesuffix("_rank") for column in row if column.endswith("_rank")):
-        values = {key: value for key, value in row.items() if key == name or key.startswith(f"{name}_")}
+    names = [column.removesuffix("_rank") for column in row if column.endswith("_rank")]
+    for name in names:
+        values = {key: value for key, value in row.items() if stage_of(key, names) == name}
         values.pop(f"{name}{provenance.SAID}", None)
         measures = ", ".join(
             f"{key.removeprefix(name + '_')} {_shown(value)}" for key, value in values.items() if value is not None

@@ -13,6 +13,7 @@ import polars as pl
 
 from leaven.lift.selectors.length_matched import matched
 from leaven.lift.settings import Settings
+from leaven.lift.stages import stage_of
 from leaven.rows.shards import Places
 from leaven.runs import folder as runs
 
@@ -63,9 +64,10 @@ def marks(settings: Settings, audit: pl.LazyFrame, sets: dict[str, Places], fold
 
     A stage measures all rows that it is given, so that this costs nothing.
     """
+    names = [stage.name for stage in settings.plan]
     for name, entered, left in stages(settings, folder):
         for column, kind in audit.collect_schema().items():
-            if kind != pl.Float64 or not (column == name or column.startswith(f"{name}_")):
+            if kind != pl.Float64 or stage_of(column, names) != name:
                 continue
             values = audit.select(column).collect().to_series()  # rows are in the order of their numbers
             if values[entered].count() >= WHOLE * len(entered):

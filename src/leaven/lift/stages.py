@@ -7,7 +7,7 @@ more rows are made, what comes after is made anew, and replies that are stored c
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,15 @@ def notes(folder: Path) -> list[dict[str, str]]:
     events = runs.events(folder, "note")
     lines = [dict(pair) for pair in dict.fromkeys((("stage", one["stage"]), ("text", one["text"])) for one in events)]
     return [*lines, *({"stage": "journal", "text": text} for text in journal.notes(folder / journal.NAME))]
+
+
+def stage_of(column: str, names: Iterable[str]) -> str:
+    """Of which stage a column of the audit is, or "": of the longest name, where one begins as another does.
+
+    >>> stage_of("dedup_answers_jaccard", ["dedup", "dedup_answers"])
+    'dedup_answers'
+    """
+    return max((name for name in names if column == name or column.startswith(f"{name}_")), key=len, default="")
 
 
 def kept(path: Path) -> Places:
