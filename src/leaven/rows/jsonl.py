@@ -56,17 +56,10 @@ def examples(path: str | Path, format: str = "auto", columns: Mapping[str, str] 
 
     Raises UserError as `files.read` does, but for a file without a usable row, which has none.
     """
-    place = Path(path).expanduser()
-    try:
-        if plan := _plan(place, format, columns or {}):
-            for start, piece in _pieces(place):
-                for record in records.lines(_lines(start, piece).iter_rows(), place.name):
-                    row = files.example(record, plan.layout, STEP)
-                    if isinstance(row, Example):
-                        yield row
+    with suppress(UserError, UnicodeDecodeError):  # of the whole file: `files.read` refuses it in its own words
+        if plan := _plan(Path(path).expanduser(), format, columns or {}):
+            yield from _examples(plan)
             return
-    except (UserError, UnicodeDecodeError):
-        pass  # said by files.read, in its own words
     yield from files.read(path, format, columns=columns).kept
 
 
@@ -125,6 +118,15 @@ def _lines(start: int, piece: bytes) -> pl.DataFrame:
         with suppress(pl.exceptions.ComputeError):  # what is not UTF-8 is said by Python
             return pl.read_lines(piece, name="line", row_index_name="number", row_index_offset=start)
     return pl.DataFrame({"line": piece.decode().split("\n")}).with_row_index("number", start)
+
+
+def _examples(plan: _Plan) -> Iterator[Example]:
+    """The rows that can be used, line by line."""
+    for start, piece in _pieces(plan.path):
+        for record in records.lines(_lines(start, piece).iter_rows(), plan.path.name):
+            row = files.example(record, plan.layout, STEP)
+            if isinstance(row, Example):
+                yield row
 
 
 def _batches(plan: _Plan, dropped: list[Drop]) -> Iterator[pl.DataFrame]:
