@@ -29,12 +29,14 @@ def export(
 
     Rows without an answer are left out, and said.
     """
+    import numpy as np
+
     from leaven.rows import export as exports
     from leaven.rows import files
 
     read = files.read(rows, format, columns=columns, strict=strict)
-    folder, bare = Path(out), [place for place, row in enumerate(read.kept) if not exports.is_answered(row)]
-    answered = read.kept.rows([place for place in range(len(read.kept)) if place not in set(bare)])
+    folder, answers = Path(out), np.array([exports.is_answered(row) for row in read.kept], bool)
+    answered, bare = read.kept.rows(np.flatnonzero(answers)), np.flatnonzero(~answers)
     paths = exports.export(answered if len(answered) else read.kept, folder, name or folder.resolve().name, about)
     print("\n".join(map(str, paths)))
     print(
@@ -43,8 +45,8 @@ def export(
     )
     for note in exports.notes(answered):
         print(f"{note}.", file=sys.stderr)
-    if bare:
-        first = read.kept[bare[0]].origin.place
+    if len(bare):
+        first = read.kept[int(bare[0])].origin.place
         print(f"{len(bare):,} rows without an answer are left out, the first is {first}.", file=sys.stderr)
     if push_to_hub:
         print(f"Uploaded: {exports.push(paths, push_to_hub, private=not public)}")

@@ -209,7 +209,7 @@ def _map(embedded: Embedded, kept: Places, rng: np.random.Generator) -> list[dic
     points = coordinates(vectors.take(union), basis, 2)  # (rows, 2), or (rows, 1) of such embeddings
     dots = []
     for name, places in draws.items():
-        for place, (x, *_, y) in zip(places, points[np.searchsorted(union, places)][:, [0, -1]].tolist(), strict=True):
-            verdict = "kept" if np.isin(place, stay) else "dropped"
-            dots.append({"x": round(x, 3), "y": round(y, 3), "set": name, "verdict": verdict})
+        xy = points[np.searchsorted(union, places)][:, [0, -1]].tolist()
+        for stays, (x, y) in zip(np.isin(places, stay).tolist(), xy, strict=True):
+            dots.append({"x": round(x, 3), "y": round(y, 3), "set": name, "verdict": "kept" if stays else "dropped"})
     return dots
