@@ -79,22 +79,14 @@ def _means(path: Path) -> dict[str, float]:
     return {f"eval/{metric}": value for metric, value in means.iter_rows()}
 
 
-def _to_wandb(run: Run) -> None:
-    """A run of wandb, in the group of the study; WANDB_PROJECT, WANDB_MODE and the others are its own."""
-    wandb = import_module("wandb")
-    project = os.environ.get("WANDB_PROJECT", run.project)
-    session = wandb.init(project=project, group=run.project, name=run.name, config=run.config, dir=str(run.folder))
-    for step, loss in run.losses:
-        session.log({"train/loss": loss}, step=step)
-    session.log(run.scores, step=run.last)
-    session.finish()
+def _to_wandb(run: Run, library: str = "wandb", **own: Any) -> None:
+    """A run of wandb, or of a library with its interface, in the group of the study.
 
-
-def _to_trackio(run: Run) -> None:
-    """A run of trackio, on this machine unless TRACKIO_SPACE_ID or TRACKIO_SERVER_URL says otherwise."""
-    trackio = import_module("trackio")
-    project = os.environ.get("TRACKIO_PROJECT", run.project)
-    session = trackio.init(project=project, group=run.project, name=run.name, config=run.config, embed=False)
+    Its environment variables are its own: WANDB_PROJECT, WANDB_MODE, TRACKIO_PROJECT, TRACKIO_SPACE_ID …
+    """
+    project = os.environ.get(f"{library.upper()}_PROJECT", run.project)
+    init = import_module(library).init
+    session = init(project=project, group=run.project, name=run.name, config=run.config, **own)
     for step, loss in run.losses:
         session.log({"train/loss": loss}, step=step)
     session.log(run.scores, step=run.last)
@@ -114,7 +106,7 @@ def _to_tensorboard(run: Run) -> None:
 
 
 SEND: dict[Tracker, Callable[[Run], None]] = {
-    "wandb": _to_wandb,
-    "trackio": _to_trackio,
+    "wandb": lambda run: _to_wandb(run, dir=str(run.folder)),
+    "trackio": lambda run: _to_wandb(run, "trackio", embed=False),
     "tensorboard": _to_tensorboard,
 }
