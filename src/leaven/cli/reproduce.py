@@ -131,8 +131,10 @@ def _section(
 
 def _about(order: "Order", n_seeds: int) -> str:
     """The scale of a section in words."""
-    seeds = f"{n_seeds} seed{'s' if n_seeds > 1 else ''}"
-    return f"{MODELS[order.scale]}, {seeds}" + (f", split {order.split}" if order.scale == "lab" else "")
+    from leaven.study.statistics import count_of_seeds
+
+    split = f", split {order.split}" if order.scale == "lab" else ""
+    return f"{MODELS[order.scale]}, {count_of_seeds(n_seeds)}{split}"
 
 
 def _show(section: "Section", folder: Path) -> None:

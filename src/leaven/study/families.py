@@ -13,7 +13,7 @@ from typing import Any, Literal
 import polars as pl
 
 from leaven.study import reproduction, signs
-from leaven.study.statistics import Difference
+from leaven.study.statistics import Difference, count_of_seeds
 
 Verdict = Literal["holds here", "does not hold here", "not distinguishable", "not testable here"]
 Family = Literal["primary", "controls", "exploratory", "the paper's settings"]
@@ -141,7 +141,7 @@ def few_seeds(n_seeds: int) -> str:
         return ""
     enough = next(n for n in range(n_seeds, 99) if signs.least_p(n) < level)
     return (
-        f"{n_seeds} seed{'s' if n_seeds > 1 else ''} can't give a one-sided p below {least:.2g}, and the hardest of "
+        f"{count_of_seeds(n_seeds)} can't give a one-sided p below {least:.2g}, and the hardest of "
         f"{MOST_PRIMARY} claims needs {level:.2g}: {enough} seeds can."
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from leaven.study import columns
 from leaven.study.recipe import ORIGINAL
-from leaven.study.statistics import ENOUGH_SEEDS, few_seeds
+from leaven.study.statistics import ENOUGH_SEEDS, count_of_seeds, few_seeds
 
 Summary = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -184,7 +184,7 @@ def row_suffices(summary: Summary) -> Iterator[str]:
     beside = [one for one in summary["comparisons"] if one["b"] == TOKEN_ROW and one["size"] == size]
     if any(one["distinguishable"] and (one["difference"] < 0) == (one["metric"] in low) for one in beside):
         return
-    seeds = f"{row['n_seeds']} seed{'s' * (row['n_seeds'] > 1)}"
+    seeds = count_of_seeds(row["n_seeds"])
     cell = f"{TOKEN_ROW}-n{size}-s{next(iter(row['by_seed']), 0)}"
     yield (
         f"The token's row alone does as well ({column['heading']}: {percent(row['mean'])} %), as far as {seeds} can "
@@ -263,7 +263,7 @@ def _verdict(summary: Summary, column: Row, own: Row, opponent: Row) -> str:
     ]
     # Both on the same seeds: an opponent may have run with the first few alone (a summary of before does not say).
     n_seeds = pair[0].get("n_seeds", own["n_seeds"]) if pair else min(own["n_seeds"], opponent["n_seeds"])
-    seeds = f"{n_seeds} seed{'s' if n_seeds > 1 else ''}"
+    seeds = count_of_seeds(n_seeds)
     few = ", too few for a test" if n_seeds < ENOUGH_SEEDS else ""
     if not pair or not pair[0]["distinguishable"]:
         return f"no difference can be told with {seeds}"

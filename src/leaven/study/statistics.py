@@ -167,6 +167,15 @@ def sentence(difference: Difference, factor: float = 100, unit: str = "points") 
     )
 
 
+def count_of_seeds(n_seeds: int) -> str:
+    """So many seeds, in words.
+
+    >>> count_of_seeds(1), count_of_seeds(12)
+    ('1 seed', '12 seeds')
+    """
+    return f"{n_seeds} seed{'s' * (n_seeds != 1)}"
+
+
 def few_seeds(n_seeds: int) -> str:
     """What so few seeds can't show, in a sentence; nothing where there are enough.
 

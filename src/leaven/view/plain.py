@@ -12,6 +12,7 @@ from typing import Any
 
 from leaven.study import headline
 from leaven.study.headline import LEAK, UNTOUCHED, main, row_of, testable
+from leaven.study.statistics import count_of_seeds
 
 Summary = Mapping[str, Any]
 
@@ -112,10 +113,10 @@ def _doubts(summary: Summary, method: str, size: int) -> Iterator[str]:
     """Losses that may be there, since the intervals do not shut them out."""
     gap, own = (_against_untouched(summary, method, KEPT, size), row_of(summary, method, KEPT, size))
     if gap and own and (gap["low"] is None or gap["low"] < -SMALL):
-        before, seeds = own["mean"] - gap["difference"], own["n_seeds"]
+        before = own["mean"] - gap["difference"]
         yield (
             f"of what it said before it keeps {100 * own['mean']:.0f} %, the untouched model {100 * before:.0f} %, "
-            f"which {seeds} seed{'s' * (seeds > 1)} can't tell from noise"
+            f"which {count_of_seeds(own['n_seeds'])} can't tell from noise"
         )
     leak = row_of(summary, method, LEAK, size)
     if leak and leak["high"] is not None and leak["high"] > 2 * SMALL:

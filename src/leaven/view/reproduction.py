@@ -8,6 +8,7 @@ from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
 from leaven.study.families import SEEDS, Judgement, power_table
+from leaven.study.statistics import count_of_seeds
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -210,11 +211,10 @@ def _interval(estimate: Any, factor: float) -> str:
 def _evidence(one: Judgement) -> str:
     """What was measured: the difference (of distances the ratio), its interval, and p after Holm's correction."""
     gap = one.difference
-    seeds = f"{gap.n_seeds} seed{'s' if gap.n_seeds > 1 else ''}"
     unit = "share of seeds that succeed, " if "success" in one.claim.spec else ""
     how = "over" if gap.is_ratio else "less"
-    interval = _interval(gap.shown, 1)
-    return f" ({unit}{gap.method_a} {how} {gap.method_b}: {interval}, p {one.p_value:.2g}, {seeds})"
+    p = f"p {one.p_value:.2g}, {count_of_seeds(gap.n_seeds)}"
+    return f" ({unit}{gap.method_a} {how} {gap.method_b}: {_interval(gap.shown, 1)}, {p})"
 
 
 def _number(value: float) -> str:
