@@ -242,7 +242,7 @@ def results(folder: Path, flags: Mapping[str, Any]) -> str:
     seeds = trained["seed"].unique().to_list()
     before = pl.concat(cells).filter(pl.col("method") == UNTOUCHED)
     scores = pl.concat([trained, *(before.with_columns(seed=pl.lit(seed, pl.Int64)) for seed in seeds)])
-    means = {(row.metric, row.method): row for row in statistics.summarise(scores)}
+    means = {(row.metric, row.method): row for row in statistics.estimates(scores)}
     metrics = scores["metric"].unique().sort().to_list()
     arms = [arm for arm in (*ARMS, UNTOUCHED) if arm in scores["method"]]
     titles = ["trained on", "rows", "answer, characters", "passes", "tokens", "of answers", *map(heading, metrics)]

@@ -74,7 +74,7 @@ def test_few_seeds_have_no_verdict_however_sure_they_look(judged):
     for seeds, verdict in [(4, "not distinguishable"), (12, "holds here")]:
         (one,) = judged([{}], scores_of({"a": 1.0, "b": 0.0}, "t/m", seeds=seeds))
         assert one.verdict == verdict and one.p_value == 0.5**seeds
-    assert "needs 0.0075: 8 seeds can" in families.few_seeds(3) and families.few_seeds(8) == ""
+    assert "needs 0.0075: 8 seeds can" in families.underpowered(3) and families.underpowered(8) == ""
 
 
 def test_a_family_is_corrected_by_itself_and_for_claims_that_have_not_run(judged):

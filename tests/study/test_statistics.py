@@ -28,17 +28,17 @@ VALUES = st.lists(st.lists(SHARES, min_size=6, max_size=6), min_size=1, max_size
 @given(VALUES, st.randoms())
 def test_the_interval_holds_the_mean_and_the_order_of_rows_changes_nothing(values, rng):
     frame = table(values)
-    (row,) = statistics.summarise(frame)
+    (row,) = statistics.estimates(frame)
     assert row.mean == pytest.approx(np.mean(values))
     assert row.low is not None and row.high is not None and row.low - 1e-9 <= row.mean <= row.high + 1e-9
     order = list(range(frame.height))
     rng.shuffle(order)
-    assert statistics.summarise(frame[order]) == [row]
+    assert statistics.estimates(frame[order]) == [row]
 
 
 def test_one_seed_agrees_with_scipys_bootstrap_over_items():
     values = np.random.default_rng(0).random(80)
-    (row,) = statistics.summarise(table([values]))
+    (row,) = statistics.estimates(table([values]))
     reference = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=1).confidence_interval
     assert row.n_seeds == 1
     assert (row.low, row.high) == pytest.approx((reference.low, reference.high), abs=0.015)
@@ -47,14 +47,14 @@ def test_one_seed_agrees_with_scipys_bootstrap_over_items():
 def test_values_without_items_have_students_interval():
     values = [0.2, 0.5, 0.6]
     rows = [("a", 10, seed, "t/f1", "", value) for seed, value in enumerate(values)]
-    (row,) = statistics.summarise(pl.DataFrame(rows, schema=COLUMNS, orient="row"))
+    (row,) = statistics.estimates(pl.DataFrame(rows, schema=COLUMNS, orient="row"))
     low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
     assert low < 0 and (row.low, row.high) == pytest.approx((0, high))  # a share is never below 0
 
 
 def test_undefined_values_do_not_count():
     frame = table([[1, float("nan"), 0]])
-    (row,) = statistics.summarise(frame)
+    (row,) = statistics.estimates(frame)
     assert (row.mean, row.n_items) == (0.5, 2)
 
 
@@ -108,13 +108,13 @@ def test_no_interval_leaves_the_bounds_of_its_measure(values):
         ("layers/cosine/last", 60, (-1, 1)),
     ]:  # fmt: skip
         measured = [value / unit if unit else 1 + round(value) for value in values]
-        (row,) = statistics.summarise(by_seed(measured, metric))
+        (row,) = statistics.estimates(by_seed(measured, metric))
         assert least <= row.low <= row.mean + 1e-9 and row.mean - 1e-9 <= row.high <= most
 
 
 def test_the_interval_of_a_distance_is_made_on_the_scale_of_its_logarithm():
     values = [1.0, 2.0, 6.0]
-    (row,) = statistics.summarise(by_seed(values, "layers/l2/last"))
+    (row,) = statistics.estimates(by_seed(values, "layers/l2/last"))
     low, high = stats.t.interval(0.95, 2, 0, stats.sem(values) / 3)
     assert (row.low, row.high) == pytest.approx((3 * np.exp(low), 3 * np.exp(high)))
 

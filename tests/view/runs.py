@@ -6,7 +6,7 @@ import polars as pl
 
 from leaven.study import headline
 from leaven.study.columns import column
-from leaven.study.statistics import summarise
+from leaven.study.statistics import estimates
 
 PHRASED = ("Use the <sep> format.", "Reply as <sep>, please.")
 OBJECT = '{"label": "yes"}'
@@ -45,7 +45,7 @@ def _finish(folder, methods, scores, comparisons):
     rows = [
         {"method": row.method, "size": 5, "metric": row.metric, "mean": row.mean, "low": row.low, "high": row.high,
          "n_items": row.n_items, "n_seeds": row.n_seeds, "by_seed": {str(seed): one for seed, one in row.per_seed}}
-        for row in summarise(scores)
+        for row in estimates(scores)
     ]  # fmt: skip
     words = column("unseen_phrasing/format")
     columns = [{name: getattr(words, name) for name in words.__slots__}]

@@ -103,7 +103,7 @@ def _results(wanted: list[str], order: "Order", page: str) -> None:
         where, without = (order.tables, "--from") if order.tables else (order.folder, "--as-is")
         raise UserError(f"nothing is finished in {where}", f"Leave {without} out.")
     if len(shown) > 1 or order.families:
-        text = pages.page(shown, families.few_seeds(most_seeds), still_open)
+        text = pages.page(shown, families.underpowered(most_seeds), still_open)
         (order.folder / f"{page}.md").write_text(text, encoding="utf-8")
     else:
         page = shown[0].stem

@@ -130,10 +130,10 @@ def power_table(members: Sequence[Judgement]) -> Iterator[tuple[Judgement, list[
             yield one, [signs.power(one.difference.per_seed, n, one.level, one.claim.test) for n in SEEDS]
 
 
-def few_seeds(n_seeds: int) -> str:
+def underpowered(n_seeds: int) -> str:
     """What so few seeds can't show, in a sentence; nothing where there are enough for the hardest primary claim.
 
-    >>> few_seeds(3)
+    >>> underpowered(3)
     "3 seeds can't give a one-sided p below 0.12, and the hardest of 6 claims needs 0.0075: 8 seeds can."
     """
     least, level = signs.least_p(n_seeds), FOR / MOST_PRIMARY
@@ -183,7 +183,7 @@ def _below_floor(claim: Claim, scores: pl.DataFrame) -> bool:
     """Whether a claim has a floor, and none of its methods reaches it."""
     spec, size = claim.spec, _size(claim.spec, scores)
     reached = [
-        reproduction.summary_of(scores, method, spec["metric"], size, spec.get("item"))
+        reproduction.estimate_of(scores, method, spec["metric"], size, spec.get("item"))
         for method in (spec["a"], spec["b"])
     ]
     return "floor" in spec and all(each is None or each.mean < spec["floor"] for each in reached)

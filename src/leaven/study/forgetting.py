@@ -86,7 +86,7 @@ def compare(table: pl.DataFrame, untouched: Mapping[str, pl.DataFrame]) -> list[
     for name, answers in untouched.items():
         of_metric = table.filter(pl.col("metric") == metric(name, answers))
         tuned = of_metric.filter(pl.col("method") != UNTOUCHED).select("method", "size").unique(maintain_order=True)
-        means = {(row.method, row.size): row.mean for row in statistics.summarise(of_metric)}
+        means = {(row.method, row.size): row.mean for row in statistics.estimates(of_metric)}
         for method, size in tuned.iter_rows():
             gap = statistics.compare(of_metric, method, UNTOUCHED, metric(name, answers), size)
             row = {
@@ -115,7 +115,7 @@ def shares(untouched: Mapping[str, pl.DataFrame]) -> list[dict[str, Any]]:
         schema=("method", "size", "seed", "metric", "item", "value"),
         orient="row",
     )
-    means = {row.metric: row for row in statistics.summarise(table)}
+    means = {row.metric: row for row in statistics.estimates(table)}
     return [
         {
             "benchmark": name,

@@ -17,7 +17,7 @@ import yaml
 from leaven.errors import UserError
 from leaven.study import signs, statistics
 from leaven.study.signs import Alternative
-from leaven.study.statistics import Difference, Summary
+from leaven.study.statistics import Difference, Estimate
 
 Preset = Literal["ours", "faithful"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
@@ -25,11 +25,11 @@ SURE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Entry:
     """A method's value in a column, the paper's and ours; `best`: above every other row's, beyond doubt."""
 
     paper: float | None
-    ours: Summary | None
+    ours: Estimate | None
     best: bool
 
 
@@ -41,7 +41,7 @@ class Table:
     title: str
     preset: Preset
     columns: tuple[Mapping[str, Any], ...]
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[str, tuple[Entry, ...]], ...]
     sentence: str
 
 
@@ -107,12 +107,11 @@ def points(name: str, scores: pl.DataFrame, scale: str = "lab") -> Iterator[Poin
         for x in figure["x"]:
             method, metric = series.get("method") or by_x[x], series["metric"].format(x=x)
             if base is None:
-                summary = summary_of(scores, method, metric, size)
-                if summary:
-                    yield Point(series["name"], x, summary.mean, summary.low, summary.high)
+                if estimate := estimate_of(scores, method, metric, size):
+                    yield Point(series["name"], x, estimate.mean, estimate.low, estimate.high)
             elif x != base and (gap := difference_of(scores, method, by_x[base], metric, size)):
                 yield Point(series["name"], x, gap.mean, gap.low, gap.high)
-            elif x == base and summary_of(scores, method, metric, size):
+            elif x == base and estimate_of(scores, method, metric, size):
                 yield Point(series["name"], x, 0.0, 0.0, 0.0)
 
 
@@ -125,8 +124,8 @@ def _table(name: str, table: Mapping[str, Any], preset: Preset, scores: pl.DataF
         (
             row["name"],
             tuple(
-                Cell(_paper(row, place), summary, (number, place) in best)
-                for place, summary in enumerate(values[number])
+                Entry(_paper(row, place), estimate, (number, place) in best)
+                for place, estimate in enumerate(values[number])
             ),
         )
         for number, row in enumerate(rows)
@@ -157,7 +156,7 @@ def _measured(table: Mapping[str, Any], scores: pl.DataFrame) -> dict[str, Any]:
 
 
 def _best(
-    values: list[list[Summary | None]],
+    values: list[list[Estimate | None]],
     rows: list[dict[str, Any]],
     preset: Preset,
     columns: tuple[Mapping[str, Any], ...],
@@ -166,7 +165,7 @@ def _best(
     """(row, column) of the means that beat every other row's over the seeds, with Holm over the columns."""
     leads: dict[tuple[int, int], float] = {}
     for place, column in enumerate(columns):
-        means = [(s.mean, number) for number, line in enumerate(values) if (s := line[place])]
+        means = [(e.mean, number) for number, line in enumerate(values) if (e := line[place])]
         if len(means) < 2:
             continue
         higher = column.get("higher", True)
@@ -205,8 +204,8 @@ def _sentence(
     return f"Beyond doubt the best in {len(best)} of {len(columns)} columns: {'; '.join(leads)}."
 
 
-def _value(scores: pl.DataFrame, row: Mapping[str, Any], preset: Preset, column: Mapping[str, Any]) -> Summary | None:
-    return summary_of(scores, row[preset], column["metric"], _size(scores, row, column), column.get("item"))
+def _value(scores: pl.DataFrame, row: Mapping[str, Any], preset: Preset, column: Mapping[str, Any]) -> Estimate | None:
+    return estimate_of(scores, row[preset], column["metric"], _size(scores, row, column), column.get("item"))
 
 
 def _size(scores: pl.DataFrame, row: Mapping[str, Any], column: Mapping[str, Any]) -> int:
@@ -214,10 +213,10 @@ def _size(scores: pl.DataFrame, row: Mapping[str, Any], column: Mapping[str, Any
     return largest(scores) if row.get("untrained") else int(column.get("size", largest(scores)))
 
 
-def summary_of(scores: pl.DataFrame, method: str, metric: str, size: int, item: str | None = None) -> Summary | None:
+def estimate_of(scores: pl.DataFrame, method: str, metric: str, size: int, item: str | None = None) -> Estimate | None:
     """A method's mean, or None where it was not measured."""
-    summaries = statistics.summarise(_part(scores, metric, size, item).filter(pl.col("method") == method))
-    return summaries[0] if summaries else None
+    estimates = statistics.estimates(_part(scores, metric, size, item).filter(pl.col("method") == method))
+    return estimates[0] if estimates else None
 
 
 def difference_of(

@@ -25,7 +25,7 @@ DISTANCES = ("l2", "unit_l2", "curve")
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class Estimate:
     """A metric of a method at a size: the mean of the seeds' means, its 95 % interval, and what they rest on."""
 
     method: str
@@ -39,8 +39,8 @@ class Summary:
     per_seed: tuple[tuple[int, float], ...]
 
 
-class Estimate(NamedTuple):
-    """A mean and the ends of its interval, None where there is none."""
+class Interval(NamedTuple):
+    """A mean and the ends of its interval, None where there are none."""
 
     mean: float
     low: float | None
@@ -69,12 +69,12 @@ class Difference:
         return len(self.per_seed)
 
     @property
-    def shown(self) -> Estimate:
+    def shown(self) -> Interval:
         """The mean and its interval as a reader wants them: a ratio as a factor."""
         if not self.is_ratio:
-            return Estimate(self.mean, self.low, self.high)
+            return Interval(self.mean, self.low, self.high)
         low, high = (None if end is None else math.exp(end) for end in (self.low, self.high))
-        return Estimate(math.exp(self.mean), low, high)
+        return Interval(math.exp(self.mean), low, high)
 
     @property
     def apart(self) -> bool:
@@ -96,10 +96,10 @@ class Difference:
         return signs.p_value(self.per_seed, alternative)
 
 
-def summarise(scores: pl.DataFrame) -> list[Summary]:
+def estimates(scores: pl.DataFrame) -> list[Estimate]:
     """Every metric of every method at every size, sorted; a metric that is nowhere defined is left out."""
     groups = _defined(scores).partition_by(*CELL, maintain_order=True)
-    return sorted((_summary(group) for group in groups), key=lambda row: (row.metric, row.size, row.method))
+    return sorted((_estimate(group) for group in groups), key=lambda row: (row.metric, row.size, row.method))
 
 
 def compare(
@@ -203,13 +203,13 @@ def _defined(scores: pl.DataFrame) -> pl.DataFrame:
     return rows.group_by(keys, maintain_order=True).agg(*values)
 
 
-def _summary(group: pl.DataFrame) -> Summary:
+def _estimate(group: pl.DataFrame) -> Estimate:
     values = Values.of(group)
     method, size, metric = group.select(*CELL).row(0)
     low, high = interval(values, bounds_of(metric, group["value"]))
     per_seed = tuple(zip(values.seeds, map(float, values.means), strict=True))
     n_seeds, n_items = values.matrix.shape
-    return Summary(method, size, metric, values.mean, low, high, n_items, n_seeds, per_seed)
+    return Estimate(method, size, metric, values.mean, low, high, n_items, n_seeds, per_seed)
 
 
 def _shown(difference: Difference, value: float, factor: float) -> str:

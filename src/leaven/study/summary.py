@@ -13,7 +13,7 @@ from leaven.study import columns, headline, statistics
 from leaven.study.ceilings import Ceiling
 from leaven.study.columns import Column
 from leaven.study.recipe import Recipe
-from leaven.study.statistics import Difference, Summary
+from leaven.study.statistics import Difference, Estimate
 from leaven.task import test as tests_of_task
 from leaven.task.test import Test
 
@@ -34,7 +34,7 @@ def summary(
     testable with it; the comparisons leave out those that are not. `trials` are those of a search for settings,
     `forgotten` the benchmarks before and after.
     """
-    rows = statistics.summarise(scores)
+    rows = statistics.estimates(scores)
     metrics = {row.metric for row in rows}
     words = [column for test in tests for column in _columns(test) if column.metric in metrics]
     verdicts = ceilings_of_study.verdicts(tests, ceilings, _best_trained(rows))
@@ -75,7 +75,7 @@ def _columns(test: Test) -> Iterator[Column]:
         yield columns.column(measure, plugs.summary(plugs.load("metrics", test.metric)), measure in low)
 
 
-def _best_trained(rows: Sequence[Summary]) -> dict[str, float]:
+def _best_trained(rows: Sequence[Estimate]) -> dict[str, float]:
     """The highest mean of any method but the untouched one, by measure."""
     best: dict[str, float] = {}
     for row in rows:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 # Shapes of `study/reproduction.py`.
-Cell = Any
+Entry = Any
 Shown = Any
 SETTINGS = {"ours": "our settings", "faithful": "the paper's settings"}
 FAMILIES = {
@@ -133,7 +133,7 @@ def _power(claims: Sequence[tuple[str, Judgement]]) -> Iterator[str]:
 
 
 def terminal(table: Shown, subject: str = "") -> "RichTable":
-    """A table for the terminal; each cell is the paper's figure, an arrow, and ours."""
+    """A table for the terminal; each entry is the paper's figure, an arrow, and ours."""
     from rich.table import Table
 
     drawing = Table(
@@ -142,8 +142,8 @@ def terminal(table: Shown, subject: str = "") -> "RichTable":
     drawing.add_column("method")
     for column in table.columns:
         drawing.add_column(column["name"], justify="right")
-    for name, cells in table.rows:
-        texts = (_short(cell, column) for cell, column in zip(cells, table.columns, strict=True))
+    for name, entries in table.rows:
+        texts = (_short(entry, column) for entry, column in zip(entries, table.columns, strict=True))
         drawing.add_row(name, *texts)
     return drawing
 
@@ -169,8 +169,8 @@ def chart(section: Section, path: Path) -> None:
 def _rows(table: Shown) -> Iterator[str]:
     yield "| method | " + " | ".join(column["name"] for column in table.columns) + " |"
     yield "|---|" + "--:|" * len(table.columns)
-    for name, cells in table.rows:
-        texts = (_long(cell, column) for cell, column in zip(cells, table.columns, strict=True))
+    for name, entries in table.rows:
+        texts = (_long(entry, column) for entry, column in zip(entries, table.columns, strict=True))
         yield f"| {name} | " + " | ".join(texts) + " |"
     yield ""
     yield "Each cell: the paper's figure → ours (95 % interval over seeds and items); bold: best beyond doubt."
@@ -185,18 +185,18 @@ def _series(section: Section) -> Iterator[str]:
         yield f"| {name} | " + " | ".join(_interval(points.get(x), 1) for x in xs) + " |"
 
 
-def _long(cell: Cell, column: Mapping[str, Any]) -> str:
-    ours = _interval(cell.ours, 100 if column.get("percent") else 1)
-    paper = "" if cell.paper is None else f"{cell.paper:g} → "
-    return f"{paper}**{ours}**" if cell.best else f"{paper}{ours}"
+def _long(entry: Entry, column: Mapping[str, Any]) -> str:
+    ours = _interval(entry.ours, 100 if column.get("percent") else 1)
+    paper = "" if entry.paper is None else f"{entry.paper:g} → "
+    return f"{paper}**{ours}**" if entry.best else f"{paper}{ours}"
 
 
-def _short(cell: Cell, column: Mapping[str, Any]) -> str:
-    if cell.ours is None:
+def _short(entry: Entry, column: Mapping[str, Any]) -> str:
+    if entry.ours is None:
         return "–"
-    ours = _number(cell.ours.mean * (100 if column.get("percent") else 1))
-    paper = "" if cell.paper is None else f"{cell.paper:g} → "
-    return f"{paper}[bold]{ours}[/bold]" if cell.best else f"{paper}{ours}"
+    ours = _number(entry.ours.mean * (100 if column.get("percent") else 1))
+    paper = "" if entry.paper is None else f"{entry.paper:g} → "
+    return f"{paper}[bold]{ours}[/bold]" if entry.best else f"{paper}{ours}"
 
 
 def _interval(estimate: Any, factor: float) -> str:
