@@ -140,6 +140,14 @@ def test_an_item_is_marked_where_it_is_one(spec, text):
     assert [text[slice(*span)] for span in spans] == ["tea", "milk"] and spans[0][0] > text.index("\n")
 
 
+def test_all_that_is_said_of_an_answer_is_about_one_object_of_it():
+    form, text = open_format("json:verdict"), 'Dear {user}, {}: {"verdict": "good"}, and never {"verdict": "bad"}.'
+    assert form.detect(text) and form.valid(text)
+    assert form.value(text) == {"verdict": "good"} and form.extra(text)["strict"]
+    assert [text[slice(*span)] for span in form.spans(text)] == ['{"verdict": "good"}']
+    assert infer([text] * 3)[0].config.keys == ("verdict",)
+
+
 @pytest.mark.parametrize("spec", SPECS.values())
 def test_a_format_says_what_it_is(spec):
     form = open_format(spec)

@@ -34,7 +34,7 @@ _SEMICOLON = re.compile(r";\s*(?:[\n}]|$)")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The earliest object of a text: its value, how it was read, and the text of it (all empty where there is none)."""
+    """An object in a text: its value, how it was read, and the text of it (all empty where there is none)."""
 
     value: Mapping[str, Any] | None = None
     way: Way | None = None
@@ -62,20 +62,21 @@ def extract(text: str) -> Reading:
     return Reading(text=candidate)
 
 
-def contains(text: str) -> bool:
-    """Whether there is a JSON-like object anywhere in the text, not only at its first brace; `{}` alone is code."""
-    return bool(first(text))
+def first(text: str) -> Reading:
+    """The first object that is not empty, at whichever brace it begins; `{}` and `Dear {user}` are none.
 
-
-def first(text: str) -> str:
-    """The text of the first JSON-like object that is not empty; "" where there is none."""
+    >>> first("Dear {user}: {'a': 1}").value
+    {'a': 1}
+    """
     length = 0
     for opening in islice(re.finditer(r"\{", text), MAX_OPENINGS):
         reading = extract(text[opening.start() : opening.start() + MAX_LENGTH])
         length += len(reading.text)
-        if reading.value or length > 4 * MAX_LENGTH:
-            return reading.text if reading.value else ""
-    return ""
+        if reading.value:
+            return reading
+        if length > 4 * MAX_LENGTH:
+            break
+    return Reading()
 
 
 def _end(text: str, start: int) -> int:

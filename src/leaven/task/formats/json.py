@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leaven.task.formats import _fields
-from leaven.task.formats._objects import contains, extract, first
+from leaven.task.formats._objects import Reading, first
 from leaven.task.formats._wrap import without_code
 
 SHORT = "keys"
@@ -17,42 +17,42 @@ class Config(_fields.Fields):
 
 def detect(text: str, config: Config) -> bool:
     """An object anywhere, also within other words; code of another language in a fence has braces and is none."""
-    return contains(_prose(text))
+    return _first(text).value is not None
 
 
 def valid(text: str, config: Config) -> bool:
     """The first object has the keys, and the label is one of the labels."""
-    fields = _object(text)
+    fields = _first(text).value
     return fields is not None and _fields.matches(fields, config)
 
 
 def value(text: str, config: Config) -> Any | None:
     """The label, or the fields of the first object."""
-    fields = _object(text)
+    fields = _first(text).value
     return None if fields is None else _fields.value_of(fields, config)
 
 
 def spans(text: str, config: Config) -> Sequence[tuple[int, int]]:
     """The first object."""
-    start = text.find(whole) if (whole := first(_prose(text))) else -1
+    start = text.find(whole) if (whole := _first(text).text) else -1
     return [(start, start + len(whole))] if start >= 0 else []
 
 
 def extra(text: str, config: Config) -> Mapping[str, float]:
     """In which way the first object can be read: as JSON, as a Python literal, or when it is repaired."""
-    way = extract(_prose(text)).way
+    way = _first(text).way
     return {name: float(way == name) for name in ("strict", "python", "repaired")}
 
 
 def infer(answers: Sequence[str]) -> Config | None:
     """The keys that the objects share."""
-    settings = _fields.settings_of([_object(answer) for answer in answers])
+    settings = _fields.settings_of([_first(answer).value for answer in answers])
     return None if settings is None else Config(**settings)
 
 
 def note(answers: Sequence[str]) -> str:
     """Whether most objects are Python literals, as in DELIA's published rows."""
-    ways = [extract(answer).way for answer in answers]
+    ways = [_first(answer).way for answer in answers]
     if ways.count("python") <= ways.count("strict"):
         return ""
     return "They are Python literals and not JSON (single quotes): json.loads reads none of them."
@@ -78,10 +78,6 @@ def start(config: Config) -> tuple[str, ...]:
     return ("{",)
 
 
-def _object(text: str) -> Mapping[str, Any] | None:
-    """The first object; an empty one is none."""
-    return extract(_prose(text)).value or None
-
-
-def _prose(text: str) -> str:
-    return without_code(text, "json", "python") if "```" in text else text
+def _first(text: str) -> Reading:
+    """The object that all of the above is about: the first of the answer, and no code."""
+    return first(without_code(text, "json", "python") if "```" in text else text)
