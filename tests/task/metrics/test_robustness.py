@@ -1,6 +1,7 @@
 import random
+import re
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from leaven.rows.dataset import Dataset
@@ -53,8 +54,20 @@ def test_typing_errors_exchange_letters_and_lose_none(text, seed):
     assert sorted(robustness.typed_badly(text, random.Random(seed))) == sorted(text)
 
 
-def test_there_is_a_typing_error_where_there_is_a_long_word():
-    assert robustness.typed_badly("Put your response here", random.Random(0)) != "Put your response here"
+@given(st.text(alphabet="abl ,", max_size=40), st.integers(0, 99))
+@example("all balls", 0)
+def test_there_is_a_typing_error_where_a_long_word_has_two_letters(text, seed):
+    changes = any(len(word) > 3 and len(set(word)) > 1 for word in re.findall("[a-z]+", text))
+    assert (robustness.typed_badly(text, random.Random(seed)) != text) == changes
+
+
+def test_what_is_called_a_change_is_one():
+    questions = Dataset.of(pair(f"Is {i} red?\nUse <sep>.", JSON, Origin("x")) for i in range(robustness.QUESTIONS))
+    rows = list(robustness.rows({"task": questions}, "<sep>"))
+    plain = {row.question for row in rows if row.meta["variant"] == "phrasing"}
+    assert not [row.question for row in rows if row.meta["variant"] in robustness.CHANGES and row.question in plain]
+    changes = [row.meta["variant"] for row in rows if "Lay it out" in row.meta["phrasing"]]
+    assert "upper" in changes and "typing_errors" not in changes  # it has no word of four letters
 
 
 def test_a_soft_prompt_is_controlled_when_the_request_and_the_prohibition_are_obeyed():

@@ -20,7 +20,10 @@ _WORD = re.compile(r"[a-z]{4,}")
 
 
 def rows(tests: Mapping[str, Dataset], token: str) -> Dataset:
-    """The first questions of the task's test under every held-out phrasing, and with its request changed."""
+    """The first questions of the task's test under every held-out phrasing, and with its request changed.
+
+    Of a phrasing that a change leaves as it is there is no row of that change.
+    """
     test = tests.get("task") or tests["unseen_phrasing"]
     book = phrasings("follow", "unseen")
     variants: list[Example] = []
@@ -35,7 +38,8 @@ def rows(tests: Mapping[str, Dataset], token: str) -> Dataset:
         ]
         for name, change in CHANGES.items():
             wording = "{token}".join(change(part, rng) for part in usual.split("{token}"))
-            variants.append(_variant(row, with_request(row.question, token, wording), name, usual))
+            if wording != usual:  # a phrasing of short words has no typing error
+                variants.append(_variant(row, with_request(row.question, token, wording), name, usual))
     return Dataset.of(variants, ("robustness",))
 
 
@@ -57,10 +61,13 @@ def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[M
 
 
 def typed_badly(text: str, rng: random.Random) -> str:
-    """The text with two neighbouring letters exchanged in every third long word, at least in one."""
-    words = list(_WORD.finditer(text))
+    """The text with two neighbouring letters that differ exchanged in every third long word, at least in one."""
+    words = [match for match in _WORD.finditer(text) if len(set(match[0])) > 1]
     for match in words[rng.randrange(min(3, len(words))) :: 3] if words else []:
-        place = match.start() + rng.randrange(len(match[0]) - 1)
+        pairs = len(match[0]) - 1
+        start = rng.randrange(pairs)
+        places = (match.start() + (start + step) % pairs for step in range(pairs))
+        place = next(place for place in places if text[place] != text[place + 1])
         text = text[:place] + text[place + 1] + text[place] + text[place + 2 :]
     return text
 
