@@ -48,10 +48,36 @@ def test_the_scores_are_sacrebleus():
         ("English translation:\n\nHi", "Hi"),
         ("The time: now", "The time: now"),
         ("Sure.", "Sure."),
+        ("Sure! I'd love to help. Here's the sentence you gave, translated into Lao:\nHi", "Hi"),
+        ("Okay. Translation: Hi", "Hi"),
+        ("**Translation:** Hi", "Hi"),
+        ("The Icelandic translation of your sentence is: Hæ", "Hæ"),
+        ("Here is the text in French: Salut", "Salut"),
+        ("Of course, I can do that for you:\n\nHi", "Hi"),
+        ("Here you go:\nHi", "Hi"),
     ],
 )
 def test_what_announces_a_translation_is_taken_off(text, left):
     assert translation.stripped(text) == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "OK: the machine runs.",
+        "Okay, he said: go away.",
+        "Of course, there is a catch: it rains.",
+        "Sure: it was late.",
+        "Here is the problem: no one came.",
+        "Here's what we know:\nNot much.",
+        "The translation of the Bible: a history of five centuries.",
+        "His translation: a failure, the critics said.",
+        "No one would pay for a new translation: it is too long.",
+        "Here it is, said the king: a new translation.",
+    ],
+)
+def test_a_colon_of_the_text_itself_announces_nothing(text):
+    assert translation.stripped(text) == text
 
 
 def test_documents_are_scored_by_line_where_both_have_as_many():

@@ -16,11 +16,22 @@ from leaven.task.scoring import Scoring
 HEADLINE = ("chrf",)
 LOWER_IS_BETTER: frozenset[str] = frozenset()
 
-_PREFIX = re.compile(
-    r"\s*(?:(?:sure|certainly|of course|okay|ok)\b[^\n:]*|here(?: is|'s)\b[^\n:]*|[^\n:]{0,60}\btranslation\b[^\n:]*)"
-    r":\s*",
-    re.IGNORECASE,
+# Only what names the translation, or hands it over, announces one: "Here is the problem: …" may be what is translated.
+_POLITE = r"(?:sure|certainly|of course|absolutely|okay|ok)\b"
+_SOME = r"[^\n:]{0,120}"
+_ANNOUNCEMENTS = (
+    # "Sure, I'd be happy to help! Here's the sentence you gave, translated into Lao:", "Here is the text in French:"
+    rf"(?:{_POLITE}{_SOME}?\b)?(?:here|below)(?: is| are|'s|’s)\b{_SOME}?"
+    rf"\b(?:translat\w+|text in|sentence in)\b{_SOME}:",
+    rf"(?:{_POLITE}{_SOME}?\b)?here (?:it is|they are|you are|you go):",
+    # "Translation:", "The Icelandic translation of this text is:"
+    rf"(?:{_POLITE}[,.!]?\s+)?(?:(?:the|a|my) )?(?:(?!(?:his|her|their|our|its) )(?-i:[A-Z])\w+ )?translation"
+    rf"(?: (?:of|for) (?:the|this|that|your)\b{_SOME}? (?:text|sentence|passage|words?))?"
+    r"(?: (?:in|into|to) (?-i:[A-Z])\w+)?(?: is| reads| would be)?:",
+    # "Certainly, I can translate that:" on a line of its own
+    rf"{_POLITE}{_SOME}\b(?:translat\w+|i can|i will|i'll|i’ll|let me)\b{_SOME}:[ \t]*\n",
 )
+_OPENING = re.compile(rf"[\s*_#]*(?:{'|'.join(_ANNOUNCEMENTS)})[*_]*\s*", re.IGNORECASE)
 
 
 def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[Measure]:
@@ -51,7 +62,8 @@ def segments(answer: str, reference: str) -> list[tuple[str, str]]:
 
 def stripped(text: str) -> str:
     """The text without what announces a translation."""
-    return _PREFIX.sub("", text, count=1) if _PREFIX.match(text) else text
+    opening = _OPENING.match(text)
+    return text[opening.end() :] if opening else text
 
 
 def _measures(
