@@ -39,6 +39,26 @@ def test_a_truncated_sample_is_kept_and_still_known_when_it_is_read_again(leaven
     assert {row.answer for row in files.read(str(rows / "whole.jsonl")).kept} == {"It is 3."}
 
 
+JUDGED = '{"reason": "r", "clarity": 9, "difficulty": 9, "explanation": 9, "accuracy": 9}'
+
+
+@pytest.mark.parametrize(
+    ("words", "reply"),
+    [
+        (("sample",), "It is 3."),
+        (("diversify", "--token", "", "--mode", "per_row"), '["Add the two, and tell the sum."]'),
+        (("curate", "quality"), JUDGED),
+    ],
+)
+def test_rows_that_a_model_makes_go_down_a_pipe_with_no_file_beside_them(leaven, rows, words, reply):
+    llm = script(rows, {"match": "7 plus", "reply": ""}, {"reply": reply})
+    there = sorted(rows.iterdir())
+    done = leaven(*words, "pool.jsonl", "--llm", llm, "-o", "-")
+    assert done.out and all(json.loads(line)["messages"] for line in done.out.splitlines()), done.err
+    assert "Rows: -" in done.err and "-o FILE" in done.err
+    assert sorted(rows.iterdir()) == there
+
+
 @pytest.mark.slow
 def test_sample_magpie_from_the_lab(leaven, tmp_path):
     words = ("sample", "--form", "magpie", "-n", 8, "--llm", "hf:lab", "--max-new-tokens", 64, "-o", "m.jsonl")
@@ -80,11 +100,10 @@ def test_export_and_what_it_says_next(leaven, rows):
 
 
 def test_plan_counts_the_calls_of_each_command(leaven, rows):
-    judged = '{"reason": "r", "clarity": 9, "difficulty": 9, "explanation": 9, "accuracy": 9}'
     llm = script(
         rows,
         {"match": "You revise tasks", "reply": '{"instruction": "Harder.", "input": ""}'},
-        {"match": "You mark entries", "reply": judged},
+        {"match": "You mark entries", "reply": JUDGED},
         {"match": "different ways to give", "reply": '["Say what it is."]'},
         {"reply": "Well."},
     )

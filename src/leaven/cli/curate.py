@@ -129,7 +129,7 @@ def carry_out(module: ModuleType, name: str, flags: dict[str, Any]) -> None:
         llm = None
         if flags.get("llm"):
             files.check_format(data.kept, flags["to"])
-            opened = engine.opened(flags["llm"], name, len(data.kept), Path(out + ".log"), **engine.flags(flags))
+            opened = engine.opened(flags["llm"], name, len(data.kept), reading.log_of(out), **engine.flags(flags))
             llm = stack.enter_context(opened)
         settings = {key: flags[key] for key in (*module.Config.model_fields, *selecting.DEFAULTS) if key in flags}
         outcome = selecting.select(module, data.kept, settings, llm, spend)

@@ -1,7 +1,6 @@
 """`leaven diversify`: the instructions of rows in other words."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,7 +19,7 @@ FLAGS = flags.of(DiversifyConfig, "Phrasings", without=("measure",), spelled={"c
 def diversify(
     context: typer.Context,
     task: Annotated[str, typer.Argument(help="A file of rows.")],
-    out: Annotated[str, typer.Option("--out", "-o", help="Where to write the rows.")],
+    out: Annotated[str, typer.Option("--out", "-o", help="Where to write the rows, or - for standard output.")],
     token: Annotated[str, typer.Option(help="The token that the instructions name; '' where there is none.")] = "<sep>",
     llm: Annotated[str, typer.Option(help="The engine that rephrases (as in leaven sample); '': the phrasebook.")] = "",
     seed: Annotated[int, typer.Option(help="Another seed, other phrasings.")] = 0,
@@ -40,14 +39,13 @@ def diversify(
     read = files.read(task, format, columns=columns, strict=strict)
     if llm:
         files.check_format(read.kept)
-        with engine.opened(llm, "diversifying", log=Path(out + ".log"), **engine.flags(context.params)) as opened:
+        with engine.opened(llm, "diversifying", log=reading.log_of(out), **engine.flags(context.params)) as opened:
             outcome = maker.make(read.kept, opened, config, token, seed)
     else:
         outcome = maker.make(read.kept, None, config, token, seed)
     files.write(outcome.kept, out)
-    if rejects := (*outcome.dropped, *read.dropped):
-        files.write_rejects(type(outcome)(outcome.kept, rejects), Path(out + ".rejects.jsonl"))
     for note in (*read.notes, *outcome.notes):
         print(note, file=sys.stderr)
-    print(f"{outcome.summary()}. Rows: {out}", file=sys.stderr if out == "-" else sys.stdout)
+    print(f"{outcome.summary()}. Rows: {out}", file=reading.beside(out))
+    reading.write_rejects(type(outcome)(outcome.kept, (*outcome.dropped, *read.dropped)), out)
     reading.say_left_out(read)

@@ -1,6 +1,7 @@
 """What the commands that read rows share: the options that say how, and the last line about rows left out."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -20,13 +21,23 @@ def beside(out: str) -> TextIO:
     return sys.stderr if out == "-" else sys.stdout
 
 
+def log_of(out: str) -> Path | None:
+    """Where an engine's log is written: beside the rows; a pipe has no file beside it."""
+    return None if out == "-" else Path(f"{out}.log")
+
+
 def write_rejects(outcome: "Outcome", out: str) -> None:
-    """Write the dropped rows beside the file of the others, and say where; a pipe has no file beside it."""
+    """Write the dropped rows beside the file of the others, and say where; a pipe has no file beside it.
+
+    Where none was dropped, those of an earlier run go.
+    """
     from leaven.rows import files
 
-    if outcome.dropped and out == "-":
+    if not outcome.dropped:
+        Path(f"{out}.rejects.jsonl").unlink(missing_ok=True)
+    elif out == "-":
         print("The others, each with its reason, are written where the rows go into a file: -o FILE.", file=sys.stderr)
-    elif outcome.dropped:
+    else:
         files.write_rejects(outcome, f"{out}.rejects.jsonl")
         print(f"The others, each with its reason: {out}.rejects.jsonl")
 

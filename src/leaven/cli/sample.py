@@ -1,6 +1,9 @@
 """`leaven sample`: a model answers queries, or writes them too."""
 
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -26,7 +29,9 @@ FORMS = ("plain", "again", "guided", "magpie")
 def sample(
     context: typer.Context,
     llm: engine.Engine,
-    out: Annotated[str, typer.Option("--out", "-o", help="Where to write the answered rows.")],
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="Where to write the answered rows, or - for standard output.")
+    ],
     queries: Annotated[str, typer.Argument(help="Rows with questions (none for magpie).")] = "",
     form: Annotated[
         str,
@@ -68,23 +73,34 @@ def sample(
         temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, conditioned=form == "again",
         keep_truncated=keep_truncated,
     )  # fmt: skip
-    wanted, chunks = n or len(read.kept), Path(out + ".chunks")
+    wanted = n or len(read.kept)
     about = {"data": queries, "format": format, "columns": columns, "form": form, "llm": llm, "seed": seed, "n": wanted}
     packages = ("torch", "transformers") if llm.startswith("hf:") else ()
-    begun = Path(out).is_file() or chunks.is_dir()
+    begun = Path(out).is_file() or Path(out + ".chunks").is_dir()
     if not resume.begin(out, about | config.model_dump(), packages, begun=begun, continue_anyway=continue_anyway):
         return
     rows = engine.Rows() if form == "magpie" else None  # of two replies a row, or of one that can't be used
-    with engine.opened(llm, "sampling", wanted, Path(out + ".log"), rows, **engine.flags(context.params)) as opened:
+    asking = engine.opened(llm, "sampling", wanted, reading.log_of(out), rows, **engine.flags(context.params))
+    with _chunks(out) as chunks, asking as opened:
         answers = _made(form, read, opened, config, seed, folder=chunks, n=wanted, spec=llm, rows=rows)
     outcome = Outcome(answers.kept, (*read.dropped, *answers.dropped), (*read.notes, *answers.notes))
     files.write(outcome.kept, out)
-    files.write_rejects(outcome, Path(out + ".rejects.jsonl"))
     for note in outcome.notes:
         print(note, file=sys.stderr)
-    print(f"{outcome.summary()}. Rows: {out}", file=sys.stderr if out == "-" else sys.stdout)
+    print(f"{outcome.summary()}. Rows: {out}", file=reading.beside(out))
+    reading.write_rejects(outcome, out)
     reading.say_left_out(read)
     resume.finish(out, whole=not outcomes.failures(outcome))
+
+
+@contextmanager
+def _chunks(out: str) -> Iterator[Path]:
+    """Where finished chunks lie: beside the rows; of rows that go down a pipe only as long as the command runs."""
+    if out != "-":
+        yield Path(out + ".chunks")
+        return
+    with tempfile.TemporaryDirectory(prefix="leaven-") as folder:
+        yield Path(folder)
 
 
 def _made(
