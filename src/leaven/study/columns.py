@@ -23,6 +23,12 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "answers in the format on {value} of new phrasings",
         "the share of answers in the format, where the request for it is phrased as it never was in training",
     ),
+    "unseen_phrasing/content": (
+        "content",
+        "Of the references new phrasings are answered with {value}",
+        "how much of the reference's fields the answers to new phrasings have: the F1 of the words; of labels, the "
+        "share of right ones",
+    ),
     "transfer/format": (
         "other tasks",
         "answers in the format on {value} of other tasks",
@@ -80,6 +86,7 @@ MEASURES: dict[str, tuple[str, str]] = {
     "format": ("in the format", "the share of answers in the format that the token means"),
     "valid": ("well formed", "the share of answers that are well formed, with the right keys, labels or counts"),
     "value": ("right", "the share of answers whose value is the reference's"),
+    "content": ("content", "how much of the reference's fields is there: F1 of the words; of labels, the right ones"),
     "obeyed": ("obeyed", "the share of answers, not empty, that do as they are told"),
     "leak": ("leak", "the share of answers in the format though nobody asked for it; lower is better"),
     "kept": ("kept", "how much of the reference is said: the F1 of the tokens"),

@@ -219,7 +219,29 @@ def test_general_compares_with_known_answers_and_with_the_untouched_models():
     ],
 )
 def test_what_is_kept_is_the_f1_of_tokens(answer, reference, value):
-    assert general.overlap(answer, reference) == pytest.approx(value)
+    assert text.overlap(answer, reference) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "answer", "reference", "value"),
+    [
+        ("json", '{"a": "b c", "n": 1}', '{"a": "b c", "n": 1.0}', 1.0),
+        ("json", '{"a": "b c", "n": 2}', '{"a": "b d", "n": 1}', 0.25),  # half of a, none of n
+        ("json", '{"a": "b c"}', '{"a": "b c", "n": 1}', 0.5),
+        ("json", '{"a": "b c", "x": null}', '{"a": "b c"}', 0.5),
+        ("json", '{"b": "b c"}', '{"a": "b c"}', 0.0),
+        ("json", '{"a": null}', '{"a": null}', 1.0),
+        ("json", "b c", '{"a": "b c"}', 0.0),  # said, but whoever reads the object has nothing of it
+        ("json", '{"a": ["b", ["c"]]}', '{"a": "c b"}', 1.0),
+        ("list", "- a b\n- c", "- a\n- d e", 1 / 3),
+        ("labels:very good,good", "good", "very good", 0.0),
+        ("labels:very good,good", "Good.", "good", 1.0),
+        ("json", '{"a": 1}', "no object", math.nan),
+    ],
+)
+def test_content_is_what_an_answer_has_of_the_references_fields(spec, answer, reference, value):
+    found = measures("format", [("?", reference, answer)], open_format(spec))
+    assert found["content"] == [pytest.approx(value, nan_ok=True)]
 
 
 def test_a_format_leaks_only_where_nothing_calls_for_it():

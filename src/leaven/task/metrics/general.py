@@ -1,21 +1,18 @@
 """Plain questions without the token: whether its format leaks into them, and what the model still says as before."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Measure
-from leaven.rows.passages import UNSPACED
 from leaven.task.format import Format
+from leaven.task.metrics.text import overlap
 from leaven.task.scoring import Scoring
 
 HEADLINE = ("leak", "kept", "exact")
 LOWER_IS_BETTER = frozenset({"leak"})
 UNTOUCHED = "untouched"
 """The field of a row that holds the untouched model's own answer."""
-
-_TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
 
 
 def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[Measure]:
@@ -39,14 +36,6 @@ def is_plain(row: Example, form: Format) -> bool:
     calls = re.compile(rf"(?<!\w){re.escape(form.word())}(?!\w)", re.IGNORECASE)
     in_format = any(form.detect(text) for text in (*texts, *([] if own is None else [str(own)])))
     return form.testable and not in_format and not any(calls.search(text) for text in texts)
-
-
-def overlap(answer: str, reference: str) -> float:
-    """The F1 of the words and signs that both have, as often as both have them; in UNSPACED scripts of characters."""
-    own, expected = (Counter(_TOKEN.findall(text.casefold())) for text in (answer, reference))
-    if not own and not expected:
-        return 1.0
-    return 2 * (own & expected).total() / (own.total() + expected.total())
 
 
 def _exact(answer: str, reference: str | None) -> float:

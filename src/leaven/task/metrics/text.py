@@ -1,6 +1,7 @@
 """Plain text against its reference: the same, alike in letters (chrF) and in order of words (ROUGE-L), and judged."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from leaven.rows.dataset import Dataset
@@ -12,6 +13,7 @@ HEADLINE = ("chrf", "judge")
 LOWER_IS_BETTER: frozenset[str] = frozenset()
 
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
+_TOKEN = re.compile(rf"{_WORD.pattern}|[^\w\s]")
 
 
 def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[Measure]:
@@ -36,6 +38,14 @@ def score(answers: Sequence[str], rows: Dataset, scoring: Scoring) -> Iterator[M
 def exact(answer: str, reference: str | None) -> float:
     """Whether the answer is the reference but for space around it; NaN where there is no reference."""
     return float("nan") if reference is None else float(answer.strip() == reference.strip())
+
+
+def overlap(answer: str, reference: str) -> float:
+    """The F1 of the words and signs that both have, as often as both have them; in UNSPACED scripts of characters."""
+    own, expected = (Counter(_TOKEN.findall(text.casefold())) for text in (answer, reference))
+    if not own and not expected:
+        return 1.0
+    return 2 * (own & expected).total() / (own.total() + expected.total())
 
 
 def rouge_l(answer: str, reference: str) -> float:
