@@ -62,6 +62,20 @@ def test_tools_that_are_none_are_a_reason_and_no_crash(tokenizer, tools):
         row(tools).tools  # noqa: B018
 
 
+@pytest.mark.parametrize("is_called", [True, False])
+def test_a_row_with_a_custom_tool_is_left_out_with_its_reason(tokenizer, is_called):
+    shell = {"type": "custom", "custom": {"name": "shell"}}
+    call = json.dumps({"tool_calls": [{"type": "custom", "custom": {"name": "shell", "input": "ls"}}]})
+    turns = (
+        Message("user", "Which files?"),
+        Message("assistant", "", call) if is_called else Message("assistant", "?"),
+    )
+    tokenizer.chat_template = TEMPLATE
+    assert row([shell]).tools == [shell]
+    with pytest.raises(UserError, match="custom tools"):
+        mask.encode(tokenizer, row([] if is_called else [shell], *turns))
+
+
 def test_a_template_without_a_place_for_tools_is_said_once(tiny_model, tokenizer, caplog):
     from transformers import AutoModelForCausalLM
 

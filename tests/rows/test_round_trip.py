@@ -7,6 +7,7 @@ import random
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from leaven.rows import export, files, llamafactory
@@ -267,6 +268,38 @@ def test_what_llama_factory_can_not_read_is_said(tmp_path):
     ]
     assert export.notes(kept)[0] in (tmp_path / "out" / "README.md").read_text()
     assert len((tmp_path / "out" / "train.jsonl").read_text().splitlines()) == 3
+
+
+def test_custom_tools_are_kept_and_llama_factory_is_not_given_them(tmp_path, leaven):
+    function, custom = rows("messages", 2)
+    call = {"id": "c1", "type": "custom", "custom": {"name": "shell", "input": "cat *.txt | grep '\"'\n"}}
+    called, result = {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c1", "content": "2"}
+    custom["messages"][1:1] = [called, result, custom["messages"][0]]
+    custom["tools"].append({"type": "custom", "custom": {"name": "shell", "format": {"type": "text"}}})
+    came = "".join(json.dumps(row) + "\n" for row in (function, custom))
+    (tmp_path / "tools.jsonl").write_text(came)
+    for words in (
+        "curate random tools.jsonl -o kept.jsonl --keep 1",
+        "export kept.jsonl -o out",
+        "convert kept.jsonl --to sharegpt -o sharegpt.json",
+        "convert sharegpt.json --to messages -o again.parquet",
+        "convert again.parquet --to messages -o again.jsonl",
+    ):
+        done = leaven(*words.split())
+        assert done.code == 0, done.err
+    assert (tmp_path / "kept.jsonl").read_text() == (tmp_path / "out" / "train.jsonl").read_text() == came
+    again = [json.loads(line) for line in (tmp_path / "again.jsonl").read_text().split("\n")[:-1]]
+    assert again[1]["messages"][1:3] == [called, result] and again[1]["tools"] == custom["tools"]
+    assert (tmp_path / "out" / llamafactory.FILE).read_text().count("\n") == 1
+    assert "they have custom tools" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_in_a_frame_each_call_has_a_null_for_what_the_other_kind_has():
+    calls = [{"type": "function", "function": {"name": "f", "arguments": "{}"}, "custom": None},
+             {"type": "custom", "function": None, "custom": {"name": "shell", "input": "ls"}}]  # fmt: skip
+    said = [{"role": "user", "content": "a"}, {"role": "assistant", "content": None, "tool_calls": calls}]
+    (row,) = files.read(pl.DataFrame([{"messages": said}])).kept
+    assert list(map(json.loads, row.answer.splitlines())) == [calls[0]["function"], calls[1]["custom"]]
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")

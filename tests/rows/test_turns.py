@@ -9,6 +9,7 @@ from leaven.rows.example import Example, Message, Origin
 from leaven.rows.turns import RowFault
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "clock", "arguments": {"zone": "UTC"}}}
+CUSTOM = {"id": "c2", "type": "custom", "custom": {"name": "shell", "input": "ls -l\n"}}
 PARTS = [{"type": "text", "text": "What is"}, {"type": "image_url", "image_url": {"url": "x"}}, "on it?"]
 
 
@@ -22,6 +23,8 @@ PARTS = [{"type": "text", "text": "What is"}, {"type": "image_url", "image_url":
         {"role": "assistant", "content": None, "tool_calls": [CALL]},
         {"role": "assistant", "content": "", "tool_calls": [CALL]},
         {"role": "assistant", "content": "One moment.", "tool_calls": [CALL, CALL]},
+        {"role": "assistant", "content": None, "tool_calls": [CUSTOM]},
+        {"role": "assistant", "content": "One moment.", "tool_calls": [CUSTOM, CALL]},
         {"role": "assistant", "content": "Noon.", "reasoning_content": "12:00", "weight": 0},
         {"role": "tool", "content": "12:00", "tool_call_id": "c1"},
         {"role": "function", "name": "clock", "content": "12:00"},
@@ -76,6 +79,7 @@ def test_a_call_of_sharegpt_may_be_thought_over_first():
         ({"role": "assistant", "tool_calls": json.dumps([CALL])}, "no tool call"),
         ({"role": "assistant", "tool_calls": ["clock"]}, "no tool call"),
         ({"role": "assistant", "tool_calls": [{"type": "function", "function": {"arguments": "{}"}}]}, "no tool call"),
+        ({"role": "assistant", "tool_calls": [{"type": "custom", "custom": {"input": "ls"}}]}, "no tool call"),
         ({"role": "assistant", "content": None, "function_call": {"arguments": "{}"}}, "no tool call"),
     ],
 )
@@ -99,6 +103,13 @@ def test_servers_get_ids_arguments_as_text_and_no_field_that_they_do_not_know():
         ("call_1_1", {"name": "b", "arguments": "{}"}),
     ]
     assert [turn["tool_call_id"] for turn in results] == ["call_1_0", "call_1_1"]
+
+
+def test_a_call_of_a_custom_tool_is_shown_by_its_input_and_sent_as_it_is():
+    said = turns.message({"role": "assistant", "tool_calls": [CUSTOM, {**CUSTOM, "id": None}]})
+    assert said.text == "\n".join(2 * [json.dumps(CUSTOM["custom"])])
+    (sent,) = turns.wire([said])
+    assert sent["tool_calls"] == [CUSTOM, {**CUSTOM, "id": "call_0_1"}]
 
 
 def test_servers_get_calls_of_the_older_form_in_the_newer_one():

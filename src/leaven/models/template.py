@@ -6,14 +6,14 @@ from typing import Any
 from jinja2.exceptions import TemplateError
 
 from leaven.errors import UserError
-from leaven.rows.example import Message
+from leaven.rows.example import Message, is_custom
 from leaven.rows.turns import openai
 
 QUESTION = "QUESTION-STANDS-HERE"
 
 
 Tools = Sequence[Mapping[str, Any]]
-"""Functions that are offered to a model, in the form of OpenAI."""
+"""Tools that are offered to a model, in the form of OpenAI."""
 
 
 def render(tokenizer: Any, messages: Sequence[Message] | str, add_generation_prompt: bool, tools: Tools = ()) -> str:
@@ -68,6 +68,11 @@ def _apply(tokenizer: Any, messages: Sequence[Message], add_generation_prompt: b
         raise UserError(
             f"a turn of the {picture.role} holds what is no text, which no model here reads",
             "Leave such rows out of what is trained or asked.",
+        )
+    if any(map(is_custom, (*tools, *(call for turn in messages for call in turn.calls)))):
+        raise UserError(
+            "it has custom tools, for which chat templates have no place: they say functions and their arguments",
+            "Leave such rows out of what is trained or asked, or write the tool as a function.",
         )
     turns = [{**openai(message), "content": message.content} for message in messages]
     text: str = tokenizer.apply_chat_template(

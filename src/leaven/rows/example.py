@@ -31,7 +31,7 @@ class Message(NamedTuple):
     @property
     def text(self) -> str:
         """What the turn says to a reader: its words, then its tool calls as JSON, a line for each."""
-        calls = [json.dumps(call.get("function", call), ensure_ascii=False) for call in self.calls]
+        calls = [json.dumps(called(call), ensure_ascii=False) for call in self.calls]
         return "\n".join([*([self.content] if self.content else []), *calls])
 
     @property
@@ -115,7 +115,7 @@ class Example:
 
     @property
     def tools(self) -> list[dict[str, Any]]:
-        """The functions that are offered in it, in the form of OpenAI, whichever it came in.
+        """The functions and custom tools that are offered in it, in the form of OpenAI, whichever it came in.
 
         Raises UserError where its field `tools` holds something else.
         """
@@ -123,7 +123,7 @@ class Example:
         try:
             listed = json.loads(offered or "[]") if isinstance(offered, str) else offered or []
             tools = [json.loads(one) if isinstance(one, str) else one for one in listed]
-            return [_function(one) for one in tools]
+            return [_tool(one) for one in tools]
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             where = self.origin.place or self.id
             raise UserError(f"the tools of the row {where} are no list of functions", "Each has a name.") from error
@@ -135,9 +135,21 @@ class Example:
         return offered or any(turn.role == "tool" or turn.calls for turn in self.messages)
 
 
-def _function(tool: dict[str, Any]) -> dict[str, Any]:
+def is_custom(tool: Mapping[str, Any]) -> bool:
+    """Whether this is a custom tool of OpenAI, or a call of one: it takes a text (`input`), and no arguments."""
+    return isinstance(tool.get("custom"), Mapping)
+
+
+def called(call: Mapping[str, Any]) -> Any:
+    """What a tool call calls: a function by its `arguments`, or a custom tool by its `input`."""
+    return call["custom"] if is_custom(call) else call.get("function") or call
+
+
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
     """A tool in the form of OpenAI. Raises KeyError for one without a name."""
-    function = tool.get("function", tool)
+    if is_custom(tool):
+        return {**tool, "custom": {**tool["custom"], "name": tool["custom"]["name"]}}
+    function = tool.get("function") or tool
     return {**tool, "function": {**function, "name": function["name"]}} if function is not tool else {
         "type": "function", "function": {**tool, "name": tool["name"]}
     }  # fmt: skip

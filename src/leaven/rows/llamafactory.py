@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from leaven.rows.example import Example
+from leaven.errors import UserError
+from leaven.rows.example import Example, is_custom
 from leaven.rows.turns import CALL, Turn, sharegpt
 
 FILE = "sharegpt.jsonl"
@@ -91,6 +92,12 @@ def _fault(row: Example) -> str:
     """Why LLaMA-Factory would not read the row, or not all of it; "" where it does."""
     if not all(turn.is_text for turn in row.messages):
         return "they hold what is no text"
+    try:
+        tools = row.tools
+    except UserError:
+        return "their tools are no list of functions"
+    if any(map(is_custom, (*tools, *(call for turn in row.messages for call in turn.calls)))):
+        return "they have custom tools, and it knows functions alone"
     roles = [turn["from"] for turn in _turns(row)]
     roles = roles[1:] if roles[0] == "system" else roles
     alternate = all(role in (_ASKING, _ANSWERING)[place % 2] for place, role in enumerate(roles))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from leaven.rows.example import Message
+from leaven.rows.example import Message, called, is_custom
 
 Turn = dict[str, Any]
 CALL = "function_call"
@@ -89,9 +89,16 @@ def sharegpt(message: Message) -> Turn:
 
 
 def call_text(message: Message) -> str:
-    """The tool calls of a turn as LLaMA-Factory reads them: the JSON of one, or of a list of several."""
-    calls = [call.get("function", call) for call in message.calls]
-    calls = [{**call, "arguments": _arguments(call.get("arguments", {}))} for call in calls]
+    """The tool calls of a turn as LLaMA-Factory reads them: the JSON of one, or of a list of several.
+
+    It has no custom tools: a call of one has its `input` there, and is whole beside it, in `tool_calls`.
+    """
+    calls = [
+        called(call)
+        if is_custom(call)
+        else {**called(call), "arguments": _arguments(called(call).get("arguments", {}))}
+        for call in message.calls
+    ]
     return json.dumps(calls[0] if len(calls) == 1 else calls, ensure_ascii=False)
 
 
@@ -148,8 +155,8 @@ def _check_calls(fields: Mapping[str, Any]) -> None:
     if not isinstance(calls, list):
         raise RowFault("no tool call", f"tool_calls is {type(calls).__name__}, no list")
     for call in [*calls, *([fields[CALL]] if CALL in fields else [])]:
-        function = call.get("function", call) if isinstance(call, Mapping) else None
-        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        what = called(call) if isinstance(call, Mapping) else None
+        if not isinstance(what, Mapping) or not isinstance(what.get("name"), str):
             raise RowFault(
                 "no tool call", f"it names no function: {json.dumps(call, ensure_ascii=False, default=str)[:80]}"
             )
@@ -164,7 +171,9 @@ def _arguments(value: Any) -> Any:
 
 
 def _sent(call: Turn, name: str) -> Turn:
-    function = call.get("function", call)
+    if is_custom(call):
+        return {"id": call.get("id") or name, "type": "custom", "custom": call["custom"]}
+    function = called(call)
     arguments = function.get("arguments", {})
     text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
     return {"id": call.get("id") or name, "type": "function", "function": {"name": function["name"], "arguments": text}}
