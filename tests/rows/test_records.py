@@ -2,7 +2,9 @@ import gzip
 import io
 import json
 import sys
+from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from leaven.errors import UserError
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Example, Message, Origin, pair, user
+from leaven.rows.example import Drop, Example, Message, Origin, pair, user
 
 ROW = '{"prompt": "a?", "completion": "b"}\n'
 HERE = Origin("test")
@@ -173,6 +175,46 @@ def test_parquet_of_another_program_is_read(tmp_path):
     assert (first.meta, second.meta, second.answer) == ({"score": 1}, {}, "s")
 
 
+STRICT = {"parse_constant": lambda name: pytest.fail(f"{name} is no JSON")}
+NAN = '{"prompt": "a?", "completion": "b", "marks": [NaN, -Infinity, 1e999, 1e-999, 2.5], "tag": "NaN"}\n'
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.parquet", "memory"])
+def test_nan_and_infinity_are_null_and_it_is_said(tmp_path, name):
+    rows = [json.loads(ROW), json.loads(NAN)]
+    if name == "memory":
+        outcome = files.read(rows)
+    elif name == "rows.parquet":
+        pl.DataFrame(rows).write_parquet(tmp_path / name)
+        outcome = files.read(tmp_path / name)
+    else:
+        outcome = read(tmp_path, f"[{ROW},{NAN}]" if name == "rows.json" else ROW + NAN, name)
+    assert dict(outcome.kept[1].meta) == {"marks": [None, None, None, 0.0, 2.5], "tag": "NaN"}
+    place = outcome.kept[1].origin.place
+    assert f"NaN or infinity, which JSON has not, is null in 1 row, the first at {place}" in outcome.notes[0]
+    for format in ("same", "messages"):
+        files.write(outcome.kept, tmp_path / "out.jsonl", format)
+        assert [json.loads(line, **STRICT) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+
+
+def test_a_row_without_its_joined_text_is_one_whose_input_is_nan(tmp_path):
+    (row,) = read(tmp_path, '{"instruction": "Name a fish.", "input": NaN, "output": "cod"}').kept
+    assert (row.question, row.answer) == ("Name a fish.", "cod")
+
+
+def test_rejects_hold_a_row_with_nan_as_it_came_and_no_score_that_is_none(tmp_path):
+    outcome = read(tmp_path, ROW + NAN.replace('"a?"', "3"))
+    dropped = (*outcome.dropped, Drop(outcome.kept[0], "not measured", float("nan")))
+    files.write_rejects(replace(outcome, dropped=dropped), tmp_path / "gone.jsonl")
+    told = [json.loads(line, **STRICT) for line in (tmp_path / "gone.jsonl").read_text().splitlines()]
+    assert told[0]["text"] == NAN.replace('"a?"', "3").strip() and "score" not in told[1]
+
+
+def test_numbers_of_numpy_are_numbers():
+    (row,) = files.read([{"prompt": "a", "mark": np.float32(1.5), "n": np.int64(3), "none": np.float64("nan")}]).kept
+    assert dict(row.meta) == {"mark": 1.5, "n": 3}
+
+
 def test_standard_input_and_output(tmp_path, monkeypatch, capsys):
     class Stdin:
         buffer = io.BytesIO(ROW.encode())
@@ -201,7 +243,11 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 ASKED = TEXTS.filter(str.strip)
 KEYS = st.sampled_from(["tag", "score", "système", "a;b", ""])
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_subnormal=False) | TEXTS,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
+    | TEXTS,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
     max_leaves=4,
 )

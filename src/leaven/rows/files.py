@@ -5,6 +5,7 @@
 
 import gzip
 import json
+import math
 import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -73,7 +74,8 @@ def read(
         raise _useless(name, layout, dropped, rows)
     if strict and dropped:
         raise UserError(left_out(dropped), f"Mend it: {dropped[0].detail}. Or leave strict out.")
-    summary = note(name, len(examples), dropped, layout, "detected" if format == "auto" and not columns else "given")
+    how = "detected" if format == "auto" and not columns else "given"
+    summary = note(name, len(examples), dropped, layout, how, [record.place for record in entries if record.has_nan])
     return Outcome(Dataset.of(examples, (f"{step} {name}",)), tuple(dropped), (summary,))
 
 
@@ -143,7 +145,7 @@ def write_rejects(outcome: Outcome, path: str | Path) -> None:
             "reason": reason,
             "detail": detail,
             "place": example.origin.place,
-            **({} if score is None else {"score": score}),
+            **({} if score is None or math.isnan(score) else {"score": score}),
             "text": example.question,
             **({} if example.answer is None else {"answer": example.answer}),
             **({"fields": dict(example.meta)} if example.meta else {}),
@@ -204,17 +206,26 @@ def _useless(
     return UserError(problem, f"Its fields: {fields}. Known formats: {', '.join(formats.FORMATS)}; say --format.")
 
 
-def note(name: str, usable: int, dropped: Sequence[Drop], layout: formats.Layout | None, how: str) -> str:
-    """What was read, in a sentence; `how` the format is known."""
+def note(
+    name: str,
+    usable: int,
+    dropped: Sequence[Drop],
+    layout: formats.Layout | None,
+    how: str,
+    with_nan: Sequence[str] = (),
+) -> str:
+    """What was read, in a sentence; `how` the format is known; the places of rows whose NaN is null."""
     count = f"{usable:,} of {usable + len(dropped):,} rows" if dropped else f"{usable:,} rows"
     text = f"{name}: {count}, format {layout.name if layout else '?'} ({how})"
     if layout and layout.fields:
         text += f", {layout.fields}"
-    if not dropped:
-        return text
-    return (
-        f"{text}; {len(dropped):,} can't be used, the first at {dropped[0].example.origin.place}: {dropped[0].reason}"
-    )
+    if with_nan:
+        rows = "1 row" if len(with_nan) == 1 else f"{len(with_nan):,} rows"
+        text += f"; NaN or infinity, which JSON has not, is null in {rows}, the first at {with_nan[0]}"
+    if dropped:
+        place, reason = dropped[0].example.origin.place, dropped[0].reason
+        text += f"; {len(dropped):,} can't be used, the first at {place}: {reason}"
+    return text
 
 
 def _content(path: str | Path) -> tuple[bytes, str, str]:

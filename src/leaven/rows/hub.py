@@ -35,7 +35,7 @@ def read(spec: str) -> list[Record]:
             f"{spec} is no file here, and the hub's dataset can't be had: {first_line(error)}",
             "Check the path; of the hub: user/name, user/name:split or user/name:config/split, with a network.",
         ) from error
-    return [Record(f"{spec}[{number}]", row) for number, row in enumerate(rows)]
+    return [Record.of(f"{spec}[{number}]", row) for number, row in enumerate(rows)]
 
 
 def _rows(name: str, config: str | None, split: str) -> Iterator[dict[str, Any]]:

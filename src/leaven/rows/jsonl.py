@@ -66,10 +66,11 @@ def examples(path: str | Path, format: str = "auto", columns: Mapping[str, str] 
 def _read(path: Path, into: Path, format: str, columns: Mapping[str, str], strict: bool) -> Outcome | None:
     """None for a file that `files.read` has to read as a whole, or has to refuse in its own words."""
     dropped: list[Drop] = []
+    with_nan: list[str] = []
     try:
         if (plan := _plan(path, format, columns)) is None:
             return None
-        shards.write(into, lambda: _batches(plan, dropped), SCHEMA)
+        shards.write(into, lambda: _batches(plan, dropped, with_nan), SCHEMA)
     except (UserError, UnicodeDecodeError):
         return None
     rows = Dataset.open(into)
@@ -77,7 +78,8 @@ def _read(path: Path, into: Path, format: str, columns: Mapping[str, str], stric
     if not usable or (strict and dropped):
         return None
     kept = rows.rows(range(usable)) if dropped else rows
-    note = files.note(path.name, usable, dropped, plan.layout, "given" if columns or format != "auto" else "detected")
+    how = "given" if columns or format != "auto" else "detected"
+    note = files.note(path.name, usable, dropped, plan.layout, how, with_nan)
     return Outcome(Dataset(kept.table, (f"{STEP} {path.name}",)), tuple(dropped), (note,))
 
 
@@ -129,14 +131,14 @@ def _examples(plan: _Plan) -> Iterator[Example]:
                 yield row
 
 
-def _batches(plan: _Plan, dropped: list[Drop]) -> Iterator[pl.DataFrame]:
-    """The rows that can be used, then the others, which are added to `dropped` as well."""
+def _batches(plan: _Plan, dropped: list[Drop], with_nan: list[str]) -> Iterator[pl.DataFrame]:
+    """The rows that can be used, then the others, which are added to `dropped` as well; so are places of NaN."""
     for start, piece in _pieces(plan.path):
-        yield _rows(_lines(start, piece), plan, dropped)
+        yield _rows(_lines(start, piece), plan, dropped, with_nan)
     yield Dataset.of(drop.example for drop in dropped).frame
 
 
-def _rows(lines: pl.DataFrame, plan: _Plan, dropped: list[Drop]) -> pl.DataFrame:
+def _rows(lines: pl.DataFrame, plan: _Plan, dropped: list[Drop], with_nan: list[str]) -> pl.DataFrame:
     """The rows of these lines (`number`, `line`), as a dataset has them."""
     parts = []
     for shape in plan.shapes:
@@ -150,6 +152,7 @@ def _rows(lines: pl.DataFrame, plan: _Plan, dropped: list[Drop]) -> pl.DataFrame
         numbers, examples = [], []
         for record in records.lines(lines.iter_rows(), plan.path.name):
             row = files.example(record, plan.layout, STEP)
+            with_nan += [record.place] * record.has_nan
             if isinstance(row, Drop):
                 dropped.append(row)
             else:

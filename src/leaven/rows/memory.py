@@ -51,9 +51,9 @@ def _each(rows: Any) -> Iterable[Any]:
 def _record(place: str, row: Any) -> Record:
     if isinstance(row, Example):
         turns = [openai(message) for message in row.messages]
-        return Record(place, {**row.meta, "messages": turns})
+        return Record.of(place, {**row.meta, "messages": turns})
     if isinstance(row, Mapping):
-        return Record(place, {str(key): _plain(cell) for key, cell in row.items() if not _is_null(cell)})
+        return Record.of(place, {str(key): _plain(cell) for key, cell in row.items() if not _is_null(cell)})
     if isinstance(row, str):
         return Record(place, {"messages": [{"role": "user", "content": row}]})
     if isinstance(row, (list, tuple)):
@@ -70,5 +70,6 @@ def _is_null(cell: Any) -> bool:
 
 
 def _plain(cell: Any) -> Any:
-    """Arrays of numpy as lists: frames hold conversations in them."""
-    return [_plain(item) for item in cell.tolist()] if hasattr(cell, "tolist") and hasattr(cell, "shape") else cell
+    """Arrays of numpy as lists, since frames hold conversations in them, and its numbers as Python's."""
+    plain = cell.tolist() if hasattr(cell, "tolist") and hasattr(cell, "shape") else cell
+    return [_plain(item) for item in plain] if plain is not cell and isinstance(plain, list) else plain

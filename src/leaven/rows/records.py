@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -15,12 +16,16 @@ from leaven.rows.turns import HALF
 from leaven.rows.writer import JSON_COLUMNS
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_NO_NUMBER = re.compile(r"NaN|Infinity|[eE]\+?\d{3}")
 _BLANKS = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")
 _LARGEST_CELL = 2**31 - 1
 
 
 class Record(NamedTuple):
-    """A row and where it stands; or, with `row` None, a text that is none: `fault` says why."""
+    """A row and where it stands; or, with `row` None, a text that is none: `fault` says why.
+
+    NaN and infinity, which frames and Python's `json` have and JSON has not, are null in a row, and `has_nan` is true.
+    """
 
     place: str
     row: dict[str, Any] | None
@@ -28,6 +33,14 @@ class Record(NamedTuple):
     fault: str = ""
     detail: str = ""
     is_json: bool = True
+    has_nan: bool = False
+
+    @classmethod
+    def of(cls, place: str, row: dict[str, Any], text: str | None = None) -> "Record":
+        """The record of a row, with its text where that is JSON."""
+        if (text is not None and not _NO_NUMBER.search(text)) or not _has_nan(row):
+            return cls(place, row, text)
+        return cls(place, _without_nan(row), text, is_json=False, has_nan=True)
 
     @property
     def json(self) -> str:
@@ -114,7 +127,21 @@ def _record(place: str, value: Any, text: str | None) -> Record:
         return Record(place, None, source, "not an object", f"it is {type(value).__name__}")
     if _SURROGATE.search(source) and not is_whole(value):
         return Record(place, None, source, *HALF)
-    return Record(place, value, text)
+    return Record.of(place, value, text)
+
+
+def _has_nan(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return isinstance(value, (dict, list)) and any(map(_has_nan, value.values() if isinstance(value, dict) else value))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(one) for one in value]
+    return None if _has_nan(value) else value
 
 
 def is_whole(value: Any) -> bool:
@@ -197,4 +224,4 @@ def _parquet(content: bytes, name: str) -> Iterator[Record]:
         raise UserError(f"{name} is not a Parquet file: {first_line(error)}", "Write it again.") from error
     for number, cells in enumerate(frame.iter_rows(named=True), 1):
         row = {key: json.loads(cell) if key in as_json else cell for key, cell in cells.items() if cell is not None}
-        yield Record(f"{name}:row {number}", row)
+        yield Record.of(f"{name}:row {number}", row)
