@@ -36,13 +36,13 @@ class Size(Section):
     n: int = Field(0, ge=0)
     """Rows to keep; 0: as many as `keep` says."""
     keep: float = Field(0.2, gt=0, le=1)
-    """The share of the rows to keep."""
+    """The share of the rows to keep, one at least."""
 
     def of(self, rows: int) -> int:
-        """How many of so many rows. Raises UserError when there are too few."""
+        """How many of so many rows: where there are any, no share of them is none. Raises UserError for too few."""
         if self.n > rows:
             raise UserError(f"--n is {self.n:,}, but only {rows:,} rows are there", f"Ask for at most {rows:,}.")
-        return self.n or round(self.keep * rows)
+        return self.n or max(round(self.keep * rows), min(rows, 1))
 
 
 def no_vectors(data: Dataset) -> "Vectors":

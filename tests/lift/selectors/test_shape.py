@@ -48,6 +48,16 @@ def test_asking_for_more_than_there_is_is_said(name, numbered, context, unit, ti
         select(module, numbered(9), module.Config(n=10), context(unit(9), model=tiny_model()))
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if "keep" in plugs.load("selectors", name).Config.model_fields]
+)
+def test_a_share_of_few_rows_is_one_row_and_not_none(name, numbered, context, unit, tmp_path, tiny_model, select):
+    module = plugs.load("selectors", name)
+    config = module.Config(keep=0.05, **settings(name, tmp_path))
+    assert len(select(module, numbered(9), config, context(unit(9), model=tiny_model())).kept) == 1
+    assert config.of(0) == 0
+
+
 def test_a_smaller_random_draw_is_inside_a_larger_one(numbered, context, select):
     module = plugs.load("selectors", "random")
     small, large = (set(select(module, numbered(50), module.Config(n=n), context(seed=3)).positions) for n in (5, 20))
