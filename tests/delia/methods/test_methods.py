@@ -343,6 +343,15 @@ def test_a_method_has_its_own_way_to_diversify(bench, train):
     assert made.diversify(train(3), DiversifyChanges(on=False)).frame.equals(train(3).frame)
 
 
+def test_a_share_of_few_task_rows_that_is_no_row_is_said(bench, train):
+    made = bench()
+    fitted(made, train(2), "delia", ratio=0.2, contrast=0.2, diversify={"on": False})
+    assert made.ledger.notes == [
+        "ratio 0.2 of 2 task rows is no row at all.",
+        "contrast 0.2 of 2 task rows is no row at all.",
+    ]
+
+
 def test_masked_is_delias_own_mixture_in_its_order_without_loss_on_the_diverse_rows(bench, train):
     runs = {}
     for name in ("delia", "masked"):
