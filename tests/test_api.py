@@ -118,12 +118,20 @@ def test_what_only_compare_takes_is_refused_by_delia(rows):
         leaven.delia(rows, model="lab", sizes=[10, 20], seeds=[0, 1])
 
 
+def test_how_answers_show_the_token_can_be_named_as_by_the_command(rows):
+    with pytest.raises(leaven.UserError, match="none of the 8 answers are bullet lists"):
+        leaven.delia(rows[:8], model="lab", answers="list", queries="questions")
+
+
 @pytest.mark.parametrize(
     ("call", "settings", "hint"),
     [
         ("delia", {"model": "lab", "rato": 3}, "delia takes no keyword 'rato'\nDid you mean 'ratio'?"),
         ("delia", {"model": "lab", "meens": "a list"}, "Did you mean 'means'?"),
         ("compare", {"model": "lab", "rato": 3, "seads": 2}, "'rato' and no 'seads'\nDid you mean 'ratio'? Did you"),
+        ("delia", {"model": "lab", "learning_rate": 1e-4}, "Say tune={'learning_rate': …}."),
+        ("compare", {"model": "lab", "max_new_tokens": 9}, "evaluate={'max_new_tokens': …}."),
+        ("lift", {"max_cost": 5}, "Say spend={'max_cost': …}."),
         ("lift", {"keep_varety": 0.5}, "Did you mean 'keep_variety'?"),
         ("lift", {"zzz": 0.5}, "lift takes no keyword 'zzz'\nKnown: against, "),
         ("lift", {"evolve.roundz": 1}, "Did you mean 'rounds'?"),

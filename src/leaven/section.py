@@ -5,7 +5,7 @@ What is wrong with settings is said in one way everywhere: the place, what is wr
 
 import inspect
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -53,6 +53,16 @@ def _keys(section: Any, path: Sequence[str | int]) -> list[str]:
         if section is None:
             return []
     return list(section.model_fields)
+
+
+def parts(section: type[BaseModel], without: Collection[str] = ()) -> dict[str, list[str]]:
+    """The sections within a section by their names, each with its keys."""
+    kinds = {name: field.annotation for name, field in section.model_fields.items() if name not in without}
+    return {
+        name: list(kind.model_fields)
+        for name, kind in kinds.items()
+        if inspect.isclass(kind) and issubclass(kind, BaseModel)
+    }
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -123,8 +123,11 @@ def test_plan_counts_the_calls_of_each_command(leaven, rows):
     asked = ("lift", "pool.jsonl", "--llm", llm, "--rounds", 2, "--eliminate", "no_gain")
     assert f" {6 * count:,} " in leaven("plan", *asked).out  # one more call for each rewriting
     assert leaven("plan", *asked[:-1], "no_gian").code == 2
+    with (rows / "pool.jsonl").open("a") as file:
+        file.write('{"prompt": \n')
     sampled = leaven("plan", "sample", "pool.jsonl", "--llm", llm)
     assert f" {count:,} " in sampled.out
+    assert f"1 row can't be used and is left out: pool.jsonl:{count + 1}, broken JSON." in sampled.err
     (rows / "prices.yaml").write_text("{date: 2026-01-31, models: {s.jsonl: {prompt: 1000, completion: 1000}}}")
     priced = leaven("plan", "diversify", "pool.jsonl", "--llm", llm, "--token", "", "--prices", "prices.yaml")
     assert priced.code == 0, priced.err

@@ -83,6 +83,14 @@ def test_a_list_wrapped_in_an_object(tmp_path):
     assert [row.question for row in files.read(path).kept] == ["a", "b"]
 
 
+def test_of_the_folder_of_a_lift_what_it_kept_is_named(tmp_path):
+    for name in ("audit.parquet", "kept.jsonl", "kept.parquet"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match="is a folder") as error:
+        files.read(tmp_path)
+    assert "kept.jsonl" in error.value.hint
+
+
 def test_a_written_gzip_is_the_same_every_time(tmp_path):
     data = Dataset.of([pair("a", "b", Origin("x"))])
     for name in ("one", "two"):

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from leaven.errors import UserError
+from leaven.rows import files
 from leaven.rows import layouts as formats
 from leaven.rows import writer as render
 from leaven.rows.dataset import Dataset
@@ -62,6 +63,16 @@ def test_two_unknown_fields_are_named_in_the_flag_to_type():
     with pytest.raises(UserError, match="has the fields gold label, text") as error:
         formats.detect([{"text": "q", "gold label": "a"}])
     assert "--columns 'question=text,answer=gold label'" in error.value.hint
+
+
+def test_of_many_fields_the_flag_names_those_with_the_longest_texts(tmp_path):
+    path = tmp_path / "tickets.csv"
+    path.write_text("\ufeffNr;Ticket Text;Team\n1;Where is my parcel?;Shipping\n2;I was charged twice;Billing\n")
+    with pytest.raises(UserError, match=r"^tickets\.csv: no known format has the fields") as error:
+        files.read(path)
+    assert "--columns 'question=Ticket Text,answer=Team'" in error.value.hint
+    with pytest.raises(UserError, match=r"^tickets\.csv: no row has the field 'Text'"):
+        files.read(path, columns="question=Text")
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,16 @@ def test_a_request_that_is_put_into_questions_is_no_overlap_and_a_question_is(tm
     assert dropped.reason == "overlaps with a training row (normalised)"
 
 
+def test_task_rows_without_an_answer_are_left_out_and_said(tmp_path):
+    task = written(tmp_path / "task.jsonl", [f"Tell about {n} kinds of {thing}." for n in (3, 5) for thing in THINGS])
+    with open(task, "a") as file:
+        file.write('{"question": "Tell about everything.", "answer": ""}\n')
+    whole = resolved(tmp_path, task=task)
+    assert len(whole.rows) == 20 and len(whole.test("task").rows) == 20
+    assert "1 row has no answer and is left out of the task: task.jsonl:41." in whole.notes
+    assert [(where, drop.reason) for where, drop in whole.dropped] == [("train", "no answer")]
+
+
 @pytest.mark.parametrize("named", [{"columns": "question=text,answer=gold"}, {"format": "text/gold"}])
 def test_a_pool_may_name_its_fields_otherwise_than_the_task(tmp_path, named):
     rows = [{"text": f"Tell about {n} kinds of {thing}.", "gold": "- a\n- b"} for n in (3, 5) for thing in THINGS]

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from leaven import plugs
+from leaven import plugs, section
 from leaven.api import keywords
 from leaven.api.place import Place
 from leaven.delia.bench import Fitted, fit
@@ -22,7 +22,7 @@ from leaven.study import defaults, questions, ratio_pilot
 from leaven.study import recipe as recipes
 from leaven.study.parts import Parts
 from leaven.study.search import Search, with_settings
-from leaven.study.sources import QUESTIONS, SELF
+from leaven.study.sources import QUESTIONS, SELF, answered
 from leaven.task.format import choose, refuse_none
 from leaven.task.insertion import insert
 from leaven.task.task import Task
@@ -60,6 +60,8 @@ def delia(
     model: str,
     token: str = "<sep>",
     means: str = "",
+    answers: str = "auto",
+    init: str = "",
     ratio: float | Literal["auto"] | None = None,
     test: Any = None,
     queries: Any = None,
@@ -70,7 +72,8 @@ def delia(
 ) -> Adapted:
     """Adapt a model to task rows with DELIA: instructions said in many ways, buffered with its own diverse rows.
 
-    `ratio="auto"` is the smallest that a pilot finds sufficient.
+    `ratio="auto"` is the smallest that a pilot finds sufficient. How `answers` show what the token means is told by the
+    rows, where no format is named.
     `rows` and `queries` are whatever `leaven.read` takes; `queries="questions"` are those that ship, and without any
     the model writes them. `test` rows are not trained on: they keep overlapping queries out of the buffer. `settings`
     are further keys of a recipe (`tune`, …).
@@ -78,14 +81,13 @@ def delia(
         adapted = delia("task.jsonl", model="lab", token="<list>")
         adapted.answer(["Name a bird. Use the <list> format."])
     """
-    config = _recipe(model, token, means, defaults.ratio(model) if ratio is None else ratio, seed, settings)
-    task = files.read(rows, config.format, columns=config.columns, strict=config.strict)
-    if not any(row.answer for row in task.kept):
-        raise UserError("no row has an answer", "Task rows are questions with their answers.")
+    about = {"text": token, "means": means, "answers": answers, **({"init": init} if init else {})}
+    config = _recipe(model, about, defaults.ratio(model) if ratio is None else ratio, seed, settings)
+    task = answered(files.read(rows, config.format, columns=config.columns, strict=config.strict), "rows")
     train, note = insert(task.kept, token, seed)
-    answers = [row.answer for row in train if row.answer is not None]
-    form, _ = choose(config.token.answers, config.token.answer_settings, answers)
-    refuse_none(form, answers)
+    texts = [row.answer for row in train if row.answer is not None]
+    form, _ = choose(config.token.answers, config.token.answer_settings, texts)
+    refuse_none(form, texts)
     place, progress = Place(folder), progress or stderr()
     pool = _guarded(train, test, _pool(queries, config, len(train), place, progress), config)
     whole = Task(train, (), pool.kept, form, config.token)
@@ -104,19 +106,20 @@ def delia(
 
 
 def _recipe(
-    model: str, token: str, means: str, ratio: float | Literal["auto"], seed: int, settings: dict[str, Any]
+    model: str, token: dict[str, str], ratio: float | Literal["auto"], seed: int, settings: dict[str, Any]
 ) -> recipes.Recipe:
     if several := sorted({"methods", "sizes", "seeds"} & set(settings)):
         raise UserError(
             f"delia takes no {' and no '.join(several)}: it adapts one model, by DELIA, to all the rows",
             f"leaven.compare(rows, {several[0]}=[…], …) sets several side by side; of one, say seed=1.",
         )
-    keywords.check(delia, settings, set(recipes.Recipe.model_fields) - {"methods", "sizes", "seeds"})
+    fields = set(recipes.Recipe.model_fields) - {"methods", "sizes", "seeds"}
+    keywords.check(delia, settings, fields, section.parts(recipes.Recipe, without=("token",)))
     values = {
         **settings,
         "methods": [{"name": "delia", "ratio": ratio}],
         "model": names.path(model),
-        "token": {"text": token, "means": means},
+        "token": token,
         "sizes": [0],
         "seeds": [seed],
         "tune": {"preset": defaults.preset(model), **settings.get("tune", {})},

@@ -76,7 +76,8 @@ def lift(
         lifted = lift(rows, n=100, keep_variety=0.5, quality="length")
         print(lifted.why("rows[3]"))
     """
-    keywords.check(lift, (name for name in settings if "." not in name), (*Settings.model_fields, *FLAT))
+    named = (name for name in settings if "." not in name)
+    keywords.check(lift, named, (*Settings.model_fields, *FLAT), {"spend": LLMSection.model_fields})
     brought = None if isinstance(rows, (str, Path)) else _read(rows, settings)
     data = str(rows) if brought is None else f"rows {content.key(brought.kept.frame.write_ndjson())}"
     config = parse({"data": data, "llm": llm, "n": n, **settings})

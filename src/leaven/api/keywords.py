@@ -1,23 +1,40 @@
 """The keywords of a call: those that it names, and the settings behind them."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from leaven.errors import UserError, nearest
 
 
-def check(call: Callable[..., object], settings: Iterable[str], fields: Iterable[str]) -> None:
+def check(
+    call: Callable[..., object],
+    settings: Iterable[str],
+    fields: Iterable[str],
+    sections: Mapping[str, Collection[str]] | None = None,
+) -> None:
     """Raises UserError for settings that are none of the `fields`, each with the nearest keyword of the call.
+
+    What is a key of one of the `sections`, as `--max-new-tokens` is a flag of the command, is said where it belongs.
 
     >>> def bake(rows, *, heat=180, **settings): ...
     >>> check(bake, ["haet"], ["salt"])
     Traceback (most recent call last):
     leaven.errors.UserError: bake takes no keyword 'haet'
     Did you mean 'heat'?
+    >>> check(bake, ["seconds"], ["timer"], {"timer": ["seconds"]})
+    Traceback (most recent call last):
+    leaven.errors.UserError: bake takes no keyword 'seconds'
+    Say timer={'seconds': …}.
     """
     parameters = inspect.signature(call).parameters.values()
     known = {*(one.name for one in parameters if one.kind is one.KEYWORD_ONLY), *fields}
     unknown = [name for name in settings if name not in known]
     if unknown:
-        hints = dict.fromkeys(nearest(name, known) for name in unknown)
+        hints = dict.fromkeys(_inside(name, sections or {}) or nearest(name, known) for name in unknown)
         raise UserError(f"{call.__name__} takes no keyword {' and no '.join(map(repr, unknown))}", " ".join(hints))
+
+
+def _inside(name: str, sections: Mapping[str, Collection[str]]) -> str:
+    """How a key of a section is said in Python, "" where it is in none."""
+    places = [f"{section}={{{name!r}: …}}" for section, keys in sections.items() if name in keys]
+    return f"Say {', '.join(places)}." if places else ""

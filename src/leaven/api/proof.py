@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from leaven import section
 from leaven.api import keywords
 from leaven.api.place import Place
 from leaven.errors import UserError
@@ -104,7 +105,7 @@ def compare(
         proof = compare(rows, ["original", "delia"], model="lab", ratio=20)
         print(proof.table())
     """
-    keywords.check(compare, settings, Recipe.model_fields)
+    keywords.check(compare, settings, Recipe.model_fields, section.parts(Recipe, without=("token",)))
     python_rows = PythonRows(*(None if isinstance(each, (str, Path)) else each for each in (rows, test, queries)))
     ratio = defaults.ratio(model) if ratio is None else ratio
     tune = {"preset": defaults.preset(model), **settings.get("tune", {})}

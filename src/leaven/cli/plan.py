@@ -10,6 +10,7 @@ import typer
 
 from leaven.cli import ratio
 from leaven.cli.flags import planned
+from leaven.cli.rows import say_left_out
 from leaven.errors import UserError
 
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ def _piloted(what: str, words: list[str], pilot: int, rows: list[int], like: str
     place = flags.get("data") or flags.get("queries") or flags.get("task")
     if not place or not flags.get("llm"):
         raise UserError("a plan needs rows and an engine", f"leaven plan {what} data.jsonl --llm openai:MODEL …")
-    data = files.read(place, flags["format"], columns=flags["columns"], strict=flags["strict"]).kept
+    read = files.read(place, flags["format"], columns=flags["columns"], strict=flags["strict"])
+    data = read.kept
+    say_left_out(read)
     few = data.take(min(pilot, len(data)), 0)
     with engine.opened(flags["llm"], "pilot", **engine.flags(flags)) as llm:
         steps = list(_STEPS[what](data, few, flags, partial(Recorded, llm)))

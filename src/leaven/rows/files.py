@@ -64,7 +64,10 @@ def read(
     columns = dict(named.parse(columns))
     if columns and format != "auto":
         raise UserError(f"--columns goes without --format {format}", "The columns say where everything is.")
-    layout = named.layout(columns, rows) if columns else formats.detect(rows[:LOOKED_AT], format) if rows else None
+    try:
+        layout = named.layout(columns, rows) if columns else formats.detect(rows[:LOOKED_AT], format) if rows else None
+    except UserError as error:
+        raise UserError(f"{name}: {error.problem}", error.hint) from None
     examples: list[Example] = []
     dropped: list[Drop] = []
     for record in entries:
@@ -235,6 +238,7 @@ def _content(path: str | Path) -> tuple[bytes, str, str]:
     target = Path(path).expanduser()
     if target.is_dir():
         inside = sorted(file.name for file in target.iterdir() if file.suffix != ".gz" and file.suffix[1:] in KINDS)
+        inside.sort(key=lambda name: not name.startswith("kept."))  # of a lift's folder what it kept
         hint = f"Name a file in it, for example {target / inside[0]}" if inside else "Name a file of rows."
         if len(inside) > 1 and all(KINDS[name.rpartition(".")[2]] == "jsonl" for name in inside):
             hint += f"; or all of them as one: cat {target}/*.{inside[0].rpartition('.')[2]} | leaven … -"

@@ -86,13 +86,22 @@ def detect(rows: Sequence[Row], name: str = "auto") -> Layout:
             return max(fitting, key=lambda layout: counts[layout])
     if name != "auto":
         return next(layout for layout in LAYOUTS if layout.name == name)
-    fields = list(dict.fromkeys(field for row in rows for field in row))
-    question, answer = fields if len(fields) == 2 else ("FIELD", "FIELD")
+    question, answer = _likely(rows)
     raise UserError(
-        f"no known format has the fields {_listed(set(fields))}",
-        f"Known: {', '.join(FORMATS)}. Name yours: --columns {quote(f'question={question},answer={answer}')}, "
-        "or --format QUESTION/ANSWER.",
+        f"no known format has the fields {_listed({field for row in rows for field in row})}",
+        f"Known: {', '.join(FORMATS)}. Name yours, for example: "
+        f"--columns {quote(f'question={question},answer={answer}')}, or --format QUESTION/ANSWER.",
     )
+
+
+def _likely(rows: Sequence[Row]) -> tuple[str, str]:
+    """Which fields may be the question and the answer: the two with the longest texts, in their order."""
+    lengths = Counter[str]()
+    for row in rows:
+        lengths.update({field: len(value) for field, value in row.items() if isinstance(value, str)})
+    longest = {field for field, _ in lengths.most_common(2)}
+    question, answer, *_ = *(field for field in lengths if field in longest), "FIELD", "FIELD"
+    return question, answer
 
 
 def is_row(value: Row, name: str = "auto") -> bool:

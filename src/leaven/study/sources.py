@@ -86,9 +86,8 @@ def _read(recipe: Recipe, python_rows: PythonRows, folder: Path, progress: Progr
     """The task, its test and the pool, of files or of rows from Python."""
     source = recipe.task if python_rows.task is None else python_rows.task
     task = files.read(source, recipe.format, columns=recipe.columns, strict=recipe.strict)
+    task = answered(task, recipe.task)
     metric, token = recipe.evaluate.metric, recipe.token.text
-    if not any(row.answer for row in task.kept):
-        raise UserError(f"no row of {recipe.task} has an answer", "Task rows are questions with their answers.")
     notes, rows = [*task.notes], task.kept
     if metric != "translation":
         rows, sentence = insert(rows, token)
@@ -122,6 +121,23 @@ def _read(recipe: Recipe, python_rows: PythonRows, folder: Path, progress: Progr
         tuple(filter(None, notes)),
         _named(("train", task), ("test", test), ("pool", pool), *others),
     )
+
+
+def answered(task: Outcome, name: str) -> Outcome:
+    """The task rows that have an answer; of the others nothing can be learnt, and none can be tested by them.
+
+    Raises UserError where no row has one.
+    """
+    bare = [place for place, row in enumerate(task.kept) if not row.answer]
+    if not bare:
+        return task
+    if len(bare) == len(task.kept):
+        raise UserError(f"{name}: no row has an answer", "Task rows are questions with their answers.")
+    drops = [Drop(task.kept[place], "no answer") for place in bare]
+    rows = "1 row has no answer and is" if len(bare) == 1 else f"{len(bare):,} rows have no answer and are"
+    note = f"{rows} left out of the task: {drops[0].example.origin.place}{'' if len(bare) == 1 else ' (the first)'}."
+    kept = task.kept.rows(sorted(set(range(len(task.kept))) - set(bare)), "answered")
+    return replace(task, kept=kept, dropped=(*task.dropped, *drops), notes=(*task.notes, note))
 
 
 def _own_answers(recipe: Recipe, folder: Path, progress: Progress) -> PythonRows:
