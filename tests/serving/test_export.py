@@ -121,6 +121,21 @@ def test_the_adapter_is_lora_alone(tuned, tmp_path):
     assert a.sum() == 1 and a[0].argmax() == vocabulary - 1 and not b[:, 1:].any()
 
 
+def test_prompts_that_never_meet_the_adapter_are_answered_as_before(tuned, tmp_path):
+    where = source.find(tuned("qwen2", answered=True))
+    export.write(where, tmp_path / "out", kinds=())
+    untouched = load(where.base, dtype="float32")
+    base = AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "base-with-token", dtype=torch.float32)
+    with quiet_peft():
+        model = PeftModel.from_pretrained(base, str(tmp_path / "out" / "adapter")).eval()
+    prompts = [torch.tensor([encode(untouched.tokenizer, "the capital of France is")])]
+    with model.disable_adapter():
+        logits, _ = read(model, prompts)
+    before, _ = read(untouched.model, prompts)
+    assert torch.equal(logits[:, : before.shape[1]], before)
+    assert not torch.equal(read(model, prompts)[0], logits)
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_a_reused_token_that_no_answer_holds_never_wins_in_the_merged_model(tuned, tmp_path, tied):
     done = export.write(source.find(tuned("qwen2", tied, reused=True)), tmp_path / "out", kinds=())

@@ -66,6 +66,7 @@ def test_a_token_row_that_is_enough_is_said_first_and_one_that_is_not_is_not():
     assert warning.endswith("leaven export-adapter RUN --cell token_row-n100-s0.")
     assert said((0.7, 0.0, 1.0), [("token_row", METRICS[0])]) == []
     assert said((0.96, 0.5, 1.0), [("token_row", METRICS[1])]) == []
+    assert said((0.8, 0.0, 1.0)) == []  # behind by much, though so few seeds can't tell
     assert said((0.3, 0.0, 1.0)) == []  # nobody knows what it is worth
 
 
