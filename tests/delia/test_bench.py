@@ -71,6 +71,16 @@ def test_a_pool_that_is_too_small_is_asked_again_once_a_pass_and_each_reply_is_a
     assert "2 of 14 rows are missing: the pool of 6 queries ran out" in pool.own(14, 0, draws=2).notes
 
 
+def test_a_buffer_that_is_too_small_is_said_once_before_the_training(bench, capsys):
+    made = bench(queries=6)
+    note = "8 of 14 rows are missing: the pool of 6 queries ran out"
+    for trial in (made, replace(made, pool=replace(made.pool, queries=made.pool.queries)), made):
+        trial.diverse(14)
+    assert note in made.ledger.notes
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"self-sampling, seed 0: {note}. Bring more queries, or take a smaller ratio."]
+
+
 @pytest.mark.parametrize("reword", [False, True])
 def test_every_pass_of_a_mixture_holds_all_task_rows_and_diverse_rows_of_its_own(bench, train, reword):
     made, task = bench(tune={"step_task_rows": 2}), train(4)

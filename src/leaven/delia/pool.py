@@ -1,7 +1,7 @@
 """The diverse rows of the buffer: a pool of queries with the model's own answers, or with the pool's."""
 
 import operator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 
@@ -30,14 +30,25 @@ class Pool:
     config: SampleSection
     folder: Path
     progress: Progress
+    said: set[str] = field(default_factory=set)
+    """What a user was told of rows that are missing: cells and trials that share a buffer say it once."""
 
     def own(self, n: int, seed: int, draws: int = 1) -> Outcome:
         """`n` rows that the base model sampled from itself, at most `draws` a query.
 
-        No query is asked again before each was asked. Where they yield fewer, a note says so.
+        No query is asked again before each was asked. Where they yield fewer, a note says so, and so does the progress.
         """
         if n == 0:
             return Outcome(Dataset.of([]))
+        outcome = self._sample(n, seed, draws)
+        for note in outcome.notes:
+            sentence = f"self-sampling, seed {seed}: {note}. Bring more queries, or take a smaller ratio."
+            if sentence not in self.said:
+                self.progress.say(sentence)
+                self.said.add(sentence)
+        return outcome
+
+    def _sample(self, n: int, seed: int, draws: int) -> Outcome:
         folder = self.folder / f"seed-{seed}"
         llm = HF.of(self.base.lend())
         size = chunk(llm.loaded.model.config.get_text_config(), self.config.max_new_tokens)
