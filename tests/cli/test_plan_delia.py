@@ -10,6 +10,8 @@ def test_a_plan_says_cells_steps_tests_and_time_and_writes_nothing(leaven, rows)
     steps = {line.split("│")[1].strip(): line.split("│")[2:4] for line in done.out.splitlines() if "│" in line}
     assert [cell.strip() for cell in steps["delia-n12-s0"]] == ["180", "12"]  # 5 x (12 + 24) rows, 16 a step
     assert [cell.strip() for cell in steps["original-n12-s0"]] == ["0", "0"]
+    who = "inferred from them; `answers` names another"
+    assert f"Answers: json, {who}. 12 of 12 answers are JSON objects with the keys thought and hall" in done.out
     assert "Each cell answers task 6" in done.out and "general" in done.out
     assert "tokens a second trained" in done.out and "minutes" in done.out
     assert not (rows / "run").exists()

@@ -10,7 +10,7 @@ from leaven.rows import files
 from leaven.runs.progress import stderr
 from leaven.study import examples, questions
 from leaven.study import recipe as recipes
-from leaven.study.sources import resolve
+from leaven.study.sources import answers_sentence, resolve
 
 THINGS = (
     "wolf pine lake coin drum sail moss fern kite lamp rope bell cave dune flute glove harp igloo jade knot".split()
@@ -55,6 +55,19 @@ def test_task_rows_without_an_answer_are_left_out_and_said(tmp_path):
     assert len(whole.rows) == 20 and len(whole.test("task").rows) == 20
     assert "1 row has no answer and is left out of the task: task.jsonl:41." in whole.notes
     assert [(where, drop.reason) for where, drop in whole.dropped] == [("train", "no answer")]
+
+
+def test_a_plan_says_who_says_what_the_answers_are(tmp_path):
+    task = resolved(tmp_path, task=written(tmp_path / "labels.jsonl", [f"Name {n} birds." for n in range(60)]))
+    of = {
+        "inferred from them; `answers` names another": {"task": "labels.jsonl"},
+        "as `answers` says": {"task": "labels.jsonl", "token": {"answers": "list"}},
+        "as the task has it": {"task": "labels.jsonl", "evaluate": {"metric": "text"}},
+    }
+    for who, values in of.items():
+        said = answers_sentence(recipes.parse({"methods": ["original"], **values}, "test"), task)
+        counts = "" if who == "as the task has it" else " 40 of 40 answers are bullet lists of 2 items."
+        assert said == f"Answers: list, {who}.{counts}"
 
 
 @pytest.mark.parametrize("named", [{"columns": "question=text,answer=gold"}, {"format": "text/gold"}])

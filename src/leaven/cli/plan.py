@@ -134,6 +134,7 @@ def _print_forecast(forecast: "Forecast", nodes: int) -> None:
     from rich.table import Table
 
     from leaven.study import needs
+    from leaven.study.sources import answers_sentence
 
     pace, rows = forecast.pace, len(forecast.task.rows)
     schedules = needs.by_method(forecast.largest, rows)
@@ -145,7 +146,7 @@ def _print_forecast(forecast: "Forecast", nodes: int) -> None:
         table.add_row(name, f"{schedule.trained_rows:,}", f"{schedule.steps:,}")
     Console(width=100).print(table)
     asked = ", ".join(f"{test.name} {len(test.rows):,}" for test in forecast.tests())
-    print(f"Each cell answers {asked}.")
+    print(f"{answers_sentence(forecast.recipe, forecast.task)}\nEach cell answers {asked}.")
     stages = list(forecast.stages())
     table = Table(title="Here", title_justify="left")
     for column in ("stage", "of"):

@@ -17,7 +17,7 @@ from leaven.study import own_answers, questions
 from leaven.study.recipe import Recipe
 from leaven.task import exposure
 from leaven.task import tests as tests_of_task
-from leaven.task.format import Format, choose, open_format, refuse_none
+from leaven.task.format import Format, choose, open_format, refuse_none, tally
 from leaven.task.holdout import hold_out
 from leaven.task.insertion import insert
 from leaven.task.task import Task
@@ -28,6 +28,10 @@ SELF = "self"
 """The name of a pool that the model writes itself."""
 QUESTIONS = "questions"
 """The name of the pool that ships: questions on anything, short and longer ones."""
+PLAIN_TEXT = ("translation", "text")
+"""Metrics whose answers have no format."""
+LAB = ("lab", "lab-translation")
+"""Tasks of the lab, which say themselves what their answers are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +218,21 @@ def _with_made_tests(task: Task, recipe: Recipe) -> Task:
 def _format_of(recipe: Recipe, rows: Dataset) -> tuple[Format, str]:
     """How answers show what the token means, as told or as the task's answers show it, and a sentence that says so."""
     token = recipe.token
-    if recipe.evaluate.metric in ("translation", "text"):
+    if recipe.evaluate.metric in PLAIN_TEXT:
         return open_format("text"), "The answers are plain text."
     answers = [row.answer for row in rows if row.answer is not None]
     form, sentence = choose(token.answers, token.answer_settings, answers)
     refuse_none(form, answers)
     return form, sentence
+
+
+def answers_sentence(recipe: Recipe, task: Task) -> str:
+    """What a task's answers are taken for, who says so, and how many of them are in that format."""
+    form, named = task.format, recipe.token.answers
+    if recipe.evaluate.metric in PLAIN_TEXT or recipe.task in LAB:
+        return f"Answers: {form.spec}, as the task has it."
+    who = "inferred from them; `answers` names another" if named == "auto" else "as `answers` says"
+    return f"Answers: {form.spec}, {who}. {tally(form, [row.answer for row in task.rows if row.answer is not None])}"
 
 
 def _about_leaks(dropped: tuple[tuple[str, Drop], ...], task: Task) -> list[str]:

@@ -144,9 +144,9 @@ def choose(spec: str, settings: Mapping[str, Any], answers: Sequence[str]) -> tu
     if config is not None:
         with suppress(UserError):
             form = open_format(spec, {**config.model_dump(), **_short(spec), **settings})
-            return form, _sentence(form, answers)
+            return form, tally(form, answers)
     form = open_format(spec, settings)
-    return form, _sentence(form, answers)
+    return form, tally(form, answers)
 
 
 def refuse_none(form: Format, answers: Sequence[str]) -> None:
@@ -172,12 +172,12 @@ def infer(answers: Sequence[str]) -> tuple[Format, str]:
             if name == "text":
                 return form, _plain_sentence(answers)
             if sum(map(form.valid, answers)) >= SHARE * len(answers):
-                return form, _sentence(form, answers)
+                return form, tally(form, answers)
     return open_format("text"), "There are no answers to tell a format by."
 
 
-def _sentence(form: Format, answers: Sequence[str]) -> str:
-    """How many answers are valid in the format, which is the first that is not, and what else there is to say."""
+def tally(form: Format, answers: Sequence[str]) -> str:
+    """How many answers are valid in the format, in a sentence, and which is the first that is not."""
     others = [number for number, answer in enumerate(answers, start=1) if not form.valid(answer)]
     text = f"{len(answers) - len(others)} of {len(answers)} answers {form.predicate()}"
     if others:
