@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.llm.test_openai import serving
+from tests.llm.test_openai import asked_of, serving
 
 from leaven.llm.store import Store
 from leaven.rows import files
@@ -135,6 +135,34 @@ def test_plan_counts_the_calls_of_each_command(leaven, rows):
     assert leaven("plan", "sample").code == 2
     assert leaven("plan", "sample", "pool.jsonl", "--llm", llm, "--temprature", 1).code == 2
     assert "cells" in leaven("plan", "lab-defaults").out
+
+
+def test_the_pilot_of_a_batch_is_asked_at_once_and_priced_as_a_batch(leaven, rows):
+    """Eight calls went up as a batch, which takes hours to come back."""
+    (rows / "prices.yaml").write_text(
+        "{date: 2026-01-31, models: {m: {prompt: 1000000, completion: 1000000, batch: 0.5}}}"
+    )
+    words = ("sample", "pool.jsonl", "--llm", "openai:m", "--store", "r.db", "--prices", "prices.yaml")
+    with serving(rows) as url:
+        plain = leaven("plan", *words, "--base-url", url)
+        (rows / "r.db").unlink()
+        batch = leaven("plan", *words, "--base-url", url, "--batch")
+        assert (asked_of(url, "count")["came"], asked_of(url, "count")["batches"]) == (16, 0)
+        lift = ("lift", *words[1:], "--stages", "reanswer", "--base-url", url, "--batch")
+        many = leaven("plan", "--rows", 6400, *lift)
+    assert batch.code == 0 and "By prices of 2026-01-31, batches at 50% of them" in batch.out, batch.err
+    dollars = [_dollars(done.out) for done in (plain, batch)]
+    assert dollars[0] == [2 * each for each in dollars[1]] and dollars[1][0] > 0
+    (cells,) = [line.split("│") for line in many.out.splitlines() if line.startswith("│ 6,400")]
+    assert cells[4].strip() == "unknown", many.out  # the hours of its calls: no call of the pilot waited for a batch
+    refused = leaven("plan", "sample", "pool.jsonl", "--llm", script(rows, {"reply": "Well."}), "--batch")
+    assert refused.code == 2 and "--batch needs a server that takes batches" in refused.err
+
+
+def _dollars(out):
+    """The range of dollars in the last line of a plan's table."""
+    (line,) = [line for line in out.splitlines() if line.startswith("│ all")]
+    return [float(end.replace(",", "")) for end in line.split("│")[-2].split(" to ")]
 
 
 def test_how_the_engine_is_asked_for_phrasings_can_be_told(leaven, tmp_path):

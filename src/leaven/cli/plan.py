@@ -1,6 +1,7 @@
 """`leaven plan`: what a command will take, before it is started."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +16,7 @@ from leaven.errors import UserError
 
 if TYPE_CHECKING:
     from leaven.lift.sizes import Size
-    from leaven.llm.budget import Counted
+    from leaven.llm.budget import Spend
     from leaven.llm.pilot import Range, Recorded, Step
     from leaven.rows.dataset import Dataset
     from leaven.study.forecast import Forecast
@@ -77,8 +78,10 @@ def plan(
 
 def _piloted(what: str, words: list[str], pilot: int, rows: list[int], like: str) -> None:
     from leaven.cli import engine
+    from leaven.cli.work import checked
     from leaven.lift import sizes
     from leaven.llm.address import addresses
+    from leaven.llm.open import open_with_budget, spending
     from leaven.llm.pilot import Recorded
     from leaven.llm.settings import LLMSection
     from leaven.rows import files
@@ -94,14 +97,20 @@ def _piloted(what: str, words: list[str], pilot: int, rows: list[int], like: str
     data = read.kept
     say_left_out(read)
     few = data.take(min(pilot, len(data)), 0)
-    with engine.opened(flags["llm"], "pilot", **engine.flags(flags)) as llm:
+    section = checked(LLMSection, {"engine": flags["llm"], **engine.flags(flags)})
+    if section.batch:
+        open_with_budget(section)  # an engine without batches stops the command, and so its plan
+    at_once = {**engine.flags(flags), "batch": False}  # the few calls of a pilot are not worth the hours of a batch
+    with engine.opened(flags["llm"], "pilot", **at_once) as llm:
         steps = list(_STEPS[what](data, few, flags, partial(Recorded, llm)))
-        _print(steps, llm)
+        spend = spending(section)
+        _print(steps, spend)
         if rows:
-            section, price = LLMSection.model_validate(engine.flags(flags)), llm.spend.rate
-            at_once = len(addresses(section.base_url)) * section.concurrency
+            calls = len(addresses(section.base_url)) * section.concurrency
             pace = sizes.pace(Path(like)) if like else None
-            _print_sizes([sizes.size(count, len(data), steps, price, at_once, pace) for count in rows], at_once)
+            # How long a batch takes, no call of the pilot tells.
+            timed = [replace(step, seconds=None) for step in steps] if section.batch else steps
+            _print_sizes([sizes.size(count, len(data), timed, spend.rate, calls, pace) for count in rows], calls)
 
 
 def _print_sizes(found: "list[Size]", at_once: int) -> None:
@@ -230,13 +239,13 @@ def _diversify(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], record
 _STEPS = {"lift": _lift, "sample": _sample, "diversify": _diversify}
 
 
-def _print(steps: "list[Step]", llm: "Counted") -> None:
+def _print(steps: "list[Step]", spend: "Spend") -> None:
     from rich.console import Console
     from rich.table import Table
 
     from leaven.llm.pilot import total
 
-    price, rate = llm.spend.price, llm.spend.rate
+    price, rate = spend.price, spend.rate
     table = Table(title=f"What it will take, by {sum(len(step.replies) for step in steps)} calls", title_justify="left")
     table.add_column("step")
     for column in ("calls", "tokens in", "tokens out", "dollars"):
@@ -253,7 +262,7 @@ def _print(steps: "list[Step]", llm: "Counted") -> None:
     if price is None:
         print("The price is unknown: name a table that has it, --prices FILE.")
     else:
-        print(f"By {price.sentence(llm.spend.batch)}. Stop at a limit with --max-cost, --max-tokens or --max-requests.")
+        print(f"By {price.sentence(spend.batch)}. Stop at a limit with --max-cost, --max-tokens or --max-requests.")
 
 
 def _said(found: "Range") -> str:
