@@ -25,7 +25,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     ),
     "unseen_phrasing/content": (
         "content",
-        "Of the references new phrasings are answered with {value}",
+        "Content of the references on new phrasings: {value}",
         "how much of the reference's fields the answers to new phrasings have: the F1 of the words; of labels, the "
         "share of right ones",
     ),
@@ -38,6 +38,12 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "its own test",
         "answers in the format on {value} of the task's own test",
         "the share of answers in the format, on the task's test rows as they stand",
+    ),
+    "task/content": (
+        "own test, content",
+        "Content of the references on the task's own test: {value}",
+        "how much of the reference's fields the answers to the task's test rows have: the F1 of the words; of labels, "
+        "the share of right ones",
     ),
     "negation/controlled": (
         "told to, told not",
