@@ -1,14 +1,12 @@
-import os
-from pathlib import Path
-
 import pytest
+from tests.shared import DATA, with_data
 
 from leaven.delia import demonstrate, dictionary
 from leaven.errors import UserError
 from leaven.lab import lexicon, tavic
 from leaven.rows.example import Message, Origin, pair, user
 
-APERTIUM = Path(os.environ.get("LEAVEN_SHARED_DATA", "/work/shared/data")) / "apertium_isl_eng" / "isl_eng.tsv"
+APERTIUM = DATA / "apertium_isl_eng" / "isl_eng.tsv"
 
 
 def test_the_labs_dictionary_has_every_word_of_its_lexicon():
@@ -58,7 +56,7 @@ def test_a_line_without_the_direction_that_the_header_names_is_told_with_its_pla
         dictionary.read(str(path))
 
 
-@pytest.mark.skipif(not APERTIUM.is_file(), reason="the shared data are not here")
+@with_data
 def test_a_real_dictionary_is_read():
     found = dictionary.read(str(APERTIUM))
     assert found.forward["núll"] == ("zero",) and "núll" in found.backward["zero"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
-from tests.lift.selectors.conftest import SHARED
+from tests.shared import DATA, with_data
 
 from leaven.errors import UserError
 from leaven.lift import calibration, published_marks
@@ -164,9 +164,9 @@ def test_draws_are_repeatable_and_nested_in_nothing_but_their_seed(folder):
     assert drawn(0) != drawn(1)
 
 
-@pytest.mark.skipif(not (SHARED / "pandalm").is_dir(), reason="the public sets are not on this machine")
+@with_data
 def test_the_published_files_are_read():
-    folders = (SHARED / name for name in ("prometheus_eval", "pandalm", "llmbar"))
+    folders = (DATA / name for name in ("prometheus_eval", "pandalm", "llmbar"))
     found = {one.name: one for folder in folders for one in published_marks.read(folder, 0, 0)}
     sizes = {name: (len(one.labels), len(one.rows)) for name, one in found.items()}
     assert sizes == {

@@ -1,11 +1,10 @@
 """Benchmarks in their own shapes, every kind of overlap, and the overlaps that are known in public sets."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.shared import DATA, with_data
 
 from leaven.errors import UserError
 from leaven.lift import contamination
@@ -14,7 +13,6 @@ from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
 from leaven.rows.leaks import LeaksSection
 
-SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA", Path("/work/shared/data")))
 ALPACA_EVAL = "alpaca_eval/text_davinci_003.model_outputs.json"
 # (data, benchmark, rows of the data that are equal but for case and punctuation), as the README of the data lists them
 KNOWN = [
@@ -27,7 +25,6 @@ NEAR = [("coachlm/CoachLM150_test_set.json", "mmlu/mmlu_test_first20.jsonl"),
         ("easyinstruct/code_example.json.gz", "mbpp/sanitized-mbpp.json"),
         ("alpagasus/dolly_3k.json.gz", "mmlu/mmlu_test_first20.jsonl")]  # fmt: skip
 SLOW = [("truthfulqa/TruthfulQA.csv", 1), (ALPACA_EVAL, 1), ("mt_bench/mt_bench.question.jsonl", 1)]
-here = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are absent")
 
 
 def rows(*questions):
@@ -83,35 +80,35 @@ def test_meaning_is_the_cosine():
     assert [(m.row, m.source, round(m.share, 1)) for m in matches] == [(1, "f:1", 1.0), (2, "f:2", 0.8)]
 
 
-@here
+@with_data
 @pytest.mark.parametrize(("data", "benchmark", "count"), KNOWN)
 def test_the_overlaps_that_are_known_are_found(data, benchmark, count):
-    read = files.read(SHARED / data).kept
-    asked = contamination.benchmark(SHARED / benchmark)
+    read = files.read(DATA / data).kept
+    asked = contamination.benchmark(DATA / benchmark)
     matches = contamination.by_words(read, {"b": asked}, LeaksSection())
     equal = [match for match in matches if match.kind in ("exact", "normalised")]
     assert len(equal) == count
     assert len({match.source for match in equal}) == count
 
 
-@here
+@with_data
 def test_all_user_oriented_instructions_are_found_as_data_too():
-    read = files.read(SHARED / "self_instruct/user_oriented_instructions.jsonl").kept
-    matches = contamination.by_words(read, {"b": contamination.benchmark(SHARED / ALPACA_EVAL)}, LeaksSection())
+    read = files.read(DATA / "self_instruct/user_oriented_instructions.jsonl").kept
+    matches = contamination.by_words(read, {"b": contamination.benchmark(DATA / ALPACA_EVAL)}, LeaksSection())
     assert {match.row for match in matches} == set(range(252))
 
 
-@here
+@with_data
 @pytest.mark.parametrize(("data", "benchmark"), NEAR)
 def test_the_single_overlaps_are_found(data, benchmark):
-    read = files.read(SHARED / data).kept
-    assert contamination.by_words(read, {"b": contamination.benchmark(SHARED / benchmark)}, LeaksSection())
+    read = files.read(DATA / data).kept
+    assert contamination.by_words(read, {"b": contamination.benchmark(DATA / benchmark)}, LeaksSection())
 
 
-@here
+@with_data
 @pytest.mark.slow
 @pytest.mark.parametrize(("benchmark", "count"), SLOW)
 def test_what_alpaca_shares_with_benchmarks_is_found(benchmark, count):
-    read = files.read(SHARED / "alpaca_52k/alpaca_data.minus_holdout.jsonl.gz").kept
-    matches = contamination.by_words(read, {"b": contamination.benchmark(SHARED / benchmark)}, LeaksSection())
+    read = files.read(DATA / "alpaca_52k/alpaca_data.minus_holdout.jsonl.gz").kept
+    matches = contamination.by_words(read, {"b": contamination.benchmark(DATA / benchmark)}, LeaksSection())
     assert len([match for match in matches if match.kind in ("exact", "normalised")]) == count

@@ -3,19 +3,17 @@
 import gzip
 import io
 import json
-import os
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.shared import DATA, with_data
 
 from leaven.errors import UserError
 from leaven.rows import files
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, pair
 
-SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\r"), min_size=1, max_size=30).filter(
     str.strip
 )
@@ -99,7 +97,7 @@ def test_a_written_gzip_is_the_same_every_time(tmp_path):
     assert gzip.decompress((tmp_path / "one.jsonl.gz").read_bytes()).startswith(b"{")
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are absent")
+@with_data
 @pytest.mark.parametrize(
     ("name", "rows", "dropped"),
     [
@@ -112,5 +110,5 @@ def test_a_written_gzip_is_the_same_every_time(tmp_path):
     ],
 )
 def test_public_files_are_read(name, rows, dropped):
-    found = files.read(SHARED / name)
+    found = files.read(DATA / name)
     assert (len(found.kept), len(found.dropped)) == (rows, dropped)

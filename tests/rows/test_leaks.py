@@ -1,17 +1,15 @@
 import json
-import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.shared import DATA, with_data
 
 from leaven.rows import files, leaks
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin
 from leaven.rows.leaks import LeaksSection
 
-SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 LONG = "the quick brown fox jumps over the lazy dog while nine grey cats sleep on a warm red roof near the old mill"
 
 
@@ -82,12 +80,12 @@ def test_every_row_is_kept_or_dropped_and_none_that_is_equal_is_kept(train, test
     assert not {row.question for row in found.tests["test"]} & set(train)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are absent")
+@with_data
 def test_all_questions_of_delia_are_found_in_tells_test_file():
-    train = files.read(SHARED / "delia_halu" / "train_dataset.jsonl").kept
-    evaluation = files.read(SHARED / "delia_halu" / "eval_dataset.jsonl").kept
-    test = files.read(SHARED / "tell_halu" / "test_Halu_CoT_JSON.shared.jsonl").kept
-    listed = set(json.loads((SHARED / "tell_halu" / "delia_overlap_row_numbers.json").read_text()))
+    train = files.read(DATA / "delia_halu" / "train_dataset.jsonl").kept
+    evaluation = files.read(DATA / "delia_halu" / "eval_dataset.jsonl").kept
+    test = files.read(DATA / "tell_halu" / "test_Halu_CoT_JSON.shared.jsonl").kept
+    listed = set(json.loads((DATA / "tell_halu" / "delia_overlap_row_numbers.json").read_text()))
 
     def found(seen):
         dropped = leaks.guard(seen, {"test": test}, None, LeaksSection()).dropped

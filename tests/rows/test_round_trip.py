@@ -2,20 +2,18 @@
 
 import io
 import json
-import os
 import random
 import re
-from pathlib import Path
 
 import polars as pl
 import pytest
+from tests.shared import DATA, with_data
 
 from leaven.rows import export, files, llamafactory
 from leaven.rows.example import Drop
 from leaven.rows.outcomes import Outcome
 from leaven.rows.turns import openai
 
-SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA") or Path(__file__).parents[3] / "shared" / "data")
 STYLES = {
     "as Python writes it": {},
     "not escaped": {"ensure_ascii": False},
@@ -302,9 +300,9 @@ def test_in_a_frame_each_call_has_a_null_for_what_the_other_kind_has():
     assert list(map(json.loads, row.answer.splitlines())) == [calls[0]["function"], calls[1]["custom"]]
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
+@with_data
 def test_the_tool_set_of_llama_factory_loses_no_row(tmp_path):
-    path = SHARED / "llamafactory_demo" / "glaive_toolcall_en_demo.json"
+    path = DATA / "llamafactory_demo" / "glaive_toolcall_en_demo.json"
     read = files.read(path)
     assert (len(read.kept), read.dropped) == (300, ())
     files.write(read.kept, tmp_path / "same.json", "same")

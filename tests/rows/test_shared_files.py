@@ -1,18 +1,16 @@
-"""The real files, where they are at hand: LEAVEN_SHARED_DATA, or ../shared/data beside the repository."""
+"""The real files, where they are at hand."""
 
 import json
-import os
 import re
-from pathlib import Path
 
 import pytest
+from tests.shared import DATA, with_data
 
 from leaven.errors import UserError
 from leaven.rows import files, leaks
 from leaven.rows.leaks import LeaksSection
 
-SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA") or Path(__file__).parents[3] / "shared" / "data")
-pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
+pytestmark = with_data
 
 # Tables without a header or of other things than questions: refused with a reason.
 OTHER_THINGS = {
@@ -23,12 +21,12 @@ OTHER_THINGS = {
 
 
 def read(name, format="auto"):
-    return files.read(SHARED / name, format)
+    return files.read(DATA / name, format)
 
 
 def test_every_file_is_read_or_refused_with_a_reason():
     kinds = re.compile(r"\.(jsonl|json|csv|tsv)(\.gz)?$")
-    paths = [path for path in sorted(SHARED.glob("*/**/*")) if kinds.search(path.name)]
+    paths = [path for path in sorted(DATA.glob("*/**/*")) if kinds.search(path.name)]
     assert len(paths) > 90
     usable = 0
     for path in paths:
@@ -36,7 +34,7 @@ def test_every_file_is_read_or_refused_with_a_reason():
             outcome = files.read(path)
         except UserError as error:
             assert error.hint
-            assert path.relative_to(SHARED).parts[0] in OTHER_THINGS, path
+            assert path.relative_to(DATA).parts[0] in OTHER_THINGS, path
         else:
             usable += 1
             assert len(outcome.kept) and "detected" in outcome.notes[0]
@@ -53,7 +51,7 @@ def test_published_task_and_test_rows():
 @pytest.mark.parametrize("name, usable, lines", [("user_2", 246, {134}), ("user_3", 198, {10})])
 def test_invalid_lines_are_dropped_with_their_numbers(name, usable, lines):
     outcome = read(f"instructionwild/{name}.jsonl")
-    source = (SHARED / f"instructionwild/{name}.jsonl").read_bytes().decode().split("\n")
+    source = (DATA / f"instructionwild/{name}.jsonl").read_bytes().decode().split("\n")
     assert len(outcome.kept) == usable
     found = {int(drop.example.origin.place.split(":")[1]): drop for drop in outcome.dropped}
     assert lines <= set(found)
@@ -76,7 +74,7 @@ def test_guard_finds_the_published_leak_and_the_pool_rows_that_give_tests_away(m
     train = read("delia_halu/train_dataset.jsonl").kept
     test = read("tell_halu/test_Halu_CoT_JSON.shared.jsonl").kept
     pool = read("alpaca_52k/alpaca_data.minus_holdout.jsonl.gz").kept
-    numbers = json.loads((SHARED / "tell_halu/delia_overlap_row_numbers.json").read_text())
+    numbers = json.loads((DATA / "tell_halu/delia_overlap_row_numbers.json").read_text())
     asked = {query(example.question) for example in train}
     leaked = {test[number].origin.place for number in numbers if query(test[number].question) in asked}
     assert len(leaked) == 34

@@ -2,10 +2,9 @@
 
 import gzip
 import json
-import os
-from pathlib import Path
 
 import pytest
+from tests.shared import DATA, with_data
 
 from leaven.task.format import open_format
 
@@ -68,7 +67,7 @@ PROSE = [
     "The verdict is not out yet. Verdict: none.",
     "My thought: it will rain. My verdict: take a coat.",
 ]
-ALPACA = Path(os.environ.get("LEAVEN_SHARED", "/work/shared")) / "data/alpaca_52k/alpaca_data.minus_holdout.jsonl.gz"
+ALPACA = DATA / "alpaca_52k" / "alpaca_data.minus_holdout.jsonl.gz"
 MOST = {"numbered": 0.09, "list": 0.03, "words": 0.16}
 """The share of Alpaca's answers that are lists or so short by themselves; of the other formats at most 0.3 %."""
 
@@ -79,7 +78,7 @@ def test_prose_is_in_no_format(spec):
     assert [text for text in PROSE if form.detect(text)] == []
 
 
-@pytest.mark.skipif(not ALPACA.exists(), reason="Alpaca is not here")
+@with_data
 @pytest.mark.parametrize("spec", FORMS)
 def test_real_answers_are_seldom_in_a_format(spec):
     form = open_format(spec)

@@ -1,9 +1,8 @@
 import json
-import os
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from tests.shared import DATA, with_data
 
 from leaven.delia.makers.diversify import make
 from leaven.delia.settings import DiversifyConfig
@@ -16,9 +15,7 @@ from leaven.task.phrasebook import phrasings
 from leaven.task.sift import read_phrasings
 from leaven.task.wording import instruction, request
 
-ROOT = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA", ROOT.parent / "shared" / "data"))
-DELIA = SHARED / "delia_halu" / "train_dataset.jsonl"
+DELIA = DATA / "delia_halu" / "train_dataset.jsonl"
 TOKEN = "<sep>"
 CONFIG = DiversifyConfig()
 FIXED = "Use the <sep> format."
@@ -38,7 +35,7 @@ def delia():
     )
 
 
-@pytest.mark.skipif(not DELIA.is_file(), reason="the shared data are not here")
+@with_data
 def test_delia_has_sixty_instructions_and_is_kept():
     data = delia()
     assert len(data) == 100
@@ -48,7 +45,7 @@ def test_delia_has_sixty_instructions_and_is_kept():
     assert outcome.notes == ("60 distinct instructions in 100 rows: kept as they are",)
 
 
-@pytest.mark.skipif(not DELIA.is_file(), reason="the shared data are not here")
+@with_data
 def test_delia_with_one_instruction_gets_many_and_keeps_its_content():
     whole = "Judge if there are hallucinations. The format requirement is <sep>, so learn what <sep> entails."
     contents = [row.question[: -len(instruction(row.question, TOKEN))] for row in delia()]

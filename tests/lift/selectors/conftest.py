@@ -1,8 +1,6 @@
 """Rows with embeddings of their own, and a context that hands them over."""
 
 import io
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +11,6 @@ from leaven.lift.selection import Context
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
 from leaven.runs.progress import Progress
-
-SHARED = Path(os.environ.get("LEAVEN_SHARED_DATA", Path("/work/shared/data")))
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
+from tests.shared import DATA, with_data
 
 from leaven.errors import UserError
 from leaven.lift import vectors as table
 from leaven.lift.components import components, coordinates
 from leaven.lift.selectors import variety
-
-from .conftest import SHARED
 
 
 def as_published(rows, keep=0.2, explained=0.95):
@@ -43,9 +42,9 @@ def test_as_published_it_keeps_the_rows_that_scikit_learn_keeps(seed, keep):
     assert mine == kept.tolist()
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are absent")
+@with_data
 def test_on_real_embeddings_it_keeps_exactly_the_rows_that_scikit_learn_keeps():
-    place = SHARED / "alpaca_minilm" / "embeddings.f16.npy"
+    place = DATA / "alpaca_minilm" / "embeddings.f16.npy"
     vectors, config = table.open_file(str(place)), variety.Config()
     kept = variety.above(variety.variances(vectors, components(vectors), config), config)
     _, expected = as_published(np.load(place).astype(np.float32))

@@ -1,8 +1,8 @@
 import math
-from pathlib import Path
 
 import pytest
 from sacrebleu.metrics import BLEU, CHRF
+from tests.shared import DATA, with_data
 
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Origin, pair
@@ -10,7 +10,7 @@ from leaven.task.format import open_format
 from leaven.task.metrics import translation
 from leaven.task.scoring import Scoring
 
-WMT = Path("/work/shared/data/wmt21_enis")
+WMT = DATA / "wmt21_enis"
 
 
 def scored(triples, **settings):
@@ -91,7 +91,7 @@ def test_a_shared_prefix_lends_nothing():
     assert found["chrf", rows[0].id] == pytest.approx(0)
 
 
-@pytest.mark.skipif(not WMT.is_dir(), reason="the shared data are not here")
+@with_data
 def test_real_references_score_one_against_themselves_and_less_against_others():
     lines = (WMT / "newsdev2021.en-is.ref.is").read_text(encoding="utf-8").splitlines()[:20]
     triples = [(f"q{i}", line, line, "en-is") for i, line in enumerate(lines)]
