@@ -81,3 +81,12 @@ def test_a_model_is_loaded_in_the_dtype_that_is_named(speeds, tiny_model, monkey
 def test_a_model_that_is_none_is_a_user_error(speeds, tmp_path):
     with pytest.raises(UserError, match="neither a folder here nor reachable"):
         dtype_name("nobody/nothing", "auto")
+
+
+def test_a_folder_without_a_tokenizer_is_told_what_it_lacks(tiny_model):
+    folder = tiny_model("qwen3")
+    for file in module.Path(folder).glob("*token*"):
+        file.unlink()
+    with pytest.raises(UserError, match="holds no tokenizer that can be loaded") as error:
+        load(folder)
+    assert "tokenizer.json" in error.value.hint

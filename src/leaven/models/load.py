@@ -15,8 +15,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from transformers.utils import GENERATION_CONFIG_NAME
 from transformers.utils import logging as transformers_logging
 
-from leaven.errors import UserError, first_line
-from leaven.models import names, precision
+from leaven.errors import UserError, first_line, nearest
+from leaven.models import names, precision, shelf
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,8 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
     path = names.path(path)
     with foreign_errors(path):
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+    if tokenizer.vocab_size <= len(tokenizer.all_special_tokens):  # of some kinds an empty one is made where none is
+        raise _no_tokenizer(path)
     if not tokenizer.is_fast:
         raise UserError(
             f"the tokenizer of {path} is not a fast one", "Convert it to tokenizer.json: character offsets are needed."
@@ -209,9 +211,16 @@ def foreign_errors(path: str) -> Iterator[None]:
     except OSError as error:
         raise UserError(*_explain(path, error)) from error
     except ValueError as error:
+        if "instantiate the backend tokenizer" in str(error):
+            raise _no_tokenizer(path) from error
         hint = "If you trust its authors, set trust_remote_code: true." if "trust_remote_code" in str(error) else ""
         fault = f"{path} is not a causal language model that can be loaded: {first_line(error)}"
         raise UserError(fault, hint) from error
+
+
+def _no_tokenizer(path: str) -> UserError:
+    hint = "Put tokenizer.json and tokenizer_config.json beside its weights, as its authors published them."
+    return UserError(f"{path} holds no tokenizer that can be loaded", hint)
 
 
 def _explain(path: str, error: OSError) -> tuple[str, str]:
@@ -220,4 +229,8 @@ def _explain(path: str, error: OSError) -> tuple[str, str]:
         return f"{path} has no weights in safetensors", "Pickled weights are refused: convert them to safetensors."
     if Path(path).expanduser().is_dir():
         return f"{path} can't be read: {first_line(error)}", "Check that the folder is a whole model."
-    return f"the model {path} is neither a folder here nor reachable on the hub", "Check the name and the network."
+    hint = "Check the name and the network."
+    if "/" not in path:
+        writers = [name for name, model in shelf.SHELF.items() if not model.embeds]
+        hint = f"{nearest(path, ['lab', *writers])} Or a folder, or a hub id such as Qwen/Qwen3-0.6B."
+    return f"the model {path} is neither a folder here nor reachable on the hub", hint

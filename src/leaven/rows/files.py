@@ -27,6 +27,14 @@ from leaven.runs import folder as runs
 KINDS = {"jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "csv": "csv", "tsv": "tsv", "parquet": "parquet"}
 PACKED = {"zst": "zstd -d", "xz": "unxz -k", "bz2": "bunzip2 -k", "zip": "unzip"}
 """What is packed otherwise than by gzip, and how it is unpacked."""
+WORKBOOKS = ("xlsx", "xls", "ods")
+BINARY = {
+    b"PK\x03\x04": "a zip file, or a workbook of Excel",
+    b"(\xb5/\xfd": "packed by zstd",
+    b"\xfd7zXZ": "packed by xz",
+    b"BZh": "packed by bzip2",
+}
+"""How files begin that are no rows as they stand, though their suffix may say so."""
 SAME = "same"
 """The format in which rows came."""
 READ = "read"
@@ -256,6 +264,9 @@ def _content(path: str | Path) -> tuple[bytes, str, str]:
 
 
 def _unzipped(content: bytes, name: str, zipped: bool) -> bytes:
+    for start, what in BINARY.items():
+        if content.startswith(start):
+            raise UserError(f"{name} is {what}", "Unpack it; of a workbook save the sheet as CSV, in UTF-8.")
     if not zipped and content[:2] != GZIP:
         return content
     try:
@@ -270,6 +281,8 @@ def kind_of(path: Path) -> tuple[str, bool]:
     suffix = (path.with_suffix("") if zipped else path).suffix.lstrip(".").lower()
     if suffix in PACKED:
         raise UserError(f"{path} is packed in a way that leaven does not read", f"Unpack it: {PACKED[suffix]} {path}")
+    if suffix in WORKBOOKS:
+        raise UserError(f"{path} is a workbook", "Save its sheet as CSV, in UTF-8.")
     if suffix not in KINDS:
         raise UserError(
             f"{path} has no suffix that leaven knows",
