@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.shared import DATA, with_data
 
 from leaven.errors import UserError
-from leaven.rows import files
+from leaven.rows import files, jsonl
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, pair
 
@@ -79,6 +79,21 @@ def test_a_list_wrapped_in_an_object(tmp_path):
     path = tmp_path / "rows.json"
     path.write_text('{"version": 1, "data": [{"prompt": "a"}, {"prompt": "b"}]}')
     assert [row.question for row in files.read(path).kept] == ["a", "b"]
+
+
+def test_rows_of_several_formats_in_one_file_are_each_read_in_their_own(tmp_path):
+    path = tmp_path / "mixed.jsonl"
+    turns = [{"role": "user", "content": "q2"}, {"role": "assistant", "content": "a2"}]
+    rows = [{"instruction": "q1", "output": "a1"}, {"messages": turns}, {"instruction": "q3", "output": "a3"}, {"x": 1}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sentence = (
+        "mixed.jsonl: 3 of 4 rows, format alpaca (detected), fields instruction/output, and 1 of messages; 1 can't"
+    )
+    for outcome in (files.read(path), jsonl.read(path, tmp_path / "into")):
+        assert [(row.question, row.answer) for row in outcome.kept] == [("q1", "a1"), ("q2", "a2"), ("q3", "a3")]
+        assert outcome.notes[0].startswith(sentence)
+    given = files.read(path, "alpaca")  # what is named is meant
+    assert len(given.kept) == 2 and "of messages" not in given.notes[0]
 
 
 def test_of_the_folder_of_a_lift_what_it_kept_is_named(tmp_path):

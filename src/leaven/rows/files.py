@@ -8,6 +8,7 @@ import json
 import math
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,15 +79,16 @@ def read(
         raise UserError(f"{name}: {error.problem}", error.hint) from None
     examples: list[Example] = []
     dropped: list[Drop] = []
+    others = None if columns or format != "auto" else Counter[str]()
     for record in entries:
-        result = example(record, layout, step)
+        result = example(record, layout, step, others)
         examples.append(result) if isinstance(result, Example) else dropped.append(result)
     if not examples:
         raise _useless(name, layout, dropped, rows)
     if strict and dropped:
         raise UserError(left_out(dropped), f"Mend it: {dropped[0].detail}. Or leave strict out.")
-    how = "detected" if format == "auto" and not columns else "given"
-    summary = note(name, len(examples), dropped, layout, how, [record.place for record in entries if record.has_nan])
+    with_nan = [record.place for record in entries if record.has_nan]
+    summary = note(name, len(examples), dropped, layout, others, with_nan)
     return Outcome(Dataset.of(examples, (f"{step} {name}",)), tuple(dropped), (summary,))
 
 
@@ -172,14 +174,25 @@ def _is_pair(row: Example) -> bool:
     return len(row.messages) <= 2 and row.messages[0].role == "user" and not any(turn.fields for turn in row.messages)
 
 
-def example(record: Record, layout: formats.Layout | None, step: str) -> Example | Drop:
-    """The row of a record, or why it is none, with its place and the beginning of its text."""
+def example(
+    record: Record, layout: formats.Layout | None, step: str, others: Counter[str] | None = None
+) -> Example | Drop:
+    """The row of a record, or why it is none, with its place and the beginning of its text.
+
+    Rows of several formats may lie in one file: with `others`, a row that lacks the layout's field is read in the
+    format that its own fields tell, and counted there.
+    """
     reason, detail = record.fault, record.detail
     if record.row is not None and layout is not None:
+        own = formats.own(record.row) if others is not None and layout.prompt not in record.row else None
         try:
-            return formats.example(record.row, layout, Origin(step, record.place, text=record.json))
+            row = formats.example(record.row, own or layout, Origin(step, record.place, text=record.json))
         except RowFault as fault:
             reason, detail = fault.reason, fault.detail
+        else:
+            if others is not None and own is not None:
+                others[own.name] += 1
+            return row
     text = record.original
     start = text.strip()[:SHOWN] + ("…" if len(text.strip()) > SHOWN else "")
     sentence = ": ".join(part for part in (record.place, detail, start) if part)
@@ -222,14 +235,19 @@ def note(
     usable: int,
     dropped: Sequence[Drop],
     layout: formats.Layout | None,
-    how: str,
+    others: Mapping[str, int] | None,
     with_nan: Sequence[str] = (),
 ) -> str:
-    """What was read, in a sentence; `how` the format is known; the places of rows whose NaN is null."""
+    """What was read, in a sentence; `others`, by format, the rows that came in another one, None where one was given.
+
+    `with_nan` are the places of rows whose NaN is null.
+    """
+    how = "given" if others is None else "detected"
     count = f"{usable:,} of {usable + len(dropped):,} rows" if dropped else f"{usable:,} rows"
     text = f"{name}: {count}, format {layout.name if layout else '?'} ({how})"
     if layout and layout.fields:
         text += f", {layout.fields}"
+    text += "".join(f", and {number:,} of {other}" for other, number in (others or {}).items())
     if with_nan:
         rows = "1 row" if len(with_nan) == 1 else f"{len(with_nan):,} rows"
         text += f"; NaN or infinity, which JSON has not, is null in {rows}, the first at {with_nan[0]}"

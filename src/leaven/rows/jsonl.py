@@ -37,6 +37,8 @@ class _Plan(NamedTuple):
     path: Path
     layout: Layout
     shapes: tuple[Shape, ...]
+    others: Counter[str] | None
+    """How many rows came in which other format; None where one was given."""
 
 
 def read(
@@ -78,8 +80,7 @@ def _read(path: Path, into: Path, format: str, columns: Mapping[str, str], stric
     if not usable or (strict and dropped):
         return None
     kept = rows.rows(range(usable)) if dropped else rows
-    how = "given" if columns or format != "auto" else "detected"
-    note = files.note(path.name, usable, dropped, plan.layout, how, with_nan)
+    note = files.note(path.name, usable, dropped, plan.layout, plan.others, with_nan)
     return Outcome(Dataset(kept.table, (f"{STEP} {path.name}",)), tuple(dropped), (note,))
 
 
@@ -98,7 +99,8 @@ def _plan(path: Path, format: str, columns: Mapping[str, str]) -> _Plan | None:
     rows = list(islice((one.row for one in chain(start, entries) if one.row is not None), files.LOOKED_AT))
     layout = named.layout(columns, rows) if columns else layouts.detect(rows, format)
     common = Counter(shape for row in rows if (shape := shapes.of(row, layout))).most_common(SHAPES)
-    return _Plan(path, layout, tuple(shape for shape, _ in common))
+    others = None if columns or format != "auto" else Counter[str]()
+    return _Plan(path, layout, tuple(shape for shape, _ in common), others)
 
 
 def _pieces(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -126,7 +128,7 @@ def _examples(plan: _Plan) -> Iterator[Example]:
     """The rows that can be used, line by line."""
     for start, piece in _pieces(plan.path):
         for record in records.lines(_lines(start, piece).iter_rows(), plan.path.name):
-            row = files.example(record, plan.layout, STEP)
+            row = files.example(record, plan.layout, STEP, plan.others)
             if isinstance(row, Example):
                 yield row
 
@@ -151,7 +153,7 @@ def _rows(lines: pl.DataFrame, plan: _Plan, dropped: list[Drop], with_nan: list[
     if lines.height:
         numbers, examples = [], []
         for record in records.lines(lines.iter_rows(), plan.path.name):
-            row = files.example(record, plan.layout, STEP)
+            row = files.example(record, plan.layout, STEP, plan.others)
             with_nan += [record.place] * record.has_nan
             if isinstance(row, Drop):
                 dropped.append(row)

@@ -104,6 +104,12 @@ def _likely(rows: Sequence[Row]) -> tuple[str, str]:
     return question, answer
 
 
+def own(row: Row) -> Layout | None:
+    """The layout of a row without its file's fields: a known one that its own tell, where there is one reading."""
+    fitting = [layout for layout in LAYOUTS if _fits(layout, row)]
+    return fitting[0] if len({_read(row, layout) for layout in fitting}) == 1 else None
+
+
 def is_row(value: Row, name: str = "auto") -> bool:
     """Whether an object is a row by itself, and not a table of rows."""
     fields = {name.partition("/")[0], *(layout.prompt for layout in (*LAYOUTS, *QUERIES))} & set(value)
