@@ -3,26 +3,20 @@ import re
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.task.metrics.test_metrics import values
 
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, pair
 from leaven.task.format import open_format
 from leaven.task.metrics import robustness, soft_prompt
 from leaven.task.phrasebook import phrasings
-from leaven.task.scoring import Scoring
 
+FORM = open_format("json")
 JSON, PLAIN = '{"thought": "t", "hallucination": "no"}', "No."
 TESTS = {
     "unseen_phrasing": Dataset.of(pair(f"Is {i} red?\nUse the <sep> format.", JSON, Origin("x")) for i in range(3)),
     "transfer": Dataset.of(pair(f"What is {i}? Please answer as <sep>.", JSON, Origin("x")) for i in range(4)),
 }
-
-
-def values(plug, rows, answers):
-    found = {}
-    for m in plug.score(answers, rows, Scoring(open_format("json"))):
-        found.setdefault(m.metric, []).append(m.value)
-    return found
 
 
 def test_every_question_is_asked_in_every_held_out_phrasing_and_keeps_its_content():
@@ -42,7 +36,7 @@ def test_mean_worst_and_spread_are_over_phrasings():
     rows = robustness.rows(TESTS, "<sep>")
     worst = phrasings("follow", "unseen")[2]
     answers = [PLAIN if row.meta["phrasing"] == worst else JSON for row in rows]
-    found = values(robustness, rows, answers)
+    found = values(robustness, answers, rows, FORM)
     assert found["worst"] == [0] and found["spread"] == [1]
     n = len(phrasings("follow", "unseen"))
     assert sum(found["phrasing"]) / len(found["phrasing"]) == (n - 1) / n
@@ -79,7 +73,7 @@ def test_a_soft_prompt_is_controlled_when_the_request_and_the_prohibition_are_ob
     assert len(others) == 4 and all(any(text in question for text in book) for question in others)
     answers = [JSON if row.meta["wording"] == "follow" else PLAIN for row in rows]
     answers[1], answers[3] = JSON, PLAIN  # the first disobeys the paper's prohibition, the second does not follow
-    found = values(soft_prompt, rows, answers)
+    found = values(soft_prompt, answers, rows, FORM)
     assert (found["follow"], found["refrain"], found["refrain_paper"]) == ([1, 0, 1, 1], [1, 1, 1, 1], [0, 1, 1, 1])
     assert (found["controlled"], found["controlled_paper"]) == ([1, 0, 1, 1], [0, 0, 1, 1])
 
