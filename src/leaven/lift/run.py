@@ -222,6 +222,7 @@ def _kept(work: Work, stage: Stage, state: State, selecting: bool, last: bool) -
         model=settings.model,
         progress=work.progress,
         crew=work.crew,
+        embed_text=settings.embed_text,
     )
     scores = curate.scored(stage, pool, config, context, settings, work.folder, work.open_llm, work.taken)
     errors = list(scores.failed.values())

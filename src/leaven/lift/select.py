@@ -65,7 +65,7 @@ def select(
     if "vectors" in needs and not values["embeddings"]:
         check_embedder(module, values["embedder"])
     model = names.path(values["model"]) if "model" in needs else ""
-    context = Context(values.get("seed", 0), vectors, llm, model, progress)
+    context = Context(values.get("seed", 0), vectors, llm, model, progress, embed_text=values.get("embed_text", "all"))
     scores = selection.score(module, rows, config, context)
     return selection.choose(module, rows, scores, config, context)
 

@@ -55,8 +55,9 @@ class Context:
     """Everything that a selector may use besides the rows and its settings.
 
     A plug says what it needs of these in `NEEDS`, so that the command offers no other flags: "seed", "vectors", "llm",
-    "model". `vectors(data)` are the embeddings of exactly these rows, made when they are asked for; `model` is the
-    folder or hub id of a causal model. `crew` finds those who carry out pieces of the rows: this process, or a cluster.
+    "model". `vectors(data)` are the embeddings of exactly these rows, of their `embed_text`, made when they are asked
+    for; `model` is the folder or hub id of a causal model. `crew` finds those who carry out pieces of the rows: this
+    process, or a cluster.
     """
 
     seed: int = 0
@@ -65,6 +66,7 @@ class Context:
     model: str = ""
     progress: Progress = field(default_factory=stderr)
     crew: Hire = here
+    embed_text: Part = "all"
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ def test_minhash_takes_any_text_and_never_drops_the_first_of_its_kind(texts, n):
     ],
 )
 def test_vowel_signs_and_accents_tell_words_apart_and_how_they_are_written_does_not(first, second, same):
-    assert (exact._key(first, True) == exact._key(second, True)) is same
+    assert (exact.key(first, True) == exact.key(second, True)) is same
 
 
 def test_exact_keeps_the_first_of_each_kind_and_names_it(rows, context, select):
@@ -161,3 +161,17 @@ def test_semantic_finds_every_identical_row_at_a_threshold_of_one(numbered, unit
     vectors = np.concatenate([unit(40, 384)] * 2) * np.linspace(0.1, 3, 80, dtype=np.float32)[:, None]
     found = select(semantic, numbered(80), semantic.Config(threshold=1), context(vectors))
     assert found.positions == tuple(range(40))
+
+
+def test_rows_without_text_or_whose_vector_says_nothing_are_no_copies_of_each_other(rows, unit, context, select):
+    """An encoder has one vector for every empty text, and one for all that differs behind where it stops reading."""
+    data = rows(("a", "Yes."), ("b", ""), ("c", " "), ("d", "long, one end"), ("e", "long, another"), ("f", "yes"))
+    yes, nothing, long = unit(3)
+    vectors = np.array([yes, nothing, nothing, long, long, yes])
+    found = select(semantic, data, semantic.Config(), context(vectors, embed_text="answer"))
+    assert found.positions == (0, 1, 2, 3, 4)
+    assert [(drop.reason, drop.detail) for drop in found.dropped] == [("near a kept row", "f:1 (cosine 1.000)")]
+    assert np.isnan(found.scores["cosine"][1:5]).all()
+    assert found.notes[0] == "2 rows have no answer: not compared with any other, and kept"
+    assert found.notes[1].startswith("2 rows have the embedding of a row that says something else")
+    assert not len(select(semantic, Dataset.of([]), semantic.Config(), context(np.zeros((0, 3)))).kept)

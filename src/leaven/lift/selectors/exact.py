@@ -35,7 +35,7 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
         for number, text in enumerate(chain.from_iterable(texts.batches(data, config.compare))):
             if text is None or not text.strip():
                 bare += 1
-            elif (earlier := first.setdefault(_key(text, config.normalise), number)) != number:
+            elif (earlier := first.setdefault(key(text, config.normalise), number)) != number:
                 copies[number] = earlier
             advance(number + 1)
     kept = [number for number in range(len(data)) if number not in copies]
@@ -45,7 +45,8 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
     return outcome(data, kept, "exact", "a copy of another row", None, details, notes)
 
 
-def _key(text: str, normalise: bool) -> bytes:
+def key(text: str, normalise: bool) -> bytes:
+    """What a text says, as a hash; where it is normalised, as `Config.normalise` says."""
     return hashlib.sha256((_normal(text) if normalise else text).encode("utf-8", "surrogatepass")).digest()
 
 

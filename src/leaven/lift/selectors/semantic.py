@@ -2,14 +2,19 @@
 
 Paraphrases and rows that only look alike overlap in cosine: the rejects name the row and the cosine, so look at those
 near the threshold before trusting it. Every row is compared with every kept row, in blocks: time grows with the square.
+
+A row without the text that is embedded is no copy, and neither is one whose vector, to the last bit, a row has too that
+says something else: words that the encoder does not know, or texts that differ only behind where it stops reading.
 """
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from leaven.lift.neighbours import ROUNDING
-from leaven.lift.selection import Context, Scores, outcome
-from leaven.lift.vectors import Array
+from leaven.lift.selection import Context, Scores, not_compared, outcome
+from leaven.lift.selectors.exact import key
+from leaven.lift.vectors import Array, normalised
 from leaven.rows import texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
@@ -29,18 +34,35 @@ class Config(Section):
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """Rows in their order: each is kept unless it is near a row that is kept already."""
-    places = texts.places(data)
-    unit = context.vectors(data).unit()
+    places, vectors = texts.places(data), context.vectors(data).array()
+    words = list(texts.strings(data, context.embed_text))
+    blank = np.array([not text.strip() for text in words], bool)
+    same = ~blank & unclear(vectors, words)
+    rows = np.flatnonzero(~blank & ~same)
     threshold = config.threshold - ROUNDING
-    with context.progress.track("semantic", len(data), "rows") as advance:
-        nearest, cosines = near_copies(unit, threshold, advance)
-    gone = np.flatnonzero(cosines >= threshold)
-    details = {int(row): f"{places[int(nearest[row])]} (cosine {cosines[row]:.3f})" for row in gone}
+    with context.progress.track("semantic", len(rows), "rows") as advance:
+        nearest, cosines = near_copies(normalised(vectors[rows]), threshold, advance)
+    near = np.flatnonzero(cosines >= threshold).tolist()
+    details = {int(rows[row]): f"{places[int(rows[nearest[row]])]} (cosine {cosines[row]:.3f})" for row in near}
     kept = [row for row in range(len(data)) if row not in details]
     border = int((np.abs(cosines - config.threshold) < BORDER).sum())
-    notes = (f"{border:,} rows lie within {BORDER} of the threshold: look at some of them in the rejects",)
-    columns = {"cosine": tuple(cosines)}
-    return outcome(data, kept, f"semantic({config.threshold:g})", "near a kept row", columns, details, notes)
+    notes = (
+        *not_compared(int(blank.sum()), context.embed_text),
+        *_not_told_apart(int(same.sum())),
+        f"{border:,} rows lie within {BORDER} of the threshold: look at some of them in the rejects",
+    )
+    column = np.full(len(data), np.nan)
+    column[rows] = cosines
+    made_by = f"semantic({config.threshold:g})"
+    return outcome(data, kept, made_by, "near a kept row", {"cosine": column}, details, notes)
+
+
+def unclear(vectors: Array, words: list[str]) -> npt.NDArray[np.bool_]:
+    """Of each row, whether another one has its vector and says something else, (rows,)."""
+    says: dict[bytes, set[bytes]] = {}
+    for vector, text in zip(vectors, words, strict=True):
+        says.setdefault(vector.tobytes(), set()).add(key(text, normalise=True))
+    return np.array([len(says[vector.tobytes()]) > 1 for vector in vectors], bool)
 
 
 def near_copies(unit: Array, threshold: float, advance: Advance | None = None) -> tuple[list[int], Array]:
@@ -69,3 +91,10 @@ def near_copies(unit: Array, threshold: float, advance: Advance | None = None) -
         if advance is not None:
             advance(start + len(block))
     return nearest.tolist(), cosines
+
+
+def _not_told_apart(rows: int) -> tuple[str, ...]:
+    what = f"{rows:,} rows have the embedding of a row that says something else"
+    return (f"{what}: the embedder does not tell them apart, so they are not compared with any other, and kept",) * (
+        rows > 0
+    )
