@@ -86,7 +86,8 @@ def vectors_of(
     if embedder == AUTO and left_to_lsa(embedder):
         progress.say(WITHOUT)
     embedder = resolved(embedder)
-    name, model = _named(embedder)
+    exact = pinned(embedder)
+    name, model = _named(exact)
     module = plugs.load("embedders", name)
     texts, is_paid = list(strings(data, part)), paid(embedder)
     load = cache(partial(module.load, *((model, spend) if is_paid else (model,))))
@@ -98,10 +99,17 @@ def vectors_of(
     with progress.track(f"embedding by {embedder}", len(texts), "rows") as advance:
         if not module.PER_TEXT:
             return table.of(load()(texts), embedder)
-        vectors = table.of(store.embedded(texts, known_by(embedder), embed, store.place(), advance))
+        vectors = table.of(store.embedded(texts, known_by(exact), embed, store.place(), advance))
     if is_paid and load.cache_info().misses:
         progress.say(f"embedding by {embedder}: {load().sentence()}")
     return vectors
+
+
+def pinned(embedder: str) -> str:
+    """The embedder with the revision of its model, where that is one of the hub: `st:ORG/NAME@COMMIT`."""
+    name, model = _named(embedder)
+    module = plugs.load("embedders", name)
+    return f"{name}:{module.pinned(model)}" if hasattr(module, "pinned") else embedder
 
 
 def known_by(embedder: str) -> str:

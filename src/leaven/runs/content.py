@@ -22,7 +22,8 @@ LARGE = 256 * 2**20
 BLOCKS, BLOCK = 4096, 4096
 """Of weights larger than LARGE so many blocks of so many bytes are read, evenly spread: training moves all of them."""
 MODEL_FILES = (".json", ".jinja", ".model", ".txt", *WEIGHTS)
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"([\w.-]+/[\w.-]+?)(?:@([\w./-]+))?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def named(value: Any) -> Any:
@@ -94,8 +95,8 @@ def _named_text(text: str) -> Any:
     for part in (text, text.partition(":")[2], text.rpartition(":")[0]):
         if ("." in part or os.sep in part) and (path := _place(part)):
             return leaf(text.replace(part, path.resolve().name), of(path))
-    revision = _revision(text.partition(":")[2] if text.startswith("hf:") else text)
-    return leaf(text, revision) if revision else text
+    commit = commit_of(text.partition(":")[2] if text.startswith(("hf:", "st:")) else text)
+    return leaf(text, commit[:16]) if commit else text
 
 
 def _place(text: str) -> Path | None:
@@ -111,14 +112,22 @@ def _place(text: str) -> Path | None:
         raise
 
 
-def _revision(model: str) -> str:
-    """The commit of a model of the hub that was downloaded; "" where it was not, or the text is something else."""
-    if not _HUB_ID.fullmatch(model):
+def commit_of(model: str) -> str:
+    """The commit of a model of the hub, `ORG/NAME` or `ORG/NAME@REVISION`, that was downloaded.
+
+    A revision is a branch, a tag or a commit, as Hugging Face has it. "" where the model was not downloaded, or the
+    text is something else.
+    """
+    match = _HUB_ID.fullmatch(model)
+    if not match:
         return ""
+    name, revision = match[1], match[2] or "main"
+    if _COMMIT.fullmatch(revision):
+        return revision
     home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
     cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
-    path = cache / f"models--{model.replace('/', '--')}" / "refs" / "main"
-    return path.read_text(encoding="utf-8").strip()[:16] if path.is_file() else ""
+    path = cache / f"models--{name.replace('/', '--')}" / "refs" / revision
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -86,6 +88,43 @@ def test_a_model_that_was_trained_further_embeds_anew(tmp_path, monkeypatch):
     for count in (1, 2):
         weights.write_text("x" * count)
         assert made(rows("abc"), spec)[0, 0] == count
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A stand-in for sentence-transformers, and the hub's cache: (where the refs of org/name lie, what was opened)."""
+    monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    refs, opened = tmp_path / "hub" / "models--org--name" / "refs", []
+
+    class SentenceTransformer:
+        def __init__(self, place, revision=None):
+            opened.append((place, revision))
+            if not refs.exists():  # it is downloaded
+                refs.mkdir(parents=True)
+                (refs / "main").write_text("a" * 40)
+            self.commit = revision or (refs / "main").read_text()
+
+        def encode(self, texts, **options):
+            return np.array([[len(text), ord(self.commit[0])] for text in texts])
+
+    monkeypatch.setitem(sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=SentenceTransformer))
+    return refs, opened
+
+
+def test_another_revision_of_a_model_of_the_hub_embeds_anew_and_the_same_one_by_any_name_does_not(hub):
+    """Vectors were stored under the id alone, and those of an earlier revision were taken for the later one's."""
+    refs, opened = hub
+    assert made(rows("xy"), "st:org/name").tolist() == [[2, ord("a")]]
+    assert opened == [("org/name", None), ("org/name", "a" * 40)]  # downloaded, and what is embedded is that commit
+    (refs / "main").write_text("b" * 40)
+    (refs / "v2").write_text("b" * 40)
+    assert made(rows("xy"), "st:org/name").tolist() == [[2, ord("b")]]
+    count = len(opened)
+    for revision, letter in (("v2", "b"), ("b" * 40, "b"), ("a" * 40, "a")):
+        assert made(rows("xy"), f"st:org/name@{revision}").tolist() == [[2, ord(letter)]]
+    assert len(opened) == count
+    assert embedding.known_by(embedding.pinned("minilm")) == "minilm"  # what is stored already is found again
 
 
 def test_another_width_or_nan_is_said(plug, monkeypatch):
