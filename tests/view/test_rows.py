@@ -11,7 +11,7 @@ from leaven.errors import UserError
 from leaven.lift import audit, run
 from leaven.lift.settings import Settings
 from leaven.runs.progress import Progress
-from leaven.view import again, bundle, data_map, live
+from leaven.view import again, bundle, data_map, live, overview
 from leaven.view.rows import Query, Rows
 from leaven.view.source import Source
 
@@ -123,11 +123,17 @@ def test_a_folder_has_the_stories_of_its_rows(lift, tmp_path):
 
 def test_a_run_tells_how_far_it_is(lift, tmp_path):
     state = live.state(lift)
+    assert "NovelSum and Vendi are higher" in overview.of_lift(lift)["sets"]["about"]
     assert [stage["name"] for stage in state["stages"]][-2:] == ["quality", "n"] and state["finished"]
     (tmp_path / "plan.json").write_text('["a-n5-s0", "b-n5-s0", "a-n5-s1", "b-n5-s1"]')
     events = [{"time": 1.0, "event": "cell", "name": "a-n5-s0", "seconds": 4.0},
               {"time": 2.0, "event": "cell", "name": "b-n5-s0", "seconds": 6.0}]  # fmt: skip
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events) + '{"time": 3, "torn')
+    sittings = [(10.0, "sitting"), (14.0, "stage"), (15.0, "stage"), (90.0, "sitting"), (93.0, "stage")]
+    named = [{"time": time, "event": event, "name": "s", "rows": 1} for time, event in sittings]
+    (tmp_path / "stopped").mkdir()
+    (tmp_path / "stopped" / "log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in named))
+    assert [stage["seconds"] for stage in live.state(tmp_path / "stopped")["stages"]] == [4.0, 1.0, 3.0]
     cells = live.state(tmp_path)["cells"]
     assert cells["rest"] == ["a-n5-s1", "b-n5-s1"] and cells["seconds_left"] == 10.0
     (tmp_path / "llm.log").write_text("2026-11-21 concurrency 8\n2026-11-21 a call failed: 500\n")

@@ -55,6 +55,23 @@ def text(folder: Path) -> str:
     return "\n".join([*head, *(line.rstrip() for line in table)])
 
 
+def about_sets(summary: dict[str, Any]) -> str:
+    """What the sets are, and which way their figures are better."""
+    sentence = (
+        "Random, length matched and longest are controls: as many rows, from all that were there to select; at a "
+        "stage, from those that it was given (controls.parquet has their numbers). Rows that left before any was "
+        "embedded have no figures of embeddings. NovelSum and Vendi are higher, the cosine to the nearest row is "
+        "lower, where a set is more varied. NovelSum and the cosines come from equally many rows of every set, at most "
+        "2,000."
+    )
+    if not (variety := summary.get("variety")):
+        return sentence
+    return (
+        f"{sentence} LIFT's variety ({variety}) is the distance from the middle of the rows: it does not remove near "
+        "copies, so look at the redundancy that is left."
+    )
+
+
 def cells(one: dict[str, Any]) -> list[str]:
     """A set's figures as they are written, with a 95 % interval where its nearest rows are those of a sample."""
     lines = [form.format(one[key]) if one.get(key) is not None else "–" for key, _, form in COLUMNS]
@@ -84,6 +101,7 @@ def write(folder: Path) -> Path:
             summary=summary,
             headings=[heading for _, heading, _ in COLUMNS],
             lines=[(one["set"], cells(one)) for one in summary["sets"]],
+            about_sets=about_sets(summary),
             charts=drawings,
             bundle=charts.bundle() if drawings else "",
             samples=_samples(folder),

@@ -139,6 +139,7 @@ def of_lift(folder: Path) -> dict[str, Any]:
         "sets": {
             "heads": ["set", *(heading for _, heading, _ in lift.COLUMNS)],
             "lines": [[one["set"], *lift.cells(one)] for one in summary["sets"]],
+            "about": lift.about_sets(summary),
         },
         "stages": summary["stages"],
         "notes": [f"{note['stage']}: {note['text']}" for note in summary["notes"]],

@@ -53,8 +53,8 @@ function cells(live) {
 
 function stages(live) {
   if (!live.stages.length) return null;
-  const took = (stage, place) => (place ? duration(stage.time - live.stages[place - 1].time) : "–");
-  return leaven.el("section", {}, leaven.el("h2", {}, "Stages"), leaven.table(["stage", "rows left", "took"], live.stages.map((stage, place) => [stage.name, leaven.count(stage.rows), took(stage, place)]), (place) => place > 0));
+  const took = (stage) => (stage.seconds === null ? "–" : duration(stage.seconds));
+  return leaven.el("section", {}, leaven.el("h2", {}, "Stages"), leaven.table(["stage", "rows left", "took"], live.stages.map((stage) => [stage.name, leaven.count(stage.rows), took(stage)]), (place) => place > 0));
 }
 
 function money(live) {
