@@ -1,7 +1,6 @@
 """`leaven convert`: rows from one format and kind of file to another."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,8 +25,5 @@ def convert(
     outcome = files.read(rows, format, columns=columns, strict=strict)
     files.write(outcome.kept, out, to)
     print(outcome.notes[0], file=sys.stderr)
-    if outcome.dropped and out != "-":
-        rejects = Path(out + ".rejects.jsonl")
-        files.write_rejects(outcome, rejects)
-        print(f"The {len(outcome.dropped):,} others are in {rejects}.", file=sys.stderr)
+    reading.write_rejects(outcome, out)
     reading.say_left_out(outcome)

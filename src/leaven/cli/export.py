@@ -27,7 +27,8 @@ def export(
 ) -> None:
     """Write rows with what each trainer needs to read them, and a dataset card; upload them where asked.
 
-    Rows without an answer are left out, and said.
+    One folder serves all of them; --format is that of the rows that are read. Rows without an answer are left out, and
+    said.
     """
     import numpy as np
 
