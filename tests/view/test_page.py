@@ -224,6 +224,12 @@ def test_the_terminal_table_fits_80_columns_and_has_cost_and_ceilings(plain):
     assert text.index(summary["headline"][:40]) < text.index("in plain words")
     for words in ("phrasings", "steps", "tokens", "secs", "97", "†: not testable", "Percent: the mean"):
         assert words in text
+    assert "content" in text.rpartition("phrasings")[2].splitlines()[0]
+    with (narrow := Console(width=74)).capture() as captured:
+        narrow.print(tables.terminal(summary))
+    table = captured.get().rpartition("phrasings")[2]
+    assert "content" not in table and "steps tokens secs" in table  # nothing else is lost, and no number is cut
+    assert all(len(line) <= 74 for line in table.splitlines()) and "…" not in table.partition("Percent")[0]
 
 
 def test_the_last_lines_name_the_report_and_how_the_adapter_is_loaded(plain, tmp_path):

@@ -17,6 +17,7 @@ from leaven.task.format import open_format
 from leaven.task.phrasebook import phrasings
 from leaven.task.task import Task
 from leaven.task.test import Test
+from leaven.task.tests import SHOWN
 from leaven.task.token import TokenSection
 
 TASK_ROWS = 1_000
@@ -32,7 +33,7 @@ SETTINGS = {"keys": ["thought", "hallucination"], "labels": ["yes", "no"], "labe
 def task(token: str, split: str = "test", pool_rows: int = POOL_ROWS) -> Task:
     """Everything a study of the lab needs; `split` dev is for choosing settings, test for reporting."""
     tests = (
-        _test("unseen_phrasing", "format", split, lambda rng: _unseen(rng, token, split)),
+        replace(_test("unseen_phrasing", "format", split, lambda rng: _unseen(rng, token, split)), shown=SHOWN),
         _negation(token, split),
         _test("transfer", "transfer", split, lambda rng: _transfer(rng, token, split)),
         _test("general", "general", split, lambda rng: _general(rng, split), 2 * TEST_ROWS),

@@ -39,12 +39,6 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "answers in the format on {value} of the task's own test",
         "the share of answers in the format, on the task's test rows as they stand",
     ),
-    "task/content": (
-        "own test, content",
-        "Content of the references on the task's own test: {value}",
-        "how much of the reference's fields the answers to the task's test rows have: the F1 of the words; of labels, "
-        "the share of right ones",
-    ),
     "negation/controlled": (
         "told to, told not",
         "uses the format when told to and leaves it out when told not to on {value}",

@@ -19,7 +19,8 @@ class Test:
     """Rows by a name, which comes before each measure (`transfer/format`); two tests may share a metric.
 
     `metric` is a file of `task/metrics/`, or one of your own by its path, with `settings` of its own. `ceiling` are the
-    same questions in plain words, which the untouched model is asked: what it can't do so, no token can elicit.
+    same questions in plain words, which the untouched model is asked: what it can't do so, no token can elicit. `shown`
+    are the measures that tables show, where they are not the metric's `HEADLINE`.
     """
 
     __test__ = False  # pytest takes every class called Test for one of its own
@@ -29,6 +30,7 @@ class Test:
     metric: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     ceiling: Dataset | None = None
+    shown: tuple[str, ...] = ()
 
     def limited(self, n: int | None) -> "Test":
         """At most `n` questions at random, each with all the rows that ask it."""
@@ -61,7 +63,7 @@ def score(test: Test, answers: Sequence[str], form: Format, judge: Judge | None 
 
 def headline(test: Test) -> tuple[str, ...]:
     """The measures of a test that tables show."""
-    return tuple(f"{test.name}/{name}" for name in metric(test.metric).HEADLINE)
+    return tuple(f"{test.name}/{name}" for name in test.shown or metric(test.metric).HEADLINE)
 
 
 def lower_is_better(test: Test) -> tuple[str, ...]:

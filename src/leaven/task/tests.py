@@ -35,6 +35,8 @@ PLAIN = "in_plain_words"
 """The field of a ceiling's rows that holds the words."""
 DEV_PHRASINGS = 3
 """Phrasings in which a row is asked by which settings are chosen."""
+SHOWN = ("format", "content")
+"""What tables show of new phrasings: the form, and what the references say that an answer should hold."""
 WITH_CEILING = ("format", "transfer", "negation", "soft_prompt", "robustness")
 """Metrics whose tests have a ceiling: they ask for the format."""
 
@@ -86,7 +88,7 @@ def make_tests(
     tests = [Test("task", rows, metric_of(metric, form))]
     if needs_format:
         tests += [
-            Test("unseen_phrasing", _derive(rows, "unseen_phrasing", token.text, _unseen), "format"),
+            Test("unseen_phrasing", _derive(rows, "unseen_phrasing", token.text, _unseen), "format", shown=SHOWN),
             Test("negation", _derive(rows, "negation", token.text, _follow_and_forbid), "negation"),
         ]
         if is_large:

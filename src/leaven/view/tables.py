@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from textwrap import wrap
@@ -13,7 +14,7 @@ from leaven.study import headline
 from leaven.study.headline import percent
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
     from rich.table import Table
 
 Summary = Mapping[str, Any]
@@ -21,6 +22,8 @@ Summary = Mapping[str, Any]
 NEEDED = frozenset({"headline_metrics", "methods", "rows", "comparisons", "notes"})
 COSTS = (("steps", "optimiser steps"), ("tokens", "tokens trained"), ("secs", "seconds without answering"))
 """Heading and explanation of what a method takes; the mean over its seeds."""
+WIDEST = 1000
+"""Columns of a console that no table fills."""
 IN_PLAIN_WORDS = "in plain words"
 """The row of the ceilings: the untouched model, when the request says in plain words what the token means."""
 
@@ -56,7 +59,22 @@ def terminal(summary: Summary) -> "RenderableType":
     warnings = [Text(warning, style="yellow") for warning in summary["warnings"]]
     findings = [Text(finding) for finding in summary["findings"]]
     head = Text(summary["headline"], style="bold")
-    return Group(*warnings, head, *findings, _table(summary), Text(_legend(summary), style="dim"))
+    return Group(*warnings, head, *findings, _Table(summary), Text(_legend(summary), style="dim"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The table of a study; where the console is too narrow for all measures the sentences alone tell of content."""
+
+    summary: Summary
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> Iterator["RenderableType"]:
+        whole = _table(self.summary)
+        if console.measure(whole, options=options.update(max_width=WIDEST)).minimum <= options.max_width:
+            yield whole
+        else:
+            columns = [column for column in self.summary["columns"] if not column["metric"].endswith("/content")]
+            yield _table({**self.summary, "columns": columns})
 
 
 def _table(summary: Summary) -> "Table":
@@ -66,7 +84,8 @@ def _table(summary: Summary) -> "Table":
     sizes = {row["size"] for row in summary["rows"]}
     names = {(method, size): f"{method}, n={size}" if len(sizes) > 1 else method for method, size, _ in lines(summary)}
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-    table.add_column("method", min_width=min(18, *map(len, names.values())), max_width=24, overflow="fold")
+    longest = max(map(len, (IN_PLAIN_WORDS, *names.values())))
+    table.add_column("method", min_width=min(18, longest), max_width=24, overflow="fold")
     for column in summary["columns"]:
         heading = column["heading"] + ("" if headline.testable(summary, column["metric"]) else " †")
         narrow = wrap(heading, max(6, *map(len, heading.split())))

@@ -11,7 +11,7 @@ from leaven.task.formats._labels import normal
 from leaven.task.metrics.text import exact, overlap
 from leaven.task.scoring import Scoring
 
-HEADLINE = ("format", "content")
+HEADLINE = ("format",)
 LOWER_IS_BETTER: frozenset[str] = frozenset()
 
 
