@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 
 import pytest
 import torch
@@ -83,10 +84,21 @@ def test_a_model_that_is_none_is_a_user_error(speeds, tmp_path):
         dtype_name("nobody/nothing", "auto")
 
 
-def test_a_folder_without_a_tokenizer_is_told_what_it_lacks(tiny_model):
-    folder = tiny_model("qwen3")
-    for file in module.Path(folder).glob("*token*"):
-        file.unlink()
+def test_slow_first_products_do_not_decide_which_numbers_are_faster(monkeypatch):
+    now, calls = [0.0], {torch.float32: [1.0, 0.002], torch.bfloat16: [2.0, 0.001]}  # the first waits for threads
+
+    def linear(rows, weight):
+        seconds = calls[rows.dtype]
+        now[0] += seconds.pop(0) if len(seconds) > 1 else seconds[0]
+
+    monkeypatch.setattr(precision.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(torch.nn.functional, "linear", linear)
+    speeds = precision.measure(1024)
+    assert speeds["bfloat16"] == pytest.approx(2 * speeds["float32"], rel=0.01)
+
+
+def test_a_folder_without_a_tokenizer_is_told_what_it_lacks(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model("qwen3"), tmp_path / "bare", ignore=shutil.ignore_patterns("*token*"))
     with pytest.raises(UserError, match="holds no tokenizer that can be loaded") as error:
-        load(folder)
+        load(str(folder))
     assert "tokenizer.json" in error.value.hint
