@@ -36,7 +36,7 @@ def export(
     from leaven.rows import files
 
     read = files.read(rows, format, columns=columns, strict=strict)
-    folder, answers = Path(out), np.array([exports.is_answered(row) for row in read.kept], bool)
+    folder, answers = Path(out), np.array([row.is_answered for row in read.kept], bool)
     answered, bare = read.kept.rows(np.flatnonzero(answers)), np.flatnonzero(~answers)
     paths = exports.export(answered if len(answered) else read.kept, folder, name or folder.resolve().name, about)
     print("\n".join(map(str, paths)))

@@ -18,7 +18,7 @@ from leaven.llm import judge
 from leaven.llm import open as opening
 from leaven.llm.protocol import Sampling
 from leaven.llm.settings import LLMSection
-from leaven.rows import export, files, jsonl
+from leaven.rows import files, jsonl
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
 from leaven.rows.outcomes import Outcome
@@ -156,7 +156,7 @@ def _judge(settings: Settings, stage: Stage, folder: Path, open_llm: Open, broug
     rows: Iterable[Example] = jsonl.examples(settings.data, settings.format, settings.columns)
     if brought or settings.strict:
         rows = (brought or files.read(settings.data, settings.format, columns=settings.columns, strict=True)).kept
-    answered = Dataset.of(islice(filter(export.is_answered, rows), TRIED))
+    answered = Dataset.of(islice((row for row in rows if row.is_answered), TRIED))
     folder.mkdir(parents=True, exist_ok=True)
     with open_engine(open_llm, spec, folder, "trying the judge") as llm:  # it is paid for: the report counts it
         marks = judge.marks_of(answered, llm, sampling)

@@ -283,7 +283,7 @@ def _take_over(settings: Settings, source: Path, folder: Path) -> None:
 def _exported(settings: Settings, folder: Path) -> None:
     """The kept rows for trainers and the hub; where nothing is kept there is nothing to export."""
     data = Dataset.load(folder / "kept.parquet")
-    if len(data) and all(map(export.is_answered, data)):
+    if len(data) and all(row.is_answered for row in data):
         about = f"Selected by `leaven lift` from {Path(settings.data).name}; every row's reason is in the run's audit."
         shutil.rmtree(folder / "export", ignore_errors=True)  # of a lift that was stopped just here
         export.export(data, folder / "export", folder.resolve().name, about)

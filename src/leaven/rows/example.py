@@ -109,6 +109,11 @@ class Example:
         return last.text if last is not None and last.role == "assistant" else None
 
     @property
+    def is_answered(self) -> bool:
+        """Whether there is an answer to train on: blanks are none."""
+        return bool((self.answer or "").strip())
+
+    @property
     def request(self) -> str:
         """All that the answer answers: the question, or every turn before it under its role where more was said."""
         return "\n".join(f"{turn.role}: {turn.text}" for turn in self.prompt) if len(self.prompt) > 1 else self.question

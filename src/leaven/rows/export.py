@@ -44,7 +44,7 @@ def export(rows: Dataset, folder: Path, name: str, about: str = "") -> list[Path
     at all, and nothing that lies there is touched: one that holds anything but these very files is refused. Raises
     UserError for that, and where a row has no answer to train on.
     """
-    bare = [row for row in rows if not is_answered(row)]
+    bare = [row for row in rows if not row.is_answered]
     if bare or not len(rows):
         why = f"{len(bare):,} of {len(rows):,} rows have no answer" if bare else "there are no rows"
         raise UserError(f"{why}: there is nothing to train on", "Answer them first: leaven sample.")
@@ -59,11 +59,6 @@ def export(rows: Dataset, folder: Path, name: str, about: str = "") -> list[Path
         if not (place.is_dir() and any(place.iterdir())):
             scratch.replace(place)
     return [folder / name for name in names]
-
-
-def is_answered(row: Example) -> bool:
-    """Whether there is an answer to train on: blanks are none."""
-    return bool((row.answer or "").strip())
 
 
 def _fill(scratch: Path, rows: Dataset, folder: Path, name: str, about: str) -> None:

@@ -143,7 +143,7 @@ def _tell(on_rows: Callable[[int], None], before: int, n: int, replies: int) -> 
 
 
 def _usable(query: Example, form: Form) -> bool:
-    return bool(query.question.strip()) and (form == "plain" or bool((query.answer or "").strip()))
+    return bool(query.question.strip()) and (form == "plain" or query.is_answered)
 
 
 def _result(query: Example, reply: Reply | None, config: SampleSection, form: Form, origin: Origin) -> Example | Drop:
