@@ -47,10 +47,11 @@ def test_a_request_that_is_put_into_questions_is_no_overlap_and_a_question_is(tm
     assert dropped.reason == "overlaps with a training row (normalised)"
 
 
-def test_task_rows_without_an_answer_are_left_out_and_said(tmp_path):
+@pytest.mark.parametrize("blank", ["", " \\n"])
+def test_task_rows_without_an_answer_are_left_out_and_said(tmp_path, blank):
     task = written(tmp_path / "task.jsonl", [f"Tell about {n} kinds of {thing}." for n in (3, 5) for thing in THINGS])
     with open(task, "a") as file:
-        file.write('{"question": "Tell about everything.", "answer": ""}\n')
+        file.write(f'{{"question": "Tell about everything.", "answer": "{blank}"}}\n')
     whole = resolved(tmp_path, task=task)
     assert len(whole.rows) == 20 and len(whole.test("task").rows) == 20
     assert "1 row has no answer and is left out of the task: task.jsonl:41." in whole.notes

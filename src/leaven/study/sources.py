@@ -132,7 +132,7 @@ def answered(task: Outcome, name: str) -> Outcome:
 
     Raises UserError where no row has one.
     """
-    bare = [place for place, row in enumerate(task.kept) if not row.answer]
+    bare = [place for place, row in enumerate(task.kept) if not row.is_answered]
     if not bare:
         return task
     if len(bare) == len(task.kept):
