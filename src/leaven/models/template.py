@@ -6,7 +6,7 @@ from typing import Any
 from jinja2.exceptions import TemplateError
 
 from leaven.errors import UserError
-from leaven.rows.example import Message, is_custom
+from leaven.rows.example import Message, custom_tools
 from leaven.rows.turns import openai
 
 QUESTION = "QUESTION-STANDS-HERE"
@@ -69,7 +69,7 @@ def _apply(tokenizer: Any, messages: Sequence[Message], add_generation_prompt: b
             f"a turn of the {picture.role} holds what is no text, which no model here reads",
             "Leave such rows out of what is trained or asked.",
         )
-    if any(map(is_custom, (*tools, *(call for turn in messages for call in turn.calls)))):
+    if custom_tools(messages, tools):
         raise UserError(
             "it has custom tools, for which chat templates have no place: they say functions and their arguments",
             "Leave such rows out of what is trained or asked, or write the tool as a function.",

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 from leaven.errors import UserError
@@ -143,6 +144,11 @@ class Example:
 def is_custom(tool: Mapping[str, Any]) -> bool:
     """Whether this is a custom tool of OpenAI, or a call of one: it takes a text (`input`), and no arguments."""
     return isinstance(tool.get("custom"), Mapping)
+
+
+def custom_tools(messages: Iterable[Message], tools: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether custom tools are offered or called: who knows functions alone has no place for them."""
+    return any(map(is_custom, chain(tools, *(turn.calls for turn in messages))))
 
 
 def called(call: Mapping[str, Any]) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from leaven.errors import UserError
-from leaven.rows.example import Example, is_custom
+from leaven.rows.example import Example, custom_tools
 from leaven.rows.turns import CALL, Turn, sharegpt
 
 FILE = "sharegpt.jsonl"
@@ -96,7 +96,7 @@ def _fault(row: Example) -> str:
         tools = row.tools
     except UserError:
         return "their tools are no list of functions"
-    if any(map(is_custom, (*tools, *(call for turn in row.messages for call in turn.calls)))):
+    if custom_tools(row.messages, tools):
         return "they have custom tools, and it knows functions alone"
     roles = [turn["from"] for turn in _turns(row)]
     roles = roles[1:] if roles[0] == "system" else roles
