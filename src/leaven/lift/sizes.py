@@ -4,10 +4,10 @@ Calls and money grow with the rows. So many calls are under way at a time as the
 one machine's work, and takes the seconds a row that it took in a lift that is finished.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from leaven.errors import UserError
 from leaven.lift.settings import read
@@ -62,10 +62,20 @@ def pace(folder: Path) -> float:
     if not runs.closed(folder):
         raise UserError(f"the lift in {folder} is not finished", "Its pace is known when it is.")
     paid = {stage.name for stage in settings.plan if stage.makes or stage.dear}
-    events = list(runs.events(folder, "stage"))
-    ends = [event["time"] for event in events] + [(folder / runs.DONE).stat().st_mtime]
-    names = [event["name"] for event in events[1:]] + ["audit"]
-    sittings = [event["time"] for event in runs.events(folder, SITTING)]
-    begins = [max([last, *(time for time in sittings if time < end)]) for last, end in pairwise(ends)]
-    seconds = sum(end - begin for name, begin, end in zip(names, begins, ends[1:], strict=True) if name not in paid)
-    return float(seconds) / max(1, int(events[0]["rows"]))
+    end = {"event": "stage", "name": "audit", "time": (folder / runs.DONE).stat().st_mtime}
+    first, *others = timed([*runs.lines(folder / runs.LOG), end])
+    seconds = sum(stage["seconds"] for stage in others if stage["name"] not in paid)
+    return float(seconds) / max(1, int(first["rows"]))
+
+
+def timed(events: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The stages in a lift's log, and the `seconds` that each took; None where no begin is known.
+
+    While a run is stopped no stage goes on: a stage is timed from when it was last taken up.
+    """
+    begin = None
+    for event in events:
+        if event["event"] == "stage":
+            yield {**event, "seconds": None if begin is None else event["time"] - begin}
+        if event["event"] in ("stage", SITTING):
+            begin = event["time"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from leaven.lift.sizes import SITTING
+from leaven.lift import sizes
 from leaven.runs import folder as runs
 from leaven.runs import progress
 from leaven.view import tables
@@ -31,7 +31,7 @@ def state(folder: Path) -> dict[str, Any]:
         "written": max((event["time"] for event in events), default=None),
         "under_way": None if finished else _under_way(folder),
         "cells": _cells(folder, events),
-        "stages": list(_stages(events)),
+        "stages": list(sizes.timed(events)),
         "calls": [event for event in events if event["event"] == "calls"],
         "losses": _losses(folder),
         "failures": list(_failures(folder))[-FAILURES:],
@@ -63,16 +63,6 @@ def _cells(folder: Path, events: list[dict[str, Any]]) -> dict[str, Any] | None:
         "rest": rest,
         "seconds_left": sum(paces) if rest and len(paces) == len(rest) else None,
     }
-
-
-def _stages(events: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The stages of a lift that are done, and how long each took: while a run is stopped no stage goes on."""
-    begin = None
-    for event in events:
-        if event["event"] == "stage":
-            yield {**event, "seconds": None if begin is None else event["time"] - begin}
-        if event["event"] in ("stage", SITTING):
-            begin = event["time"]
 
 
 def _alike(name: str, done: dict[str, Any]) -> float | None:
