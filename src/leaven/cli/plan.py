@@ -280,7 +280,7 @@ def _at_hand(recipe: "Recipe") -> bool:
     from leaven.models import names
     from leaven.study import own_answers, sources
 
-    ready = {"lab", "lab-translation", own_answers.NAME, sources.QUESTIONS, sources.SELF}
+    ready = {*sources.LAB, own_answers.NAME, sources.QUESTIONS, sources.SELF}
     places = [place for place in (recipe.task, recipe.test, recipe.queries) if place and place not in ready]
     model = Path(names.path(recipe.model)).is_dir()
     return model and not torch.cuda.is_available() and all(Path(place).is_file() for place in places)
@@ -290,6 +290,7 @@ def _recipe(name: str, tokens: int, teraflops: float, nodes: int) -> None:
     """Cells, accelerator and hours of a study; files that are not there yet are said, and common sizes taken."""
     from leaven.models import names
     from leaven.rows import files
+    from leaven.study import own_answers, sources
     from leaven.study import recipe as recipes
     from leaven.study.needs import lines, needs, shape
 
@@ -311,9 +312,7 @@ def _recipe(name: str, tokens: int, teraflops: float, nodes: int) -> None:
         low, high = (hours / min(nodes, found.cells) for hours in found.hours)
         print(f"On {nodes} such accelerators (--on ray), where its cells are alike: {low:.1f} to {high:.1f} hours.")
     missing = [
-        path
-        for path, is_there in there.items()
-        if not is_there and path not in ("lab", "lab-translation", "own-answers")
+        path for path, is_there in there.items() if not is_there and path not in (*sources.LAB, own_answers.NAME)
     ]
     if missing:
         print(f"Not there yet: {', '.join(missing)}; taken for {task_rows:,} task rows and {test_rows:,} test rows.")

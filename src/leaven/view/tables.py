@@ -59,11 +59,11 @@ def terminal(summary: Summary) -> "RenderableType":
     warnings = [Text(warning, style="yellow") for warning in summary["warnings"]]
     findings = [Text(finding) for finding in summary["findings"]]
     head = Text(summary["headline"], style="bold")
-    return Group(*warnings, head, *findings, _Table(summary), Text(_legend(summary), style="dim"))
+    return Group(*warnings, head, *findings, _TableByWidth(summary), Text(_legend(summary), style="dim"))
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class _TableByWidth:
     """The table of a study; where the console is too narrow for all measures the sentences alone tell of content."""
 
     summary: Summary
