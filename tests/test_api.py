@@ -106,6 +106,13 @@ def test_delia_in_python_takes_the_questions_that_ship_as_the_command_does(rows)
     assert not any("wrote itself" in note for note in fitted.notes)
 
 
+def test_a_token_of_the_model_may_take_the_place_of_a_new_one(rows):
+    with pytest.raises(leaven.UserError, match=r"token\.reuse.*<none>"):
+        leaven.delia(rows[:8], model="lab", reuse="<none>", ratio=0.5, queries="questions", **QUICK)
+    with pytest.raises(leaven.UserError, match="one or the other"):
+        leaven.compare(rows, model="lab", token="<x>", reuse="<none>")
+
+
 def test_a_task_without_answers_or_with_too_few_rows_is_refused(rows):
     with pytest.raises(leaven.UserError, match="no row has an answer"):
         leaven.delia(["What?"], model="lab")

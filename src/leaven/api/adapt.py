@@ -58,7 +58,8 @@ def delia(
     rows: Any,
     *,
     model: str,
-    token: str = "<sep>",
+    token: str = keywords.NEW_TOKEN,
+    reuse: str = "",
     means: str = "",
     answers: str = "auto",
     init: str = "",
@@ -75,16 +76,16 @@ def delia(
     `ratio="auto"` is the smallest that a pilot finds sufficient. How `answers` show what the token means is told by the
     rows, where no format is named.
     `rows` and `queries` are whatever `leaven.read` takes; `queries="questions"` are those that ship, and without any
-    the model writes them. `test` rows are not trained on: they keep overlapping queries out of the buffer. `settings`
-    are further keys of a recipe (`tune`, …).
+    the model writes them. `reuse` names a special token that the model has, in place of a new one. `test` rows are not
+    trained on: they keep overlapping queries out of the buffer. `settings` are further keys of a recipe (`tune`, …).
 
         adapted = delia("task.jsonl", model="lab", token="<list>")
         adapted.answer(["Name a bird. Use the <list> format."])
     """
-    about = {"text": token, "means": means, "answers": answers, **({"init": init} if init else {})}
+    about = keywords.token(token, reuse, means, answers, init)
     config = _recipe(model, about, defaults.ratio(model) if ratio is None else ratio, seed, settings)
     task = answered(files.read(rows, config.format, columns=config.columns, strict=config.strict), "rows")
-    train, note = insert(task.kept, token, seed)
+    train, note = insert(task.kept, config.token.text, seed)
     texts = [row.answer for row in train if row.answer is not None]
     form, _ = choose(config.token.answers, config.token.answer_settings, texts)
     refuse_none(form, texts)

@@ -1,9 +1,12 @@
-"""The keywords of a call: those that it names, and the settings behind them."""
+"""The keywords of a call: those that it names, the settings behind them, and the token that several of them say."""
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from leaven.errors import UserError, nearest
+
+NEW_TOKEN = "<sep>"
+"""The new token, where a call names none."""
 
 
 def check(
@@ -32,6 +35,17 @@ def check(
     if unknown:
         hints = dict.fromkeys(_inside(name, sections or {}) or nearest(name, known) for name in unknown)
         raise UserError(f"{call.__name__} takes no keyword {' and no '.join(map(repr, unknown))}", " ".join(hints))
+
+
+def token(text: str, reuse: str, means: str, answers: str, init: str) -> dict[str, str]:
+    """The section `token` of a recipe: a token of the model that is reused, or a new one.
+
+    Raises UserError where both are named.
+    """
+    if reuse and text not in (NEW_TOKEN, reuse):
+        raise UserError(f"token is {text!r} and reuse {reuse!r}", "The token is one or the other.")
+    name = {"reuse": reuse} if reuse else {"text": text}
+    return {**name, "means": means, "answers": answers, **({"init": init} if init else {})}
 
 
 def _inside(name: str, sections: Mapping[str, Collection[str]]) -> str:

@@ -81,7 +81,8 @@ def compare(
     methods: Sequence[str | Mapping[str, Any]] = (),
     *,
     model: str,
-    token: str = "<sep>",
+    token: str = keywords.NEW_TOKEN,
+    reuse: str = "",
     means: str = "",
     answers: str = "auto",
     init: str = "",
@@ -98,7 +99,8 @@ def compare(
 
     `rows`, `test` and `queries` are whatever `leaven.read` takes. Without `test` some rows are held out;
     `queries="questions"` are those that ship, and without any the model writes them. Without `methods` and `ratio` they
-    are those of `leaven delia`; `ratio="auto"` is the smallest that a pilot finds sufficient.
+    are those of `leaven delia`; `ratio="auto"` is the smallest that a pilot finds sufficient. `reuse` names a special
+    token that the model has, in place of a new one.
     `settings` are further keys of a recipe, such as `tune` and `evaluate` (`leaven schema` prints them). The same call
     with the same `folder` goes on where it was stopped.
 
@@ -120,7 +122,7 @@ def compare(
         "out": str(folder or ""),
         **settings,
         "tune": tune,
-        "token": {"text": token, "means": means, "answers": answers, **({"init": init} if init else {})},
+        "token": keywords.token(token, reuse, means, answers, init),
     }
     return prove(recipes.parse(values, "compare"), folder, progress, python_rows=python_rows)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from leaven.api import keywords
+from leaven.api.keywords import NEW_TOKEN
 from leaven.cli import engine, flags
 from leaven.cli import rows as reading
 from leaven.cli.resume import ContinueAnyway
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from leaven.study.recipe import Recipe
 
 app = typer.Typer(add_completion=False)
-NEW_TOKEN = "<sep>"
 TOKEN, TRAINING = "The token", "Method and training"
 """Panels of the help."""
 FLAGS = [
@@ -153,8 +154,6 @@ def recipe_of(options: Mapping[str, Any]) -> "Recipe":
     from leaven.study import recipe as recipes
     from leaven.study.sources import SELF
 
-    if options["reuse"] and options["token"] not in (NEW_TOKEN, options["reuse"]):
-        raise UserError(f"--token {options['token']} and --reuse {options['reuse']}", "The token is one or the other.")
     ratio = ratio_of(options["ratio"]) if options["ratio"] else defaults.ratio(options["model"])
     tune = {"preset": options["preset"] or defaults.preset(options["model"]), **flags.given(TuneSection, options)}
     values = {
@@ -165,12 +164,13 @@ def recipe_of(options: Mapping[str, Any]) -> "Recipe":
         "format": options["format"],
         "columns": options["columns"],
         "strict": options["strict"],
-        "token": {
-            **({"reuse": options["reuse"]} if options["reuse"] else {"text": options["token"]}),
-            "means": options["means"],
-            "answers": options["answers"],
-            "init": options["init"] or ("random" if options["preset"] == "paper" else "neighbours"),
-        },
+        "token": keywords.token(
+            text=options["token"],
+            reuse=options["reuse"],
+            means=options["means"],
+            answers=options["answers"],
+            init=options["init"] or ("random" if options["preset"] == "paper" else "neighbours"),
+        ),
         "methods": defaults.methods(ratio, tune),
         "sizes": [options["size"]],
         "seeds": list(range(options["seeds"])),
