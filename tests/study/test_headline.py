@@ -108,8 +108,20 @@ def test_the_untouched_model_is_an_opponent_only_where_it_is_alone():
 def test_a_test_that_this_model_can_not_pass_has_no_verdict():
     tests = {"unseen_phrasing": {"testable": False, "reason": "in plain words it succeeds at 3 %."}}
     told = headline.tell(summary(MEANS, tests=tests), [])
-    assert told["headline"].startswith("DELIA: Plain questions answered in the format: 0 %")
+    assert told["headline"].startswith("Nothing can be said of what was learnt: no test of the task can be made")
+    assert told["findings"][0].startswith("DELIA: Plain questions answered in the format: 0 %")
     assert "Unseen phrasing: not testable with this model: in plain words it succeeds at 3 %." in told["findings"]
+
+
+def test_tests_that_can_not_be_made_for_one_reason_are_told_in_one_sentence():
+    why = {"testable": False, "reason": "the untouched model never writes a list."}
+    tests = {"unseen_phrasing": why, "new_token": why, "transfer": {"testable": False, "reason": "too few rows"}}
+    told = headline.tell(summary(MEANS, tests=tests), [])["findings"]
+    sentences = [sentence for sentence in told if "not testable" in sentence]
+    assert sentences == [
+        "Unseen phrasing, new token: not testable with this model: the untouched model never writes a list.",
+        "Transfer: not testable with this model: too few rows.",
+    ]
 
 
 def test_the_cost_stands_beside_that_of_the_strongest():

@@ -22,7 +22,8 @@ MAIN = "delia"
 UNTOUCHED = ORIGINAL
 TOKEN_ROW = "token_row"
 FEWEST_STEPS = 4
-LEAK, MUCH = "general/leak", 0.05
+GENERAL = "general"
+LEAK, MUCH = f"{GENERAL}/leak", 0.05
 """The measure of plain questions answered in the format, and the share from which it is warned of."""
 SERVES = 0.5
 """What settings must gain on held-out rows, less what leaks into plain questions."""
@@ -73,18 +74,17 @@ def findings(summary: Summary) -> Iterator[str]:
     size = _largest(summary)
     method, rival = main(summary["methods"]), None
     headlines = [column for column in summary["columns"] if testable(summary, column["metric"])]
-    for number, column in enumerate(headlines):
+    if not any(_test(column["metric"]) != GENERAL for column in headlines):
+        yield "Nothing can be said of what was learnt: no test of the task can be made with this model."
+    first = True
+    for column in headlines:
         own = row_of(summary, method, column["metric"], size)
         if own is None:
             continue
         opponent = strongest(summary, column, size, rival)
-        yield _finding(summary, column, own, opponent, rival, first=number == 0)
-        rival = rival or (opponent["method"] if opponent else None)
-    if not headlines:
-        yield "Nothing can be said of the methods: no test can be made with this model."
-    for name, test in summary["tests"].items():
-        if not test.get("testable", True):
-            yield f"{_capital(name.replace('_', ' '))}: not testable with this model: {test['reason'].rstrip('.')}."
+        yield _finding(summary, column, own, opponent, rival, first)
+        first, rival = False, rival or (opponent["method"] if opponent else None)
+    yield from _not_testable(summary["tests"])
     yield from _forgotten(summary.get("forgotten", ()), method, size)
     yield from _cost(summary, method, rival, size)
 
@@ -281,6 +281,16 @@ def _verdict(summary: Summary, column: Row, own: Row, opponent: Row) -> str:
     )
 
 
+def _not_testable(tests: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """The tests that this model can't be asked, those with one and the same reason together."""
+    reasons: dict[str, list[str]] = {}
+    for name, test in tests.items():
+        if not test.get("testable", True):
+            reasons.setdefault(test["reason"].rstrip("."), []).append(name.replace("_", " "))
+    for reason, several in reasons.items():
+        yield f"{_capital(', '.join(several))}: not testable with this model: {reason}."
+
+
 def _forgotten(rows: Sequence[Row], method: str, size: int) -> Iterator[str]:
     """What the method leaves of what the model knew: each public benchmark after tuning, and before."""
     parts = [
@@ -331,7 +341,16 @@ def _seconds(seconds: Mapping[str, float]) -> float:
 
 def testable(summary: Summary, metric: str) -> bool:
     """Whether this model can be asked a measure's test at all."""
-    return bool(summary["tests"].get(metric.partition("/")[0], {}).get("testable", True))
+    return bool(summary["tests"].get(_test(metric), {}).get("testable", True))
+
+
+def _test(metric: str) -> str:
+    """The test that a measure is of.
+
+    >>> _test("general/leak")
+    'general'
+    """
+    return metric.partition("/")[0]
 
 
 def _first_column(summary: Summary) -> Row | None:
