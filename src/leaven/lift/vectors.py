@@ -152,7 +152,10 @@ def open_file(place: str) -> Vectors:
 
 
 def _mapped(array: "np.memmap[Any, Any]", path: Path) -> Vectors:
-    """The table of a memory-mapped file; each block is mapped by itself, so that no page stays when it is done with."""
+    """The table of a memory-mapped file; each block is mapped by itself, so that no page stays when it is done with.
+
+    Rows at some positions are read, not mapped: with each of them a kernel may map two million bytes around it.
+    """
     whole = of(array, path.name)
     rows, width, kind, offset = whole.rows, whole.width, array.dtype, array.offset
     if not array.flags.c_contiguous:
@@ -165,7 +168,13 @@ def _mapped(array: "np.memmap[Any, Any]", path: Path) -> Vectors:
             yield np.array(np.memmap(path, kind, "r", offset + start * width * kind.itemsize, shape), np.float32)
 
     def at(places: Places) -> Array:
-        return np.array(np.memmap(path, kind, "r", offset, (rows, width))[places], np.float32)
+        table, done = np.empty((len(places), width), np.float32), 0
+        with path.open("rb") as file:
+            for run in np.split(places, np.flatnonzero(np.diff(places) != 1) + 1) if len(places) else ():
+                file.seek(offset + int(run[0]) * width * kind.itemsize)
+                table[done : done + len(run)] = np.fromfile(file, kind, len(run) * width).reshape(-1, width)
+                done += len(run)
+        return table
 
     return Vectors(rows, width, read, path.name, at)
 
