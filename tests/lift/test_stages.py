@@ -65,6 +65,9 @@ def test_stages_stand_in_any_order_and_what_is_dropped_first_is_not_paid_for(dat
     dropped = dict(frame.group_by("stage").len().iter_rows())
     assert (dropped["pii"], dropped["exact"], dropped[""]) == (1, 4, 12)
     assert frame["longest_rank"].max() > 12 and (tmp_path / "run" / "stages" / "exact-2.parquet").is_file()
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
+    order = list(dict.fromkeys(group["stage"] for group in summary["stages"]))
+    assert order == [name for name in ("pii", "exact", "evolve", "dedup", "exact-2", "longest") if name in order]
     again = settings.read(tmp_path / "run")
     assert [stage.name for stage in again.plan] == ["pii", "exact", "evolve", "dedup", "exact-2", "longest"]
     assert again.stages[3].config == {"threshold": 0.99}

@@ -1,7 +1,7 @@
 """What a selection is like, beside the controls of its size: redundancy, NovelSum, Vendi, lengths, and what it cost."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def summary(
         "verdict": opening,
         "sets": figures,
         "controls": list(controls.marks(settings, audit, sets, folder)),
-        "stages": _verdicts(audit),
+        "stages": _verdicts(audit, settings.order),
         "notes": rows.notes(folder),
         "sources": _sources(audit),
         "cost": costs,
@@ -131,9 +131,11 @@ class _Set:
         }
 
 
-def _verdicts(audit: pl.LazyFrame) -> list[dict[str, Any]]:
+def _verdicts(audit: pl.LazyFrame, order: Sequence[str]) -> list[dict[str, Any]]:
+    """How many rows each stage dropped, and why, in the order of the stages."""
     dropped = audit.filter(pl.col("verdict") == "dropped")
-    return verdict.groups(dropped, ("stage", "reason"), pl.len().alias("rows"))
+    groups = verdict.groups(dropped, ("stage", "reason"), pl.len().alias("rows"))
+    return sorted(groups, key=lambda group: order.index(group["stage"]))
 
 
 def _sources(audit: pl.LazyFrame) -> list[dict[str, Any]]:
