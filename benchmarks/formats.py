@@ -7,6 +7,11 @@ Rows: short questions of Alpaca with their short answers, wrapped in each format
 instructions say nothing of the format: leaven puts the token in. What is compared, unless --methods says less: the
 untouched model, common tuning, the same schedule without a buffer, and DELIA, as `leaven delia` does; the report of
 each task is RUNS/NAME/report.html, its recipe RUNS/NAME.yaml. The tasks share their self-samples.
+
+    python benchmarks/formats.py DATA runs/ratios --model smollm2 --only list xml yaml --ratios 0 .25 .5 1.25 2.5
+    python benchmarks/ratio_law.py runs/ratios/list runs/ratios/xml runs/ratios/yaml
+
+sets DELIA at several ratios beside each other instead, and asks what the law of some tasks says of the others.
 """
 
 import argparse
@@ -120,6 +125,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--methods", nargs="*", default=["original", "common", "no buffer", "delia"])
+    parser.add_argument("--ratios", type=float, nargs="*", default=[], help="DELIA at these, and no other method")
     parser.add_argument("--preset", default="")
     parser.add_argument("--trials", type=int)
     parser.add_argument("--tokens", type=int, default=48, help="of an answer, and of a self-sample")
@@ -130,7 +136,7 @@ def main() -> None:
     for name in given.only:
         values = {
             **study(given.data, given.out, name, given.model, given.tokens),
-            "methods": [each for each in methods if label(each) in given.methods],
+            "methods": ladder(given.ratios) or [each for each in methods if label(each) in given.methods],
             "seeds": list(range(given.first_seed, given.first_seed + given.seeds)),
             "tune": tune,
             "probes": [],
@@ -141,6 +147,12 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "leaven", "study", str(path)], check=True)
         summary = json.loads((given.out / name / "summary.json").read_text(encoding="utf-8"))
         print(yaml.safe_dump({"task": name, "headline": summary["headline"]}, width=140), flush=True)
+
+
+def ladder(ratios: list[float]) -> list[dict[str, Any]]:
+    """DELIA at each ratio, asked what the ratio law is about."""
+    tests = ["unseen_phrasing", "general"]
+    return [{"name": "delia", "label": f"ratio {ratio:g}", "ratio": ratio, "tests": tests} for ratio in ratios]
 
 
 def label(method: str | dict[str, Any]) -> str:
