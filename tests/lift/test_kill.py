@@ -1,4 +1,4 @@
-"""A lift that is killed outright goes on where it was: no text is embedded twice, but for the chunk in flight."""
+"""A lift that is killed outright goes on where it was: nothing is made twice, but for what is in flight."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import polars as pl
 import pytest
 from tests.llm.test_openai import asked_of, serving
@@ -82,3 +83,66 @@ def test_killed_while_asking_no_reply_is_paid_twice(tmp_path, leaven, kills):
     assert 3 * 200 <= answered <= 3 * 200 + 32 * kills
     audit = pl.read_parquet(tmp_path / "run" / "audit.parquet")
     assert dict(audit.group_by("step").len().iter_rows()) == {"read": 200, "reanswer": 200, "evolve": 200}
+
+
+PIECES = '''
+"""The command, at small pieces; KILL names one of them, at the writing of which the process is killed."""
+import os
+import signal
+from leaven.cli.main import run
+from leaven.lift import pieces, vectors
+from leaven.rows import shards
+shards.BATCH, vectors.BLOCK_BYTES, save = 50, 4 * 8 * 20, pieces._save
+def noted(path, arrays):
+    name = "/".join((path.parts[-4], *path.parts[-2:])).removesuffix(".npy.partial")
+    if name == os.environ.get("KILL"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(path, arrays)
+    with open("written.txt", "a") as file:
+        file.write(name + "\\n")
+pieces._save = noted
+run()
+'''
+
+
+@pytest.mark.slow
+def test_killed_among_the_pieces_of_a_stage_no_finished_piece_is_computed_again(tmp_path):
+    """In the midst of near copies, of both passes of variety, and of each row's nearest kept row."""
+    rng = np.random.default_rng(0)
+    words = np.array([f"w{number}" for number in range(300)])
+    texts = [" ".join(rng.choice(words, 30)) for _ in range(400)]
+    texts += [f"{text} again" for text in texts[::4]]
+    rows = [{"prompt": f"Say {i % 400}.", "completion": text, "mark": i % 97} for i, text in enumerate(texts)]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    np.save(tmp_path / "v.npy", rng.standard_normal((len(rows), 8)).astype(np.float32))
+    stages = [{"minhash": {"as": "dedup"}}, {"variety": {"keep": 0.6}}, {"marks": {"field": "mark"}}]
+    recipe = {"data": "d.jsonl", "embeddings": "v.npy", "stages": stages, "n": 100}
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
+    (tmp_path / "recipe.json").rename(tmp_path / "recipe.yaml")
+    (tmp_path / "small.py").write_text(PIECES)
+
+    def lift(out, kill=""):
+        command = [sys.executable, "small.py", "lift", "--recipe", "recipe.yaml", "--out", out]
+        done = subprocess.run(
+            command, cwd=tmp_path, env={**os.environ, "KILL": kill}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
+
+    lift("undisturbed")
+    written = tmp_path / "written.txt"
+    pieces = written.read_text().splitlines()
+    written.unlink()
+    for kill in ("dedup/0/4", "dedup/0/9", "variety/0/2", "variety/1/3", "audit/0/1"):
+        lift("run", kill)
+        left = {path.name for path in (tmp_path / "run" / "pieces").iterdir()}
+        assert left == {kill.partition("/")[0]}
+    lift("run")
+    assert sorted(written.read_text().splitlines()) == sorted(pieces) and len(set(pieces)) == len(pieces) == 25
+    names = [path.relative_to(tmp_path / "run") for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    same = [
+        name for name in names if name.suffix in (".parquet", ".npy") or name.name in ("kept.jsonl", "summary.json")
+    ]
+    assert len(same) > 10 and not any("pieces" in name.parts for name in names)
+    for name in same:
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes(), name
+    assert pl.read_parquet(tmp_path / "run" / "audit.parquet")["reason"].eq("a near copy of a kept row").sum() > 50

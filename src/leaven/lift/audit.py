@@ -14,18 +14,21 @@ from leaven.errors import UserError
 from leaven.lift import lines, measure, provenance
 from leaven.lift.curate import Embedded
 from leaven.lift.expand import Pool
+from leaven.lift.pieces import until_whole
 from leaven.lift.settings import Settings
 from leaven.lift.stages import stage_of
 from leaven.runs import folder as runs
+from leaven.scale.crew import Hire
 
-FILE = "audit.parquet"
+NAME = "audit"
+FILE = f"{NAME}.parquet"
 SHOWN = 8
 """How many rows of one name are told of."""
 PAST = {"guard": "gives no benchmark away", "variety": "varied enough", "k_center": "far from others",
         "dedup": "unlike the rows before it", "quality": "good enough"}  # fmt: skip
 
 
-def write(settings: Settings, pool: Pool, embedded: Embedded, folder: Path) -> None:
+def write(settings: Settings, pool: Pool, embedded: Embedded, folder: Path, hire: Hire) -> None:
     """Write `audit.parquet`, the kept rows, and the figures of the summary."""
     paths = {name: folder / "stages" / f"{name}.parquet" for name in settings.order}
     stages = [lines.Stage.of(name, path) for name, path in paths.items() if path.is_file()]
@@ -33,7 +36,8 @@ def write(settings: Settings, pool: Pool, embedded: Embedded, folder: Path) -> N
     for stage in stages:
         stay[stage.drops()] = False
     kept = np.flatnonzero(stay)
-    lines.write(folder / FILE, pool, stages, lines.Nearest.of(embedded, kept, len(pool.rows)))
+    with until_whole(folder, NAME, pool.with_alive(kept).known_by(NAME), hire) as crew:
+        lines.write(folder / FILE, pool, stages, lines.Nearest.of(embedded, kept, len(pool.rows), crew))
     rows, table = pool.rows.rows(kept, "lift"), pl.scan_parquet(folder / FILE)
     rows.save(folder / "kept.parquet")
     provenance.write(rows, table, folder / "kept.jsonl")

@@ -1,7 +1,6 @@
 """A selector at work within a lift: its scores in a file, the embeddings of the rows that are left, its verdicts."""
 
 import hashlib
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from leaven.lift import scores as scoring
 from leaven.lift import stages as rows
 from leaven.lift import vectors as table
 from leaven.lift.expand import Open, Pool, engine, open_engine
-from leaven.lift.pieces import with_archive
+from leaven.lift.pieces import until_whole
 from leaven.lift.recipe import Stage
 from leaven.lift.selection import Context, Scores
 from leaven.lift.settings import Settings
@@ -92,39 +91,41 @@ def _held(folder: Path) -> pl.DataFrame | None:
 
 def scored(
     stage: Stage, pool: Pool, config: Section, context: Context, settings: Settings, folder: Path, open_llm: Open,
-    taken: bool,
+    taken: bool, hire: Hire,
 ) -> Scores:  # fmt: skip
     """What the selector measures of the rows that are left: from its file, where it is made of the same or `taken`."""
     path = folder / "scores" / f"{stage.name}.parquet"
     inputs = pool.known_by(stage.name, stage.plug, engine(stage, settings), measured_by(stage, config), settings.seed)
     if not (taken and stage.dear) and not rows.current(path, folder, inputs):
-        begun = folder / "pieces" / f"{stage.name}-{inputs}"
-        context = replace(context, crew=with_archive(begun, context.crew))
-        if "llm" in stage.needs:
-            with open_engine(open_llm, engine(stage, settings), folder, stage.name) as judge:
-                scores = selection.score(stage.module, pool.left, config, replace(context, llm=judge))
-        else:
-            scores = selection.score(stage.module, pool.left, config, context)
-        rows.note(folder, stage.name, scores.notes, context.progress)
-        scoring.write(path, pool.alive, scores)
-        if not scores.failed and not scores.open:
-            rows.settle(path, folder, inputs)
-        shutil.rmtree(begun, ignore_errors=True)
+        with until_whole(folder, stage.name, inputs, hire) as crew:
+            context = replace(context, crew=crew)
+            if "llm" in stage.needs:
+                with open_engine(open_llm, engine(stage, settings), folder, stage.name) as judge:
+                    scores = selection.score(stage.module, pool.left, config, replace(context, llm=judge))
+            else:
+                scores = selection.score(stage.module, pool.left, config, context)
+            rows.note(folder, stage.name, scores.notes, context.progress)
+            scoring.write(path, pool.alive, scores)
+            if not scores.failed and not scores.open:
+                rows.settle(path, folder, inputs)
         return replace(scoring.read(path, pool.alive), open=scores.open)
     return scoring.read(path, pool.alive)
 
 
-def chosen(stage: Stage, pool: Pool, scores: Scores, config: Section, context: Context, folder: Path) -> Pool:
+def chosen(
+    stage: Stage, pool: Pool, scores: Scores, config: Section, context: Context, folder: Path, hire: Hire
+) -> Pool:
     """The rows that the selector keeps by their scores."""
-
-    def make() -> pl.DataFrame:
-        outcome = selection.choose(stage.module, pool.left, scores, config, context)
-        rows.note(folder, stage.name, outcome.notes, context.progress)
-        return rows.of_outcome(stage.name, pool.alive, outcome, scores.said)
-
     values = {name: hashlib.sha256(np.ascontiguousarray(one).data).hexdigest() for name, one in scores.columns.items()}
     inputs = pool.known_by(stage.name, stage.plug, config.model_dump(mode="json"), context.seed, values)
-    return pool.with_alive(rows.stage(folder, stage.name, inputs, make))
+    with until_whole(folder, stage.name, inputs, hire) as crew:
+
+        def make() -> pl.DataFrame:
+            outcome = selection.choose(stage.module, pool.left, scores, config, replace(context, crew=crew))
+            rows.note(folder, stage.name, outcome.notes, context.progress)
+            return rows.of_outcome(stage.name, pool.alive, outcome, scores.said)
+
+        return pool.with_alive(rows.stage(folder, stage.name, inputs, make))
 
 
 def measured_by(stage: Stage, config: Section) -> dict[str, object]:

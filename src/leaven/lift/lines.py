@@ -16,8 +16,10 @@ from leaven.lift import provenance
 from leaven.lift import vectors as table
 from leaven.lift.curate import Embedded
 from leaven.lift.expand import Pool
-from leaven.lift.neighbours import nearest
+from leaven.lift.neighbours import Positions, nearest
+from leaven.lift.pieces import Archives
 from leaven.lift.stages import VERDICT
+from leaven.lift.vectors import Array, Vectors
 from leaven.rows import shards, texts
 from leaven.rows.outcomes import FAILED
 from leaven.rows.shards import Places, Shards
@@ -121,20 +123,19 @@ class Nearest:
     cosines: npt.NDArray[np.float32]
 
     @classmethod
-    def of(cls, embedded: Embedded, kept: Places, rows: int) -> "Nearest":
+    def of(cls, embedded: Embedded, kept: Places, rows: int, crew: Archives) -> "Nearest":
         """Those of so many `rows`, by one pass over the embeddings; the kept ones all have one."""
         whole = cls(np.full(rows, NOBODY, np.int32), np.zeros(rows, np.float32))
-        unit = embedded.vectors.take(embedded.places(kept)).unit()
-        done = 0
-        for block in embedded.vectors.blocks() if len(kept) else ():
-            numbers = embedded.numbers[done : done + len(block)]
-            cosines, positions = nearest(table.normalised(block), unit, 2)
-            near = kept[positions]  # (rows, 2), or (rows, 1) where one row is kept
-            which = np.where(near[:, 0] == numbers, near.shape[1] - 1, 0)
-            line = np.arange(len(near))
-            whole.rows[numbers] = np.where(near[line, which] == numbers, NOBODY, near[line, which])
-            whole.cosines[numbers] = cosines[line, which]
-            done += len(block)
+        vectors, spans = embedded.vectors, embedded.vectors.spans() if len(kept) else []
+        unit = vectors.take(embedded.places(kept)).unit()
+        with crew(lambda: (vectors, unit)) as workers:
+            for place, (cosines, positions) in workers.each(_nearest, spans):
+                numbers = embedded.numbers[slice(*spans[place])]
+                near = kept[positions]  # (rows, 2), or (rows, 1) where one row is kept
+                which = np.where(near[:, 0] == numbers, near.shape[1] - 1, 0)
+                line = np.arange(len(near))
+                whole.rows[numbers] = np.where(near[line, which] == numbers, NOBODY, near[line, which])
+                whole.cosines[numbers] = cosines[line, which]
         return whole
 
     def columns(self, start: int, count: int) -> list[pl.Series]:
@@ -143,6 +144,14 @@ class Nearest:
         cosines = pl.Series("nearest_cosine", self.cosines[start : start + count], dtype=pl.Float64)
         nobody = rows == NOBODY
         return [rows.set(nobody, None), cosines.set(nobody, None)]
+
+
+def _nearest(shared: tuple[Vectors, Array], span: tuple[int, int]) -> tuple[Array, Positions]:
+    """For a piece of the rows their two nearest of the kept ones: (cosines, positions), (rows, 2) each."""
+    vectors, unit = shared
+    parts = [nearest(table.normalised(block), unit, 2) for block in vectors.part(*span).blocks()]
+    cosines, positions = zip(*parts, strict=True)
+    return np.concatenate(cosines), np.concatenate(positions)
 
 
 def write(path: Path, pool: Pool, stages: Sequence[Stage], near: Nearest) -> None:

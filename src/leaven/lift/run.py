@@ -122,10 +122,11 @@ def run(
             rows.note(folder, "read", (embedding.WITHOUT,), progress)
         if source:
             _take_over(settings, source, folder)
-        result = _refilled(Work(settings, folder, progress, open_llm, bool(source), brought, scale or ScaleSection()))
+        work = Work(settings, folder, progress, open_llm, bool(source), brought, scale or ScaleSection())
+        result = _refilled(work)
         if isinstance(result.pool.rows.table, pl.DataFrame):  # else they lie there already
             result.pool.rows.save(folder / expand.FILE)
-        audit.write(settings, result.pool, result.embedded, folder)
+        audit.write(settings, result.pool, result.embedded, folder, work.crew)
         _exported(settings, folder)
         if not result.open:
             runs.close(folder)
@@ -221,13 +222,12 @@ def _kept(work: Work, stage: Stage, state: State, selecting: bool, last: bool) -
         ),
         model=settings.model,
         progress=work.progress,
-        crew=work.crew,
         embed_text=settings.embed_text,
     )
-    scores = curate.scored(stage, pool, config, context, settings, work.folder, work.open_llm, work.taken)
+    scores = curate.scored(stage, pool, config, context, settings, work.folder, work.open_llm, work.taken, work.crew)
     errors = list(scores.failed.values())
     _bear(work, stage, errors, len(pool.alive))
-    pool = curate.chosen(stage, pool, scores, config, context, work.folder)
+    pool = curate.chosen(stage, pool, scores, config, context, work.folder, work.crew)
     left = {stage.name: errors, f"{stage.name} (planted, or judged twice)": list(scores.open)}
     return replace(state, pool=pool, open={**state.open, **{name: some for name, some in left.items() if some}})
 

@@ -13,12 +13,12 @@ from pydantic import Field
 from leaven import plugs
 from leaven.errors import UserError
 from leaven.lift import lengths
+from leaven.lift.pieces import Archives, in_scratch
 from leaven.rows import outcomes, texts
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Drops, Outcome
 from leaven.rows.texts import Part
 from leaven.runs.progress import Progress, stderr
-from leaven.scale.crew import Hire, here
 from leaven.section import Section
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Context:
     A plug says what it needs of these in `NEEDS`, so that the command offers no other flags: "seed", "vectors", "llm",
     "model". `vectors(data)` are the embeddings of exactly these rows, of their `embed_text`, made when they are asked
     for; `model` is the folder or hub id of a causal model. `crew` finds those who carry out pieces of the rows: this
-    process, or a cluster.
+    process, or a cluster; within a lift, what they computed is there when the stage is begun again after a kill.
     """
 
     seed: int = 0
@@ -65,7 +65,7 @@ class Context:
     llm: "LLM | None" = None
     model: str = ""
     progress: Progress = field(default_factory=stderr)
-    crew: Hire = here
+    crew: Archives = in_scratch
     embed_text: Part = "all"
 
 

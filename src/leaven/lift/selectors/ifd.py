@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from leaven.errors import UserError
+from leaven.lift.components import Numbers
 from leaven.lift.selection import Context, Scores, Size, outcome
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example
@@ -47,7 +48,7 @@ def score(data: Dataset, config: Config, context: Context) -> Scores:
         context.crew(partial(_load, context.model), gpu=True) as workers,
         context.progress.track("ifd", len(data), "rows") as advance,
     ):
-        for place, some in workers.each(partial(_measure, config), pieces):
+        for place, (some,) in workers.each(partial(_measure, config), pieces):
             values[place * PIECE : place * PIECE + len(some)] = some
             done += len(some)
             advance(done)
@@ -60,14 +61,14 @@ def _load(model: str) -> "Loaded":
     return load(model)
 
 
-def _measure(config: Config, loaded: "Loaded", rows: Sequence[Example]) -> list[float]:
+def _measure(config: Config, loaded: "Loaded", rows: Sequence[Example]) -> tuple[Numbers]:
     """The score of each row of a piece."""
     from leaven.models.surprise import surprises
 
-    values = [math.nan] * len(rows)
+    values = np.full(len(rows), math.nan)
     for row, surprise in surprises(loaded, rows, config.max_tokens):
         values[row] = ratio(surprise.conditioned, surprise.alone, config.formula)
-    return values
+    return (values,)
 
 
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:

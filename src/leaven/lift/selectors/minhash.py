@@ -2,23 +2,24 @@
 
 Rows that agree in a whole band are compared by the true Jaccard similarity of their n-grams, so that no row goes by
 chance; what banding misses stays (`--permutations` makes that rarer). A row without the text that is compared is no
-copy. Signatures are made batch by batch, and lie on disk band by band, n-grams beside them: in memory are one band at a
-time, and which rows share one.
+copy. Batches of rows are hashed one by one, and what comes of each lies on disk: in memory are one band of all rows at
+a time, and which rows share one.
 """
 
-import os
-import tempfile
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
+from leaven.lift.pieces import Archive, StoredArray, in_scratch
 from leaven.lift.selection import Context, Scores, not_compared, outcome
 from leaven.rows import texts
 from leaven.rows.dataset import Dataset
@@ -27,14 +28,12 @@ from leaven.rows.passages import UNSPACED
 from leaven.rows.shards import Places
 from leaven.rows.texts import Part
 from leaven.runs.progress import Advance
-from leaven.scale.crew import Crew, Here, in_order
 from leaven.section import Section
 
 NEEDS = ()
 Hashes = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int32]
 Batches = Iterable[Sequence[str]] | Iterable[pl.Series]
-NGRAMS = "ngrams"
 WORD = r"\w+"
 _APART = rf"([{UNSPACED}])"
 REMEMBERED = 10_000
@@ -75,18 +74,16 @@ def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> O
 
 
 def near_copies(
-    batches: Batches, config: Config, advance: Advance | None = None, workers: Crew[None] | None = None
+    batches: Batches, config: Config, advance: Advance | None = None, workers: Archive[None] | None = None
 ) -> dict[int, tuple[int, float]]:
     """Row → (the kept row that it is a near copy of, their Jaccard similarity); the texts come in batches.
 
     A batch is hashed by one of the `workers`; none: by this process.
     """
-    with tempfile.TemporaryDirectory(prefix="leaven-minhash-") as folder:
-        hashes = (workers or Here(_nothing)).each(partial(_hash, config), (batch for batch in batches if len(batch)))
-        starts = _write(in_order(hashes), Path(folder), advance)
-        rows, groups = _memberships(Path(folder))
-        with _sets(Path(folder), starts) as ngrams_of:
-            return _greedy(rows, groups, ngrams_of, config.threshold)
+    with nullcontext(workers) if workers else in_scratch(_nothing) as archive:
+        hashed = _Hashed.by(archive, config, batches, advance)
+        rows, groups = _memberships(hashed)
+        return _greedy(rows, groups, lru_cache(REMEMBERED)(hashed.ngrams), config.threshold)
 
 
 def _nothing() -> None:
@@ -94,34 +91,60 @@ def _nothing() -> None:
 
 
 def _hash(config: Config, _: None, batch: Sequence[str] | pl.Series) -> tuple[Hashes, Hashes, Places]:
-    """The keys of each row's bands (rows, bands), the n-grams row after row, and where each row's begin (rows + 1,)."""
+    """The keys of each band's rows (bands, rows), the n-grams row after row, and where each row's begin (rows + 1,)."""
     bands, depth = banding(config.threshold, config.permutations)
     grams, begins = ngrams(list(batch), config.ngram)
-    return _band_keys(signatures(grams, begins, bands * depth), bands), grams, begins
+    return _band_keys(signatures(grams, begins, bands * depth), bands).T, grams, begins
 
 
-def _write(hashes: Iterable[tuple[Hashes, Hashes, Places]], folder: Path, advance: Advance | None) -> Places:
-    """Write the keys of each band, and the n-grams row after row; where each row's begin, (rows + 1,)."""
-    starts = [np.zeros(1, np.int64)]
-    rows = 0
-    with (folder / NGRAMS).open("wb") as file:
-        for keys, grams, begins in hashes:
-            for number, column in enumerate(keys.T):
-                with (folder / f"band-{number}").open("ab") as band:
-                    np.ascontiguousarray(column).tofile(band)
-            grams.tofile(file)
-            starts.append(starts[-1][-1] + begins[1:])
-            rows += len(keys)
+@dataclass(frozen=True, slots=True)
+class _Hashed:
+    """The rows, hashed: of each batch the number of its first row, and in files what `_hash` made of it.
+
+    Where n-grams begin is in memory, batch after batch: one more than it has rows.
+    """
+
+    firsts: Sequence[int]
+    keys: Sequence[StoredArray]
+    grams: Sequence[StoredArray]
+    begins: Places
+
+    @classmethod
+    def by(cls, archive: Archive[None], config: Config, batches: Batches, advance: Advance | None) -> "_Hashed":
+        """The rows of all batches."""
+        there = dict[int, Sequence[StoredArray]]()
+        rows = 0
+        for place, arrays in archive.stored(partial(_hash, config), (batch for batch in batches if len(batch))):
+            there[place] = arrays
+            rows += arrays[0].shape[1]
             if advance is not None:
                 advance(rows)
-    return np.concatenate(starts)
+        keys, grams, begins = zip(*(there[place] for place in sorted(there)), strict=True) if there else ((), (), ())
+        firsts = list(accumulate((one.shape[1] for one in keys), initial=0))[:-1]
+        return cls(firsts, keys, grams, np.concatenate([np.zeros(0, np.int64), *(one.whole() for one in begins)]))
+
+    @property
+    def bands(self) -> int:
+        """How many bands there are."""
+        return self.keys[0].shape[0] if self.keys else 0
+
+    def band(self, number: int) -> Hashes:
+        """The key of this band in each row, (rows,)."""
+        ends = ((number * one.shape[1], (number + 1) * one.shape[1]) for one in self.keys)
+        return np.concatenate([one.part(*span) for one, span in zip(self.keys, ends, strict=True)])
+
+    def ngrams(self, row: int) -> frozenset[int]:
+        """The n-grams of a row as a set."""
+        batch = bisect_right(self.firsts, row) - 1
+        begin, end = self.begins[row + batch : row + batch + 2].tolist()
+        return frozenset(self.grams[batch].part(begin, end).tolist())
 
 
-def _memberships(folder: Path) -> tuple[Numbers, Numbers]:
+def _memberships(hashed: _Hashed) -> tuple[Numbers, Numbers]:
     """(row, group) for every row that shares a band with another, by row; a group is the rows that share one key."""
     rows, groups, count = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)], 0
-    for file in sorted(folder.glob("band-*")):
-        keys = np.fromfile(file, np.uint64)
+    for number in range(hashed.bands):
+        keys = hashed.band(number)
         order = np.argsort(keys, kind="stable")
         same = np.diff(keys[order], prepend=~keys[order[:1]]) == 0  # as the one before
         shared = same | np.append(same[1:], False)
@@ -132,19 +155,6 @@ def _memberships(folder: Path) -> tuple[Numbers, Numbers]:
     members, shares = np.concatenate(rows), np.concatenate(groups)
     order = np.argsort(members, kind="stable")
     return members[order], shares[order]
-
-
-@contextmanager
-def _sets(folder: Path, starts: Places) -> Iterator[Callable[[int], frozenset[int]]]:
-    """The n-grams of a row as a set, read from the file when they are asked for."""
-
-    @lru_cache(REMEMBERED)
-    def ngrams_of(row: int) -> frozenset[int]:
-        begin, end = 8 * int(starts[row]), 8 * int(starts[row + 1])
-        return frozenset(np.frombuffer(os.pread(file.fileno(), end - begin, begin), np.uint64).tolist())
-
-    with (folder / NGRAMS).open("rb") as file:
-        yield ngrams_of
 
 
 def _greedy(

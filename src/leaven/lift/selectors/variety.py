@@ -72,7 +72,7 @@ def variances(
 ) -> Numbers:
     """The variance (or mean square) of every row's principal coordinates, (rows,), in one pass."""
     values, spans, done = np.empty(vectors.rows), vectors.spans(), 0
-    for place, some in (workers or Here(lambda: vectors)).each(partial(_variances, basis, config), spans):
+    for place, (some,) in (workers or Here(lambda: vectors)).each(partial(_variances, basis, config), spans):
         start, end = spans[place]
         values[start:end] = some
         done += len(some)
@@ -81,7 +81,7 @@ def variances(
     return values
 
 
-def _variances(basis: Components, config: Config, vectors: Vectors, span: tuple[int, int]) -> Numbers:
+def _variances(basis: Components, config: Config, vectors: Vectors, span: tuple[int, int]) -> tuple[Numbers]:
     """Those of a piece of the rows.
 
     A row's squared coordinates add up to its squared length, so where most components count, the few that don't are
@@ -102,7 +102,7 @@ def _variances(basis: Components, config: Config, vectors: Vectors, span: tuple[
             np.divide(block, scale, out=block)
             squares = np.einsum("ij,ij->i", block, block) - squares
         parts.append((squares / count - np.square(means)).astype(np.float64))
-    return np.concatenate(parts)
+    return (np.concatenate(parts),)
 
 
 def above(values: Numbers, config: Config) -> list[int]:
