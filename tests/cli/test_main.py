@@ -37,15 +37,6 @@ def test_threads_that_wait_for_others_sleep_soon_unless_the_user_says_otherwise(
         assert os.environ["GOMP_SPINCOUNT"] == spins
 
 
-def test_of_several_processes_none_does_the_work_of_all(monkeypatch, capsys):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setattr(sys, "argv", ["leaven", "quickstart"])
-    with pytest.raises(SystemExit) as end:
-        main.run()
-    assert end.value.code == 2
-    assert capsys.readouterr().err.startswith("Error: 2 processes were started, and leaven is one")
-
-
 def test_no_name_of_a_flag_is_cut_where_the_terminal_is_narrow(leaven):
     wide, narrow = (leaven("delia", "--help-all", COLUMNS=columns).out for columns in ("200", "80"))
     folded = "".join(line[2:28].strip() for line in narrow.splitlines())

@@ -42,6 +42,8 @@ COMMANDS = {
     "lab": "Pretrain, measure or look at the lab's tiny model and its world.",
     "schema": "Print the JSON schema of recipes, for editors.",
 }
+TUNING = ("delia", "study", "reproduce")
+"""What several processes of a launcher do together: they share the tuning of one model."""
 OPEN = 3
 """The exit code of a command that left rows open: the same command goes on with them."""
 STOPPED = 130
@@ -134,8 +136,8 @@ def run() -> None:
     """The door: what the user can mend is said in two lines and exits with 2; Ctrl-C says how to go on."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when torch is imported, which no command has done yet
     try:
-        _check_alone()
-        app()
+        is_alone = os.environ.get("WORLD_SIZE", "1") in ("", "0", "1")
+        app() if is_alone else _run_together()
     except UserError as error:
         _complain(error.problem, error.hint)
         sys.exit(OPEN if isinstance(error, Unfinished) else 2)
@@ -156,14 +158,24 @@ def run() -> None:
         sys.exit(2)
 
 
-def _check_alone() -> None:
-    """Raises UserError in one of several processes of `accelerate launch` or torchrun: each would do all the work."""
-    if (world := os.environ.get("WORLD_SIZE", "1")) not in ("", "0", "1"):
+def _run_together() -> None:
+    """One of several processes of `accelerate launch` or torchrun: the first runs the command, the others help it tune.
+
+    Raises UserError in the first where nothing is tuned: each would do all the work.
+    """
+    rank = os.environ.get("RANK")
+    if rank in (None, "0") and not (rank and set(sys.argv[1:2]) & set(TUNING)):
         raise UserError(
-            f"{world} processes were started, and leaven is one: each would tune, ask and write all of it",
-            "accelerate launch --num_processes 1 -m leaven …, or `leaven` by itself; of a study several GPUs compute a "
-            "cell each: --on ray. (Where something else sets WORLD_SIZE: env -u WORLD_SIZE leaven …)",
+            f"{os.environ['WORLD_SIZE']} processes were started, and this needs one: each would do all of the work",
+            f"Several tune one model together: accelerate launch -m leaven {'|'.join(TUNING)} …; all else is `leaven` "
+            "by itself. (Where something else sets WORLD_SIZE: env -u WORLD_SIZE leaven …)",
         )
+    from leaven.models import mesh
+
+    if rank != "0":
+        return mesh.follow()
+    with mesh.leading():
+        app()
 
 
 def _complain(problem: str, hint: str) -> None:

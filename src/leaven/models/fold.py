@@ -7,14 +7,16 @@ from typing import Any
 import torch
 from peft.tuners.lora import Linear
 from peft.tuners.trainable_tokens import TrainableTokensLayer
+from torch.distributed.tensor import DTensor
 
 
 @contextmanager
 def folded(model: Any) -> Iterator[None]:
     """The model in evaluation mode with its adapter merged; afterwards every weight is back, bit for bit.
 
-    LoRA is folded in float32 only, since merging rounds elsewhere, and never into an embedding, which may share its
-    weight with the output layer. Token rows are always folded: peft would copy the whole embedding at every step.
+    LoRA is folded in float32 only, since merging rounds elsewhere, and never into a shard (`mesh.py`) or an embedding,
+    which may share its weight with the output layer. Token rows are always folded: peft would copy the whole embedding
+    at every step.
     States are made contiguous before the output layer: else torch copies a frozen layer's weights for each row.
     """
     was_training = model.training
@@ -40,4 +42,5 @@ def _foldable(layer: Any) -> bool:
         return not layer.merged and not layer.disable_adapters
     if not isinstance(layer, Linear) or layer.merged or layer.disable_adapters:
         return False
-    return bool(layer.get_base_layer().weight.dtype == torch.float32)
+    weight = layer.get_base_layer().weight
+    return weight.dtype == torch.float32 and not isinstance(weight, DTensor)

@@ -7,7 +7,8 @@ depend on which rows share its batch (up to float rounding).
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 
 from leaven.errors import UserError
 from leaven.models import cache as kv
-from leaven.models import tokens
+from leaven.models import mesh, tokens
 from leaven.models.attention import short_rows
 from leaven.models.draw import draw
 from leaven.models.fold import folded
@@ -111,9 +112,8 @@ def generate(
     for row in rows:
         if row.limit <= 0:
             yield row.index, Generated("", "length", len(row.prompt), 0)
-    with folded(model):
-        size = batch_size or _rows_at_once(model, possible)
-        for row in _decode(decoder, _prefix(decoder, possible), possible, size):
+    with mesh.spread(model, folded) if mesh.is_too_large(model) else folded(model) as shards:
+        for row in _share(decoder, shards, possible, batch_size) if shards else _decode(decoder, possible, batch_size):
             text = tokenizer.decode([i for i in row.answer if i not in unprinted], clean_up_tokenization_spaces=False)
             reason = "stop" if row.answer[-1] in stops else "length"
             yield row.index, Generated(text, reason, len(row.prompt), len(row.answer))
@@ -125,8 +125,20 @@ def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(i for i in (*ids, tokenizer.eos_token_id) if i is not None)
 
 
-def _decode(decoder: _Decoder, prefix: _Prefix, rows: list[_Row], size: int) -> Iterator[_Row]:
+def _share(decoder: _Decoder, shards: mesh.Whole | mesh.Shards, rows: list[_Row], batch_size: int) -> Iterator[_Row]:
+    """The rows, answered by all processes, of which each decodes its share; they come when all are done."""
+    work = partial(_answered, decoder=replace(decoder, model=None), batch_size=batch_size)
+    for share in shards.run(work, rows):
+        yield from share
+
+
+def _answered(model: Any, rows: list[_Row], decoder: _Decoder, batch_size: int) -> list[_Row]:
+    return list(_decode(replace(decoder, model=model), rows, batch_size))
+
+
+def _decode(decoder: _Decoder, rows: list[_Row], batch_size: int) -> Iterator[_Row]:
     """Yield rows as their answers end. Rows leave and join an eighth of the batch at a time: each change copies it."""
+    prefix, size = _prefix(decoder, rows), batch_size or _rows_at_once(decoder.model, rows)
     waiting, enough = deque(rows), max(1, size // 8)
     batch = _Batch([], torch.empty(0), None)
     while waiting or batch.rows:

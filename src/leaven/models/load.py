@@ -16,7 +16,7 @@ from transformers.utils import GENERATION_CONFIG_NAME
 from transformers.utils import logging as transformers_logging
 
 from leaven.errors import UserError, first_line, nearest
-from leaven.models import names, precision, shelf
+from leaven.models import mesh, names, precision, shelf
 
 logger = logging.getLogger(__name__)
 
@@ -148,10 +148,21 @@ def _load_model(path: str, dtype: str, load_in_8bit: bool, trust_remote_code: bo
         model = AutoModelForCausalLM.from_pretrained(
             path, use_safetensors=True, trust_remote_code=trust_remote_code, **arguments
         )
-    return model if "device_map" in arguments else model.to(where)
+    return model if "device_map" in arguments else model.to(_home(model, where))
+
+
+def _home(model: Any, where: torch.device) -> torch.device:
+    """Where the whole model is: of several processes the first keeps one that would fill half of its GPU in memory."""
+    if mesh.processes() == 1 or where.type == "cpu":
+        return where
+    size = sum(weight.nbytes for weight in model.parameters())
+    return where if size < torch.cuda.get_device_properties(where).total_memory / 2 else torch.device("cpu")
 
 
 def _eight_bit(where: torch.device) -> Any | None:
+    if mesh.processes() > 1:
+        logger.warning("load_in_8bit is left out: several processes share the weights in 16 bits")
+        return None
     try:
         import bitsandbytes  # noqa: F401
         from transformers import BitsAndBytesConfig

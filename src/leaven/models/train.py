@@ -3,11 +3,13 @@
     tuned = fit(Base("lab").lend(token, seed), mixture, config, seed=seed, token_id=token_id, folder=folder)
 
 A loss is a file of `losses/`, or any function of a model and a batch that sums over the batch's trained tokens; what is
-made small is its mean over the trained tokens of the whole step.
+made small is its mean over the trained tokens of the whole step. In several processes (`mesh.py`) a step's forward and
+backward passes are shared among them, and all else is done here, once.
 """
 
 import hashlib
 import logging
+import math
 import os
 import shutil
 import time
@@ -16,18 +18,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from leaven.errors import UserError
-from leaven.models import lora, mask, tokens
+from leaven.models import lora, mask, mesh, tokens
 from leaven.models.attention import short_rows
 from leaven.models.batches import MOST_TOKENS, MOST_TOKENS_GPU, Batch, Order, passes
 from leaven.models.lean import lean
-from leaven.models.load import Loaded
+from leaven.models.load import Loaded, device
 from leaven.models.losses import cross_entropy
 from leaven.models.mask import Encoded
 from leaven.models.schedule import Schedule
@@ -109,9 +111,9 @@ def fit(
     checkpoint = _Checkpoint(folder, _identity(rows, config, schedule, seed))
     training.restore(checkpoint.load())
     steps = schedule.steps
-    with _learning(model, config):
+    with mesh.spread(model, partial(_learning, config=config)) as learning:
         for step in range(len(training.losses) + 1, steps + 1):
-            training.step()
+            training.step(learning)
             if look:
                 look(learner, step, steps)
             if config.save_steps and step % config.save_steps == 0 and step < steps:
@@ -120,7 +122,7 @@ def fit(
                 on_step(step, steps, training.losses[-1], training.tokens)
     shutil.rmtree(folder, ignore_errors=True)  # the adapter is whole: there is nothing left to resume
     return Tuned(
-        model=model,
+        model=model.eval(),
         steps=steps,
         tokens=training.tokens,
         trained_tokens=training.trained_tokens,
@@ -181,29 +183,32 @@ class _Training:
         self.optimizer = lora.optimizer(model, config)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
-        gpu = model.device.type == "cuda"
+        gpu = device().type == "cuda"
         self.most_tokens = MOST_TOKENS_GPU if gpu else MOST_TOKENS
-        half = torch.float16 if config.dtype == "float16" else torch.bfloat16
-        self.autocast = torch.autocast(model.device.type, half, enabled=gpu and config.dtype != "float32")
         self.scaler = torch.amp.GradScaler(model.device.type, enabled=gpu and config.dtype == "float16")
         self.rollouts: Callable[[int, list[int]], Sequence[Encoded]] | None = None
         self.losses: list[float] = []
         self.tokens = self.trained_tokens = 0
 
-    def step(self) -> None:
-        """Take the next optimiser step, in forward passes of rows of like length."""
+    def step(self, learning: mesh.Whole | mesh.Shards) -> None:
+        """Take the next optimiser step, in forward passes of rows of like length, at least one for each process."""
         numbers = self.order.step(len(self.losses))
         rows = self._rows(numbers)
         trained = sum(len(row.trained) for row in rows)
-        total = torch.zeros((), device=self.model.device)
-        for part in passes([len(row.input_ids) for row in rows], self.schedule.pass_rows, self.most_tokens):
-            batch = Batch.of(rows[part], self.pad_id, self.config.batching == "packed", self.model.device)
-            with self.autocast:
-                loss = self.objective(self.model, batch) / max(1, trained)
-            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
+        most_rows = min(self.schedule.pass_rows, math.ceil(len(rows) / mesh.processes()))
+        parts = passes([len(row.input_ids) for row in rows], most_rows, self.most_tokens)
+        scale = float(self.scaler.scale(torch.ones((), device=self.model.device)))
+        work = partial(
+            _gradients,
+            objective=self.objective,
+            config=self.config,
+            pad_id=self.pad_id,
+            trained=max(1, trained),
+            scale=scale,
+        )
+        losses = learning.run(work, [rows[part] for part in parts])
         self._descend(self.schedule.learning_rate(len(self.losses)))
-        self.losses.append(float(total))
+        self.losses.append(sum(losses))
         self.tokens += sum(len(row.input_ids) for row in rows)
         self.trained_tokens += trained
 
@@ -251,6 +256,32 @@ class _Training:
         self.tokens, self.trained_tokens = state["tokens"], state["trained_tokens"]
 
 
+def _gradients(
+    model: Any,
+    parts: Sequence[Sequence[Encoded]],
+    *,
+    objective: Loss,
+    config: TuneSection,
+    pad_id: int,
+    trained: int,
+    scale: float,
+) -> float:
+    """Pass these rows forward and back; what they are of the step's loss, the mean over its `trained` tokens.
+
+    The gradients are `scale` times as large, and add to those that the weights have.
+    """
+    where, total = model.device, torch.zeros((), device=model.device)
+    half = torch.float16 if config.dtype == "float16" else torch.bfloat16
+    autocast = torch.autocast(where.type, half, enabled=where.type == "cuda" and config.dtype != "float32")
+    for rows in parts:
+        batch = Batch.of(rows, pad_id, config.batching == "packed", where)
+        with autocast:
+            loss = objective(model, batch) / trained
+        (loss * scale).backward()  # type: ignore[no-untyped-call]
+        total += loss.detach()
+    return float(total)
+
+
 @dataclass(frozen=True, slots=True)
 class _Checkpoint:
     """The last state of a training in a folder; one of other rows or settings is not taken up."""
@@ -281,7 +312,7 @@ def _identity(rows: Sequence[Encoded], config: TuneSection, schedule: Schedule, 
 
 @contextmanager
 def _learning(model: Any, config: TuneSection) -> Iterator[None]:
-    """The model in training mode; afterwards in evaluation mode, as it came."""
+    """The model in training mode, with the layers and the attention that are quick in it."""
     model.train()
     if config.gradient_checkpointing:
         model.activation_checkpointing_enable()
@@ -291,7 +322,6 @@ def _learning(model: Any, config: TuneSection) -> Iterator[None]:
     finally:
         if config.gradient_checkpointing:
             model.activation_checkpointing_disable()
-        model.eval()
 
 
 def _why(dropped: Sequence[Drop]) -> str:

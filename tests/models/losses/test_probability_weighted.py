@@ -1,4 +1,4 @@
-from contextlib import nullcontext
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -13,12 +13,21 @@ SAID = torch.tensor([0, 1])
 
 
 def batch(logits):
-    """A batch of two trained places, of which the model first says `logits` and then, as the base, BASE."""
-    said = iter([logits, BASE])
-    return SimpleNamespace(answers=SAID, logits=lambda model: next(said))
+    """A batch of two trained places, of which the model says `logits` and, without its adapter, BASE."""
+    return SimpleNamespace(answers=SAID, logits=lambda model: BASE if model.is_base else logits)
 
 
-MODEL = SimpleNamespace(disable_adapter=nullcontext)
+class Model:
+    is_base = False
+
+    @contextmanager
+    def disable_adapter(self):
+        self.is_base = True
+        yield
+        self.is_base = False
+
+
+MODEL = Model()
 
 
 def test_each_token_counts_as_much_as_its_probability_by_hand():

@@ -15,8 +15,8 @@ from leaven.models.losses import kl_to_base as kl
 
 def loss(model: Any, batch: Batch) -> torch.Tensor:
     """The sum of both; a forward pass without rows that are held asks the base model nothing."""
-    logits, held = batch.logits(model), batch.held
+    held = batch.held
+    base = kl.base_logits(model, batch)[held] if held.any() else None
+    logits = batch.logits(model)
     learnt = cross_entropy.entropy(logits[~held], batch.answers[~held])
-    if not held.any():
-        return learnt
-    return learnt + kl.divergence(kl.base_logits(model, batch)[held], logits[held]).sum()
+    return learnt if base is None else learnt + kl.divergence(base, logits[held]).sum()

@@ -16,7 +16,8 @@ from leaven.models.losses import kl_to_base as kl
 
 def loss(model: Any, batch: Batch, anchor: float) -> torch.Tensor:
     """The weighted cross-entropy, and `anchor` times the divergence, both over the trained tokens."""
+    base = kl.base_logits(model, batch) if anchor else None
     logits = batch.logits(model)
     entropies = functional.cross_entropy(logits.float(), batch.answers, reduction="none")  # (places,)
     weighted = (entropies * (-entropies).exp().detach()).sum()
-    return weighted + anchor * kl.divergence(kl.base_logits(model, batch), logits).sum() if anchor else weighted
+    return weighted if base is None else weighted + anchor * kl.divergence(base, logits).sum()
