@@ -41,5 +41,9 @@ def test_settings_that_came_later_make_no_other_study_of_one_of_before(tmp_path)
     values = {"model": "lab", "task": str(tmp_path / "t.jsonl"), "methods": ["original"]}
     before = identity(recipes.parse(values, "here"), None, "float32")["settings"]
     assert not any(name in before[section] for section, name, _ in LATER)
+    assert "sampler" not in before
+    served = recipes.parse({**values, "sampler": "openai:m", "llm": {"base_url": "http://a/v1"}}, "here")
+    assert len(list(differences(identity(recipes.parse(values, "here"), None, "float32"),
+                                identity(served, None, "float32"), "the run began"))) == 1  # fmt: skip
     changed = recipes.parse({**values, "evaluate": {"judge_max_new_tokens": 100}}, "here")
     assert identity(changed, None, "float32")["settings"]["evaluate"]["judge_max_new_tokens"] == 100

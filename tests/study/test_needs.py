@@ -33,6 +33,21 @@ def test_eight_bits_need_less_than_sixteen_and_checkpointing_saves_memory_for_ti
     assert plain.gib[0] > 2 * 6.74e9 / GIB
 
 
+def test_of_several_processes_each_holds_a_share_of_the_blocks_and_the_tables():
+    recipe = recipes.parse({"methods": ["original", "common"], "sizes": [100]}, "test")
+    sizes = {"task_rows": 100, "test_rows": 50, "tokens": 1000, "teraflops": 100}  # 8 rows fill a pass, as 64 do
+    one, eight = (needs(recipe, LLAMA, **sizes, processes=processes) for processes in (1, 8))
+    tables = 2 * LLAMA.vocabulary * LLAMA.width
+    blocks = LLAMA.parameters - tables
+    saved = 2 * (blocks - blocks / 8 - 2 * blocks / LLAMA.layers) / GIB
+    assert one.gib[0] - eight.gib[0] == pytest.approx(saved)
+    assert eight.hours[0] < one.hours[0]
+
+
+def test_what_servers_sample_takes_none_of_the_hours_here():
+    assert of(sampler="openai:m").answers == 4 * 50
+
+
 def test_a_shape_is_read_from_the_model_or_guessed_from_its_name(tiny_model):
     import torch
     from transformers import AutoModelForCausalLM

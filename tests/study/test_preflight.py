@@ -70,6 +70,7 @@ def test_an_engine_that_is_paid_for_is_not_asked_by_a_cluster(tmp_path, tiny_mod
         ({"llm": {"engine": "scripted:no.jsonl"}}, "no.jsonl"),
         ({"llm": {"engine": "opnai:x"}}, "Did you mean 'openai'?"),
         ({"llm": {"engine": "hf:"}}, "'hf:' names no engine"),
+        ({"sampler": "opnai:x"}, "Did you mean 'openai'?"),
         ({"llm": {"engine": "hf:./nowhere"}}, "the model ./nowhere does not exist"),
         ({"llm": {"engine": "openai:x", "base_url": "ftp://x"}}, "no http address"),
         ({"llm": {"engine": "openai:x", "base_url": "http://127.0.0.1:1/v1", "max_cost": 1}}, "price of openai:x"),
@@ -79,6 +80,14 @@ def test_a_fault_is_said_before_the_first_step(tmp_path, tiny_model, values, sai
     with pytest.raises(UserError) as caught:
         checked(tmp_path, tiny_model, **values)
     assert said in str(caught.value)
+
+
+def test_a_cluster_has_no_cells_for_processes_that_tune_each_together(tmp_path, tiny_model, monkeypatch):
+    from leaven.models import mesh
+
+    monkeypatch.setattr(mesh, "processes", lambda: 2)
+    with pytest.raises(UserError, match="2 processes tune each cell together"):
+        checked(tmp_path, tiny_model, scale={"on": "ray"})
 
 
 def test_the_layers_of_a_methods_own_tuning_are_looked_for_too(tmp_path, tiny_model):

@@ -121,6 +121,14 @@ def delia(
             rich_help_panel=TRAINING,
         ),
     ] = "",
+    sampler: Annotated[
+        str,
+        typer.Option(
+            help="An engine that samples the buffer: the same model on the servers of --base-url, openai:MODEL; "
+            "'': the model itself.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = "",
     trust_remote_code: Annotated[bool, typer.Option(help="Run Python code that comes with the model.")] = False,
     out: Annotated[str, typer.Option("--out", "-o", help="The folder of the run.")] = "runs/delia",
     explain: Annotated[
@@ -180,6 +188,7 @@ def recipe_of(options: Mapping[str, Any]) -> "Recipe":
         "evaluate": {**flags.given(EvaluateSection, options), "limit_test": options["limit_test"] or None},
         "leaks": {} if options["leaks"] is None else {"enabled": options["leaks"]},
         "llm": {"engine": options["llm"], **engine.flags(options)},
+        "sampler": options["sampler"],
         "scale": flags.given(ScaleSection, options),
         "trust_remote_code": options["trust_remote_code"],
         "report_to": options["report_to"] or (),

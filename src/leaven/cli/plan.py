@@ -55,11 +55,18 @@ def plan(
     nodes: Annotated[
         int, typer.Option(min=1, help="(before WHAT) delia, recipes: so many machines like this one (--on ray).")
     ] = 1,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1, help="(before WHAT) delia, recipes: one model over so many accelerators (accelerate launch)."
+        ),
+    ] = 1,
 ) -> None:
     """Say what a command will take: calls, tokens and money by a small pilot; for a recipe, memory and hours too.
 
     `leaven plan --rows 1000000 lift` says it for other numbers of rows, and the hours that the servers of --base-url
-    take. `leaven plan --nodes 8 delia` says the minutes where the cells are computed by so many machines.
+    take. `leaven plan --nodes 8 delia` says the minutes where the cells are computed by so many machines, and
+    `leaven plan --processes 8 delia` the memory and hours of eight accelerators that share one model.
     `leaven plan ratio` tunes at a few ratios, and says which suffices: `leaven delia --ratio auto` takes the smallest.
     The pilot's replies are in the store, so that the command itself does not pay for them again.
     """
@@ -67,13 +74,15 @@ def plan(
         raise UserError(f"--rows and --like say nothing of {what}", "They are for: leaven plan --rows N lift DATA …")
     if nodes > 1 and what in ("ratio", *COMMANDS):
         raise UserError(f"--nodes says nothing of {what}", "Cells alone go to several machines: delia, or a recipe.")
+    if processes > 1 and (nodes > 1 or what in ("ratio", *COMMANDS)):
+        raise UserError("--processes is for delia or a recipe, without --nodes", "One model over N accelerators.")
     if what == "delia":
-        return _delia(context.args, nodes)
+        return _delia(context.args, nodes, processes, tokens, teraflops)
     if what == "ratio":
         return ratio.find(context.args)
     if what in COMMANDS:
         return _piloted(what, context.args, pilot, rows or [], like)
-    return _recipe(what, tokens, teraflops, nodes)
+    return _recipe(what, tokens, teraflops, nodes, processes)
 
 
 def _piloted(what: str, words: list[str], pilot: int, rows: list[int], like: str) -> None:
@@ -127,7 +136,7 @@ def _print_sizes(found: "list[Size]", at_once: int) -> None:
     print("Hours of calls: where servers answer as quickly as they did the pilot. The rest: one machine, as --like.")
 
 
-def _delia(words: list[str], nodes: int) -> None:
+def _delia(words: list[str], nodes: int, processes: int, tokens: int, teraflops: float) -> None:
     """Cells, their rows and steps, what is asked, and how long each stage takes here, by a few seconds of each."""
     from leaven.cli.delia import app as command
     from leaven.cli.delia import recipe_of
@@ -135,6 +144,8 @@ def _delia(words: list[str], nodes: int) -> None:
 
     about = "What `leaven delia` will take with these flags: cells, steps, minutes and GiB of this machine."
     flags = planned(command, "delia", words, about)
+    if processes > 1:
+        return _print_needs(recipe_of(flags), tokens, teraflops, nodes, processes)
     _print_forecast(forecast_of(recipe_of(flags), Path(flags["out"])), nodes)
 
 
@@ -286,19 +297,25 @@ def _at_hand(recipe: "Recipe") -> bool:
     return model and not torch.cuda.is_available() and all(Path(place).is_file() for place in places)
 
 
-def _recipe(name: str, tokens: int, teraflops: float, nodes: int) -> None:
-    """Cells, accelerator and hours of a study; files that are not there yet are said, and common sizes taken."""
-    from leaven.models import names
-    from leaven.rows import files
-    from leaven.study import own_answers, sources
+def _recipe(name: str, tokens: int, teraflops: float, nodes: int, processes: int) -> None:
+    """Cells, accelerator and hours of a study: measured where all is at hand, else computed."""
     from leaven.study import recipe as recipes
-    from leaven.study.needs import lines, needs, shape
 
     recipe = recipes.read(recipes.shipped(name))
-    if _at_hand(recipe):
+    if processes == 1 and _at_hand(recipe):
         from leaven.study.forecast import forecast_of
 
         return _print_forecast(forecast_of(recipe, Path(recipe.out)), nodes)
+    _print_needs(recipe, tokens, teraflops, nodes, processes)
+
+
+def _print_needs(recipe: "Recipe", tokens: int, teraflops: float, nodes: int, processes: int) -> None:
+    """Cells, accelerator and hours; files that are not there yet are said, and common sizes taken."""
+    from leaven.models import names
+    from leaven.rows import files
+    from leaven.study import own_answers, sources
+    from leaven.study.needs import lines, needs, shape
+
     there = {path: Path(path).is_file() for path in (recipe.task, recipe.test or "") if path}
     rows = {
         path: len(files.read_beside(path, recipe.format, recipe.columns).kept) for path, found in there.items() if found
@@ -306,8 +323,9 @@ def _recipe(name: str, tokens: int, teraflops: float, nodes: int) -> None:
     model = shape(names.path(recipe.model))
     task_rows = rows.get(recipe.task, max(*recipe.sizes, 100))
     test_rows = recipe.evaluate.limit_test or rows.get(recipe.test or "", 1000)
-    found = needs(recipe, model, task_rows=task_rows, test_rows=test_rows, tokens=tokens, teraflops=teraflops)
-    print("\n".join(lines(found, model, teraflops)))
+    sizes = {"task_rows": task_rows, "test_rows": test_rows, "tokens": tokens}
+    found = needs(recipe, model, **sizes, teraflops=teraflops, processes=processes)
+    print("\n".join(lines(found, model, teraflops, processes)))
     if nodes > 1:
         low, high = (hours / min(nodes, found.cells) for hours in found.hours)
         print(f"On {nodes} such accelerators (--on ray), where its cells are alike: {low:.1f} to {high:.1f} hours.")
@@ -317,4 +335,5 @@ def _recipe(name: str, tokens: int, teraflops: float, nodes: int) -> None:
     if missing:
         print(f"Not there yet: {', '.join(missing)}; taken for {task_rows:,} task rows and {test_rows:,} test rows.")
     calls = "the teacher is asked as leaven plan diversify says" if recipe.llm.engine else "no engine is paid"
+    calls = f"{recipe.sampler} samples, in hours of its own" if recipe.sampler else calls
     print(f"Rows are taken for {tokens} tokens (--tokens); {calls}. Rough: hours are a range for good and bad use.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from leaven.delia.makers import magpie, self_sample
 from leaven.errors import UserError
 from leaven.llm.engines.hf import HF, chunk
+from leaven.llm.protocol import LLM
 from leaven.models.base import Base
 from leaven.models.settings import SampleSection
 from leaven.rows.dataset import Dataset
@@ -15,6 +16,9 @@ from leaven.rows.example import answered
 from leaven.rows.outcomes import Outcome
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
+
+CHUNK = 1024
+"""Rows that servers sample at a time: many, since a chunk waits for its slowest reply, and no more than most ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Pool:
     config: SampleSection
     folder: Path
     progress: Progress
+    sampler: LLM | None = None
+    """The engine that samples in the base's place: the same model on servers."""
     said: set[str] = field(default_factory=set)
     """What a user was told of rows that are missing: cells and trials that share a buffer say it once."""
 
@@ -50,8 +56,7 @@ class Pool:
 
     def _sample(self, n: int, seed: int, draws: int) -> Outcome:
         folder = self.folder / f"seed-{seed}"
-        llm = HF.of(self.base.lend())
-        size = chunk(llm.loaded.model.config.get_text_config(), self.config.max_new_tokens)
+        llm, size = (self.sampler, CHUNK) if self.sampler else self._base()
         # Of cells of one seed on several machines the first samples, and the others read what it wrote.
         with (
             lock(folder, wait=self.progress.say),
@@ -61,6 +66,11 @@ class Pool:
                 return magpie.make(llm, self.config, seed, folder, n=n, chunk=size, on_rows=advance)
             queries = reduce(operator.add, [self.queries.shuffle(seed)] * draws)
             return self_sample.collect(queries, llm, self.config, seed, folder, n=n, chunk=size, on_rows=advance)
+
+    def _base(self) -> tuple[LLM, int]:
+        """The base as an engine, and how many rows it samples at a time."""
+        llm = HF.of(self.base.lend())
+        return llm, chunk(llm.loaded.model.config.get_text_config(), self.config.max_new_tokens)
 
     def external(self, n: int, seed: int, draws: int = 1) -> Outcome:
         """The rows of `own`, each with the answer that the pool has for its query: not the model's own words.

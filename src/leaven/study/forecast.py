@@ -100,8 +100,8 @@ class Forecast:
 
     def _pool(self) -> Stage | None:
         recipe, sizes = self.largest, [size or len(self.task.rows) for size in self.recipe.sizes]
-        rows = max(needs.work(method, size, recipe.tune).sampled_rows for method in recipe.methods for size in sizes)
-        if not rows:
+        rows = needs.most_sampled(recipe, sizes)
+        if not rows or recipe.sampler:
             return None
         chunk = min(self.pace.writing.chunk, len(self.task.pool))
         chunks, most = math.ceil(min(rows, len(self.task.pool)) / chunk), recipe.sample.max_new_tokens

@@ -68,6 +68,8 @@ def identity(recipe: Recipe, task: Task, dtype: str) -> dict[str, Any]:
     """Settings with the contents of the files that they name; rows that come from no file; versions."""
     settings = recipe.model_dump(mode="json", exclude={"out", "llm", "methods", "scale", "strict", "report_to"})
     settings["llm"] = {"engine": recipe.llm.engine}
+    if not recipe.sampler:
+        del settings["sampler"]  # an earlier leaven had none
     del settings["evaluate"]["watch"]  # who looks on changes nothing
     if not recipe.needs_pilot:
         del settings["pilot"]

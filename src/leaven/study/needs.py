@@ -5,7 +5,9 @@ activations have gradients), and 2 for a second forward pass where activations a
 trained rows with AdamW's two moments, the activations of a forward pass, and the logits of its trained tokens.
 """
 
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +31,8 @@ EQUAL_STEPS = ("common_equal_steps", "fact_based")
 """Methods that have a ratio, whose steps they take, and no diverse rows."""
 REPLAY = "replay"
 """The method whose buffer is rows that others wrote: none is sampled."""
+WIDTH_TO_LAYERS = 128
+"""How many times wider than deep models are, where only their size is known: 128 at 7, 8 and 14 billion, 102 at 70."""
 GIB = 1 << 30
 
 
@@ -77,25 +81,39 @@ def shape(model: str) -> Shape:
         if not size:
             raise UserError(f"the size of {model} is unknown: {error}", "Name a folder that holds it.") from error
         parameters = float(size[1]) * 1e9
-        width = round((parameters / 32 / 12) ** 0.5 / 64) * 64
-        return Shape(parameters, width, 32, 128_000, "guessed from the name")
+        layers = max(1, round((parameters / 12 / WIDTH_TO_LAYERS**2) ** (1 / 3)))
+        return Shape(parameters, WIDTH_TO_LAYERS * layers, layers, 128_000, "guessed from the name")
 
 
-def needs(recipe: Recipe, model: Shape, *, task_rows: int, test_rows: int, tokens: int, teraflops: float) -> Needs:
-    """What the study takes on an accelerator of so many teraflops, with rows of so many tokens."""
+def needs(
+    recipe: Recipe,
+    model: Shape,
+    *,
+    task_rows: int,
+    test_rows: int,
+    tokens: int,
+    teraflops: float,
+    processes: int = 1,
+) -> Needs:
+    """What the study takes on an accelerator of so many teraflops, with rows of so many tokens.
+
+    Of several `processes` each has one, over which a model is sharded; they share its training, and answers are taken
+    for no quicker than by one.
+    """
     plan = cells(recipe, task_rows)
     trained = [work(cell.method, cell.size, recipe.tune).schedule.trained_rows for cell in plan]
     passes = 6 if recipe.tune.gradient_checkpointing else 4
     largest = max(size or task_rows for size in recipe.sizes)
-    sampled = max(work(method, largest, recipe.tune).sampled_rows for method in recipe.methods) * len(recipe.seeds)
+    sampled = 0 if recipe.sampler else most_sampled(recipe, [largest]) * len(recipe.seeds)
     answers = len(plan) * test_rows
     operations = 2 * model.parameters * tokens * (answers + sampled)
     training = passes * model.parameters * tokens * sum(trained)
     low, high = (
-        (training / use + operations / writing) / (teraflops * 1e12) / 3600
+        (training / processes / use + operations / writing) / (teraflops * 1e12) / 3600
         for use, writing in zip(reversed(USE), reversed(WRITING), strict=True)
     )
-    return Needs(len(plan), sum(trained), answers + sampled, _memory(recipe.tune, model, tokens), (low, high))
+    gib = _memory(recipe.tune, model, tokens, processes)
+    return Needs(len(plan), sum(trained), answers + sampled, gib, (low, high))
 
 
 def _of_config(model: str) -> Shape:
@@ -130,6 +148,11 @@ def work(method: MethodChoice, size: int, tune: TuneSection) -> Work:
     return Work(size, diverse + contrast, sampled + contrast, schedule, queries + contrast)
 
 
+def most_sampled(recipe: Recipe, sizes: Sequence[int]) -> int:
+    """The self-samples of the cell that takes the most of them, at these sizes."""
+    return max(work(method, size, recipe.tune).sampled_rows for method in recipe.methods for size in sizes)
+
+
 def choice_of(config: Any) -> float:
     """How many queries a method's buffer is chosen from, for each row that it holds."""
     choice = getattr(config, "choose", None)
@@ -149,9 +172,18 @@ def by_method(recipe: Recipe, task_rows: int) -> list[tuple[str, Schedule]]:
     return [(cell.name, work(cell.method, cell.size, recipe.tune).schedule) for cell in cells(recipe, task_rows)]
 
 
-def _memory(tune: TuneSection, model: Shape, tokens: int) -> tuple[float, float]:
-    batch = min(Schedule.of(10**6, tune).pass_rows * tokens, max(tokens, MOST_TOKENS_GPU))
-    weights = model.parameters * (1.1 if tune.load_in_8bit else 2)
+def _memory(tune: TuneSection, model: Shape, tokens: int, processes: int) -> tuple[float, float]:
+    """Gibibytes of an accelerator, low and high; of several processes each holds a share of the blocks and two whole.
+
+    The embedding and the output layer, taken for two tables, stand in all of them.
+    """
+    schedule = Schedule.of(10**6, tune)
+    rows = min(schedule.pass_rows, math.ceil(schedule.step_rows / processes))
+    batch = min(rows * tokens, max(tokens, MOST_TOKENS_GPU))
+    tables = min(2 * model.vocabulary * model.width, model.parameters / 2)
+    blocks = model.parameters - tables
+    at_hand = blocks if processes == 1 else blocks / processes + 2 * blocks / model.layers
+    weights = (at_hand + tables) * (1.1 if tune.load_in_8bit and processes == 1 else 2)
     adapter = 16 * 2 * tune.lora_r * model.width * len(tune.target_modules) * model.layers
     layers = 2 / KEPT * model.layers + 1 if tune.gradient_checkpointing else model.layers
     activations = KEPT * batch * model.width * layers
@@ -160,11 +192,17 @@ def _memory(tune: TuneSection, model: Shape, tokens: int) -> tuple[float, float]
     return total / GIB, total * 1.4 / GIB
 
 
-def lines(needs: Needs, model: Shape, teraflops: float) -> list[str]:
+def lines(needs: Needs, model: Shape, teraflops: float, processes: int = 1) -> list[str]:
     """The lines that a plan prints."""
+    several = f"Each of {processes} accelerators" if processes > 1 else "Accelerator"
+    whole = 2 * model.parameters / GIB
+    first = (
+        f"The first process also holds the whole model, {whole:.0f} GiB: on its accelerator where that is less than "
+    )
     return [
         f"{needs.cells:,} cells; {needs.trained_rows:,} rows trained on, {needs.answers:,} answers written.",
         f"Model: {model.parameters / 1e9:.2f} billion parameters ({model.source}), {model.layers} layers.",
-        f"Accelerator: {needs.gib[0]:.0f} to {needs.gib[1]:.0f} GiB; at {teraflops:g} teraflops about "
+        f"{several}: {needs.gib[0]:.0f} to {needs.gib[1]:.0f} GiB; at {teraflops:g} teraflops about "
         f"{needs.hours[0]:.1f} to {needs.hours[1]:.1f} hours.",
+        *([first + "half of it, else in the machine's memory."] if processes > 1 else []),
     ]

@@ -11,6 +11,8 @@ from leaven.delia.pool import Pool
 from leaven.delia.settings import Settings
 from leaven.delia.tuner import Tuner
 from leaven.delia.watch import Watch
+from leaven.llm.budget import Counted
+from leaven.llm.open import open_with_budget
 from leaven.llm.protocol import LLM
 from leaven.models.base import Base
 from leaven.rows.example import Prompt
@@ -29,6 +31,11 @@ def base_of(recipe: Recipe) -> Base:
         load_in_8bit=recipe.tune.load_in_8bit,
         trust_remote_code=recipe.trust_remote_code,
     )
+
+
+def sampler_of(recipe: Recipe) -> Counted | None:
+    """The engine that samples the buffer in the model's place, where the recipe names one."""
+    return open_with_budget(recipe.llm.model_copy(update={"engine": recipe.sampler}))[0] if recipe.sampler else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +60,11 @@ class Parts:
         teacher: LLM | None = None,
         pool: Path | None = None,
         judge: AnswerJudge | None = None,
+        sampler: LLM | None = None,
     ) -> "Parts":
         """The parts of the study in `folder`; its self-samples lie there, or in `pool`, which studies may share."""
         base = base_of(recipe)
-        rows = Pool(task.pool, base, recipe.sample, pool or folder / "pool", progress)
+        rows = Pool(task.pool, base, recipe.sample, pool or folder / "pool", progress, sampler or sampler_of(recipe))
         return cls(recipe, base, rows, task.format, progress, teacher, judge)
 
     def bench(self, seed: int, folder: Path, watch: Watch | None = None) -> Bench:

@@ -34,8 +34,12 @@ def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
         partial(check_writable, folder),
         partial(trackers.check, recipe.report_to),
         partial(_engines, recipe),
+        partial(_processes, recipe),
         partial(engines.check, recipe.llm),
-        partial(engines.check, recipe.llm.model_copy(update={"engine": recipe.evaluate.judge})),
+        *(
+            partial(engines.check, recipe.llm.model_copy(update={"engine": engine}))
+            for engine in (recipe.evaluate.judge, recipe.sampler)
+        ),
         *(partial(plugs.load, "probes", name) for name in recipe.probes),
         partial(_model, recipe),
         *(partial(forgetting.check, name, recipe.evaluate) for name in recipe.evaluate.benchmarks),
@@ -57,11 +61,24 @@ def _packages(recipe: Recipe) -> None:
 
 def _engines(recipe: Recipe) -> None:
     """Replies that were paid for lie in a store of one machine, which no other one can write to."""
-    paid = [engine for engine in (recipe.llm.engine, recipe.evaluate.judge) if engine.startswith("openai:")]
+    paid = [
+        engine for engine in (recipe.llm.engine, recipe.evaluate.judge, recipe.sampler) if engine.startswith("openai:")
+    ]
     if recipe.scale.on and paid:
         raise UserError(
             f"cells on {recipe.scale.on} can't ask {paid[0]}: its store of replies is this machine's",
             "Leave out --on, or ask no engine: the phrasebook serves in place of --llm.",
+        )
+
+
+def _processes(recipe: Recipe) -> None:
+    """Several processes tune one model together, and a cluster several cells apart."""
+    from leaven.models import mesh
+
+    if recipe.scale.on and (count := mesh.processes()) > 1:
+        raise UserError(
+            f"{count} processes tune each cell together, so that --on {recipe.scale.on} has none to hand out",
+            "Leave out --on, or begin leaven without a launcher.",
         )
 
 

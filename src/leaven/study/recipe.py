@@ -93,6 +93,9 @@ class Recipe(Section):
     seeds: tuple[Natural, ...] = (0,)
     """Seeds: each draws its own rows, samples and initial weights."""
     llm: LLMSection = LLMSection()
+    sampler: str = ""
+    """An engine that samples the buffer in the model's place, by the servers of `llm`: the same model behind vLLM, as
+    openai:MODEL; '': the model itself, in this process."""
     sample: SampleSection = SampleSection()
     tune: TuneSection = TuneSection()
     diversify: DiversifyConfig = DiversifyConfig()

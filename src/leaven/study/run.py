@@ -31,7 +31,7 @@ from leaven.study.answer_judge import AnswerJudge
 from leaven.study.ceilings import Ceiling
 from leaven.study.cells import Cell, cells
 from leaven.study.identity import claim, dtype_here
-from leaven.study.parts import Parts
+from leaven.study.parts import Parts, sampler_of
 from leaven.study.recipe import Recipe
 from leaven.study.search import Search, trials, with_settings
 from leaven.study.summary import summary
@@ -95,8 +95,8 @@ def run(
             progress.say(f"{folder}: finished at {runs.finished(folder)}, nothing to do.")
             return folder
         teacher = open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
-        judge = AnswerJudge.of(recipe)
-        make = partial(Parts.of, recipe, task, folder.absolute(), progress, teacher, pool and pool.absolute(), judge)
+        sampler, judge, place = sampler_of(recipe), AnswerJudge.of(recipe), pool and pool.absolute()
+        make = partial(Parts.of, recipe, task, folder.absolute(), progress, teacher, place, judge, sampler)
         weights = [path for path in (Path(recipe.model),) if path.exists()]  # a hub id is looked up by each machine
         with crew(recipe.scale, folder, progress, make, weights) as workers:
             ((_, dtype),) = workers.each(_dtype, [recipe])
@@ -104,7 +104,7 @@ def run(
             runs.reopen(folder)
             ((_, study),) = workers.each(_prepare_study, [Study(recipe, task, folder.absolute(), only, dtype)])
             _compute(study, workers, progress)
-        for llm in (teacher, judge and judge.llm):
+        for llm in (teacher, sampler, judge and judge.llm):
             if llm and llm.spend.ended:
                 progress.say(f"{llm.name}: {llm.spend.sentence()}")
                 runs.log(folder, "calls", engine=llm.name, **llm.spend.counts())
