@@ -1,8 +1,8 @@
 """Make what the documents take from the code: the map of files, and the claims that are written down before the runs.
 
 When asked, also the base's quality (--quality), what a real model, or with --lab the lab's, reproduces of the paper
-(--reproduced FOLDER), whether LIFT works (--lift-works FOLDER), and which engines answer as a tuned model does
-(--serving FOLDER).
+(--reproduced FOLDER), what each part of DELIA is worth on the lab (--explained FOLDER), whether LIFT works
+(--lift-works FOLDER), and which engines answer as a tuned model does (--serving FOLDER).
 """
 
 import ast
@@ -12,9 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 PACKAGE, RUNS = ROOT / "src" / "leaven", ROOT / "docs" / "runs"
 NAMES = ("architecture", "real", "results", "lift-works", "preregistration", "serving")
+EXPLAINED = RUNS / "lab-explain.parquet"
 MAP, REAL, RESULTS, LIFT, CLAIMS, SERVING = (ROOT / "docs" / f"{name}.md" for name in NAMES)
 
 
@@ -66,6 +67,27 @@ def reproduced(folder: Path, scale: str) -> str:
     return re.sub(r"^## ", "### ", page, flags=re.MULTILINE).strip()
 
 
+def explained(scores: Path) -> str:
+    """The Shapley shares of a study of all 32 ways to switch DELIA's parts on and off; its scores go to docs/runs."""
+    import polars as pl
+
+    from leaven.study import columns, explain
+
+    table = pl.read_parquet(scores).filter(pl.col("metric").is_in(explain.MEASURES))
+    if scores.resolve() != EXPLAINED:
+        table.write_parquet(EXPLAINED, compression="zstd")
+    worths = explain.worths(table)
+    headings = " | ".join(columns.column(measure).heading for measure in worths)
+    lines = [f"| part | {headings} |", "|---|" + "--:|" * len(worths)]
+    for part in explain.PARTS:
+        shares = [next(row for row in rows if row.part == part) for rows in worths.values()]
+        lines.append(f"| {part} | " + " | ".join(explain.points(share) for share in shares) + " |")
+    for label in (explain.NONE, explain.ALL):
+        means = [f"{100 * explain.mean(table, label, measure):.0f}" for measure in worths]
+        lines.append(f"| *{label}* | " + " | ".join(means) + " |")
+    return "\n".join(lines)
+
+
 def claims() -> str:
     """The claims of the reproductions, family by family, and what so many seeds can show."""
     from leaven.view import preregistration
@@ -79,6 +101,9 @@ def main() -> None:
     _write(CLAIMS, "claims", claims())
     if "--quality" in sys.argv:
         _write(RESULTS, "quality", quality())
+    if "--explained" in sys.argv:
+        place = _folder("--explained")
+        _write(RESULTS, "explained", explained(place if place.is_file() else place / "scores.parquet"))
     if "--lift-works" in sys.argv:
         _write(LIFT, "figures", (_folder("--lift-works") / "results.md").read_text(encoding="utf-8").strip())
     if "--serving" in sys.argv:

@@ -49,15 +49,8 @@ def _table(scores: "pl.DataFrame", worths: "dict[str, list[Worth]]") -> "Table":
         table.add_column(measure.replace("/", "\n"), justify="right")
     for part in explain.PARTS:
         rows = [next(row for row in worths[measure] if row.part == part) for measure in worths]
-        table.add_row(part, *map(_points, rows))
+        table.add_row(part, *map(explain.points, rows))
     table.add_section()
     for label in (explain.NONE, explain.ALL):
         table.add_row(label, *(f"{100 * explain.mean(scores, label, measure):.0f}" for measure in worths))
     return table
-
-
-def _points(worth: "Worth") -> str:
-    interval = (
-        "" if worth.low is None or worth.high is None else f" ({100 * worth.low:+.0f} to {100 * worth.high:+.0f})"
-    )
-    return f"{100 * worth.mean:+.0f}{interval}"

@@ -51,6 +51,13 @@ def mean(scores: pl.DataFrame, label: str, measure: str) -> float:
     return float(values.mean())  # type: ignore[arg-type]
 
 
+def points(share: Worth) -> str:
+    """A share in points of a hundred, with its interval."""
+    if share.low is None or share.high is None:
+        return f"{100 * share.mean:+.0f}"
+    return f"{100 * share.mean:+.0f} ({100 * share.low:+.0f} to {100 * share.high:+.0f})"
+
+
 def grid(recipe: Recipe) -> Recipe:
     """The recipe with the 32 cells of the grid as its methods, at small scale: DELIA as the recipe has it, and less."""
     choice = next((one for one in recipe.methods if one.name == DELIA and one.config.get("ratio", 1)), None)
