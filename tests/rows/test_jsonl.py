@@ -2,12 +2,13 @@
 
 import json
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from leaven.errors import UserError
-from leaven.rows import files, jsonl
+from leaven.rows import files, jsonl, layouts, shapes
 from leaven.rows.shards import Shards
 
 TEXTS = st.one_of(
@@ -66,6 +67,50 @@ def test_any_lines_come_out_as_from_the_slow_reader(tmp_path, lines, end, strict
     assert quick == slow
     if isinstance(slow, tuple):
         assert list(jsonl.examples(path)) == slow[0]
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_lines_that_look_like_the_plain_ones_come_out_as_from_the_slow_reader(tmp_path, dense):
+    numbers = [
+        "1.50",
+        "-0.0",
+        "1e5",
+        "1E-7",
+        "12345678901234567890.5",
+        "0.1000000000000000055",
+        "17",
+        "true",
+        '"1.5"',
+        "01",
+    ]
+    others = ['"mark": 1.5, "mark": 1.5', '"mark": 1.5, "more": 2', '"mark" : 1.5', '"mark":  1.5', '"Mark": 1.5']
+    lines = [PLAIN, *(PLAIN.replace("1.5", number) for number in numbers)]
+    lines += [PLAIN.replace('"mark": 1.5', other) for other in others]
+    lines += [PLAIN.replace("cod", sign) for sign in map(chr, [*range(9), *range(14, 32), 127, 133, 0x2028, 0x1F41F])]
+    lines += [PLAIN.replace('"cod"', value) for value in ("null", "5", '"a"b"', r'"\n"', r'"\ud83d"', '"[]"', '""')]
+    lines += [PLAIN.replace("Name a fish.", " "), f"{PLAIN} ", f" {PLAIN}", f"{PLAIN}}}", PLAIN[:-1]]
+    lines = [line.replace('": ', '":').replace(', "', ',"') for line in lines] if dense else lines
+    path = tmp_path / "rows.jsonl"
+    for piece in (lines, lines[:1] + lines[-9:], [line for line in lines if is_json(line)]):
+        path.write_text("\n".join([*piece, piece[0]]))
+        slow, quick = both(path, tmp_path / "rows.parquet")
+        assert quick == slow
+
+
+def is_json(line):
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def test_a_plain_line_is_told_without_its_pattern():
+    texts = [PLAIN, PLAIN.replace("cod", "é 2"), PLAIN.replace("1.5", "1.50"), PLAIN.replace("cod", r"\u00e9"), "{}"]
+    lines = pl.DataFrame({"line": texts}).with_row_index("number")
+    shape = shapes.of(json.loads(PLAIN), layouts.detect([json.loads(PLAIN)], "auto"))
+    assert shapes.plain(lines, shape).collect()["number"].to_list() == [0, 1]
+    assert shapes.matching(lines, shape).collect()["number"].to_list() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 1 << 24])

@@ -183,7 +183,7 @@ def _origins(batch: pl.DataFrame, ids: pl.Series, start: int, parents: Mapping[i
     own = batch.select(
         *(origin.field(name) for name in ("step", "place", "model", "prompt")),
         *_made(batch["meta"]),
-        *(texts.of(batch, part) for part in ("question", "answer")),
+        *(texts.of(batch["messages"], part) for part in ("question", "answer")),
         *(pl.lit("").alias(name) for name in ("stage", "reason", "detail")),
     )
     parent = pl.Series("parent", [parents.get(start + place) for place in range(batch.height)], dtype=pl.Int64)
@@ -204,11 +204,12 @@ def _made(meta: pl.Series) -> list[pl.Series]:
 
 def _parents(pool: Pool) -> dict[int, int]:
     """Of rows that were made the number of their parent, the latest row before them with that id."""
-    names = {name for batch in pool.rows.batches() for name in batch["origin"].struct.field("parents").explode()}
+    batches = pool.rows.batches(["origin"])
+    names = {name for batch in batches for name in batch["origin"].struct.field("parents").explode()}
     if not names - {None}:
         return {}
     latest, parents, number = dict[str, int](), dict[int, int](), 0
-    for batch in pool.rows.batches():
+    for batch in pool.rows.batches(["origin"]):
         for origins in batch["origin"].struct.field("parents").to_list():
             own = next((latest[one] for one in origins or () if one in latest), None)
             if own is not None:

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,11 @@ class Dataset:
         """The whole table in memory."""
         return self.table if isinstance(self.table, pl.DataFrame) else self.table.frame(SCHEMA.names())
 
-    def batches(self) -> Iterator[pl.DataFrame]:
-        """The table in frames of a few thousand rows."""
+    def batches(self, columns: Sequence[str] = tuple(FIELDS)) -> Iterator[pl.DataFrame]:
+        """The table, or these columns of it, in frames of a few thousand rows."""
         if isinstance(self.table, Shards):
-            return self.table.batches(SCHEMA.names())
-        return self.table.iter_slices(shards.BATCH)
+            return self.table.batches(columns)
+        return self.table.select(columns).iter_slices(shards.BATCH)
 
     def __len__(self) -> int:
         return self.table.height
@@ -152,5 +152,9 @@ def _to_row(example: Example) -> dict[str, Any]:
 
 def _from_row(row: dict[str, Any]) -> Example:
     origin = {**row["origin"], "parents": tuple(row["origin"]["parents"] or ())}
-    messages = tuple(Message(m["role"], m["content"], m["fields"] or "") for m in row["messages"])
-    return Example(messages, Origin(**origin), json.loads(row["meta"]))
+    return Example(messages(row["messages"]), Origin(**origin), json.loads(row["meta"]))
+
+
+def messages(turns: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
+    """The turns of a row, as the column `messages` holds them."""
+    return tuple(Message(turn["role"], turn["content"], turn["fields"] or "") for turn in turns)

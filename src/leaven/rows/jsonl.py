@@ -7,7 +7,7 @@ a file of another kind or one with a fault that concerns all of it, is left to `
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from itertools import chain, islice
+from itertools import chain, islice, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +22,8 @@ from leaven.rows.layouts import Layout
 from leaven.rows.outcomes import Outcome
 from leaven.rows.shapes import Shape
 
-PIECE = 1 << 24
-"""Bytes that are read at a time."""
+PIECE = 1 << 22
+"""Bytes that are read at a time: few enough to stay in the processor's cache."""
 SHAPES = 4
 """So many of the commonest shapes are read by polars."""
 STEP = "read"
@@ -72,7 +72,7 @@ def _read(path: Path, into: Path, format: str, columns: Mapping[str, str], stric
     try:
         if (plan := _plan(path, format, columns)) is None:
             return None
-        shards.write(into, lambda: _batches(plan, dropped, with_nan), SCHEMA)
+        shards.write(into, lambda: _batches(plan, dropped, with_nan), SCHEMA, packed=False)
     except (UserError, UnicodeDecodeError):
         return None
     rows = Dataset.open(into)
@@ -105,15 +105,18 @@ def _plan(path: Path, format: str, columns: Mapping[str, str]) -> _Plan | None:
 
 def _pieces(path: Path) -> Iterator[tuple[int, bytes]]:
     """(number of its first line, from 1; some whole lines of the file)."""
-    number, rest = 1, b""
+    number, start = 1, 0
     with path.open("rb") as file:
-        while block := file.read(PIECE):
-            lines, end, rest = (rest + block).rpartition(b"\n")
-            if end:
-                yield number, lines
-                number += lines.count(b"\n") + 1
-    if rest:
-        yield number, rest
+        while True:
+            file.seek(start + PIECE)
+            file.readline()  # to the end of the line that begins, or goes on, there
+            end = file.tell()
+            file.seek(start)
+            if not (piece := file.read(end - start)):
+                return
+            yield number, piece
+            number += piece.count(b"\n")
+            start = end
 
 
 def _lines(start: int, piece: bytes) -> pl.DataFrame:
@@ -143,8 +146,8 @@ def _batches(plan: _Plan, dropped: list[Drop], with_nan: list[str]) -> Iterator[
 def _rows(lines: pl.DataFrame, plan: _Plan, dropped: list[Drop], with_nan: list[str]) -> pl.DataFrame:
     """The rows of these lines (`number`, `line`), as a dataset has them."""
     parts = []
-    for shape in plan.shapes:
-        part = shapes.read(lines, shape, plan.layout, STEP, plan.path.name)
+    for shape, select in product(plan.shapes, (shapes.plain, shapes.matching)):
+        part = shapes.read(lines, select, shape, plan.layout, STEP, plan.path.name)
         parts.append(part)
         if part.height == lines.height:
             lines = lines.clear()

@@ -1,11 +1,12 @@
 """The common shapes of a line of JSON: what polars' kernels read as Python would; any other line is read by itself.
 
 A shape is the fields of a row in their order, and the kind of value that each has. A line that its pattern matches is
-an object of just these fields, each once, whose texts JSON allows: there is one way to read it.
+an object of just these fields, each once, whose texts JSON allows: there is one way to read it. So it is with a line
+without escapes that is, letter for letter, what its fields make when they are written again, which is quicker to tell.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -34,6 +35,8 @@ KINDS: dict[str, tuple[str, pl.DataType]] = {
 }
 """For each kind of value its pattern, and the type that holds it without loss."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]*")
+SPACED, DENSE = (", ", ": "), (",", ":")
+"""What stands between fields, and before a value: as Python writes JSON, and as most others do."""
 _SAYS = r"[!-~\p{L}\p{N}]"
 """A character that is no blank, whoever is asked."""
 _BRACKET = r"^[\s\x00-\x20]*\["
@@ -75,12 +78,45 @@ def of(row: Mapping[str, Any], layout: Layout) -> Shape | None:
     return shape if usual else None
 
 
-def read(lines: pl.DataFrame, shape: Shape, layout: Layout, step: str, name: str) -> pl.DataFrame:
-    """Those of the lines (`number`, `line`) that are of this shape, as a dataset has them; unusual ones left out.
+Select = Callable[[pl.DataFrame, Shape], pl.LazyFrame]
 
-    Unusual is what `layouts.example` looks at more closely: no question, or a text that may be a list of turns.
+
+def matching(lines: pl.DataFrame, shape: Shape) -> pl.LazyFrame:
+    """The lines that match the shape's pattern, and their fields."""
+    return lines.lazy().filter(pl.col("line").str.contains(shape.pattern)).with_columns(_decoded(shape))
+
+
+def plain(lines: pl.DataFrame, shape: Shape) -> pl.LazyFrame:
+    """The lines without escapes that are what their fields make, with gaps as in the first line."""
+    line, start = pl.col("line"), f'{{"{shape.fields[0][0]}":'
+    first = lines["line"][0] if lines.height and all(kind != "turns" for _, kind in shape.fields) else ""
+    gaps = SPACED if first.startswith(f"{start} ") else DENSE
+    bare = line.str.starts_with(start) & line.str.ends_with("}") & ~line.str.contains("\\", literal=True)
+    fields = lines.lazy().filter(bare if first else pl.lit(False)).with_columns(_decoded(shape))
+    return fields.filter(line == _written(shape, *gaps)) if first else fields
+
+
+def _decoded(shape: Shape) -> pl.Expr:
+    """The fields of a line of this shape, each under its name behind an underscore."""
+    return pl.col("line").str.json_decode(shape.type).struct.unnest().name.prefix("_")
+
+
+def _written(shape: Shape, comma: str, colon: str) -> pl.Expr:
+    """A line of this shape, written again from its fields."""
+    parts: list[pl.Expr] = []
+    for place, (name, kind) in enumerate(shape.fields):
+        quote, value = '"' * (kind == "text"), pl.col(f"_{name}")
+        value = pl.lit("null") if kind == "null" else value if kind == "text" else value.cast(pl.String)
+        parts += [pl.lit(f'{comma if place else "{"}"{name}"{colon}{quote}'), value, pl.lit(quote)]
+    return pl.concat_str(*parts, pl.lit("}"))
+
+
+def read(lines: pl.DataFrame, select: Select, shape: Shape, layout: Layout, step: str, name: str) -> pl.DataFrame:
+    """Those of the lines (`number`, `line`) that are selected, as a dataset has them; unusual ones left out.
+
+    Unusual is what `layouts.example` looks at more closely: no question, or a text that may be a list of turns. A line
+    that is no JSON at all leaves nothing that could be selected by its fields.
     """
-    row = pl.col("line").str.json_decode(shape.type).struct.unnest()
     origin = pl.struct(
         step=pl.lit(step),
         place=pl.format(f"{name.replace('{', '{{').replace('}', '}}')}:{{}}", "number"),
@@ -91,13 +127,18 @@ def read(lines: pl.DataFrame, shape: Shape, layout: Layout, step: str, name: str
         text=pl.col("line"),
     ).alias("origin")
     fields = {field: pl.col(f"_{field}") for field, _ in shape.fields}
-    matches = lines.lazy().filter(pl.col("line").str.contains(shape.pattern))
-    table = matches.select("number", origin, row.name.prefix("_"))
     usual, messages = _turns(fields, layout) if layout.name == "messages" else _pair(fields, shape, layout)
-    rows = table.filter(usual).select(
-        "number", messages.cast(FIELDS["messages"]).alias("messages"), "origin", _meta(fields, layout).alias("meta")
+    rows = (
+        select(lines, shape)
+        .filter(usual)
+        .select(
+            "number", messages.cast(FIELDS["messages"]).alias("messages"), origin, _meta(fields, layout).alias("meta")
+        )
     )
-    return rows.collect(engine="streaming")
+    try:
+        return rows.collect(engine="streaming")
+    except pl.exceptions.ComputeError:
+        return pl.DataFrame(schema={"number": lines.schema["number"], **FIELDS})
 
 
 def _kind(value: Any) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from leaven.rows import dataset
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Example
+from leaven.rows.example import Example, Message, Origin
 
 Part = Literal["all", "question", "answer"]
 """What of a row is looked at: all (instruction, input, output; the system text too), the question, or the answer."""
@@ -22,7 +23,7 @@ Part = Literal["all", "question", "answer"]
 
 def batches(data: Dataset, part: Part = "all") -> Iterator[pl.Series]:
     """The texts of the rows in their order, a few thousand at a time; null for an answer that is not there."""
-    return (of(frame, part) for frame in data.batches())
+    return (of(frame["messages"], part) for frame in data.batches(["messages"]))
 
 
 def strings(data: Dataset, part: Part = "all") -> Iterator[str]:
@@ -30,8 +31,8 @@ def strings(data: Dataset, part: Part = "all") -> Iterator[str]:
     return (text or "" for texts in batches(data, part) for text in texts)
 
 
-def of(frame: pl.DataFrame, part: Part = "all") -> pl.Series:
-    """The texts of the rows of a dataset's frame."""
+def of(messages: pl.Series, part: Part = "all") -> pl.Series:
+    """The texts of the rows with these messages."""
     turns = pl.col("messages")
     contents = turns.list.eval(pl.element().struct.field("content"))
     last, before = turns.list.get(-1, null_on_oob=True), turns.list.get(-2, null_on_oob=True)
@@ -43,16 +44,17 @@ def of(frame: pl.DataFrame, part: Part = "all") -> pl.Series:
     }[part]  # fmt: skip
     further = turns.list.eval(pl.element().struct.field("fields").is_not_null()).list.any()
     unusual = further | (turns.list.len() == 0) | (words.is_null() if part == "question" else pl.lit(False))
-    texts, by_hand = frame.select(words.alias("text"), unusual.alias("unusual"))
+    texts, by_hand = messages.to_frame("messages").select(words.alias("text"), unusual.alias("unusual"))
     places = by_hand.arg_true()
     if len(places):
-        rows = Dataset(frame[places])
-        texts = texts.scatter(places, pl.Series([_of_row(row, part) for row in rows], dtype=pl.String))
+        rows = (_of_row(dataset.messages(turns), part) for turns in messages.gather(places))
+        texts = texts.scatter(places, pl.Series(list(rows), dtype=pl.String))
     return texts.alias(part)
 
 
-def _of_row(row: Example, part: Part = "all") -> str | None:
+def _of_row(messages: tuple[Message, ...], part: Part = "all") -> str | None:
     """The text of one row; None for an answer that is not there."""
+    row = Example(messages, Origin("texts"))
     if part == "all":
         return "\n".join(message.text for message in row.messages)
     return row.question if part == "question" else row.answer
@@ -71,20 +73,21 @@ def lengths(data: Dataset, part: Part = "answer") -> npt.NDArray[np.float64]:
 
 def ids(data: Dataset) -> pl.Series:
     """The id of each row (`Example.id`)."""
-    parts = [pl.Series(_ids(frame["messages"]), dtype=pl.String) for frame in data.batches()]
+    parts = [pl.Series(_ids(frame["messages"]), dtype=pl.String) for frame in data.batches(["messages"])]
     return (pl.concat(parts) if parts else pl.Series([], dtype=pl.String)).alias("id")
 
 
 def places(data: Dataset) -> pl.Series:
     """What each row is called: its place, or its id where it has none."""
-    named = pl.concat([frame["origin"].struct.field("place") for frame in data.batches()]) if len(data) else pl.Series()
+    origins = [frame["origin"].struct.field("place") for frame in data.batches(["origin"])]
+    named = pl.concat(origins) if origins else pl.Series()
     return named if not named.null_count() else pl.select(pl.coalesce(named, ids(data))).to_series()
 
 
 def meta(data: Dataset, field: str) -> Iterator[Any]:
     """The value of a further field in each row, None where it has none."""
     name = json.dumps(field, ensure_ascii=False)
-    for frame in data.batches():
+    for frame in data.batches(["meta"]):
         for text in frame["meta"]:
             yield json.loads(text).get(field) if name in text or "\\" in text else None
 
