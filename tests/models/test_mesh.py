@@ -2,9 +2,11 @@
 
 import json
 import os
+import pickle
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,14 +58,25 @@ def tune(case, model, folder):
     loaded = load(model, dtype=CASES[case].get("dtype", "auto"))
     token_id = tokens.add(loaded.model, loaded.tokenizer, TokenSection(), 0)
     config = TuneSection.model_validate(CASES[case])
+    said = []
+
+    def look(learner, step, steps):
+        if step == steps - 1:  # in the midst of the training, whose shards stay where they are
+            said.extend(texts_of(learner))
+
     tuned = train.fit(
         loaded, rows(case), config, seed=0, token_id=token_id, folder=folder / "work",
-        objective=OBJECTIVES.get(case, cross_entropy.loss),
+        objective=OBJECTIVES.get(case, cross_entropy.loss), look=look,
     )  # fmt: skip
     weights = {n: w.detach().float().clone() for n, w in tuned.model.named_parameters() if w.requires_grad}
     save_file(weights, folder / f"{case}.safetensors")
-    texts = generate(tuned.model, loaded.tokenizer, WORDS, temperature=0.7, max_new_tokens=12)
-    return tuned.losses, tuned.tokens, tuned.trained_tokens, [answer.text for _, answer in sorted(texts)]
+    said += texts_of(replace(loaded, model=tuned.model))
+    return tuned.losses, tuned.tokens, tuned.trained_tokens, said
+
+
+def texts_of(loaded):
+    texts = generate(loaded.model, loaded.tokenizer, WORDS, temperature=0.7, max_new_tokens=12)
+    return [answer.text for _, answer in sorted(texts)]
 
 
 def lead(models, folder):
@@ -143,6 +156,25 @@ def test_an_objective_that_asks_again_before_its_backward_pass_is_refused(monkey
         body(input_ids=torch.ones(1, 1), use_cache=False)
     states.sum().backward()
     body(input_ids=torch.ones(1, 1), use_cache=False)
+
+
+def test_what_can_not_be_sent_or_read_is_said(monkeypatch):
+    def broken(error):
+        def broadcast(*_):
+            raise error
+
+        return broadcast
+
+    monkeypatch.setattr(mesh, "_orders", lambda: None)
+    monkeypatch.setattr(mesh.distributed, "broadcast_object_list", lambda objects, *_: pickle.dumps(objects))
+    with pytest.raises(UserError, match="can't be sent to the other processes"):
+        mesh._tell(lambda twin: None)
+    monkeypatch.setattr(mesh.distributed, "broadcast_object_list", broken(ModuleNotFoundError("no module mine")))
+    with pytest.raises(UserError, match="can't be read here: no module mine"):
+        mesh._serve(None)
+    monkeypatch.setattr(mesh.distributed, "broadcast_object_list", broken(RuntimeError("Connection closed by peer")))
+    with pytest.raises(SystemExit, match="The first process has ended"):
+        mesh._serve(None)
 
 
 if __name__ == "__main__":

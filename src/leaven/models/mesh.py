@@ -26,7 +26,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
-from leaven.errors import UserError, first_line
+from leaven.errors import UserError
 
 Work = Callable[[Any, Sequence[Any]], Any]
 """What is done with a model and some parts of what there is to do; in several processes it and its result are sent."""
@@ -232,7 +232,7 @@ def _tell(order: Callable[[Any], None] | None) -> None:
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise UserError(
             f"what is to be done can't be sent to the other processes: {error}",
-            "An objective, a model's layer and its hooks have to be functions and classes with a name in a module.",
+            "An objective of your own has to be imported from a module, and not to stand in the file of a method.",
         ) from error
 
 
@@ -248,7 +248,9 @@ def _serve(twin: "_Twin | None") -> None:
                 "An objective of your own has to lie in a module that every process can import.",
             ) from error
         except RuntimeError as error:
-            raise SystemExit(f"The first process has ended: {first_line(error)}") from None
+            if "onnection" not in str(error):
+                raise
+            raise SystemExit("The first process has ended.") from None
         order, box[0] = box[0], None
         if order is None:
             return
