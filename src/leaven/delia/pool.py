@@ -17,8 +17,9 @@ from leaven.rows.outcomes import Outcome
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
 
-CHUNK = 1024
-"""Rows that servers sample at a time: many, since a chunk waits for its slowest reply, and no more than most ask."""
+CHUNK = 256
+"""Rows that servers sample at a time: many, since a chunk waits for its slowest reply, and few, since of the last one
+not all are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
