@@ -16,7 +16,7 @@ from transformers.utils import GENERATION_CONFIG_NAME
 from transformers.utils import logging as transformers_logging
 
 from leaven.errors import UserError, first_line, nearest
-from leaven.models import mesh, names, precision, shelf
+from leaven.models import heap, mesh, names, precision, shelf
 
 logger = logging.getLogger(__name__)
 
@@ -139,6 +139,7 @@ def _load_model(path: str, dtype: str, load_in_8bit: bool, trust_remote_code: bo
     where = device()
     if where.type == "cpu":
         torch.set_flush_denormal(True)  # values that become denormal slow a training step down severalfold
+        heap.keep()
     torch_dtype = "auto" if dtype == "stored" else getattr(torch, dtype_name(path, dtype, trust_remote_code))
     arguments: dict[str, Any] = {"dtype": torch_dtype}
     if load_in_8bit and (quantization := _eight_bit(where)) is not None:
