@@ -32,6 +32,7 @@ from leaven.models.lean import lean
 from leaven.models.load import Loaded, device
 from leaven.models.losses import cross_entropy
 from leaven.models.mask import Encoded
+from leaven.models.norm import short_norms
 from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
 from leaven.models.template import takes_tools
@@ -317,7 +318,7 @@ def _learning(model: Any, config: TuneSection) -> Iterator[None]:
     if config.gradient_checkpointing:
         model.activation_checkpointing_enable()
     try:
-        with lean(model), short_rows():
+        with lean(model), short_rows(), short_norms(model):
             yield
     finally:
         if config.gradient_checkpointing:
