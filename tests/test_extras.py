@@ -15,6 +15,7 @@ from leaven import extras
 PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
 DECLARED = PROJECT["optional-dependencies"]
 IMPORTED = {
+    "faiss-cpu": "faiss",
     "scikit-learn": "sklearn",
     "vl-convert-python": "vl_convert",
     "json-repair": "json_repair",

@@ -8,6 +8,7 @@ EXTRAS: dict[str, str] = {
     "accelerate": "train",
     "aiohttp": "llm",
     "altair": "report",
+    "faiss": "scale",
     "gguf": "gguf",
     "huggingface_hub": "train",
     "immutabledict": "benchmarks",

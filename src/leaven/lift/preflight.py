@@ -130,7 +130,7 @@ def _stage(settings: Settings, stage: Stage) -> None:
     engine(stage, settings)
     for path in getattr(config, "against", ()):
         contamination.benchmark(path)
-    extras.require(*getattr(stage.module, "PACKAGES", ()))
+    extras.require(*getattr(stage.module, "PACKAGES", ()), *getattr(config, "packages", ()))
     if "model" in stage.needs:
         extras.require("torch", "transformers", "peft")
         if not settings.model:

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leaven import extras
+from leaven.errors import UserError
 from leaven.lift.selectors import exact, minhash, semantic
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Origin, pair, user
@@ -155,6 +157,37 @@ def test_semantic_keeps_what_comparing_every_pair_keeps(unit, monkeypatch):
         before = [other for other in kept if other < row]
         assert nearest[row] == max(before, key=lambda other: rows[row] @ rows[other])
         assert np.isclose(cosines[row], rows[row] @ rows[nearest[row]])
+
+
+def near_copied(unit):
+    """3,000 rows, of which each tenth has a near copy behind it (cosine .96 to 1)."""
+    rows = unit(3000, 24)
+    rows[1::10] = rows[::10] + 0.05 * unit(300, 24, seed=1) * np.linspace(0, 5, 300, dtype=np.float32)[:, None]
+    return (rows / np.linalg.norm(rows, axis=1)[:, None]).astype(np.float32)
+
+
+def test_semantic_by_cells_finds_nearly_all_that_the_exact_search_finds_and_nothing_else(
+    unit, numbered, context, select
+):
+    data, vectors = numbered(3000), near_copied(unit)
+    exact_, cells = (
+        select(semantic, data, semantic.Config(threshold=0.95, search=search), context(vectors))
+        for search in ("exact", "ivf")
+    )
+    gone = [set(range(3000)) - set(one.positions) for one in (exact_, cells)]
+    assert len(gone[0]) > 250 and len(gone[0] & gone[1]) >= 0.99 * len(gone[0])
+    for row in gone[1]:
+        before = [other for other in cells.positions if other < row]
+        assert (vectors[before] @ vectors[row]).max() >= 0.95 - 1e-5
+    few = select(semantic, numbered(3), semantic.Config(search="ivf"), context(unit(3)))
+    assert few.positions == (0, 1, 2)
+
+
+def test_cells_without_faiss_are_refused_before_anything_is_compared(numbered, unit, context, select, monkeypatch):
+    monkeypatch.setattr(extras, "_installed", lambda package: package != "faiss")
+    with pytest.raises(UserError, match="faiss is not installed") as error:
+        select(semantic, numbered(3), semantic.Config(search="ivf"), context(unit(3)))
+    assert "leaven[scale]" in error.value.hint and semantic.Config(search="ivf").packages == ("faiss",)
 
 
 def test_semantic_finds_every_identical_row_at_a_threshold_of_one(numbered, unit, context, select):
