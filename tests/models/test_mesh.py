@@ -63,6 +63,7 @@ def tune(case, model, folder):
     def look(learner, step, steps):
         if step == steps - 1:  # in the midst of the training, whose shards stay where they are
             said.extend(texts_of(learner))
+            assert len(mesh._open) == mesh.processes() - 1
 
     tuned = train.fit(
         loaded, rows(case), config, seed=0, token_id=token_id, folder=folder / "work",

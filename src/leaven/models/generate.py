@@ -7,6 +7,7 @@ depend on which rows share its batch (up to float rounding).
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -112,11 +113,10 @@ def generate(
     for row in rows:
         if row.limit <= 0:
             yield row.index, Generated("", "length", len(row.prompt), 0)
-    with mesh.spread(model, folded) if mesh.is_too_large(model) else folded(model) as shards:
-        for row in _share(decoder, shards, possible, batch_size) if shards else _decode(decoder, possible, batch_size):
-            text = tokenizer.decode([i for i in row.answer if i not in unprinted], clean_up_tokenization_spaces=False)
-            reason = "stop" if row.answer[-1] in stops else "length"
-            yield row.index, Generated(text, reason, len(row.prompt), len(row.answer))
+    for row in _answered(decoder, possible, batch_size):
+        text = tokenizer.decode([i for i in row.answer if i not in unprinted], clean_up_tokenization_spaces=False)
+        reason = "stop" if row.answer[-1] in stops else "length"
+        yield row.index, Generated(text, reason, len(row.prompt), len(row.answer))
 
 
 def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
@@ -125,15 +125,21 @@ def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(i for i in (*ids, tokenizer.eos_token_id) if i is not None)
 
 
-def _share(decoder: _Decoder, shards: mesh.Whole | mesh.Shards, rows: list[_Row], batch_size: int) -> Iterator[_Row]:
-    """The rows, answered by all processes, of which each decodes its share; they come when all are done."""
-    work = partial(_answered, decoder=replace(decoder, model=None), batch_size=batch_size)
-    for share in shards.run(work, rows):
+def _answered(decoder: _Decoder, rows: list[_Row], batch_size: int) -> Iterator[_Row]:
+    """Yield rows as their answers end; where several processes decode a share each, when all are done."""
+    if not mesh.is_too_large(decoder.model):
+        with folded(decoder.model):
+            yield from _decode(decoder, rows, batch_size)
+        return
+    with mesh.spread(decoder.model, nullcontext) as shards:
+        shares = shards.run(partial(_share, decoder=replace(decoder, model=None), batch_size=batch_size), rows)
+    for share in shares:
         yield from share
 
 
-def _answered(model: Any, rows: list[_Row], decoder: _Decoder, batch_size: int) -> list[_Row]:
-    return list(_decode(replace(decoder, model=model), rows, batch_size))
+def _share(model: Any, rows: list[_Row], decoder: _Decoder, batch_size: int) -> list[_Row]:
+    with folded(model):
+        return list(_decode(replace(decoder, model=model), rows, batch_size))
 
 
 def _decode(decoder: _Decoder, rows: list[_Row], batch_size: int) -> Iterator[_Row]:

@@ -91,7 +91,7 @@ class Whole:
 
     model: Any
 
-    def run(self, work: Work, parts: Sequence[Any]) -> list[Any]:
+    def run(self, work: Work, parts: Sequence[Any], seed: int = 0) -> list[Any]:
         """What comes of the work on all parts, in a list of one; its gradients stay at the model's weights."""
         return [work(self.model, parts)]
 
@@ -100,34 +100,47 @@ class Shards:
     """A model in all processes, whose weights that learn are those of `model`."""
 
     def __init__(self, model: Any, twin: "_Twin") -> None:
-        self.weights, self.twin = _learning_weights(model), twin
+        self.model, self.weights, self.twin = model, _learning_weights(model), twin
 
-    def run(self, work: Work, parts: Sequence[Any]) -> list[Any]:
-        """What comes of the work in each process, on every n-th part; the sum of its gradients stays at the weights."""
+    def run(self, work: Work, parts: Sequence[Any], seed: int = 0) -> list[Any]:
+        """What comes of the work in each process, on every n-th part; the sum of its gradients stays at the weights.
+
+        From `seed` on, as many as there are processes are for dropout in the others.
+        """
         shares = [parts[place :: processes()] for place in range(processes())]
         for own, weight in zip(self.twin.weights, self.weights, strict=True):
             own.data.copy_(weight.data)
-        _tell(partial(_share, work, shares, int(torch.randint(1 << 31, ()))))
+        _tell(partial(_share, work, shares, seed))
         results: list[Any] = self.twin.run(work, shares[0])
         for own, weight in zip(self.twin.weights, self.weights, strict=True):
             weight.grad = None if own.grad is None else own.grad.to(weight.device)
         return results
 
 
+_open: list[Shards] = []
+"""What is spread, the last one last; the first process's alone."""
+
+
 @contextmanager
 def spread(model: Any, within: Within) -> Iterator[Whole | Shards]:
     """The model over all processes, in the state `within`; it stays as it is, but for the gradients of its weights.
 
-    Of its weights the others need none at hand: each block comes from the first process as it is sharded.
+    Of its weights the others need none at hand: each block comes from the first process as it is sharded. A model that
+    was spread last, and still is, is the same there, in the state that it is in.
     """
     if processes() == 1:
         with within(model):
             yield Whole(model)
         return
+    if _open and _open[-1].model is model:
+        yield _open[-1]
+        return
     _tell(partial(_hold, _with_weights(model, partial(torch.empty_like, device="meta")), within))
     twin = _Twin(_with_weights(model, torch.Tensor.detach))
     with within(twin.model):
-        yield Shards(model, twin)
+        _open.append(Shards(model, twin))
+        yield _open[-1]
+        _open.pop()
     _tell(None)  # an error ends the process, and with it all of them
 
 
@@ -266,7 +279,7 @@ def _hold(skeleton: Any, within: Within, _twin: "_Twin | None") -> None:
 
 
 def _share(work: Work, shares: Sequence[Sequence[Any]], seed: int, twin: "_Twin") -> None:
-    """What others do in `Shards.run`; the seed is for dropout alone."""
+    """What others do in `Shards.run`."""
     place = distributed.get_rank()
     torch.manual_seed(seed + place)
     twin.run(work, shares[place])

@@ -207,7 +207,8 @@ class _Training:
             trained=max(1, trained),
             scale=scale,
         )
-        losses = learning.run(work, [rows[part] for part in parts])
+        seed = (self.order.seed << 32) + len(self.losses) * mesh.processes()
+        losses = learning.run(work, [rows[part] for part in parts], seed)
         self._descend(self.schedule.learning_rate(len(self.losses)))
         self.losses.append(sum(losses))
         self.tokens += sum(len(row.input_ids) for row in rows)
