@@ -104,7 +104,7 @@ def test_two_processes_have_the_losses_the_weights_and_the_answers_of_one(tiny_m
     both, alone = tmp_path / "both", tmp_path / "alone"
     both.mkdir()
     alone.mkdir()
-    families = {"packed": ("qwen3", True, True), "paper": ("llama", False, False), "narrow": ("gemma", True, False)}
+    families = {"packed": ("qwen3", True, True), "paper": ("llama", False, False), "row": ("gemma", True, False)}
     models = {case: tiny_model(*families.get(case, ("llama", False, True))) for case in cases}
     processes = launch(sys.executable, __file__, json.dumps(models), str(both))
     expected = {case: tune(case, models[case], alone) for case in cases}
