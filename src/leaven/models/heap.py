@@ -1,7 +1,7 @@
 """Memory that a forward pass on a CPU has freed, kept for the next one.
 
 glibc hands large blocks back to the system as soon as they are free, and the next pass gets them anew: page by page,
-each filled with zeros by the kernel. Of a training step that was up to an eighth of the processor's time.
+each filled with zeros by the kernel. That was 3 % of a training pass in float32, and more where products are fast.
 """
 
 import ctypes
