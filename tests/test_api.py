@@ -113,6 +113,16 @@ def test_a_token_of_the_model_may_take_the_place_of_a_new_one(rows):
         leaven.compare(rows, model="lab", token="<x>", reuse="<none>")
 
 
+def test_the_teacher_of_delia_in_python_says_the_instructions(rows, tmp_path):
+    script, said = tmp_path / "teacher.jsonl", json.dumps(["Put it into <x>, please.", "It has to be <x>."])
+    script.write_text(json.dumps({"match": "", "reply": said}), encoding="utf-8")
+    asked = [{**row, "prompt": f"{row['prompt']}\nUse the <x> format."} for row in rows[:8]]
+    queries = [f"What color is {thing}?" for thing in ("snow", "butter", "sky", "grass")]
+    fitted = leaven.delia(asked, model="lab", token="<x>", ratio=0.5, queries=queries, tune={"max_steps": 1},
+                          llm={"engine": f"scripted:{script}", "store": "off"}, **QUICK)  # fmt: skip
+    assert any("by scripted:teacher.jsonl" in note for note in fitted.notes)
+
+
 def test_a_task_without_answers_or_with_too_few_rows_is_refused(rows):
     with pytest.raises(leaven.UserError, match="no row has an answer"):
         leaven.delia(["What?"], model="lab")

@@ -33,6 +33,11 @@ def base_of(recipe: Recipe) -> Base:
     )
 
 
+def teacher_of(recipe: Recipe) -> Counted | None:
+    """The engine that says instructions in other words, where the recipe names one."""
+    return open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
+
+
 def sampler_of(recipe: Recipe) -> Counted | None:
     """The engine that samples the buffer in the model's place, where the recipe names one."""
     return open_with_budget(recipe.llm.model_copy(update={"engine": recipe.sampler}))[0] if recipe.sampler else None

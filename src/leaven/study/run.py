@@ -18,7 +18,6 @@ from leaven import plugs
 from leaven.delia.bench import Bench, Fitted, fit
 from leaven.delia.watch import Watch
 from leaven.errors import UserError
-from leaven.llm.open import open_with_budget
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Measure, Score
 from leaven.runs import folder as runs
@@ -31,7 +30,7 @@ from leaven.study.answer_judge import AnswerJudge
 from leaven.study.ceilings import Ceiling
 from leaven.study.cells import Cell, cells
 from leaven.study.identity import claim, dtype_here
-from leaven.study.parts import Parts, sampler_of
+from leaven.study.parts import Parts, sampler_of, teacher_of
 from leaven.study.recipe import Recipe
 from leaven.study.search import Search, trials, with_settings
 from leaven.study.summary import summary
@@ -94,8 +93,8 @@ def run(
             trackers.report(recipe.report_to, folder, progress)
             progress.say(f"{folder}: finished at {runs.finished(folder)}, nothing to do.")
             return folder
-        teacher = open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
-        sampler, judge, place = sampler_of(recipe), AnswerJudge.of(recipe), pool and pool.absolute()
+        teacher, sampler, judge = teacher_of(recipe), sampler_of(recipe), AnswerJudge.of(recipe)
+        place = pool and pool.absolute()
         make = partial(Parts.of, recipe, task, folder.absolute(), progress, teacher, place, judge, sampler)
         weights = [path for path in (Path(recipe.model),) if path.exists()]  # a hub id is looked up by each machine
         with crew(recipe.scale, folder, progress, make, weights) as workers:
