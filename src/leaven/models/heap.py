@@ -1,7 +1,7 @@
 """Memory that a forward pass on a CPU has freed, kept for the next one.
 
 glibc hands large blocks back to the system as soon as they are free, and the next pass gets them anew: page by page,
-each filled with zeros by the kernel. That was 3 % of a training pass in float32, and more where products are fast.
+each filled with zeros by the kernel: 28,000 to 47,000 times in a training pass of 1,024 tokens of SmolLM2.
 """
 
 import ctypes
