@@ -90,10 +90,10 @@ def test_a_full_disk_is_told_from_other_errors_and_found_behind_them(error, full
 
 
 def test_a_lift_on_a_full_disk_ends_with_a_sentence_and_goes_on_from_there(tmp_path, leaven):
-    rows = [{"prompt": f"Say {i}.", "completion": f"{i * 7919} " * (i % 40 + 1)} for i in range(200)]
+    rows = [{"prompt": f"Say {i}.", "completion": f"{i * 7919} " * (i % 3 + 1)} for i in range(200)]
     (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    words = ["lift", "d.jsonl", "--embedder", "lsa:32", "--quality", "length", "--n", "30", "--out", "run"]
-    done = limited(20_000, words, tmp_path)
+    words = ["lift", "d.jsonl", "--embedder", "lsa:64", "--quality", "length", "--n", "30", "--out", "run"]
+    done = limited(48_000, words, tmp_path)  # bytes of a file: enough for the rows, too little for embeddings
     assert done.returncode == 2, done.stderr
     assert "Error: the disk is full: " in done.stderr and "Traceback" not in done.stderr
     assert "Free some space, then give the same command again" in done.stderr
@@ -104,4 +104,4 @@ def test_a_lift_on_a_full_disk_ends_with_a_sentence_and_goes_on_from_there(tmp_p
     assert done.code == 0, done.err
     assert stage.stat().st_mtime_ns == before
     assert pl.read_parquet(tmp_path / "run" / "kept.parquet").height == 30
-    assert np.load(tmp_path / "run" / "embeddings.npy").shape == (200, 32)
+    assert np.load(tmp_path / "run" / "embeddings.npy").shape == (200, 64)

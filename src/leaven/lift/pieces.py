@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -103,6 +103,8 @@ def until_whole(folder: Path, stage: str, made_from: str, hire: Hire) -> Iterato
 
     yield crew
     shutil.rmtree(folder / FOLDER / stage, ignore_errors=True)
+    with suppress(OSError):  # another stage is not whole yet
+        (folder / FOLDER).rmdir()
 
 
 @contextmanager
