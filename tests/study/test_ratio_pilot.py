@@ -53,6 +53,16 @@ def piloted(monkeypatch, made, leaks, **changes):
     return ratio_pilot.run(recipe, task, folder, Parts.of(recipe, task, folder, stderr())), tried
 
 
+def test_trials_have_the_teacher_that_the_recipe_names(made):
+    recipe, task, folder = made
+    (folder / "teacher.jsonl").write_text('{"reply": "[]"}\n')
+    recipe = recipe.model_copy(
+        update={"llm": recipe.llm.model_copy(update={"engine": f"scripted:{folder}/teacher.jsonl"})}
+    )
+    teacher = Parts.of(recipe, task, folder, stderr()).bench(0, folder).teacher
+    assert teacher and teacher.name == "scripted:teacher.jsonl"
+
+
 @pytest.fixture
 def own_answers(monkeypatch):
     """The untouched model's answers need no model."""

@@ -20,7 +20,7 @@ from leaven.rows.outcomes import Outcome
 from leaven.runs.progress import Progress, stderr
 from leaven.study import defaults, questions, ratio_pilot
 from leaven.study import recipe as recipes
-from leaven.study.parts import Parts, teacher_of
+from leaven.study.parts import Parts
 from leaven.study.search import Search, with_settings
 from leaven.study.sources import QUESTIONS, SELF, answered
 from leaven.task.format import choose, refuse_none
@@ -92,8 +92,7 @@ def delia(
     place, progress = Place(folder), progress or stderr()
     pool = _guarded(train, test, _pool(queries, config, len(train), place, progress), config)
     whole = Task(train, (), pool.kept, form, config.token)
-    teacher = teacher_of(config)
-    parts = Parts.of(config, whole, place.path, progress, teacher)
+    parts = Parts.of(config, whole, place.path, progress)
     ratio_pilot.check(config, whole)
     config, ratio_notes = ratio_pilot.with_ratio(config, whole, place.path, parts)
     (choice,), bench = config.methods, parts.bench(seed, place.path)
@@ -101,8 +100,8 @@ def delia(
     values = with_settings(choice.config, search.settings(choice)) if search else choice.config
     method = plugs.load("methods", choice.name)
     fitted = fit(method, train, bench, values)
-    if teacher and teacher.spend.ended:
-        progress.say(f"{teacher.name}: {teacher.spend.sentence()}")
+    for llm in parts.engines.asked():
+        progress.say(f"{llm.name}: {llm.spend.sentence()}")
     sentences = [note, files.left_out(task.dropped), *ratio_notes, search.note if search else ""]
     notes = (*task.notes, *filter(None, sentences), *pool.notes, *bench.ledger.notes)
     dropped = (*task.dropped, *pool.dropped, *bench.ledger.dropped, *fitted.dropped)

@@ -42,6 +42,8 @@ def find(words: list[str]) -> None:
         if ratio_pilot.read(folder) is None:
             _say_time(parts, task, progress)
         _print_law(ratio_pilot.run(recipe, task, folder, parts))
+        for llm in parts.engines.asked():
+            progress.say(f"{llm.name}: {llm.spend.sentence()}")
     print(f"leaven delia {' '.join(words)} --ratio auto goes on from here, with this ratio.")
 
 

@@ -1,6 +1,6 @@
-"""What the cells of a study share, made once: the base model, the pool of queries, the teacher, the judge."""
+"""What the cells of a study share, made once: the base model, the pool of queries, and the engines beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from leaven.delia.tuner import Tuner
 from leaven.delia.watch import Watch
 from leaven.llm.budget import Counted
 from leaven.llm.open import open_with_budget
-from leaven.llm.protocol import LLM
 from leaven.models.base import Base
 from leaven.rows.example import Prompt
 from leaven.runs.progress import Progress
@@ -33,14 +32,28 @@ def base_of(recipe: Recipe) -> Base:
     )
 
 
-def teacher_of(recipe: Recipe) -> Counted | None:
-    """The engine that says instructions in other words, where the recipe names one."""
-    return open_with_budget(recipe.llm)[0] if recipe.llm.engine else None
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Those that a recipe names beside its model: a teacher for instructions, a sampler for the buffer, a judge."""
 
+    teacher: Counted | None
+    sampler: Counted | None
+    judge: AnswerJudge | None
 
-def sampler_of(recipe: Recipe) -> Counted | None:
-    """The engine that samples the buffer in the model's place, where the recipe names one."""
-    return open_with_budget(recipe.llm.model_copy(update={"engine": recipe.sampler}))[0] if recipe.sampler else None
+    @classmethod
+    def of(cls, recipe: Recipe) -> "Engines":
+        """The engines of a recipe, each within the limits of its `llm`; the judge is opened when it is first asked."""
+
+        def named(engine: str) -> Counted | None:
+            return open_with_budget(recipe.llm.model_copy(update={"engine": engine}))[0] if engine else None
+
+        return cls(named(recipe.llm.engine), named(recipe.sampler), AnswerJudge.of(recipe))
+
+    def asked(self) -> Iterator[Counted]:
+        """Those that were asked, which have something to tell of it."""
+        for llm in (self.teacher, self.sampler, self.judge and self.judge.llm):
+            if llm and llm.spend.ended:
+                yield llm
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +65,7 @@ class Parts:
     pool: Pool
     format: Format
     progress: Progress
-    teacher: LLM | None = None
-    judge: AnswerJudge | None = None
+    engines: Engines
 
     @classmethod
     def of(
@@ -62,15 +74,13 @@ class Parts:
         task: Task,
         folder: Path,
         progress: Progress,
-        teacher: LLM | None = None,
+        engines: Engines | None = None,
         pool: Path | None = None,
-        judge: AnswerJudge | None = None,
-        sampler: LLM | None = None,
     ) -> "Parts":
         """The parts of the study in `folder`; its self-samples lie there, or in `pool`, which studies may share."""
-        base = base_of(recipe)
-        rows = Pool(task.pool, base, recipe.sample, pool or folder / "pool", progress, sampler or sampler_of(recipe))
-        return cls(recipe, base, rows, task.format, progress, teacher, judge)
+        base, engines = base_of(recipe), engines or Engines.of(recipe)
+        rows = Pool(task.pool, base, recipe.sample, pool or folder / "pool", progress, engines.sampler)
+        return cls(recipe, base, rows, task.format, progress, engines)
 
     def bench(self, seed: int, folder: Path, watch: Watch | None = None) -> Bench:
         """The bench of the cell in `folder`."""
@@ -90,7 +100,7 @@ class Parts:
             ),
             seed=seed,
             folder=folder,
-            teacher=self.teacher,
+            teacher=self.engines.teacher,
         )
 
     def untouched(self, prompts: Sequence[Prompt]) -> list[str]:

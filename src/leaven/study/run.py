@@ -30,7 +30,7 @@ from leaven.study.answer_judge import AnswerJudge
 from leaven.study.ceilings import Ceiling
 from leaven.study.cells import Cell, cells
 from leaven.study.identity import claim, dtype_here
-from leaven.study.parts import Parts, sampler_of, teacher_of
+from leaven.study.parts import Engines, Parts
 from leaven.study.recipe import Recipe
 from leaven.study.search import Search, trials, with_settings
 from leaven.study.summary import summary
@@ -93,9 +93,8 @@ def run(
             trackers.report(recipe.report_to, folder, progress)
             progress.say(f"{folder}: finished at {runs.finished(folder)}, nothing to do.")
             return folder
-        teacher, sampler, judge = teacher_of(recipe), sampler_of(recipe), AnswerJudge.of(recipe)
-        place = pool and pool.absolute()
-        make = partial(Parts.of, recipe, task, folder.absolute(), progress, teacher, place, judge, sampler)
+        engines = Engines.of(recipe)
+        make = partial(Parts.of, recipe, task, folder.absolute(), progress, engines, pool and pool.absolute())
         weights = [path for path in (Path(recipe.model),) if path.exists()]  # a hub id is looked up by each machine
         with crew(recipe.scale, folder, progress, make, weights) as workers:
             ((_, dtype),) = workers.each(_dtype, [recipe])
@@ -103,10 +102,9 @@ def run(
             runs.reopen(folder)
             ((_, study),) = workers.each(_prepare_study, [Study(recipe, task, folder.absolute(), only, dtype)])
             _compute(study, workers, progress)
-        for llm in (teacher, sampler, judge and judge.llm):
-            if llm and llm.spend.ended:
-                progress.say(f"{llm.name}: {llm.spend.sentence()}")
-                runs.log(folder, "calls", engine=llm.name, **llm.spend.counts())
+        for llm in engines.asked():
+            progress.say(f"{llm.name}: {llm.spend.sentence()}")
+            runs.log(folder, "calls", engine=llm.name, **llm.spend.counts())
         plan = cells(study.recipe, len(task.rows))
         left = _open(plan, folder)
         _gather(study.recipe, study.task, tuple(cell for cell in plan if cell not in left), folder)
@@ -184,7 +182,7 @@ def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts,
     mine = replace(task, tests=tuple(test for test in task.tests if cell.method.takes(test.name)))
     answers = _answer(fitted, mine, bench)
     probes = recipe.probes if cell.method.probes is None else cell.method.probes
-    scores = [*_scores(mine, answers, bench, parts.judge), *_probe(probes, fitted, task, bench)]
+    scores = [*_scores(mine, answers, bench, parts.engines.judge), *_probe(probes, fitted, task, bench)]
     scores += _benchmarks(recipe, fitted, bench, parts)
     rows = [Score(cell.method.label, cell.size, cell.seed, *measure) for measure in scores]
     _answers_frame(mine, answers).write_parquet(place / "answers.parquet")
