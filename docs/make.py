@@ -79,12 +79,8 @@ def explained(scores: Path) -> str:
     worths = explain.worths(table)
     headings = " | ".join(columns.column(measure).heading for measure in worths)
     lines = [f"| part | {headings} |", "|---|" + "--:|" * len(worths)]
-    for part in explain.PARTS:
-        shares = [next(row for row in rows if row.part == part) for rows in worths.values()]
-        lines.append(f"| {part} | " + " | ".join(explain.points(share) for share in shares) + " |")
-    for label in (explain.NONE, explain.ALL):
-        means = [f"{100 * explain.mean(table, label, measure):.0f}" for measure in worths]
-        lines.append(f"| *{label}* | " + " | ".join(means) + " |")
+    for label, cells in explain.lines(table, worths):
+        lines.append(f"| {label if label in explain.PARTS else f'*{label}*'} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

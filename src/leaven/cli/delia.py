@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from leaven.api import keywords
-from leaven.api.keywords import NEW_TOKEN
 from leaven.cli import engine, flags
 from leaven.cli import rows as reading
 from leaven.cli.resume import ContinueAnyway
@@ -61,7 +60,7 @@ def delia(
     token: Annotated[
         str,
         typer.Option(help="The new special token; put into the questions where none names it.", rich_help_panel=TOKEN),
-    ] = NEW_TOKEN,
+    ] = keywords.NEW_TOKEN,
     reuse: Annotated[
         str,
         typer.Option(

@@ -47,10 +47,6 @@ def _table(scores: "pl.DataFrame", worths: "dict[str, list[Worth]]") -> "Table":
     table.add_column("part")
     for measure in worths:
         table.add_column(measure.replace("/", "\n"), justify="right")
-    for part in explain.PARTS:
-        rows = [next(row for row in worths[measure] if row.part == part) for measure in worths]
-        table.add_row(part, *map(explain.points, rows))
-    table.add_section()
-    for label in (explain.NONE, explain.ALL):
-        table.add_row(label, *(f"{100 * explain.mean(scores, label, measure):.0f}" for measure in worths))
+    for label, cells in explain.lines(scores, worths):
+        table.add_row(label, *cells, end_section=label == explain.PARTS[-1])
     return table

@@ -9,6 +9,7 @@
 | exposures | several passes over the task rows | one |
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
@@ -51,8 +52,16 @@ def mean(scores: pl.DataFrame, label: str, measure: str) -> float:
     return float(values.mean())  # type: ignore[arg-type]
 
 
-def points(share: Worth) -> str:
-    """A share in points of a hundred, with its interval."""
+def lines(scores: pl.DataFrame, measures: Mapping[str, list[Worth]]) -> Iterator[tuple[str, list[str]]]:
+    """Each part and its share in each measure, then what none of them and all of them reach; points of a hundred."""
+    for part in PARTS:
+        yield part, [_points(next(row for row in rows if row.part == part)) for rows in measures.values()]
+    for label in (NONE, ALL):
+        yield label, [f"{100 * mean(scores, label, measure):.0f}" for measure in measures]
+
+
+def _points(share: Worth) -> str:
+    """A share, with its interval."""
     if share.low is None or share.high is None:
         return f"{100 * share.mean:+.0f}"
     return f"{100 * share.mean:+.0f} ({100 * share.low:+.0f} to {100 * share.high:+.0f})"
