@@ -47,7 +47,7 @@ def piloted(monkeypatch, made, leaks, **changes):
 
     def trial(search, method, name, settings, seed):
         tried.append((method.config["ratio"], seed, dict(settings)))
-        return Trial(method.label, settings, 1.0, leaks[method.config["ratio"]], 0.5, 60.0)
+        return Trial(method.label, settings, 1.0, None, leaks[method.config["ratio"]], 0.5, 60.0)
 
     monkeypatch.setattr(Search, "trial", trial)
     return ratio_pilot.run(recipe, task, folder, Parts.of(recipe, task, folder, stderr())), tried

@@ -20,8 +20,8 @@ from leaven.study.sources import resolve
 START = {"learning_rate": 2e-3, "token_learning_rate": 2e-2, "num_train_epochs": 3}
 
 
-def trial(learnt, leak=0.0, kept=0.5, **settings):
-    return Trial("delia", {**START, **settings}, learnt, leak, kept, 1.0)
+def trial(learnt, leak=0.0, kept=0.5, content=None, **settings):
+    return Trial("delia", {**START, **settings}, learnt, content, leak, kept, 1.0)
 
 
 def test_of_trials_that_a_question_does_not_tell_apart_the_one_that_keeps_the_most_is_best():
@@ -30,39 +30,57 @@ def test_of_trials_that_a_question_does_not_tell_apart_the_one_that_keeps_the_mo
     assert best([first, leaky]) is first
 
 
+def test_of_two_in_the_format_the_one_that_says_what_is_right_is_best():
+    nonsense, right = trial(1.0, content=0.2, kept=0.9), trial(0.9, content=0.8)
+    assert best([nonsense, right]) is right
+    leaky = trial(1.0, content=0.9, leak=0.3)
+    assert best([right, leaky]) is right
+
+
 def test_plain_text_without_plain_questions_is_chosen_by_what_is_learnt():
-    worse, better = (Trial("delia", START, learnt, None, None, 1.0) for learnt in (0.3, 0.6))
+    worse, better = (Trial("delia", START, learnt, None, None, None, 1.0) for learnt in (0.3, 0.6))
     assert best([worse, better]) is better
 
 
-def test_what_works_or_leaks_is_made_gentler_and_what_learns_less_than_all_stronger():
-    gentle, leaky, both = (search._next([trial(*values)], START) for values in ((1.0, 0.0), (1.0, 1.0), (0.8, 0.3)))
-    assert gentle == leaky == both == {**START, "learning_rate": 1e-3}
+def test_what_leaks_is_made_gentler_and_what_learns_less_than_all_stronger():
+    leaky, both = (search._next([trial(*values)], START) for values in ((1.0, 1.0), (0.8, 0.3)))
+    right = search._next([trial(1.0, 0.3, content=0.9)], START)
+    assert leaky == both == right == {**START, "learning_rate": 1e-3}
     strong, nearly = (search._next([trial(*values)], START) for values in ((0.0, 0.0), (0.8, 0.1)))
     assert strong == nearly == {**START, "num_train_epochs": 4}
 
 
+@pytest.mark.parametrize("leak", [0.0, 0.1])
+def test_where_the_content_falls_short_most_stronger_and_gentler_settings_are_tried_in_turn(leak):
+    trials = [trial(1.0, leak, content=0.5)]
+    for _ in range(3):
+        trials.append(trial(1.0, leak, content=0.5, **search._next(trials, START)))
+    changes = [{name: value for name, value in one.settings.items() if value != START[name]} for one in trials]
+    assert changes == [{}, {"num_train_epochs": 4}, {"learning_rate": 1e-3}, {"learning_rate": 4e-3}]
+
+
 def test_a_search_ends_where_nothing_is_left_to_learn_and_nothing_leaks(monkeypatch):
     monkeypatch.setattr(search, "QUESTIONS", 24)
-    assert _solved([trial(0.5), trial(0.97)]) and not _solved([])
-    assert not any(_solved([trial(*values)]) for values in ((0.9, 0.0), (1.0, 0.1)))
+    assert _solved([trial(0.5), trial(0.97)]) and _solved([trial(0.97, content=0.97)]) and not _solved([])
+    unsolved = (trial(0.9), trial(1.0, leak=0.1), trial(1.0, content=0.9))
+    assert not any(_solved([one]) for one in unsolved)
 
 
 # No st.floats: a model in this process has denormals flushed to zero, which hypothesis refuses.
 SHARE = st.integers(0, 24).map(lambda right: right / 24)
 
 
-@given(st.lists(st.tuples(SHARE, SHARE, SHARE), min_size=1, max_size=12))
+@given(st.lists(st.tuples(SHARE, SHARE, SHARE, SHARE), min_size=1, max_size=12))
 def test_no_settings_are_tried_twice_and_only_those_that_are_free_change(values):
     free = {"learning_rate": 1e-3, "num_train_epochs": 1}
     trials = []
-    for learnt, leak, kept in values:
+    for learnt, content, leak, kept in values:
         settings = search._next(trials, free)
         if not settings:
             break
         assert set(settings) == set(free) and settings["num_train_epochs"] >= 1
         assert settings not in [dict(trial.settings) for trial in trials]
-        trials.append(Trial("delia", settings, learnt, leak, kept, 1.0))
+        trials.append(Trial("delia", settings, learnt, content, leak, kept, 1.0))
     assert dict(trials[0].settings) == free
 
 
@@ -109,6 +127,8 @@ def test_a_study_tunes_by_the_best_of_the_trials_and_tells_them(finished):
     summary = json.loads((folder / "summary.json").read_text())
     assert [(t["method"], t["settings"]["learning_rate"]) for t in summary["trials"]][:1] == [("delia", 2e-3)]
     assert len(summary["trials"]) == 2 and sum(t["chosen"] for t in summary["trials"]) == 1
+    shares = [trial[name] for trial in summary["trials"] for name in ("learnt", "content", "leak", "kept")]
+    assert all(0 <= share <= 1 for share in shares)
     chosen = next(t["settings"] for t in summary["trials"] if t["chosen"])
     cells = {path.parent.name.split("-")[0]: json.loads(path.read_text()) for path in folder.glob("cells/*/cell.json")}
     assert cells["delia"]["config"]["tune"] == chosen

@@ -138,6 +138,19 @@ def test_every_part_is_there(hostile, hostile_page):
     ]
 
 
+def test_each_trial_stands_with_its_content_which_an_older_study_has_not(tmp_path):
+    folder = study(tmp_path, others=())
+    summary = json.loads((folder / "summary.json").read_text())
+    old = {"method": "delia", "settings": {"learning_rate": 2e-3}, "learnt": 1.0, "leak": 0.0, "kept": 0.5}
+    old |= {"seconds": 1.0, "chosen": False}
+    summary["trials"] = [old, {**old, "content": 0.375, "chosen": True}]
+    (folder / "summary.json").write_text(json.dumps(summary))
+    html = page.write(folder).read_text(encoding="utf-8")
+    head, *trials = html.partition("How the settings were chosen")[2].partition("</table>")[0].split("<tr")[1:]
+    place = head.split("<th").index(' class="n">their content</th>')
+    assert [row.split("<td")[place].split(">")[1].split("<")[0] for row in trials] == ["–", "37.5"]
+
+
 def test_a_single_method_without_probes_still_has_a_page(tmp_path):
     folder = study(tmp_path, others=())
     scores = pl.read_parquet(folder / "scores.parquet")

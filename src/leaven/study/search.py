@@ -3,16 +3,18 @@
 Every method that tunes may have as many trials as any other (`tune.trials`), and no trial sees a row, a phrasing or a
 question of a test. A trial tunes the method on four fifths of the task rows and asks the others, in phrasings of the
 book that serve nothing else, and plain questions of the pool, which no buffer of a trial has. Better is who answers
-more of the former in the format and fewer of the latter; among settings that one question does not tell apart, who says
-more of what the untouched model says.
+more of the former in the format and says more of what their references hold, and answers fewer of the latter so: three
+shares that weigh alike. Among settings that one question does not tell apart, who says more of what the untouched model
+says. The format alone would take a tuning that always answers with the same label for one that has learnt all.
 """
 
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +26,11 @@ from leaven.rows.dataset import Dataset
 from leaven.runs import folder as runs
 from leaven.study import ceilings, needs
 from leaven.study.recipe import MethodChoice
+from leaven.task import wording
 from leaven.task.holdout import hold_out
 from leaven.task.task import Task
 from leaven.task.test import Test, headline, score
 from leaven.task.tests import dev_tests
-from leaven.task.wording import content
 
 if TYPE_CHECKING:  # what needs torch: the report reads what was searched without it
     from leaven.study.parts import Parts
@@ -45,22 +47,25 @@ SPARE = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Settings, and what they did: `learnt` (held-out rows), `leak` and `kept` (plain questions) are shares.
+    """Settings, and what they did: `learnt`, `content` (held-out rows), `leak` and `kept` (plain questions) are shares.
 
-    The leak is None where no format can be told, and both where there are no plain questions.
+    `learnt` are answers in the format, and of plain text the likeness to the reference; `content` is how much of the
+    reference's value is there, None where the format reads none. The leak is None where no format can be told, and both
+    it and what is kept where there are no plain questions.
     """
 
     method: str
     settings: Mapping[str, float]
     learnt: float
+    content: float | None
     leak: float | None
     kept: float | None
     seconds: float
 
     @property
     def gain(self) -> float:
-        """What is learnt less what leaks."""
-        return self.learnt - (self.leak or 0.0)
+        """What is in the format and what it says, less what leaks."""
+        return self.learnt + (self.content or 0.0) - (self.leak or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class Search:
         rows = task.rows.take(max(size or len(task.rows) for size in recipe.sizes), seed)
         try:
             train, held_out, _ = hold_out(
-                rows, "the task", config=recipe.leaks, content=partial(content, token=token.text)
+                rows, "the task", config=recipe.leaks, content=partial(wording.content, token=token.text)
             )
         except UserError as error:
             return cls(parts, folder, None, note=f"No settings were searched: {error.problem}.")
@@ -135,8 +140,8 @@ class Search:
             values |= ceilings.means(score(test, answers, self.parts.format))
         shutil.rmtree(place, ignore_errors=True)
         learnt = values.get(headline(self.tests[0])[0], 0.0)
-        leak, kept = (values.get(f"general/{name}") for name in ("leak", "kept"))
-        return Trial(method.label, dict(settings), learnt, leak, kept, time.perf_counter() - began)
+        content, leak, kept = (values.get(name) for name in ("dev/content", "general/leak", "general/kept"))
+        return Trial(method.label, dict(settings), learnt, content, leak, kept, time.perf_counter() - began)
 
     def _parts(self, method: MethodChoice, seed: int) -> "Parts":
         """The parts; their pool is without the questions that are asked, where the method's buffer may come to them.
@@ -187,33 +192,44 @@ def best(trials: Sequence[Trial]) -> Trial:
 def sentence(trial: Trial) -> str:
     """A trial in words."""
     settings = ", ".join(f"{name} {value:g}" for name, value in trial.settings.items())
+    content = "" if trial.content is None else f", {trial.content:.0%} of their content"
     leak = "" if trial.leak is None else f", {trial.leak:.0%} of plain questions answered so"
     kept = "" if trial.kept is None else f", own answers kept {trial.kept:.2f}"
-    return f"{settings}: held-out rows {trial.learnt:.0%}{leak}{kept} ({trial.seconds:.0f} s)"
+    return f"{settings}: held-out rows {trial.learnt:.0%}{content}{leak}{kept} ({trial.seconds:.0f} s)"
 
 
 def _solved(trials: Sequence[Trial]) -> bool:
     """Whether a trial is within a question of all that can be learnt, and nothing leaks: a search ends there."""
-    return any(trial.learnt >= 1 - 1 / QUESTIONS and not trial.leak for trial in trials)
+    learnt = [min(one.learnt, 1.0 if one.content is None else one.content) for one in trials if not one.leak]
+    return max(learnt, default=0.0) >= 1 - 1 / QUESTIONS
 
 
 def _next(trials: Sequence[Trial], start: Mapping[str, float]) -> dict[str, float]:
-    """The settings to try next: the start, then the best so far with one of them changed; none when all are tried.
-
-    Where more is left to learn than leaks, stronger ones come first, and gentler ones otherwise.
-    """
+    """The settings to try next: the start, then the best so far with one of them changed; none when all are tried."""
     if not trials:
         return dict(start)
     lead = best(trials)
-    moves = (*STRONGER, *GENTLER) if 1 - lead.learnt > (lead.leak or 0.0) else (*GENTLER, *STRONGER)
     earlier = [dict(trial.settings) for trial in trials]
-    for name, factor in moves:
+    for name, factor in _moves(lead):
         if name not in start:
             continue
         settings = {**lead.settings, name: _rounded(name, lead.settings[name] * factor)}
         if settings not in earlier:
             return settings
     return {}
+
+
+def _moves(lead: Trial) -> Iterable[tuple[str, float]]:
+    """Stronger settings first where the format is not learnt, gentler ones where the leak is the greatest fault.
+
+    By turns where the content is: there may have been too little tuning as well as too much.
+    """
+    unlearnt, leak = 1 - lead.learnt, lead.leak or 0.0
+    if unlearnt > max(leak, 1 / QUESTIONS):
+        return (*STRONGER, *GENTLER)
+    if lead.content is None or leak > 1 - lead.content:
+        return (*GENTLER, *STRONGER)
+    return chain.from_iterable(zip(STRONGER, GENTLER, strict=True))
 
 
 def _rounded(name: str, value: float) -> float:
