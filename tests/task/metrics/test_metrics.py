@@ -12,6 +12,7 @@ from leaven.errors import UserError
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Message, Origin, pair
 from leaven.task.format import open_format
+from leaven.task.formats._objects import first
 from leaven.task.metrics import general, text
 from leaven.task.metrics.format import macro_f1
 from leaven.task.scoring import Scoring
@@ -47,6 +48,13 @@ def values(plug, answers, rows, form=JSON, settings=None, judge=None):
     for measure in plug.score(answers, rows, Scoring(form, settings or {}, judge)):
         found.setdefault(measure.metric, []).append(measure.value)
     return found
+
+
+def test_the_object_of_an_answer_is_read_once(monkeypatch):
+    answers, read = ['{"thought": "It fits.", "label": "yes"}', "{'label': 'no'}", "none at all"], []
+    monkeypatch.setattr("leaven.task.formats.json.first", lambda text: read.append(text) or first(text))
+    marks = measures("format", [("?", None, answer) for answer in answers])
+    assert read == answers and marks["format"] == [1, 1, 0] and marks["strict"] == [1, 0, 0]
 
 
 def test_all_metrics_are_here():

@@ -1,6 +1,7 @@
 """A JSON object anywhere in the answer, in Python's single quotes or repaired as well."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from leaven.task.formats import _fields
@@ -78,6 +79,7 @@ def start(config: Config) -> tuple[str, ...]:
     return ("{",)
 
 
+@lru_cache(maxsize=1)  # whoever marks an answer asks for all of the above, one after another
 def _first(text: str) -> Reading:
     """The object that all of the above is about: the first of the answer, and no code."""
     return first(without_code(text, "json", "python") if "```" in text else text)
