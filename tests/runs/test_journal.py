@@ -83,6 +83,7 @@ def test_the_commit_of_a_model_of_the_hub_is_known_once_it_was_downloaded(tmp_pa
     main.write_text("b" * 40)
     (main.parent / "v2").write_text("c" * 40)
     commits = {"st:Qwen/Qwen3-0.6B": "b", "hf:Qwen/Qwen3-0.6B@v2": "c", f"Qwen/Qwen3-0.6B@{'d' * 40}": "d"}
+    commits["vllm:Qwen/Qwen3-0.6B"] = "b"
     for name, letter in commits.items():
         assert content.named(name) == content.leaf(name, letter * 16)
     assert content.named("Qwen/Qwen3-0.6B@v3") == "Qwen/Qwen3-0.6B@v3"

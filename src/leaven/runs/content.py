@@ -91,11 +91,11 @@ def of(path: Path) -> str:
 def _named_text(text: str) -> Any:
     if len(text) > 1000 or "\n" in text:
         return text
-    # data.jsonl · hf:FOLDER and scripted:FILE · table.parquet:COLUMN and mine.py:MODEL
+    # data.jsonl · hf:FOLDER, vllm:FOLDER and scripted:FILE · table.parquet:COLUMN and mine.py:MODEL
     for part in (text, text.partition(":")[2], text.rpartition(":")[0]):
         if ("." in part or os.sep in part) and (path := _place(part)):
             return leaf(text.replace(part, path.resolve().name), of(path))
-    commit = commit_of(text.partition(":")[2] if text.startswith(("hf:", "st:")) else text)
+    commit = commit_of(text.partition(":")[2] if text.startswith(("hf:", "vllm:", "st:")) else text)
     return leaf(text, commit[:16]) if commit else text
 
 
