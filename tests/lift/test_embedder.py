@@ -3,6 +3,7 @@
 import io
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -19,10 +20,10 @@ def lift(tmp_path):
              for n in range(40))  # fmt: skip
     (tmp_path / "d.jsonl").write_text("\n".join(lines))
 
-    def made(name="run", **values):
+    def made(name="run", continue_anyway=False, **values):
         settings = {"data": str(tmp_path / "d.jsonl"), "quality": "length", "n": 5, "keep_variety": 0.5, **values}
         said = io.StringIO()
-        run.run(Settings(**settings), tmp_path / name, Progress(said), None)
+        run.run(Settings(**settings), tmp_path / name, Progress(said), None, continue_anyway=continue_anyway)
         return said.getvalue()
 
     return made
@@ -46,6 +47,30 @@ def test_a_lift_goes_on_with_what_it_was_begun_with(lift, tmp_path, monkeypatch)
     with pytest.raises(UserError, match="embedder was auto:lsa and is auto:minilm"):
         lift()
     assert "nothing to do" in lift(embedder="auto:lsa")
+
+
+def test_a_lift_that_goes_on_over_other_embeddings_chooses_by_them(lift, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    file, size = tmp_path / "e.npy", {"keep_variety": 0.25, "n": 10}
+
+    def bring(seed):
+        np.save(file, np.random.default_rng(seed).normal(size=(40, 4)).astype(np.float32))
+
+    bring(1)
+    lift("anew", embeddings=str(file), **size)
+    bring(0)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run, "_cut", stop)
+        lift(embeddings=str(file), **size)
+    bring(1)
+    with pytest.raises(UserError, match=r"e\.npy has changed since the stage quality"):
+        lift(embeddings=str(file), **size)
+    lift(continue_anyway=True, embeddings=str(file), **size)
+    stages = [pl.read_parquet(tmp_path / name / "stages/variety.parquet") for name in ("run", "anew")]
+    assert stages[0].equals(stages[1])
+    assert (tmp_path / "run/kept.jsonl").read_text() == (tmp_path / "anew/kept.jsonl").read_text()
 
 
 def test_lsa_ranks_variety_where_it_is_named(lift, tmp_path):

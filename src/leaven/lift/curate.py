@@ -1,6 +1,7 @@
 """A selector at work within a lift: its scores in a file, the embeddings of the rows that are left, its verdicts."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from leaven.lift.selection import Context, Scores
 from leaven.lift.settings import Settings
 from leaven.lift.vectors import Vectors
 from leaven.rows.shards import Places
+from leaven.runs import content
 from leaven.runs import folder as runs
 from leaven.runs.progress import Progress
 from leaven.scale.crew import Hire
@@ -54,7 +56,7 @@ def embedded(
     """
     if not len(pool.alive):
         return Embedded(pool.alive, table.of(np.zeros((0, 1), np.float32)))
-    path, inputs = folder / FILE, pool.known_by(settings.embedder, settings.embed_text, settings.embeddings)
+    path, inputs = folder / FILE, pool.known_by(content.named(_embedder(settings)))
     frame = pl.DataFrame([pl.Series("row", pool.alive), pool.ids[pool.alive].alias("id")])
     if taken and (held := _held(folder)) is not None and not frame.join(held, on=["row", "id"], how="anti").height:
         return Embedded(held["row"].to_numpy(), table.open_file(str(path)))
@@ -95,7 +97,7 @@ def scored(
 ) -> Scores:  # fmt: skip
     """What the selector measures of the rows that are left: from its file, where it is made of the same or `taken`."""
     path = folder / "scores" / f"{stage.name}.parquet"
-    inputs = pool.known_by(stage.name, stage.plug, engine(stage, settings), measured_by(stage, config), settings.seed)
+    inputs = pool.known_by(_about(stage, settings, measured_by(stage, config)))
     if not (taken and stage.dear) and not rows.current(path, folder, inputs):
         with until_whole(folder, stage.name, inputs, hire) as crew:
             context = replace(context, crew=crew)
@@ -113,11 +115,12 @@ def scored(
 
 
 def chosen(
-    stage: Stage, pool: Pool, scores: Scores, config: Section, context: Context, folder: Path, hire: Hire
-) -> Pool:
+    stage: Stage, pool: Pool, scores: Scores, config: Section, context: Context, settings: Settings, folder: Path,
+    hire: Hire,
+) -> Pool:  # fmt: skip
     """The rows that the selector keeps by their scores."""
     values = {name: hashlib.sha256(np.ascontiguousarray(one).data).hexdigest() for name, one in scores.columns.items()}
-    inputs = pool.known_by(stage.name, stage.plug, config.model_dump(mode="json"), context.seed, values)
+    inputs = pool.known_by(_about(stage, settings, config.model_dump(mode="json")), values)
     with until_whole(folder, stage.name, inputs, hire) as crew:
 
         def make() -> pl.DataFrame:
@@ -126,6 +129,18 @@ def chosen(
             return rows.of_outcome(stage.name, pool.alive, outcome, scores.said)
 
         return pool.with_alive(rows.stage(folder, stage.name, inputs, make))
+
+
+def _about(stage: Stage, settings: Settings, config: Mapping[str, object]) -> object:
+    """All besides rows that the file of a selector is made from; what lies in files, a model too, by its content."""
+    embedder = _embedder(settings) if "vectors" in stage.needs else ()
+    model = (settings.model,) if "model" in stage.needs else ()
+    return content.named([stage.name, stage.plug, engine(stage, settings), config, settings.seed, *embedder, *model])
+
+
+def _embedder(settings: Settings) -> tuple[str, ...]:
+    """What embeddings depend on besides rows."""
+    return settings.embedder, settings.embed_text, settings.embeddings
 
 
 def measured_by(stage: Stage, config: Section) -> dict[str, object]:

@@ -28,6 +28,7 @@ from leaven.llm.budget import BudgetReached
 from leaven.rows import export
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
+from leaven.runs import content
 from leaven.runs import folder as runs
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
@@ -190,10 +191,10 @@ def _made(work: Work, stage: Stage, state: State, further: Sequence[int]) -> Sta
     there = len(state.parents.alive)
     for making, count in enumerate([there, *(min(count, there) for count in again)]):
         data = state.parents.left if making == 0 else state.parents.left.take(count, work.settings.seed + making)
-        about = (stage.plug, expand.engine(stage, work.settings), stage.settings(), work.settings.seed, making, count)
-        makings.append(
-            expand.make(stage, data, work.settings, work.folder, work.open_llm, making, state.parents.known_by(*about))
-        )
+        config = stage.settings().model_dump(mode="json")
+        about = (stage.plug, expand.engine(stage, work.settings), config, work.settings.seed, making, count)
+        inputs = state.parents.known_by(content.named(about))
+        makings.append(expand.make(stage, data, work.settings, work.folder, work.open_llm, making, inputs))
     errors = expand.failures(makings)
     _bear(work, stage, errors, sum(len(one.kept) + len(one.dropped) for one in makings))
     _expect_rows(work, stage, makings)
@@ -227,7 +228,7 @@ def _kept(work: Work, stage: Stage, state: State, selecting: bool, last: bool) -
     scores = curate.scored(stage, pool, config, context, settings, work.folder, work.open_llm, work.taken, work.crew)
     errors = list(scores.failed.values())
     _bear(work, stage, errors, len(pool.alive))
-    pool = curate.chosen(stage, pool, scores, config, context, work.folder, work.crew)
+    pool = curate.chosen(stage, pool, scores, config, context, settings, work.folder, work.crew)
     left = {stage.name: errors, f"{stage.name} (planted, or judged twice)": list(scores.open)}
     return replace(state, pool=pool, open={**state.open, **{name: some for name, some in left.items() if some}})
 
