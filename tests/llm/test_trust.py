@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -88,3 +91,8 @@ def test_what_is_planted():
     assert '"accuracy": 35' in made["flattered"][0].answer
     assert [row.question for row in made["swapped"]] == [f"Question {number}?" for number in range(4)]
     assert plants(rows("same", "same"))["swapped"] == [None, None]
+
+
+def test_what_looks_at_a_lift_loads_no_statistics():
+    code = "import sys, leaven.lift.audit, leaven.view.rows; sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

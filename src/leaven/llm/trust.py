@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 Values = npt.NDArray[np.float64]
 
@@ -150,12 +149,16 @@ def trust(marks: Values, again: Values, lengths: Values, planted: Mapping[str, V
 
 def spearman(first: Values, second: Values) -> float:
     """NaN where one of them does not vary, or fewer than three are there."""
+    from scipy import stats
+
     if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
     return float(np.corrcoef(stats.rankdata(first), stats.rankdata(second))[0, 1])
 
 
 def _shift(differences: Values) -> Shift:
+    from scipy import stats
+
     values = differences[~np.isnan(differences)]
     if len(values) < 2:
         return Shift(len(values), float(values.mean()) if len(values) else float("nan"), float("nan"), float("nan"))
