@@ -25,6 +25,13 @@ def test_what_is_under_way_is_written_down_once_a_second_and_goes_with_the_work(
     assert not file.exists()
 
 
+def test_more_than_was_expected_is_no_share_and_leaves_no_time():
+    said = io.StringIO()
+    with Progress(said, every=0).track("quality", 300, "replies") as advance:
+        advance(316, 300)
+    assert said.getvalue() == "quality: 316 replies\n"
+
+
 def test_nothing_is_written_where_no_run_is_or_there_is_no_folder_yet(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for told in (Progress(io.StringIO()), Progress(io.StringIO()).within(tmp_path / "later")):

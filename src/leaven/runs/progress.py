@@ -65,9 +65,9 @@ class Progress:
             if (now := time.monotonic()) - last < self.every:
                 return
             last, elapsed = now, now - began
-            left = f", {elapsed / done * (size - done):.0f} s left" if done and size else ""
+            left = f", {elapsed / done * (size - done):.0f} s left" if 0 < done < size else ""
             rate = f", {tokens / elapsed:,.0f} tokens/s" if tokens else ""
-            share = f"{done:,} of {size:,}" if size else f"{done:,}"
+            share = f"{done:,} of {size:,}" if size >= done else f"{done:,}"
             self.say(f"{what}: {share} {unit}{rate}{left}{', ' + note if note else ''}")
 
         yield advance
@@ -86,7 +86,7 @@ class Progress:
 
             def advance(done: int, total: int = 0, note: str = "", tokens: int = 0) -> None:
                 rate = f"{tokens / (time.monotonic() - began):,.0f} tokens/s " if tokens else ""
-                bar.update(task, completed=done, note=rate + note, total=total or None)
+                bar.update(task, completed=done, note=rate + note, total=total if total >= done else None)
 
             yield advance
 

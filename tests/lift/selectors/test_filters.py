@@ -1,5 +1,7 @@
 """Languages and personal data: what is told from what, and what stays since nobody can tell."""
 
+from types import SimpleNamespace
+
 import pytest
 from pydantic import ValidationError
 
@@ -45,3 +47,12 @@ def test_rows_with_personal_data_go_and_nothing_of_it_stands_in_the_reason(rows,
     found = select(pii, data, pii.Config(), context())
     assert found.positions == (1,)
     assert (found.dropped[0].reason, found.dropped[0].detail) == ("holds personal data", "email")
+
+
+def test_patterns_are_loaded_before_the_first_row_is_waited_for(rows, context, select, monkeypatch):
+    order, strings = [], pii.texts.strings
+    monkeypatch.setattr(pii, "recognizer", lambda kind: order.append(kind) or SimpleNamespace(
+        supported_entities=(), analyze=lambda *_: ()))  # fmt: skip
+    monkeypatch.setattr(pii.texts, "strings", lambda data: order.append("rows") or strings(data))
+    select(pii, rows((ENGLISH, "Beeswax.")), pii.Config(kinds=("email", "ip")), context())
+    assert order[:3] == ["email", "ip", "rows"]

@@ -35,6 +35,8 @@ class Config(Section):
 def choose(data: Dataset, scores: Scores, config: Config, context: Context) -> Outcome:
     """Every row without a match; the detail of the others says what matched, and not the personal data themselves."""
     details = {}
+    for kind in config.kinds:  # they take seconds to load, which are no measure of the rows to come
+        recognizer(kind)
     with context.progress.track("pii", len(data), "rows") as advance:
         for place, words in enumerate(texts.strings(data)):
             if kinds := matches(words, config.kinds):
