@@ -85,6 +85,18 @@ def test_what_is_learnt_about_a_server_is_learnt_once_for_all_that_a_command_ask
             with opened("openai:m", what) as llm:
                 assert len(list(llm.replies([user(f"question {n}") for n in range(5)], Sampling()))) == 5
         assert asked_of(url, "count")["came"] == 11
-    assert [
-        line.split(": ")[1].split(" requests")[0] for line in capsys.readouterr().err.splitlines() if url in line
-    ] == ["6", "5"]
+    ends = [line.split(" over")[0] for line in capsys.readouterr().err.splitlines() if url in line]
+    assert ends == [f"first: {url}: 6 requests", f"second: {url}: 5 requests"]
+
+
+def test_what_was_spent_is_said_once_where_an_engine_stops_too(tmp_path, capsys):
+    (tmp_path / "s.jsonl").write_text(json.dumps({"reply": "two words"}) + "\n")
+    opened = engine.opener(tmp_path / "log", {"max_requests": 2, "store": "off"})
+    with pytest.raises(ZeroDivisionError), opened(f"scripted:{tmp_path / 's.jsonl'}", "evolve") as llm:
+        list(llm.replies([user("Why?")], Sampling()))
+        raise ZeroDivisionError
+    assert capsys.readouterr().err.startswith("evolve: Spent 1 calls")
+    with pytest.raises(UserError, match=r"used up: max_requests 1\. Spent 1 calls"):
+        with opened(f"scripted:{tmp_path / 's.jsonl'}", "quality") as llm:
+            list(llm.replies([user("Why?"), user("How?")], Sampling()))
+    assert "Spent" not in capsys.readouterr().err

@@ -84,7 +84,7 @@ def test_a_server_that_is_gone_is_left_out_and_no_prompt_fails_for_it(tmp_path):
         llm = OpenAI.open("m", f"{NOBODY},{url}", Limits(concurrency=4, attempts=2, backoff_seconds=0.05))
         assert all(reply.text for _, reply in llm.replies(questions(200), Sampling()))
     gone, there = llm.sentences()
-    assert "out of reach 1 times and still is" in gone and "200 requests over" in there
+    assert "out of reach 1 time and still is" in gone and "200 requests over" in there
     assert llm.client.servers.each[0].requests < 30  # tried again, seldom
 
 

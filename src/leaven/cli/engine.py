@@ -70,28 +70,36 @@ def opened(
     Servers stay in `bare`, so that what is learnt about them is learnt once.
     """
     from leaven.cli.work import checked
-    from leaven.llm.budget import Spend
+    from leaven.llm.budget import BudgetReached, Spend
     from leaven.llm.open import open_bare, open_with_budget
     from leaven.runs.progress import stderr
 
     progress = stderr().within(run) if run else stderr()
-    with progress.track(what, total, "rows" if rows else "replies") as advance, _logged(log) as logger:
+    told: list[str] = []
+    try:
+        with progress.track(what, total, "rows" if rows else "replies") as advance, _logged(log) as logger:
 
-        def on_reply(spend: Spend) -> None:
-            advance(rows.made if rows else spend.ended, total, spend.note(), spend.tokens)
+            def on_reply(spend: Spend) -> None:
+                advance(rows.made if rows else spend.ended, total, spend.note(), spend.tokens)
 
-        section = checked(LLMSection, {"engine": engine, **options})
-        server = (bare or {}).get(engine) or open_bare(section)
-        if bare is not None and engine.startswith("openai:"):
-            bare[engine] = server
-        llm, spend = open_with_budget(section, on_reply, server)
-        try:
-            yield llm
-        finally:
-            for sentence in (ended := _sentences(spend, server)):
-                logger.info(sentence)
-    if spend.ended:
-        print("\n".join(ended), file=sys.stderr)
+            section = checked(LLMSection, {"engine": engine, **options})
+            server = (bare or {}).get(engine) or open_bare(section)
+            if bare is not None and engine.startswith("openai:"):
+                bare[engine] = server
+            llm, spend = open_with_budget(section, on_reply, server)
+            try:
+                yield llm
+            finally:
+                ended = _sentences(spend, server)
+                for sentence in ended:
+                    logger.info(sentence)
+                told += ended if spend.ended else []
+    except BudgetReached:
+        del told[:1]  # which the error says
+        raise
+    finally:
+        for sentence in told:
+            print(f"{what}: {sentence}", file=sys.stderr)
 
 
 def _sentences(spend: "Spend", engine: "LLM") -> list[str]:

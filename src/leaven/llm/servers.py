@@ -83,13 +83,13 @@ class Server:
 
     def sentence(self) -> str:
         """What was asked of it, and how it went."""
-        parts = [f"{self.requests:,} requests over {self.connections:,} connections"]
+        parts = [f"{_counted(self.requests, 'request')} over {_counted(self.connections, 'connection')}"]
         if self.throttle.turned_away:
             parts.append(f"{self.throttle.turned_away:,} refused for the time being (429)")
         if self.broken:
             parts.append(f"{self.broken:,} broken")
         if self.outages:
-            parts.append(f"out of reach {self.outages:,} times" + (" and still is" if self.out else ""))
+            parts.append(f"out of reach {_counted(self.outages, 'time')}" + (" and still is" if self.out else ""))
         return f"{self.url}: {', '.join(parts)}."
 
 
@@ -142,3 +142,7 @@ class Servers:
     def sentences(self) -> list[str]:
         """What the end of a run says of each that was asked."""
         return [server.sentence() for server in self.each if server.requests]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
