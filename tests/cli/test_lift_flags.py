@@ -109,6 +109,12 @@ def test_recipes_are_listed_by_the_command_that_takes_them(leaven):
     assert "leaven lift DATA --recipe lift\n    LIFT in the paper's order" in said and "\nquickstart\n" in said
 
 
+def test_defaults_are_listed_as_a_user_would_type_them(leaven):
+    said = leaven("ls", "selectors").out
+    assert "kinds (email phone card iban ssn): " in said and "against (none): " in said and "normalise (no): " in said
+    assert "([" not in said and "((" not in said
+
+
 def test_from_takes_over_a_lift_of_stages(tmp_path):
     stages = settings.parse({"data": "d.jsonl", "stages": ["exact", {"longest": {"n": 20}}, "random"]})
     (tmp_path / "recipe.yaml").write_text(json.dumps(settings.written(stages)))

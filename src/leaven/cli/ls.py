@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leaven.cli.flags import said_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
@@ -79,5 +81,5 @@ def _settings(module: "ModuleType") -> "Iterator[str]":
     """The settings of a plug, a line each: its name, its default, and what it is."""
     config = getattr(module, "Config", None)  # a maker that a method calls may have none of its own
     for name, field in config.model_fields.items() if config else ():
-        default = "required" if field.is_required() else field.get_default(call_default_factory=True)
-        yield f"{name} ({default if default != '' else 'none'}): {' '.join((field.description or '').split())}"
+        default = "required" if field.is_required() else said_of(field.get_default(call_default_factory=True)) or "none"
+        yield f"{name} ({default}): {' '.join((field.description or '').split())}"
