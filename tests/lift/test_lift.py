@@ -259,6 +259,13 @@ def test_edited_rows_are_named_with_the_stage_that_was_done_and_gone_over_on_dem
     assert len(notes) == 1 and notes[0].endswith("although d.jsonl has changed since the stage answers.")
 
 
+def test_the_report_of_a_finished_lift_is_not_drawn_again(data, leaven, monkeypatch):
+    words = ("lift", data, "--quality", "length", "--n", "5", "--embedder", "lsa:4", "--out", "run")
+    first = leaven(*words)
+    monkeypatch.setattr(report, "write", lambda folder: pytest.fail("drawn"))
+    assert (leaven(*words).out, first.code) == (first.out, 0)
+
+
 def test_a_finished_lift_that_was_moved_says_when_and_does_nothing(data, tmp_path, plugged):
     lifted(settings_of(data), tmp_path / "run")
     (tmp_path / "run").rename(tmp_path / "moved")

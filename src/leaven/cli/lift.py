@@ -80,6 +80,7 @@ def lift(
     """
     from leaven.lift import preflight, stages
     from leaven.lift import run as lifts
+    from leaven.runs import folder as runs
     from leaven.runs.progress import stderr
     from leaven.view import lift as reports
 
@@ -89,6 +90,7 @@ def lift(
     # In a lift replies of engines in process are kept too: killed and started again, it goes on where it was.
     spend["store"] = spend.get("store") or ("" if settings.llm.startswith("openai:") else f"{out}/replies.db")
     opened = engine.opener(Path(out) / "llm.log", spend)
+    was_done = runs.closed(folder)
     with stoppable():
         checks = () if source else (partial(preflight.engines, settings, spend),)
         again = Path(source) if source else None
@@ -98,7 +100,8 @@ def lift(
         if note["stage"] == "left out":
             print(note["text"], file=sys.stderr)
     print(f"Rows: {folder}/kept.jsonl, for trainers: {folder}/export. Audit: {folder}/audit.parquet.")
-    print(f"Report: {reports.write(folder)}")
+    page = folder / reports.FILE
+    print(f"Report: {page if was_done and page.is_file() else reports.write(folder)}")
     if push_to_hub:
         from leaven.rows import export
 

@@ -14,6 +14,7 @@ from leaven.runs import folder as runs
 from leaven.view import charts
 from leaven.view.page import script, templates
 
+FILE = "report.html"
 SAMPLES = 6
 LARGE = 5000
 """From so many rows on, samples are drawn from some fifty rows of each stage."""
@@ -50,7 +51,10 @@ def text(folder: Path) -> str:
     widths = [max(len(line[column]) for line in [head, *lines]) for column in range(len(head))]
     table = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [head, *lines])
     drops = "; ".join(f"{one['rows']:,} {one['stage']}: {one['reason']}" for one in summary["stages"])
-    opening = [" ".join(filter(None, (one["asks"], one["says"], one["detail"]))) for one in summary["verdict"]["lines"]]
+    opening = [
+        f"{one['asks']} {one['says']}" + (f"\n  {one['detail']}" if one["detail"] else "")
+        for one in summary["verdict"]["lines"]
+    ]
     head = [f"{summary['headline']}.", *opening, f"Dropped: {drops or 'none'}."]
     return "\n".join([*head, *(line.rstrip() for line in table)])
 
@@ -111,7 +115,7 @@ def write(folder: Path) -> Path:
             recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
         )
     )
-    path = folder / "report.html"
+    path = folder / FILE
     path.write_text(html, encoding="utf-8")
     return path
 
