@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
-from leaven.models import mask
+from leaven.models import answer
 from leaven.models.load import Loaded
 from leaven.models.template import encode, render
 from leaven.rows.dataset import Dataset
@@ -84,7 +84,7 @@ def pull(loaded: Loaded, row: Example, temperature: float, top_p: float, shown: 
     q is what the model says, p what the sampling draws from; `shown` is the prompt that p was asked with, where it is
     another. Zero at temperature 1 and top_p 1 without it, whatever the row; at temperature 0 p is the likeliest token.
     """
-    own = torch.softmax(_answer(loaded, row)[0].double(), -1)  # (tokens, vocabulary)
+    own = torch.softmax(answer.logits(loaded, row)[0].double(), -1)  # (tokens, vocabulary)
     conditional = own if shown is None else _shown(loaded, row, shown)
     if temperature == 0:
         sampling = functional.one_hot(conditional.argmax(-1), conditional.shape[-1]).double()
@@ -98,16 +98,14 @@ def pull(loaded: Loaded, row: Example, temperature: float, top_p: float, shown: 
 @torch.no_grad()
 def pull_of_answer(loaded: Loaded, row: Example) -> float:
     """The same for the row's own answer, which is one and does not vary: ‖onehot − q‖."""
-    logits, answer = _answer(loaded, row)
-    return float(
-        (functional.one_hot(answer, logits.shape[-1]) - torch.softmax(logits.double(), -1)).norm(dim=-1).mean()
-    )
+    logits, said = answer.logits(loaded, row)
+    return float((functional.one_hot(said, logits.shape[-1]) - torch.softmax(logits.double(), -1)).norm(dim=-1).mean())
 
 
 @torch.no_grad()
 def doubt(loaded: Loaded, row: Example) -> float:
     """The mean entropy, in nats, of the model's next token along a row's answer."""
-    logits, _ = _answer(loaded, row)
+    logits, _ = answer.logits(loaded, row)
     shares = torch.softmax(logits.double(), -1)  # (tokens, vocabulary)
     return float(-torch.special.xlogy(shares, shares).sum(-1).mean())
 
@@ -141,23 +139,14 @@ def distances(rows: torch.Tensor, task: torch.Tensor) -> list[float]:
 
 
 def _loss(loaded: Loaded, row: Example) -> torch.Tensor:
-    logits, answer = _answer(loaded, row)
-    return functional.cross_entropy(logits, answer, reduction="sum")
+    logits, said = answer.logits(loaded, row)
+    return functional.cross_entropy(logits, said, reduction="sum")
 
 
 def _shown(loaded: Loaded, row: Example, prompt: Prompt) -> torch.Tensor:
     """The distributions along the row's answer, (tokens, vocabulary), when it follows another prompt."""
     other = replace(row, messages=(*prompt, row.messages[-1]))
-    return torch.softmax(_answer(loaded, other)[0].double(), -1)
-
-
-def _answer(loaded: Loaded, row: Example) -> tuple[torch.Tensor, torch.Tensor]:
-    """The logits of the answer's tokens, (tokens, vocabulary), and the tokens themselves."""
-    encoded = mask.encode(loaded.tokenizer, row)
-    ids = torch.tensor([encoded.input_ids], device=loaded.model.device)
-    trained = torch.tensor(encoded.completion_mask[1:], device=ids.device).bool()
-    logits = loaded.model(input_ids=ids, use_cache=False).logits[0, :-1][trained].float()
-    return logits, ids[0, 1:][trained]
+    return torch.softmax(answer.logits(loaded, other)[0].double(), -1)
 
 
 def _weights(model: Any) -> Iterator[torch.nn.Parameter]:

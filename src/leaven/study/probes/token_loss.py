@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch.nn import functional
 
-from leaven.models import mask
+from leaven.models import answer
 from leaven.models.load import Loaded
 from leaven.rows.example import Example, Measure
 from leaven.task.task import Task
@@ -35,9 +35,6 @@ def measure(loaded: Loaded, task: Task) -> Iterator[Measure]:
 @torch.no_grad()
 def losses(loaded: Loaded, row: Example) -> tuple[list[float], list[str]]:
     """The loss of each trained token of a row, and its text."""
-    encoded = mask.encode(loaded.tokenizer, row)
-    ids = torch.tensor([encoded.input_ids], device=loaded.model.device)
-    logits = loaded.model(input_ids=ids, use_cache=False).logits[0, :-1].float()  # (tokens − 1, vocabulary)
-    each = functional.cross_entropy(logits, ids[0, 1:], reduction="none").tolist()
-    places = [place for place, trained in enumerate(encoded.completion_mask) if trained and place]
-    return [each[place - 1] for place in places], [loaded.tokenizer.decode([encoded.input_ids[p]]) for p in places]
+    logits, tokens = answer.logits(loaded, row)
+    each: list[float] = functional.cross_entropy(logits, tokens, reduction="none").tolist()
+    return each, [loaded.tokenizer.decode([token]) for token in tokens.tolist()]
