@@ -154,7 +154,7 @@ def _show(section: "Section", folder: Path) -> None:
         console.print(pages.terminal(table, section.subject))
     for one in section.judgements:
         where = f"{section.subject}, {one.claim.family}" if section.subject else one.claim.family
-        print(f"{one.claim.text} ({where}): {one.verdict}")
+        print(f"{one.claim.text} ({where}): {one.verdict}", *filter(None, [one.strangeness]), sep="\n  ")
     print()
 
 

@@ -107,7 +107,10 @@ class Bench:
     def external(self, n: int, passes: int = 1) -> Dataset:
         """The rows of `diverse`, each with the answer that the pool has for its query: not the model's own words."""
         with self.ledger.timed("sample"):
-            return self.ledger.keep(self.pool.external(n, self.seed, passes))
+            own = self.ledger.keep(self.pool.own(n, self.seed, passes))
+        external = self.pool.external(own)
+        self.ledger.substitutes.append((own, external))
+        return external
 
     def dialogues(self, n: int) -> Dataset:
         """`n` rows in which the base model asks and answers, whatever queries the pool has."""

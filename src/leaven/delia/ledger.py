@@ -17,6 +17,8 @@ class Ledger:
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     dropped: list[Drop] = field(default_factory=list)
+    substitutes: list[tuple[Dataset, Dataset]] = field(default_factory=list)
+    """The model's own rows, and the answers of others that a method took in their place: to the same queries."""
 
     def keep(self, outcome: Outcome) -> Dataset:
         """The rows that a step kept; what it dropped and noted is written down."""

@@ -1,7 +1,7 @@
 """The diverse rows of the buffer: a pool of queries with the model's own answers, or with the pool's."""
 
 import operator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 
@@ -73,17 +73,16 @@ class Pool:
         llm = HF.of(self.base.lend())
         return llm, chunk(llm.loaded.model.config.get_text_config(), self.config.max_new_tokens)
 
-    def external(self, n: int, seed: int, draws: int = 1) -> Outcome:
-        """The rows of `own`, each with the answer that the pool has for its query: not the model's own words.
+    def external(self, own: Dataset) -> Dataset:
+        """These rows of `own`, each with the answer that the pool has for its query: not the model's own words.
 
         Raises UserError when the pool holds bare queries, or none.
         """
         answers = {query.id: query.answer for query in self.queries}
-        outcome = self.own(n, seed, draws)
         rows = []
-        for row in outcome.kept:
+        for row in own:
             answer = answers.get(row.origin.parents[0]) if row.origin.parents else None
             if answer is None:
                 raise UserError("the pool's queries have no answers", "External answers need rows with an answer.")
             rows.append(answered(row, answer))
-        return replace(outcome, kept=Dataset.of(rows, (f"external({n})",)))
+        return Dataset.of(rows, (f"external({len(own)})",))

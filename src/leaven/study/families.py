@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from leaven.study import reproduction, signs
+from leaven.study import manipulation, reproduction, signs
 from leaven.study.statistics import Difference, count_of_seeds
 
 Verdict = Literal["holds here", "does not hold here", "not distinguishable", "not testable here"]
@@ -65,13 +65,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What can be said to a claim: the difference, its p-value after Holm's correction over its family, the verdict."""
+    """What can be said to a claim: the difference, its p-value after Holm's correction over its family, the verdict.
+
+    `strangeness` says how strange the answers of others are to the untouched model, where one of its methods took them.
+    """
 
     claim: Claim
     difference: Difference
     p_value: float
     verdict: Verdict
     family_size: int
+    strangeness: str = ""
 
     @property
     def level(self) -> float:
@@ -154,7 +158,9 @@ def _of_family(members: Sequence[Claim], scores: pl.DataFrame, untestable: Colle
     for (claim, gap), p, against in zip(pairs, p_values, opposite, strict=True):
         dead = not {_test(claim.spec), claim.spec["metric"]}.isdisjoint(untestable) or _below_floor(claim, scores)
         verdict: Verdict = "not testable here" if dead else _verdict(claim, gap, p, against)
-        yield Judgement(claim, gap, p, verdict, len(members))
+        sides = (claim.spec["a"], claim.spec["b"])
+        strangeness = manipulation.of_scores(scores, sides, _size(claim.spec, scores))
+        yield Judgement(claim, gap, p, verdict, len(members), strangeness)
 
 
 def _verdict(claim: Claim, difference: Difference, p: float, against: float) -> Verdict:

@@ -11,7 +11,7 @@ from itertools import combinations, pairwise
 from statistics import fmean, stdev
 from typing import Any
 
-from leaven.study import columns
+from leaven.study import columns, manipulation
 from leaven.study.recipe import ORIGINAL
 from leaven.study.statistics import ENOUGH_SEEDS, count_of_seeds, few_seeds
 
@@ -45,7 +45,7 @@ def tell(summary: Summary, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]
             *leaking(whole),
             *row_suffices(whole),
         ],
-        "cautions": [*_cautions(whole), *twins(cells)],
+        "cautions": [*_cautions(whole), *_strangeness(whole), *twins(cells)],
     }
 
 
@@ -328,6 +328,15 @@ def _cautions(summary: Summary) -> Iterator[str]:
             f"{len(summary['comparisons'])} differences are looked at, and their intervals are not corrected for it: "
             "of 20 differences that are none, one can look like one."
         )
+
+
+def _strangeness(summary: Summary) -> Iterator[str]:
+    """How strange the answers of others are to the untouched model, where a method took them."""
+    by_cell: dict[tuple[str, int], dict[str, list[float]]] = {}
+    for row in summary["rows"]:
+        if row["metric"] in manipulation.METRICS:
+            by_cell.setdefault((row["method"], row["size"]), {})[row["metric"]] = [*row["by_seed"].values()]
+    yield from dict.fromkeys(filter(None, map(manipulation.sentence, by_cell.values())))
 
 
 def _capital(text: str) -> str:

@@ -41,7 +41,7 @@ ANY: Bounds = (-math.inf, math.inf)
 SHARE: Bounds = (0.0, 1.0)
 POSITIVE: Bounds = (0.0, math.inf)
 BOUNDS: dict[str, Bounds] = {
-    **dict.fromkeys(("l2", "curve", "token_loss", "entropy", "likely"), POSITIVE),
+    **dict.fromkeys(("l2", "curve", "token_loss", "entropy", "likely", "nats"), POSITIVE),
     **dict.fromkeys(("log_l2", "log_unit_l2"), ANY),
     "unit_l2": (0.0, 2.0),
     **dict.fromkeys(("rank", "choices", "nucleus_90", "nucleus_95"), (1.0, math.inf)),

@@ -25,7 +25,7 @@ from leaven.runs import journal
 from leaven.runs.lock import lock
 from leaven.runs.progress import Progress
 from leaven.scale.crew import Crew, crew
-from leaven.study import ceilings, forgetting, needs, preflight, ratio_pilot, trackers
+from leaven.study import ceilings, forgetting, manipulation, needs, preflight, ratio_pilot, trackers
 from leaven.study.answer_judge import AnswerJudge
 from leaven.study.ceilings import Ceiling
 from leaven.study.cells import Cell, cells
@@ -183,6 +183,8 @@ def run_cell(recipe: Recipe, task: Task, cell: Cell, folder: Path, parts: Parts,
     answers = _answer(fitted, mine, bench)
     probes = recipe.probes if cell.method.probes is None else cell.method.probes
     scores = [*_scores(mine, answers, bench, parts.engines.judge), *_probe(probes, fitted, task, bench)]
+    with bench.ledger.timed("probe"):
+        scores += manipulation.measure(bench)
     scores += _benchmarks(recipe, fitted, bench, parts)
     rows = [Score(cell.method.label, cell.size, cell.seed, *measure) for measure in scores]
     _answers_frame(mine, answers).write_parquet(place / "answers.parquet")

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from leaven.runs import folder as runs
-from leaven.study import reproduction
+from leaven.study import manipulation, reproduction
 from leaven.study.run import SCHEMA
 
 COLUMNS = {**SCHEMA, "phrasing": pl.String}
@@ -83,7 +83,8 @@ def about(scale: str, study: str, folder: Path) -> About:
 
 
 def metrics(scale: str) -> Iterator[str]:
-    """Every measure that a table, figure or claim of a scale reads."""
+    """Every measure that a table, figure or claim of a scale reads, and the check of own against other words."""
+    yield from manipulation.METRICS
     for name in reproduction.names(scale):
         spec = reproduction.spec(name, scale)
         yield from (part["metric"] for part in (*spec.get("columns", ()), *spec["claims"]))

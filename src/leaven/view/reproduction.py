@@ -209,12 +209,13 @@ def _interval(estimate: Any, factor: float) -> str:
 
 
 def _evidence(one: Judgement) -> str:
-    """What was measured: the difference (of distances the ratio), its interval, and p after Holm's correction."""
+    """The difference (of distances the ratio), its interval, p after Holm's correction, and a check of what differs."""
     gap = one.difference
     unit = "share of seeds that succeed, " if "success" in one.claim.spec else ""
     how = "over" if gap.is_ratio else "less"
     p = f"p {one.p_value:.2g}, {count_of_seeds(gap.n_seeds)}"
-    return f" ({unit}{gap.method_a} {how} {gap.method_b}: {_interval(gap.shown, 1)}, {p})"
+    check = f". {one.strangeness}" if one.strangeness else ""
+    return f" ({unit}{gap.method_a} {how} {gap.method_b}: {_interval(gap.shown, 1)}, {p}){check}"
 
 
 def _number(value: float) -> str:
