@@ -114,7 +114,7 @@ def test_plan_counts_the_calls_of_each_command(leaven, rows):
     figures = [line.split("│")[2].strip() for line in lift.out.splitlines() if line.count("│") > 3]
     expected = [count, 4 * count, round(3 * count * 0.5) + 50 + 3 * 20]  # judged, judged twice, planted
     assert figures == [f"{n:,}" for n in (*expected, sum(expected))]
-    assert "The price is unknown" in lift.out
+    assert f"The price of {llm} is unknown" in lift.out
     many = leaven("plan", "--rows", 1000 * count, *lift_words)
     (line,) = [line for line in many.out.splitlines() if f" {1000 * count:,} " in line and line.count("│") == 6]
     assert f" {1000 * sum(expected):,} " in line, many.out
@@ -157,6 +157,21 @@ def test_the_pilot_of_a_batch_is_asked_at_once_and_priced_as_a_batch(leaven, row
     assert cells[4].strip() == "unknown", many.out  # the hours of its calls: no call of the pilot waited for a batch
     refused = leaven("plan", "sample", "pool.jsonl", "--llm", script(rows, {"reply": "Well."}), "--batch")
     assert refused.code == 2 and "--batch needs a server that takes batches" in refused.err
+
+
+def test_each_stage_is_planned_with_the_engine_that_it_asks_as_flags_and_recipe_say(leaven, rows):
+    (rows / "prices.yaml").write_text("{date: 2026-01-31, models: {w: {prompt: 0, completion: 1000000}}}")
+    words = ("--store", "off", "--prices", "prices.yaml", "--judge", "openai:j", "--embedder", "openai:e")
+    with serving(rows, teacher=True) as writer:
+        recipe = {"data": "pool.jsonl", "llm": "openai:w", "stages": ["reanswer", {"quality": {"planted": 0}}]}
+        (rows / "lift.yaml").write_text(json.dumps(recipe))
+        plan = leaven("plan", "--pilot", 3, "lift", "--recipe", "lift.yaml", *words, "--base-url", writer)
+    assert plan.code == 0, plan.err
+    dollars = {line.split("│")[1].strip(): line.split("│")[-2].strip() for line in plan.out.splitlines() if "│" in line}
+    assert float(dollars["reanswer"].split()[0].replace(",", "")) > 0
+    assert dollars["quality"] == dollars["all"] == "unknown"
+    assert "Embeddings by openai:e are paid for too" in plan.err
+    assert "The price of openai:j is unknown" in plan.out and "By prices of 2026-01-31" in plan.out
 
 
 def _dollars(out):

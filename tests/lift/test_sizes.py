@@ -16,8 +16,9 @@ from leaven.runs import folder as runs
 
 def test_calls_money_and_hours_grow_with_the_rows():
     said = (Reply("a", prompt_tokens=100, completion_tokens=50),) * 4
-    steps = [Step("reanswer", 100, said, seconds=3.6), Step("quality", 100, said, seconds=7.2)]
-    size = sizes.size(1000, 100, steps, Price(1.0, 2.0, "2026-01-31"), at_once=10, pace=0.036)
+    price = Price(1.0, 2.0, "2026-01-31")
+    steps = [Step("reanswer", 100, said, 3.6, price), Step("quality", 100, said, 7.2, price)]
+    size = sizes.size(1000, 100, steps, at_once=10, pace=0.036)
     assert (size.rows, size.calls) == (1000, 2000)
     assert size.dollars == pytest.approx((0.36, 0.44))  # 200,000 tokens in, 100,000 out, give or take a tenth
     assert size.asking == pytest.approx((1000 * 3.6 + 1000 * 7.2) / 10 / 3600)
@@ -26,8 +27,8 @@ def test_calls_money_and_hours_grow_with_the_rows():
 
 def test_where_servers_are_many_the_client_is_the_limit_and_what_is_not_known_is_not_guessed():
     step = Step("reanswer", 100, (), seconds=1.0)
-    assert sizes.size(7_200_000, 100, [step], None, 10**6, None).asking == pytest.approx(1.0)
-    unheard = sizes.size(200, 100, [Step("quality", 100, ())], None, 10, None)
+    assert sizes.size(7_200_000, 100, [step], 10**6, None).asking == pytest.approx(1.0)
+    unheard = sizes.size(200, 100, [Step("quality", 100, ())], 10, None)
     assert (unheard.dollars, unheard.asking, unheard.other) == (None, None, None)
 
 

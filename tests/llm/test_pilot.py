@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,10 +22,10 @@ def test_a_range_by_hand():
     assert step.prompt_tokens == pytest.approx((90_000, 110_000))  # no spread: a tenth to either side
     # The deviation of 10 and 30 is the root of 200: twice that over the root of two is 20, which is the mean itself.
     assert step.completion_tokens == pytest.approx((0, 40_000))
-    low, high = step.cost(PRICE)
+    low, high = replace(step, price=PRICE).cost
     assert low == pytest.approx(90_000 * 2 / 1e6)
     assert high == pytest.approx((110_000 * 2 + 40_000 * 8) / 1e6)
-    assert step.cost(None) is None
+    assert step.cost is None
 
 
 def test_a_call_that_failed_tells_nothing_of_what_a_call_takes():
@@ -42,12 +44,12 @@ def test_the_mean_lies_within_and_nothing_is_negative(tokens, calls):
 
 
 def test_ends_add_up_and_an_unknown_price_stays_unknown():
-    steps = [Step("a", 10, said((10, 1))), Step("b", 5, said((20, 2))), Step("none", 0, ())]
-    calls, came, _, cost = total(steps, PRICE)
+    steps = [Step("a", 10, said((10, 1)), price=PRICE), Step("b", 5, said((20, 2)), price=PRICE)]
+    calls, came, _, cost = total(steps)
     assert calls == 15
     assert came == (0.0, 2 * 10 * 10 + 2 * 20 * 5)  # one call tells nothing of the spread: up to twice as much
-    assert cost[1] == pytest.approx(sum(step.cost(PRICE)[1] for step in steps))
-    assert total(steps, None)[3] is None
+    assert cost[1] == pytest.approx(sum(replace(step, price=PRICE).cost[1] for step in steps))
+    assert total([*steps, Step("none", 0, ())])[3] is None
 
 
 def test_replies_pass_and_are_kept():

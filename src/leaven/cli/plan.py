@@ -1,6 +1,8 @@
 """`leaven plan`: what a command will take, before it is started."""
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from leaven.rows.dataset import Dataset
     from leaven.study.forecast import Forecast
     from leaven.study.recipe import Recipe
+
+    Opened = Callable[[str], AbstractContextManager[Recorded]]
 
 app = typer.Typer(add_completion=False)
 COMMANDS = ("lift", "sample", "diversify")
@@ -87,11 +91,8 @@ def plan(
 
 def _piloted(what: str, words: list[str], pilot: int, rows: list[int], like: str) -> None:
     from leaven.cli import engine
-    from leaven.cli.work import checked
     from leaven.lift import sizes
     from leaven.llm.address import addresses
-    from leaven.llm.open import open_with_budget, spending
-    from leaven.llm.pilot import Recorded
     from leaven.llm.settings import LLMSection
     from leaven.rows import files
 
@@ -99,27 +100,55 @@ def _piloted(what: str, words: list[str], pilot: int, rows: list[int], like: str
     needed = [] if what == "lift" or {"-o", "--out"} & set(words) else ["--out", "-"]
     about = f"What `leaven {what}` will take with these flags: calls, tokens and money."
     flags = planned(import_module(f"leaven.cli.{what}").app, what, [*words, *needed], about)
-    place = flags.get("data") or flags.get("queries") or flags.get("task")
-    if not place or not flags.get("llm"):
-        raise UserError("a plan needs rows and an engine", f"leaven plan {what} data.jsonl --llm openai:MODEL …")
-    read = files.read(place, flags["format"], columns=flags["columns"], strict=flags["strict"])
+    read = files.read(**_rows_of(what, flags))
     data = read.kept
     say_left_out(read)
     few = data.take(min(pilot, len(data)), 0)
-    section = checked(LLMSection, {"engine": flags["llm"], **engine.flags(flags)})
+    spends: dict[str, Spend] = {}
+    steps = list(_STEPS[what](data, few, flags, partial(_opened, spends=spends, limits=engine.flags(flags))))
+    _print(steps, spends)
+    if rows:
+        section = LLMSection(**engine.flags(flags))
+        calls = len(addresses(section.base_url)) * section.concurrency
+        pace = sizes.pace(Path(like)) if like else None
+        # How long a batch takes, no call of the pilot tells.
+        timed = [replace(step, seconds=None) for step in steps] if section.batch else steps
+        _print_sizes([sizes.size(count, len(data), timed, calls, pace) for count in rows], calls)
+
+
+@contextmanager
+def _opened(spec: str, spends: "dict[str, Spend]", limits: Mapping[str, Any]) -> "Iterator[Recorded]":
+    """The engine of a step, whose replies are kept; by its own price, what it would spend is put into `spends`."""
+    from leaven.cli import engine
+    from leaven.cli.work import checked
+    from leaven.llm.open import open_with_budget, spending
+    from leaven.llm.pilot import Recorded
+    from leaven.llm.settings import LLMSection
+
+    section = checked(LLMSection, {"engine": spec, **limits})
     if section.batch:
         open_with_budget(section)  # an engine without batches stops the command, and so its plan
-    at_once = {**engine.flags(flags), "batch": False}  # the few calls of a pilot are not worth the hours of a batch
-    with engine.opened(flags["llm"], "pilot", **at_once) as llm:
-        steps = list(_STEPS[what](data, few, flags, partial(Recorded, llm)))
-        spend = spending(section)
-        _print(steps, spend)
-        if rows:
-            calls = len(addresses(section.base_url)) * section.concurrency
-            pace = sizes.pace(Path(like)) if like else None
-            # How long a batch takes, no call of the pilot tells.
-            timed = [replace(step, seconds=None) for step in steps] if section.batch else steps
-            _print_sizes([sizes.size(count, len(data), timed, spend.rate, calls, pace) for count in rows], calls)
+    spends[spec] = spending(section)
+    at_once = {**limits, "batch": False}  # the few calls of a pilot are not worth the hours of a batch
+    with engine.opened(spec, "pilot", **at_once) as llm:
+        yield Recorded(llm, price=spends[spec].rate)
+
+
+def _rows_of(what: str, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the rows are, and how they are read, as the command's flags or its recipe say it."""
+    from leaven.cli.lift import settings_of
+
+    names = ("format", "columns", "strict")
+    if what == "lift":
+        settings = settings_of(flags)
+        there = {"source": settings.data, **{name: getattr(settings, name) for name in names}}
+        asks = any("llm" in stage.needs for stage in settings.plan)
+    else:
+        there = {"source": flags.get("queries") or flags.get("task"), **{name: flags[name] for name in names}}
+        asks = bool(flags.get("llm"))
+    if not there["source"] or not asks:
+        raise UserError("a plan needs rows and an engine", f"leaven plan {what} data.jsonl --llm openai:MODEL …")
+    return there
 
 
 def _print_sizes(found: "list[Size]", at_once: int) -> None:
@@ -187,21 +216,23 @@ def _print_forecast(forecast: "Forecast", nodes: int) -> None:
         print(f"On {nodes} machines like this one (--on ray): about {forecast.seconds(nodes) / 60:,.1f} minutes.")
 
 
-def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
+def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], opened: "Opened") -> "Iterator[Step]":
     """Every stage that asks an engine, on as many rows as the stages before it leave."""
     from leaven.cli.lift import settings_of
+    from leaven.lift import embedding
+    from leaven.lift.expand import engine
     from leaven.lift.selection import Context, Size
     from leaven.rows.dataset import Dataset
 
     settings, made, rows, parents = settings_of(flags), Dataset.of([]), float(len(data)), float(len(data))
     for place, stage in enumerate(settings.plan):
-        llm: Recorded = recorded()
         config: Any = stage.settings()
         if stage.makes:
             parents = parents if place and settings.plan[place - 1].makes else rows
             rounds = getattr(config, "rounds", 1)
             once = config.model_copy(update={"rounds": 1}) if hasattr(config, "rounds") else config
-            made = made + stage.module.make(few, llm, once, settings.seed).kept
+            with opened(engine(stage, settings)) as llm:
+                made = made + stage.module.make(few, llm, once, settings.seed).kept
             # A rewriting, its answer, and whether anything is gained.
             each = 2 + ("no_gain" in config.eliminate) if hasattr(config, "eliminate") else 1
             name = f"{stage.name}, {rounds} rounds" if hasattr(config, "rounds") else stage.name
@@ -209,25 +240,28 @@ def _lift(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: A
             rows += 0 if stage.replaces else parents * rounds
         elif "llm" in stage.needs:
             whole = config.model_copy(update={"n": 0, "keep": 1.0, "twice": 0, "planted": 0})
-            stage.module.score(made if len(made) else few, whole, Context(settings.seed, llm=llm))
+            with opened(engine(stage, settings)) as llm:
+                stage.module.score(made if len(made) else few, whole, Context(settings.seed, llm=llm))
             calls = getattr(stage.module, "calls", lambda rows, config: rows)(round(rows), config)
             yield llm.step(stage.name, calls)
         if isinstance(config, Size):
             rows = config.n or rows * config.keep
+    if not settings.embeddings and embedding.paid(settings.embedder):
+        print(f"Embeddings by {settings.embedder} are paid for too, and not in the table.", file=sys.stderr)
 
 
-def _sample(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
+def _sample(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], opened: "Opened") -> "Iterator[Step]":
     from leaven.delia.makers import self_sample
     from leaven.models.settings import SampleSection
 
-    llm: Recorded = recorded()
     names = ("temperature", "top_p", "max_new_tokens", "keep_truncated")
     config = SampleSection.model_validate({name: flags[name] for name in names})
-    self_sample.make(few, llm, config, flags["seed"], form=flags["form"])
+    with opened(flags["llm"]) as llm:
+        self_sample.make(few, llm, config, flags["seed"], form=flags["form"])
     yield llm.step("sample", flags["n"] or len(data))
 
 
-def _diversify(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], recorded: Any) -> "Iterator[Step]":
+def _diversify(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], opened: "Opened") -> "Iterator[Step]":
     """A dry run counts the calls; the pilot asks about the instructions of a few rows."""
     from leaven.cli.flags import given
     from leaven.cli.work import checked
@@ -239,8 +273,8 @@ def _diversify(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], record
     asked = Recorded(Scripted(lambda prompt, draw: "[]"))
     config = checked(DiversifyConfig, {**given(DiversifyConfig, flags), "check": False})
     diversify.make(data, asked, config, flags["token"], flags["seed"])
-    llm = recorded()
-    diversify.make(few, llm, config, flags["token"], flags["seed"])
+    with opened(flags["llm"]) as llm:
+        diversify.make(few, llm, config, flags["token"], flags["seed"])
     calls = len(asked.record)
     yield llm.step("diversify", calls)
     if flags["check"]:
@@ -250,30 +284,29 @@ def _diversify(data: "Dataset", few: "Dataset", flags: Mapping[str, Any], record
 _STEPS = {"lift": _lift, "sample": _sample, "diversify": _diversify}
 
 
-def _print(steps: "list[Step]", spend: "Spend") -> None:
+def _print(steps: "list[Step]", spends: "Mapping[str, Spend]") -> None:
     from rich.console import Console
     from rich.table import Table
 
     from leaven.llm.pilot import total
 
-    price, rate = spend.price, spend.rate
     table = Table(title=f"What it will take, by {sum(len(step.replies) for step in steps)} calls", title_justify="left")
     table.add_column("step")
     for column in ("calls", "tokens in", "tokens out", "dollars"):
         table.add_column(column, justify="right")
     for step in steps:
-        ranges = (_said(step.prompt_tokens), _said(step.completion_tokens), _dollars(step.cost(rate)))
+        ranges = (_said(step.prompt_tokens), _said(step.completion_tokens), _dollars(step.cost))
         table.add_row(step.name, f"{step.calls:,}", *ranges)
-    calls, came, went, cost = total(steps, rate)
+    calls, came, went, cost = total(steps)
     table.add_section()
     table.add_row("all", f"{calls:,}", _said(came), _said(went), _dollars(cost))
     Console(width=120).print(table)
     if failed := sum(reply.text is None for step in steps for reply in step.replies):
         print(f"{failed} calls of the pilot failed: the ranges are too low.")
-    if price is None:
-        print("The price is unknown: name a table that has it, --prices FILE.")
-    else:
-        print(f"By {price.sentence(spend.batch)}. Stop at a limit with --max-cost, --max-tokens or --max-requests.")
+    if unknown := [spec for spec, spend in spends.items() if spend.price is None]:
+        print(f"The price of {' and '.join(unknown)} is unknown: name a table that has it, --prices FILE.")
+    if prices := dict.fromkeys(spend.price.sentence(spend.batch) for spend in spends.values() if spend.price):
+        print(f"By {'; '.join(prices)}. Stop at a limit with --max-cost, --max-tokens or --max-requests.")
 
 
 def _said(found: "Range") -> str:

@@ -5,13 +5,12 @@ one machine's work, and takes the seconds a row that it took in a lift that is f
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from leaven.errors import UserError
 from leaven.lift.settings import read
-from leaven.llm.budget import Price
 from leaven.llm.pilot import Range, Step, total
 from leaven.runs import folder as runs
 
@@ -36,17 +35,17 @@ class Size:
     other: float | None
 
 
-def size(rows: int, planned: int, steps: Sequence[Step], price: Price | None, at_once: int, pace: float | None) -> Size:
+def size(rows: int, planned: int, steps: Sequence[Step], at_once: int, pace: float | None) -> Size:
     """A lift of `rows`, by steps that were planned for other ones, with so many calls `at_once`; `pace`: seconds a row.
 
     All grows with the rows, also the few calls that a judge makes once (planted entries): too many for a tiny file.
 
     >>> step = Step("reanswer", 1000, (), seconds=2.0)
-    >>> size(1_000_000, 1000, [step], None, at_once=256, pace=0.001).asking  # hours
+    >>> size(1_000_000, 1000, [step], at_once=256, pace=0.001).asking  # hours
     2.170138888888889
     """
-    steps = [Step(step.name, round(step.calls * rows / planned), step.replies, step.seconds) for step in steps]
-    calls, _, _, dollars = total(steps, price)
+    steps = [replace(step, calls=round(step.calls * rows / planned)) for step in steps]
+    calls, _, _, dollars = total(steps)
     waits = [step.calls * step.seconds for step in steps if step.seconds is not None]
     asking = max(sum(waits) / at_once, calls * CLIENT) / 3600 if len(waits) == len(steps) else None
     return Size(rows, calls, dollars, asking, None if pace is None else pace * rows / 3600)

@@ -15,8 +15,12 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Recorded(Wrapper):
-    """An engine whose replies are kept for the estimate, with the seconds until those came that no store had."""
+    """An engine whose replies are kept for the estimate, with the seconds until those came that no store had.
 
+    `price` is that of its calls; None: unknown.
+    """
+
+    price: Price | None = None
     record: list[Reply] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
 
@@ -31,7 +35,7 @@ class Recorded(Wrapper):
 
     def step(self, name: str, calls: int) -> "Step":
         """The part of the run that the replies so far stand for."""
-        return Step(name, calls, tuple(self.record), fmean(self.waits) if self.waits else None)
+        return Step(name, calls, tuple(self.record), fmean(self.waits) if self.waits else None, self.price)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,14 @@ class Step:
     """A part of the run: the calls that it makes at most, and what those of the pilot's took that were answered.
 
     `seconds`: until a reply came, where a pilot's few calls were all that was under way; None where a store had them.
+    `price` is that of its engine; None: unknown.
     """
 
     name: str
     calls: int
     replies: tuple[Reply, ...]
     seconds: float | None = None
+    price: Price | None = None
 
     @property
     def answered(self) -> list[Reply]:
@@ -61,24 +67,27 @@ class Step:
         """Tokens out."""
         return _range([reply.completion_tokens for reply in self.answered], self.calls)
 
-    def cost(self, price: Price | None) -> Range | None:
+    @property
+    def cost(self) -> Range | None:
         """Dollars, or None where the price is unknown."""
-        if price is None:
+        if self.price is None:
             return None
         (a, b), (c, d) = self.prompt_tokens, self.completion_tokens
-        return price.of(round(a), round(c)), price.of(round(b), round(d))
+        return self.price.of(round(a), round(c)), self.price.of(round(b), round(d))
 
 
-def total(steps: Iterable[Step], price: Price | None) -> tuple[int, Range, Range, Range | None]:
-    """Calls, tokens in, tokens out, and dollars of all steps; the ends of ranges are added up."""
+def total(steps: Iterable[Step]) -> tuple[int, Range, Range, Range | None]:
+    """Calls, tokens in, tokens out, and dollars of all steps; the ends of ranges are added up.
+
+    Dollars are None where the price of one is unknown.
+    """
     listing = list(steps)
-    costs = [step.cost(price) for step in listing]
-    prices = [cost for cost in costs if cost]
+    costs = [step.cost for step in listing if step.cost is not None]
     return (
         sum(step.calls for step in listing),
         _sum(step.prompt_tokens for step in listing),
         _sum(step.completion_tokens for step in listing),
-        _sum(prices) if price else None,
+        _sum(costs) if len(costs) == len(listing) else None,
     )
 
 
