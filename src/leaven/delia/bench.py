@@ -71,6 +71,10 @@ class Bench:
             return self.ledger.keep(openings.make(train, self.teacher, self.seed, config.count or openings.COUNT))
         return self.ledger.keep(diversify.make(train, self.teacher, config, token, self.seed))
 
+    def at_ratio(self, ratio: float, task_rows: int) -> int:
+        """How many diverse rows a ratio stands for, which is said where it is none."""
+        return self.ledger.counted("ratio", ratio, task_rows, buffer.diverse_rows(task_rows, ratio))
+
     def diverse(self, n: int, passes: int = 1) -> Dataset:
         """`n` rows that the base model sampled from itself on the pool's queries; shared by all cells of a seed.
 

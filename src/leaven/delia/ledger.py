@@ -26,6 +26,12 @@ class Ledger:
         self.dropped.extend(outcome.dropped)
         return outcome.kept
 
+    def counted(self, name: str, share: float, task_rows: int, rows: int) -> int:
+        """The rows for which a share of the task rows stands; a note says where they are none though the share is."""
+        if share and not rows:
+            self.notes.append(f"{name} {share:g} of {task_rows:,} task rows is no row at all.")
+        return rows
+
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
         """Add the seconds of a `with` block to those of `part`."""

@@ -352,6 +352,13 @@ def test_a_share_of_few_task_rows_that_is_no_row_is_said(bench, train):
     ]
 
 
+@pytest.mark.parametrize(("name", "settings"), [("anchor", {"text": "Think."}), ("dmt", {})])
+def test_a_ratio_that_is_no_row_is_said_by_every_method_that_has_one(bench, train, name, settings):
+    made = bench()
+    fitted(made, train(2), name, ratio=0.2, **settings)
+    assert "ratio 0.2 of 2 task rows is no row at all." in made.ledger.notes
+
+
 def test_masked_is_delias_own_mixture_in_its_order_without_loss_on_the_diverse_rows(bench, train):
     runs = {}
     for name in ("delia", "masked"):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from leaven.delia import anchor, buffer, prompts
+from leaven.delia import anchor, prompts
 from leaven.delia.bench import Bench, Fitted
 from leaven.delia.settings import TuneChanges
 from leaven.rows.dataset import Dataset
@@ -31,7 +31,7 @@ class Config(Section):
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Anchor the task rows, shuffle them among diverse rows, tune; questions of the task's kind are anchored too."""
     text = config.text or anchor.text_of(bench.format)
-    diverse = bench.diverse(buffer.diverse_rows(len(train), config.ratio))
+    diverse = bench.diverse(bench.at_ratio(config.ratio, len(train)))
     anchored = anchor.anchor(train, text, config.prefix)
     tuned = bench.tune(bench.mix(anchored, diverse, **config.tune), **config.tune)
     fitted = prompts.rewrite(tuned, lambda prompt: anchor.prepend(prompt, text), train, bench.token.text)

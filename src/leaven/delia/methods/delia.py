@@ -62,15 +62,13 @@ def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     varied = bench.diversify(train, config.diversify)
     tune = with_changes(bench.settings.tune, config.tune)
     passes = buffer.passes(tune)
-    n = passes * buffer.diverse_rows(len(train), config.ratio)
+    n = passes * bench.at_ratio(config.ratio, len(train))
     diverse = _diverse(train, varied, n, passes, bench, config)
     if passes > 1:
         bench.ledger.notes.append(f"{passes} passes over the task rows, each beside diverse rows of its own.")
-    forbidden = passes * buffer.contrast_rows(len(train), config.contrast)
-    for name, share, count in (("ratio", config.ratio, n), ("contrast", config.contrast, forbidden)):
-        if share and not count:
-            bench.ledger.notes.append(f"{name} {share:g} of {len(train):,} task rows is no row at all.")
-    contrast = bench.contrast(forbidden, n, passes)
+    forbidden = buffer.contrast_rows(len(train), config.contrast)
+    bench.ledger.counted("contrast", config.contrast, len(train), forbidden)
+    contrast = bench.contrast(passes * forbidden, n, passes)
     mixture = bench.mix(varied, diverse, passes, contrast=contrast, reword=config.diversify.on, **config.tune)
     changes = {**config.tune, "num_train_epochs": tune.num_train_epochs / passes}
     if config.buffer == "held":

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from leaven.delia import buffer, stages
+from leaven.delia import stages
 from leaven.delia.bench import Bench, Fitted
 from leaven.delia.settings import TuneChanges
 from leaven.rows.dataset import Dataset
@@ -23,7 +23,7 @@ class Config(Section):
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
     """Tune on the task rows, then go on with the same adapter, and a new optimiser, on the second stage."""
-    diverse = bench.diverse(buffer.diverse_rows(len(train), config.ratio))
+    diverse = bench.diverse(bench.at_ratio(config.ratio, len(train)))
     both = stages.stages(train, diverse, config.kept, bench.seed)
     bench.ledger.notes.append(both.note)
     first = bench.tune(both.first, **config.tune)
