@@ -4,6 +4,8 @@ import contextlib
 import gzip
 import json
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -159,3 +161,19 @@ def test_a_model_without_a_chat_template(leaven, rows, tiny_model, tmp_path):
 
 def test_at_least_thirty_kinds():
     assert len(FILES) + len(WORDS) + 1 >= 30
+
+
+@pytest.mark.parametrize("words", [["export-adapter", "empty", "-o", "out"], ["merge", "empty", "out"]], ids=" ".join)
+def test_a_folder_without_an_adapter_is_refused_before_anything_heavy_is_imported(tmp_path, words):
+    (tmp_path / "empty").mkdir()
+    code = (
+        f"import sys; sys.argv = ['leaven', *{words!r}]\n"
+        "from leaven.cli.main import run\n"
+        "try: run()\n"
+        "finally: print([name for name in ('torch', 'transformers', 'peft') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2 and "adapter" in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout.strip() == "[]"

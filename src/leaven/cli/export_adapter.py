@@ -20,13 +20,14 @@ def export_adapter(
     """Write an adapter as plain LoRA, merged and as GGUF files, with a model card; the base too if it has grown."""
     from leaven import extras
     from leaven.cli.work import refuse_taken
+    from leaven.serving import source
 
     extras.require(*extras.STUDY)
-    from leaven.serving import export, source
-
     refuse_taken(out)
     adapter = source.find(run, model, cell)
     print(f"The adapter: {adapter.adapter}", file=sys.stderr)
+    from leaven.serving import export
+
     done = export.write(adapter, out, lambda said: print(said, file=sys.stderr))
     for note in done.notes:
         print(note, file=sys.stderr)

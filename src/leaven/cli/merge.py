@@ -20,7 +20,6 @@ def merge(
 
     from leaven.cli.work import refuse_taken
     from leaven.errors import UserError
-    from leaven.models import adapter as adapters
     from leaven.models import names
 
     config = adapter / "adapter_config.json"
@@ -28,5 +27,7 @@ def merge(
         raise UserError(f"{adapter} is not an adapter", "An adapter folder holds adapter_config.json.")
     refuse_taken(out)
     base = model or json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    from leaven.models import adapter as adapters
+
     adapters.merge(adapter, out, names.path(base), trust_remote_code)
     print(f"The merged model is in {out}. Next: load it with AutoModelForCausalLM.from_pretrained({str(out)!r}).")

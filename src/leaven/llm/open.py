@@ -88,9 +88,7 @@ def check(config: LLMSection) -> None:
         open_with_budget(config.model_copy(update={"store": "off", "batch": False}))
     elif engine in ("hf", "vllm") and model:
         extras.require("vllm" if engine == "vllm" else "transformers")
-        from leaven.models.load import check_folder
-
-        check_folder(names.path(model))
+        names.check_folder(names.path(model))
     else:
         open_llm(config.engine)
     if engine == "openai" and DEFAULT_URL in addresses(config.base_url) and not key().value:

@@ -50,7 +50,7 @@ def load(
     template.
     """
     path = names.path(path)
-    check_folder(path)
+    names.check_folder(path)
     if adapter is not None and not (adapter / "adapter_config.json").is_file():
         raise UserError(f"{adapter} is not an adapter", "An adapter folder holds adapter_config.json.")
     tokenizer = load_tokenizer(path if adapter is None else str(adapter), trust_remote_code)
@@ -122,17 +122,6 @@ def grow(model: Any, rows: int) -> None:
         for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
             if layer is not None:
                 layer.weight[old:] = layer.weight[:old].float().mean(0).to(layer.weight)  # (rows - old, width)
-
-
-def check_folder(path: str) -> None:
-    """Raises UserError for a path that is plainly no model: a file, a folder without config.json, nothing at all."""
-    folder = Path(path).expanduser()
-    if folder.is_file():
-        raise UserError(f"{path} is a file, not a model", "Give the folder that holds config.json.")
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise UserError(f"{path} is not a model: it has no config.json", "Give the folder that holds config.json.")
-    if not folder.exists() and (path.startswith((".", "/", "~")) or path.count("/") > 1):
-        raise UserError(f"the model {path} does not exist", "Give a folder, or a hub id such as Qwen/Qwen3-0.6B.")
 
 
 def _load_model(path: str, dtype: str, load_in_8bit: bool, trust_remote_code: bool) -> Any:

@@ -49,3 +49,14 @@ def path(name: str) -> str:
     if not (LAB / "model.safetensors").is_file():
         raise UserError(f"the lab's model is not in {LAB}", "Make it anew: leaven lab pretrain --out FOLDER.")
     return str(LAB)
+
+
+def check_folder(path: str) -> None:
+    """Raises UserError for a path that is plainly no model: a file, a folder without config.json, nothing at all."""
+    folder = Path(path).expanduser()
+    if folder.is_file():
+        raise UserError(f"{path} is a file, not a model", "Give the folder that holds config.json.")
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise UserError(f"{path} is not a model: it has no config.json", "Give the folder that holds config.json.")
+    if not folder.exists() and (path.startswith((".", "/", "~")) or path.count("/") > 1):
+        raise UserError(f"the model {path} does not exist", "Give a folder, or a hub id such as Qwen/Qwen3-0.6B.")

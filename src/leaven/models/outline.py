@@ -7,7 +7,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from leaven.errors import UserError, nearest
 from leaven.models import hub, names
-from leaven.models.load import check_folder, foreign_errors
+from leaven.models.load import foreign_errors
 
 
 def outline(path: str, trust_remote_code: bool = False) -> Any:
@@ -16,7 +16,7 @@ def outline(path: str, trust_remote_code: bool = False) -> Any:
     Raises UserError for anything that is not a causal language model.
     """
     path = names.path(path)
-    check_folder(path)
+    names.check_folder(path)
     hub.check(path)
     with foreign_errors(path):
         config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)

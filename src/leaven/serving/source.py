@@ -7,7 +7,6 @@ from typing import Any
 
 from leaven.errors import UserError, nearest
 from leaven.models import names
-from leaven.models.load import check_folder
 from leaven.study import headline
 from leaven.view import tables
 
@@ -39,7 +38,7 @@ def find(folder: Path, model: str = "", cell: str = "") -> Source:
         raise UserError(f"{folder} holds no adapter", f"Name a run, a cell of one, or a folder with {CONFIG}.")
     base = names.path(model or str(config(adapter)["base_model_name_or_path"]))
     try:
-        check_folder(base)
+        names.check_folder(base)
     except UserError as error:
         raise UserError(f"the adapter's base: {error.problem}", "Say where it is now: --model MODEL.") from error
     is_cell = (place / "cell.json").is_file()
