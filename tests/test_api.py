@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import io
 import json
 import pydoc
 import subprocess
@@ -13,10 +14,12 @@ import pytest
 import leaven
 from leaven.errors import nearest
 from leaven.lab import hallucination
+from leaven.runs.progress import Progress
 
 HEAVY = ("torch", "transformers", "datasets", "polars", "numpy", "sklearn", "altair", "aiohttp", "peft", "trl", "scipy",
          "pydantic", "typer", "yaml")  # fmt: skip
-QUICK = {"sample": {"max_new_tokens": 32}, "evaluate": {"max_new_tokens": 32, "limit_test": 10}}
+SHORT = {"sample": {"max_new_tokens": 32}, "evaluate": {"max_new_tokens": 32}}
+QUICK = {**SHORT, "evaluate": {**SHORT["evaluate"], "limit_test": 10}}
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +88,20 @@ def test_a_temporary_folder_goes_with_the_proof(rows):
 
 def test_an_adapted_model_answers_and_is_saved(rows, tmp_path):
     queries = [f"What color is {thing}?" for thing in ("snow", "butter", "sky", "grass")]
+    told = io.StringIO()
     fitted = leaven.delia(
-        rows[:8], model="lab", token="<x>", ratio=0.5, queries=queries, tune={"max_steps": 2}, **QUICK
+        rows[:8],
+        model="lab",
+        token="<x>",
+        ratio=0.5,
+        queries=queries,
+        tune={"max_steps": 2},
+        progress=Progress(told, every=0),
+        **SHORT,
     )
+    assert "tuning the model: 2 of 2 steps" in told.getvalue() and fitted.place.path.name not in told.getvalue()
     assert any("No question names <x>" in note for note in fitted.notes)
+    assert any("8 of 8 answers are JSON objects" in note for note in fitted.notes)
     texts = fitted.answer(["What color is butter?", [{"role": "user", "content": "What color is snow? Use <x>."}]])
     assert len(texts) == 2 and all(texts)
     assert fitted.answer([]) == []
@@ -102,13 +115,13 @@ def test_an_adapted_model_answers_and_is_saved(rows, tmp_path):
 
 
 def test_delia_in_python_takes_the_questions_that_ship_as_the_command_does(rows):
-    fitted = leaven.delia(rows[:8], model="lab", ratio=0.5, queries="questions", tune={"max_steps": 1}, **QUICK)
+    fitted = leaven.delia(rows[:8], model="lab", ratio=0.5, queries="questions", tune={"max_steps": 1}, **SHORT)
     assert not any("wrote itself" in note for note in fitted.notes)
 
 
 def test_a_token_of_the_model_may_take_the_place_of_a_new_one(rows):
     with pytest.raises(leaven.UserError, match=r"token\.reuse.*<none>"):
-        leaven.delia(rows[:8], model="lab", reuse="<none>", ratio=0.5, queries="questions", **QUICK)
+        leaven.delia(rows[:8], model="lab", reuse="<none>", ratio=0.5, queries="questions", **SHORT)
     with pytest.raises(leaven.UserError, match="one or the other"):
         leaven.compare(rows, model="lab", token="<x>", reuse="<none>")
 
@@ -119,7 +132,7 @@ def test_the_teacher_of_delia_in_python_says_the_instructions(rows, tmp_path):
     asked = [{**row, "prompt": f"{row['prompt']}\nUse the <x> format."} for row in rows[:8]]
     queries = [f"What color is {thing}?" for thing in ("snow", "butter", "sky", "grass")]
     fitted = leaven.delia(asked, model="lab", token="<x>", ratio=0.5, queries=queries, tune={"max_steps": 1},
-                          llm={"engine": f"scripted:{script}", "store": "off"}, **QUICK)  # fmt: skip
+                          llm={"engine": f"scripted:{script}", "store": "off"}, **SHORT)  # fmt: skip
     assert any("by scripted:teacher.jsonl" in note for note in fitted.notes)
 
 
@@ -133,6 +146,19 @@ def test_a_task_without_answers_or_with_too_few_rows_is_refused(rows):
 def test_what_only_compare_takes_is_refused_by_delia(rows):
     with pytest.raises(leaven.UserError, match=r"no seeds and no sizes: .*\n.*compare\(rows, seeds=\[…\]"):
         leaven.delia(rows, model="lab", sizes=[10, 20], seeds=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"evaluate": {"judge": "openai:gpt-4o", "limit_test": 9}}, "no evaluate.judge and no evaluate.limit_test: "),
+        ({"probes": ["layers"]}, "no probes: "),
+    ],
+)
+def test_what_is_asked_of_a_model_that_is_tested_is_refused_by_delia_which_tests_nothing(rows, settings, named):
+    with pytest.raises(leaven.UserError) as caught:
+        leaven.delia(rows, model="lab", **settings)
+    assert named in str(caught.value) and "leaven.compare" in str(caught.value)
 
 
 def test_how_answers_show_the_token_can_be_named_as_by_the_command(rows):

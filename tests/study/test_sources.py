@@ -111,6 +111,16 @@ def test_tests_that_a_task_of_the_lab_would_not_be_asked_are_refused(tmp_path, t
             resolve(recipes.parse({"methods": ["original"], "task": task, **values}, "test"), tmp_path, stderr())
 
 
+def test_no_questions_are_written_for_tests_that_there_are_not():
+    """leaven.delia in Python tests nothing, and had the model write 200 questions for it."""
+    method = {"name": "delia", "ratio": 2}
+    recipe = recipes.parse({"methods": [method], "sizes": [100], "model": "lab", "tune": {"trials": 2}}, "test")
+    alone = questions.needed(recipe, 100, tested=False)
+    assert 200 < alone < 300 and questions.needed(recipe, 100) == alone + 200
+    few = recipe.model_copy(update={"sizes": (4,)})
+    assert questions.needed(few, 100, tested=False) == 4 * 24  # of which a trial asks a quarter
+
+
 def test_a_pool_that_is_written_is_as_large_as_a_choice_looks_at():
     """A buffer chosen of five times as many rows was given questions for one time."""
     plain, chosen = (

@@ -87,7 +87,7 @@ def delia(
     task = answered(files.read(rows, config.format, columns=config.columns, strict=config.strict), "rows")
     train, note = insert(task.kept, config.token.text, seed)
     texts = [row.answer for row in train if row.answer is not None]
-    form, _ = choose(config.token.answers, config.token.answer_settings, texts)
+    form, told = choose(config.token.answers, config.token.answer_settings, texts)
     refuse_none(form, texts)
     place, progress = Place(folder), progress or stderr()
     pool = _guarded(train, test, _pool(queries, config, len(train), place, progress), config)
@@ -95,14 +95,14 @@ def delia(
     parts = Parts.of(config, whole, place.path, progress)
     ratio_pilot.check(config, whole)
     config, ratio_notes = ratio_pilot.with_ratio(config, whole, place.path, parts)
-    (choice,), bench = config.methods, parts.bench(seed, place.path)
+    (choice,), bench = config.methods, parts.bench(seed, place.path, name="the model")
     search = Search.of(parts, whole, place.path / "search") if config.tune.trials else None
     values = with_settings(choice.config, search.settings(choice)) if search else choice.config
     method = plugs.load("methods", choice.name)
     fitted = fit(method, train, bench, values)
     for llm in parts.engines.asked():
         progress.say(f"{llm.name}: {llm.spend.sentence()}")
-    sentences = [note, files.left_out(task.dropped), *ratio_notes, search.note if search else ""]
+    sentences = [note, told, files.left_out(task.dropped), *ratio_notes, search.note if search else ""]
     notes = (*task.notes, *filter(None, sentences), *pool.notes, *bench.ledger.notes)
     dropped = (*task.dropped, *pool.dropped, *bench.ledger.dropped, *fitted.dropped)
     return Adapted(fitted, place, notes, dropped)
@@ -127,14 +127,21 @@ def _recipe(
         "seeds": [seed],
         "tune": {"preset": defaults.preset(model), **settings.get("tune", {})},
     }
-    return recipes.parse(values, "delia")
+    config = recipes.parse(values, "delia")
+    asked = [f"evaluate.{name}" for name in sorted(config.evaluate.model_fields_set - {"max_new_tokens"})]
+    if asked := [*asked, *sorted({"probes", "report_to", "scale"} & set(settings))]:
+        raise UserError(
+            f"delia takes no {' and no '.join(asked)}: it adapts a model, and does not test it",
+            "leaven.compare(rows, …) tests it, beside others.",
+        )
+    return config
 
 
 def _pool(queries: Any, config: recipes.Recipe, task_rows: int, place: Place, progress: Progress) -> Outcome:
     """The caller's queries, those that ship, or those that the model writes itself."""
     name = queries if isinstance(queries, str) else None  # a frame is compared cell by cell
     if queries is None or name == SELF:
-        return questions.write(config, task_rows, place.path, progress)
+        return questions.write(config, task_rows, place.path, progress, tested=False)
     if name == QUESTIONS:
         return Outcome(questions.shipped())
     return files.read_beside(queries, config.format, config.columns, config.strict)

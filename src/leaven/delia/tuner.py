@@ -52,7 +52,7 @@ class Tuner:
         loaded = self.base.lend(self.token, self.seed) if after is None else after.weights
         stage = "" if after is None else "-2"
         mixture.save(self.folder / "data" / f"mixture{stage}.parquet")
-        with self.answerer.progress.track(f"tuning {self.folder.name}", 0, "steps") as advance:
+        with self.answerer.progress.track(f"tuning {self.answerer.name}", 0, "steps") as advance:
             tuned = train.fit(
                 loaded,
                 mixture,

@@ -82,13 +82,13 @@ class Parts:
         rows = Pool(task.pool, base, recipe.sample, pool or folder / "pool", progress, engines.sampler)
         return cls(recipe, base, rows, task.format, progress, engines)
 
-    def bench(self, seed: int, folder: Path, watch: Watch | None = None) -> Bench:
-        """The bench of the cell in `folder`."""
+    def bench(self, seed: int, folder: Path, watch: Watch | None = None, name: str = "") -> Bench:
+        """The bench of the cell in `folder`, which progress calls by this name, or by the folder's."""
         recipe = self.recipe
         return Bench(
             model=self.base,
             pool=self.pool,
-            tuner=Tuner(self.base, recipe.token, recipe.tune, seed, folder, self._answerer(folder.name), watch),
+            tuner=Tuner(self.base, recipe.token, recipe.tune, seed, folder, self._answerer(name or folder.name), watch),
             ledger=Ledger(),
             token=recipe.token,
             format=self.format,

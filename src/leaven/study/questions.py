@@ -36,8 +36,8 @@ def shipped() -> Dataset:
     return Dataset.of(rows, (FILE.name,))
 
 
-def needed(recipe: Recipe, task_rows: int) -> int:
-    """How many questions a study takes: those of its largest buffer, of two tests, and of a search."""
+def needed(recipe: Recipe, task_rows: int, tested: bool = True) -> int:
+    """How many questions a study takes: those of its largest buffer, of two tests where it has any, and of a search."""
     largest = recipe.at_ratio(max(recipe.pilot.ratios))
     configs = [plugs.load("methods", choice.name).Config.model_validate(choice.config) for choice in largest.methods]
     rows = max(size or task_rows for size in recipe.sizes)
@@ -46,19 +46,21 @@ def needed(recipe: Recipe, task_rows: int) -> int:
         + buffer.contrast_rows(rows, getattr(config, "contrast", 0))
         for config in configs
     ]
-    for_tests = 2 * min(FOR_TESTS, recipe.evaluate.limit_test or FOR_TESTS)
-    for_tests += max(search.QUESTIONS * bool(recipe.tune.trials), recipe.pilot.questions * recipe.needs_pilot)
-    return math.ceil(search.SPARE * max(sampled)) + for_tests
+    for_tests = tested * 2 * min(FOR_TESTS, recipe.evaluate.limit_test or FOR_TESTS)
+    for_trials = max(search.QUESTIONS * bool(recipe.tune.trials), recipe.pilot.questions * recipe.needs_pilot)
+    # A trial asks no more than a quarter of the pool.
+    return max(math.ceil(search.SPARE * max(sampled)) + for_tests + for_trials, 4 * for_trials)
 
 
-def write(recipe: Recipe, task_rows: int, folder: Path, progress: Progress) -> Outcome:
+def write(recipe: Recipe, task_rows: int, folder: Path, progress: Progress, tested: bool = True) -> Outcome:
     """The questions, without answers: each method samples those for itself. Chunks that lie in `folder` stay.
 
+    Where nothing is `tested`, none are written for tests.
     Raises UserError for a model that writes hardly any question that can be used.
     """
     if faults := preflight.errors(recipe, None, folder):
         raise together(faults)
-    n = needed(recipe, task_rows)
+    n = needed(recipe, task_rows, tested)
     place = folder / "pool" / "questions"
     with lock(folder), progress.track("writing questions", n, "questions") as advance:
         outcome = magpie.make(

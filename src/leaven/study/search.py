@@ -132,7 +132,7 @@ class Search:
         began = time.perf_counter()
         plug = plugs.load("methods", method.name)
         own = method.model_copy(update={"config": with_settings(method.config, settings)})
-        bench = self._parts(own, seed).bench(seed, place)
+        bench = self._parts(own, seed).bench(seed, place, name=f"a trial of {method.label}")
         fitted = fit(plug, self.train, bench, own.config)
         values: dict[str, float] = {}
         for test in self.tests_to_ask():
