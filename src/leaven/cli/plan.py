@@ -186,7 +186,7 @@ def _print_forecast(forecast: "Forecast", nodes: int) -> None:
     from leaven.study.sources import answers_sentence
 
     pace, rows = forecast.pace, len(forecast.task.rows)
-    schedules = needs.by_method(forecast.largest, rows)
+    schedules = needs.by_method(forecast.recipe.at_largest_ratio, rows)
     table = Table(title=f"{len(schedules)} cells, {rows:,} task rows", title_justify="left")
     table.add_column("cell")
     for column in ("rows trained", "steps"):

@@ -25,7 +25,7 @@ def cells(recipe: Recipe, task_rows: int) -> tuple[Cell, ...]:
 
     Size 0 stands for all rows. Raises RecipeError for sizes that the task can't fill.
     """
-    sizes = [size or task_rows for size in recipe.sizes]
+    sizes = recipe.sizes_of(task_rows)
     if faults := [
         f"sizes: {size:,} rows are asked for, the task has {task_rows:,}" for size in sizes if size > task_rows
     ]:
@@ -33,7 +33,7 @@ def cells(recipe: Recipe, task_rows: int) -> tuple[Cell, ...]:
     return tuple(
         Cell(method, size, seed)
         for number, seed in enumerate(recipe.seeds)
-        for size in dict.fromkeys(sizes)
+        for size in sizes
         for method in recipe.methods
         if not method.sizes or size in (own or task_rows for own in method.sizes)
         if not method.first_seeds or number < method.first_seeds

@@ -62,7 +62,7 @@ class Forecast:
             yield self._pilot()
         if trials := self._trials():
             yield trials
-        plan = cells(self.largest, len(self.task.rows))
+        plan = cells(self.recipe.at_largest_ratio, len(self.task.rows))
         work = [needs.work(cell.method, cell.size, self.recipe.tune) for cell in plan]
         tuned = [one for one in work if one.schedule.steps]
         tokens = sum(map(self._tokens, tuned))
@@ -74,15 +74,10 @@ class Forecast:
 
     def seconds(self, nodes: int) -> float:
         """What it takes on so many machines: cells and the pools of seeds side by side, all before them on one."""
-        plan = cells(self.largest, len(self.task.rows))
+        plan = cells(self.recipe.at_largest_ratio, len(self.task.rows))
         at_once = {"tune": min(nodes, len(plan)), "answer": min(nodes, len(plan))}
         at_once["sample the pool"] = min(nodes, len(self.recipe.seeds))
         return sum(stage.seconds / at_once.get(stage.name, 1) for stage in self.stages())
-
-    @property
-    def largest(self) -> Recipe:
-        """The recipe with the largest ratio that its pilot may come to."""
-        return self.recipe.at_ratio(max(self.recipe.pilot.ratios))
 
     def tests(self, method: MethodChoice | None = None) -> list[Test]:
         """The tests as the study asks them, all or those that a method has a part in."""
@@ -99,8 +94,8 @@ class Forecast:
         return Stage("ask untouched", f"{sum(rows):,} questions", sum(map(self._asking, rows)))
 
     def _pool(self) -> Stage | None:
-        recipe, sizes = self.largest, [size or len(self.task.rows) for size in self.recipe.sizes]
-        rows = needs.most_sampled(recipe, sizes)
+        recipe = self.recipe.at_largest_ratio
+        rows = needs.most_sampled(recipe, len(self.task.rows))
         if not rows or recipe.sampler:
             return None
         chunk = min(self.pace.writing.chunk, len(self.task.pool))
@@ -130,7 +125,7 @@ class Forecast:
 
         Its settings are other ones than the recipe's, and only their number is known before.
         """
-        recipe, size = self.largest, self._rows_of_trials()
+        recipe, size = self.recipe.at_largest_ratio, self._rows_of_trials()
         if not size:
             return None
         seconds, count = self._asking(QUESTIONS), 0
@@ -145,7 +140,7 @@ class Forecast:
 
     def _rows_of_trials(self) -> int:
         """The task rows that a trial tunes on; 0 where there are too few to hold any out."""
-        rows = max(size or len(self.task.rows) for size in self.recipe.sizes)
+        rows = max(self.recipe.sizes_of(len(self.task.rows)))
         size = rows - holdout.count_of(rows)
         return size if 2 * size >= rows else 0
 
@@ -189,7 +184,7 @@ def forecast_of(recipe: Recipe, folder: Path) -> Forecast:
 
 def pace_of(recipe: Recipe, task: Task, base: Base) -> Pace:
     """The pace of the recipe's largest steps."""
-    step = needs.largest_step(recipe.at_ratio(max(recipe.pilot.ratios)), len(task.rows))
+    step = needs.largest_step(recipe.at_largest_ratio, len(task.rows))
     return pace.measure(base, task.rows, task.pool, recipe.tune, recipe.sample, recipe.token, step)
 
 

@@ -7,11 +7,9 @@ trained rows with AdamW's two moments, the activations of a forward pass, and th
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from leaven import plugs
 from leaven.delia import buffer
 from leaven.delia.settings import with_changes
 from leaven.errors import UserError
@@ -103,8 +101,7 @@ def needs(
     plan = cells(recipe, task_rows)
     trained = [work(cell.method, cell.size, recipe.tune).schedule.trained_rows for cell in plan]
     passes = 6 if recipe.tune.gradient_checkpointing else 4
-    largest = max(size or task_rows for size in recipe.sizes)
-    sampled = 0 if recipe.sampler else most_sampled(recipe, [largest]) * len(recipe.seeds)
+    sampled = 0 if recipe.sampler else most_sampled(recipe, task_rows) * len(recipe.seeds)
     answers = len(plan) * test_rows
     operations = 2 * model.parameters * tokens * (answers + sampled)
     training = passes * model.parameters * tokens * sum(trained)
@@ -127,7 +124,7 @@ def _of_config(model: str) -> Shape:
 
 def work(method: MethodChoice, size: int, tune: TuneSection) -> Work:
     """What a method does with so many task rows; one without settings for it does not train."""
-    config = plugs.load("methods", method.name).Config.model_validate(method.config)
+    config = method.settings
     if not hasattr(config, "tune"):
         return Work(0, 0, 0, Schedule.of(0, tune))
     takes_own_steps = getattr(config, "budget", "") == "own"
@@ -148,9 +145,10 @@ def work(method: MethodChoice, size: int, tune: TuneSection) -> Work:
     return Work(size, diverse + contrast, sampled + contrast, schedule, queries + contrast)
 
 
-def most_sampled(recipe: Recipe, sizes: Sequence[int]) -> int:
-    """The self-samples of the cell that takes the most of them, at these sizes."""
-    return max(work(method, size, recipe.tune).sampled_rows for method in recipe.methods for size in sizes)
+def most_sampled(recipe: Recipe, task_rows: int) -> int:
+    """The self-samples of the method that takes the most of them, at the largest size."""
+    size = max(recipe.sizes_of(task_rows))
+    return max(work(method, size, recipe.tune).sampled_rows for method in recipe.methods)
 
 
 def choice_of(config: Any) -> float:

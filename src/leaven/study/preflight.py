@@ -87,7 +87,7 @@ def _method(method: MethodChoice, task: Task) -> None:
     plug = plugs.load("methods", method.name)
     if hasattr(plug, "check"):
         try:
-            plug.check(plug.Config.model_validate(method.config), task)
+            plug.check(method.settings, task)
         except UserError as error:
             raise UserError(f"methods.{method.label}: {error.problem}", error.hint) from None
 
@@ -130,7 +130,6 @@ def _model(recipe: Recipe) -> None:
 def _own_targets(recipe: Recipe) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The label and the layers of each method that adapts others than the recipe."""
     for method in recipe.methods:
-        config = plugs.load("methods", method.name).Config.model_validate(method.config)
-        layers = with_changes(recipe.tune, getattr(config, "tune", {})).target_modules
+        layers = with_changes(recipe.tune, getattr(method.settings, "tune", {})).target_modules
         if layers != recipe.tune.target_modules:
             yield method.label, layers

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
-from leaven import plugs
 from leaven.delia import buffer
 from leaven.delia.makers import magpie
 from leaven.errors import UserError
@@ -38,9 +37,8 @@ def shipped() -> Dataset:
 
 def needed(recipe: Recipe, task_rows: int, tested: bool = True) -> int:
     """How many questions a study takes: those of its largest buffer, of two tests where it has any, and of a search."""
-    largest = recipe.at_ratio(max(recipe.pilot.ratios))
-    configs = [plugs.load("methods", choice.name).Config.model_validate(choice.config) for choice in largest.methods]
-    rows = max(size or task_rows for size in recipe.sizes)
+    configs = [choice.settings for choice in recipe.at_largest_ratio.methods]
+    rows = max(recipe.sizes_of(task_rows))
     sampled = [
         float(getattr(config, "ratio", 0)) * rows * choice_of(config)
         + buffer.contrast_rows(rows, getattr(config, "contrast", 0))

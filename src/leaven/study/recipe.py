@@ -52,6 +52,11 @@ class MethodChoice(BaseModel):
     first_seeds: int = Field(0, ge=0)
     """Of the recipe's seeds the first so many; 0: all."""
 
+    @property
+    def settings(self) -> Any:
+        """Its settings, every default filled in: the `Config` of its plug."""
+        return plugs.load("methods", self.name).Config.model_validate(self.config)
+
     def takes(self, test: str) -> bool:
         """Whether the method has a part in this test."""
         return self.tests is None or test in self.tests
@@ -126,6 +131,15 @@ class Recipe(Section):
             for method in self.methods
         ]
         return self.model_copy(update={"methods": tuple(methods)})
+
+    @property
+    def at_largest_ratio(self) -> "Recipe":
+        """The recipe with the largest ratio that its pilot may come to."""
+        return self.at_ratio(max(self.pilot.ratios))
+
+    def sizes_of(self, task_rows: int) -> tuple[int, ...]:
+        """The sizes for a task of so many rows, which 0 stands for."""
+        return tuple(dict.fromkeys(size or task_rows for size in self.sizes))
 
     @model_validator(mode="before")
     @classmethod

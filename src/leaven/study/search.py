@@ -87,7 +87,7 @@ class Search:
         questions = questions or QUESTIONS
         recipe, token = parts.recipe, task.token
         seed = recipe.seeds[0]
-        rows = task.rows.take(max(size or len(task.rows) for size in recipe.sizes), seed)
+        rows = task.rows.take(max(recipe.sizes_of(len(task.rows))), seed)
         try:
             train, held_out, _ = hold_out(
                 rows, "the task", config=recipe.leaks, content=partial(wording.content, token=token.text)
@@ -105,7 +105,7 @@ class Search:
 
     def settings(self, method: MethodChoice) -> dict[str, float]:
         """The best settings for a method, to be changes of its `tune` section; none for one that does not tune."""
-        config = plugs.load("methods", method.name).Config.model_validate(method.config)
+        config = method.settings
         budget = self.parts.recipe.tune.trials
         if not budget or self.train is None or not hasattr(config, "tune"):
             return {}
