@@ -11,6 +11,7 @@ from leaven.runs import folder as runs
 from leaven.study import forecast as forecasts
 from leaven.study import needs
 from leaven.study import recipe as recipes
+from leaven.study.cells import cells, open_cells
 from leaven.study.forecast import Forecast
 from leaven.study.pace import Pace, Writing
 from leaven.task.format import open_format
@@ -102,7 +103,7 @@ def test_what_is_left_of_a_study_takes_as_long_as_the_cells_that_are_there(tmp_p
         place = tmp_path / "cells" / f"{label}-n5-s{seed}"
         runs.write_json(place / "cell.json", {"method": label, "size": 5, "seconds": {"all": seconds}})
         runs.close(place)
-    left = forecasts.open_cells(recipe, task, tmp_path, lambda cell: True)
+    left = open_cells(cells(recipe, len(task.rows)), tmp_path)
     assert [cell.name for cell in left] == ["common-n5-s1", "original-n5-s2", "common-n5-s2"]
     assert forecasts.hours(left, recipe, task, tmp_path) == (900 + 2 * 2700) / 3600
     # What has not run yet is told by the pace of the machine.
@@ -110,5 +111,5 @@ def test_what_is_left_of_a_study_takes_as_long_as_the_cells_that_are_there(tmp_p
     stages = [forecasts.Stage("tune", "3 models", 3 * 1800.0)]
     monkeypatch.setattr(Forecast, "stages", lambda self: stages if len(self.recipe.methods) == 1 else [])
     shutil.rmtree(tmp_path / "cells" / "common-n5-s0")
-    left = forecasts.open_cells(recipe, task, tmp_path, lambda cell: True)
+    left = open_cells(cells(recipe, len(task.rows)), tmp_path)
     assert forecasts.hours(left, recipe, task, tmp_path) == (900 + 3 * 1800) / 3600

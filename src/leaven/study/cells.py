@@ -1,8 +1,11 @@
 """A study's cells: methods × sizes × seeds, each a folder of its own."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from leaven.errors import RecipeError
+from leaven.runs import folder as runs
 from leaven.study.recipe import MethodChoice, Recipe
 
 
@@ -18,6 +21,11 @@ class Cell:
     def name(self) -> str:
         """The name of its folder."""
         return f"{self.method.label}-n{self.size}-s{self.seed}"
+
+
+def open_cells(plan: Iterable[Cell], folder: Path) -> list[Cell]:
+    """Those that a study in the folder has still to compute."""
+    return [cell for cell in plan if not runs.closed(folder / "cells" / cell.name)]
 
 
 def cells(recipe: Recipe, task_rows: int) -> tuple[Cell, ...]:

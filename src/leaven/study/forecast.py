@@ -3,7 +3,7 @@
 import json
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -17,6 +17,7 @@ from leaven.runs.progress import stderr
 from leaven.study import needs, own_answers, pace, preflight, sources
 from leaven.study.cells import Cell, cells
 from leaven.study.pace import Pace
+from leaven.study.parts import base_of
 from leaven.study.recipe import DELIA, MethodChoice, Recipe
 from leaven.study.search import QUESTIONS
 from leaven.task import holdout
@@ -178,8 +179,7 @@ def forecast_of(recipe: Recipe, folder: Path) -> Forecast:
         recipe, task = sources.resolve(recipe, Path(work), stderr(), python_rows=python_rows)
     if errors := preflight.errors(recipe, task, folder):
         raise together(errors)
-    base = Base(recipe.model, dtype=recipe.tune.dtype, trust_remote_code=recipe.trust_remote_code)
-    return Forecast(recipe, task, pace_of(recipe, task, base))
+    return Forecast(recipe, task, pace_of(recipe, task, base_of(recipe)))
 
 
 def pace_of(recipe: Recipe, task: Task, base: Base) -> Pace:
@@ -192,12 +192,6 @@ def _stand_ins() -> Dataset:
     return Dataset.of(Example(user(f"What is the number {number}?"), Origin("plan")) for number in range(STAND_INS))
 
 
-def open_cells(recipe: Recipe, task: Task, folder: Path, only: Callable[[Cell], bool]) -> list[Cell]:
-    """Those of these cells that a study in the folder has still to run."""
-    plan = cells(recipe, len(task.rows))
-    return [cell for cell in plan if only(cell) and not runs.closed(folder / "cells" / cell.name)]
-
-
 def hours(left: Sequence[Cell], recipe: Recipe, task: Task, folder: Path) -> float:
     """How long they take: as long as those of another seed that are there, and the others at this machine's pace."""
     seconds = _seconds(folder)
@@ -206,8 +200,7 @@ def hours(left: Sequence[Cell], recipe: Recipe, task: Task, folder: Path) -> flo
         return sum(means) / 3600
     unknown = {cell.method.label for cell in left if (cell.method.label, cell.size) not in seconds}
     part = recipe.model_copy(update={"methods": tuple(one for one in recipe.methods if one.label in unknown)})
-    base = Base(recipe.model, dtype=recipe.tune.dtype, trust_remote_code=recipe.trust_remote_code)
-    total = sum(stage.seconds for stage in Forecast(part, task, pace_of(part, task, base)).stages())
+    total = sum(stage.seconds for stage in Forecast(part, task, pace_of(part, task, base_of(recipe))).stages())
     return (sum(means) + total * (len(left) - len(means)) / len(cells(part, len(task.rows)))) / 3600
 
 

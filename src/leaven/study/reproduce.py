@@ -13,7 +13,7 @@ from leaven.runs.lock import lock
 from leaven.runs.progress import stderr
 from leaven.study import buffering, families, forecast, identity, published, reproduction, score_tables
 from leaven.study import recipe as recipes
-from leaven.study.cells import Cell
+from leaven.study.cells import Cell, cells, open_cells
 from leaven.study.families import Family
 from leaven.study.recipe import Recipe
 from leaven.study.run import SCHEMA, run
@@ -70,7 +70,7 @@ def scores(study: str, names: Sequence[str], order: Order) -> pl.DataFrame:
             identity.claim(recipe, task, place, order.continue_anyway)
             return buffering.run(recipe, task, place, stderr())
     only = needed(study, names, order, max(recipe.sizes))
-    if left := forecast.open_cells(recipe, task, place, only):
+    if left := open_cells(filter(only, cells(recipe, len(task.rows))), place):
         hours = forecast.hours(left, recipe, task, place)
         stderr().say(
             f"{study}: {len(left)} cells to run, about {hours:.1f} hours here; those that are there cost nothing."
@@ -107,9 +107,9 @@ def read(study: str, order: Order) -> Recipe:
 
 def finished(place: Path) -> pl.DataFrame:
     """The scores of the cells (of gradients, the seeds) that are finished, also those of a run that was stopped."""
-    cells = [path for path in sorted(place.glob("cells/*/scores.parquet")) if runs.closed(path.parent)]
-    cells += sorted(place.glob("seed-*/scores.parquet"))
-    return pl.concat([pl.DataFrame(schema=SCHEMA), *map(pl.read_parquet, cells)], how="diagonal")
+    paths = [path for path in sorted(place.glob("cells/*/scores.parquet")) if runs.closed(path.parent)]
+    paths += sorted(place.glob("seed-*/scores.parquet"))
+    return pl.concat([pl.DataFrame(schema=SCHEMA), *map(pl.read_parquet, paths)], how="diagonal")
 
 
 def about(study: str, order: Order) -> score_tables.About:

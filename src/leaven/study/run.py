@@ -28,7 +28,7 @@ from leaven.scale.crew import Crew, crew
 from leaven.study import ceilings, forgetting, manipulation, needs, preflight, ratio_pilot, trackers
 from leaven.study.answer_judge import AnswerJudge
 from leaven.study.ceilings import Ceiling
-from leaven.study.cells import Cell, cells
+from leaven.study.cells import Cell, cells, open_cells
 from leaven.study.identity import claim, dtype_here
 from leaven.study.parts import Engines, Parts
 from leaven.study.recipe import Recipe
@@ -87,7 +87,7 @@ def run(
     if not runs.closed(folder):
         preflight.check(recipe, task, folder)
     with lock(folder):
-        if runs.closed(folder) and not _open(cells(recipe, len(task.rows)), folder):
+        if runs.closed(folder) and not open_cells(cells(recipe, len(task.rows)), folder):
             if not continue_anyway:
                 claim(recipe, task, folder, finished=True)
             trackers.report(recipe.report_to, folder, progress)
@@ -106,7 +106,7 @@ def run(
             progress.say(f"{llm.name}: {llm.spend.sentence()}")
             runs.log(folder, "calls", engine=llm.name, **llm.spend.counts())
         plan = cells(study.recipe, len(task.rows))
-        left = _open(plan, folder)
+        left = open_cells(plan, folder)
         _gather(study.recipe, study.task, tuple(cell for cell in plan if cell not in left), folder)
         if not left:
             runs.close(folder)
@@ -127,7 +127,7 @@ def _prepare_study(parts: Parts, study: Study) -> Study:
 def _compute(study: Study, workers: Crew[Parts], progress: Progress) -> None:
     """The cells that are not there yet. The log is written here alone: lines from several machines might mix."""
     trackers.report(study.recipe.report_to, study.folder, progress)
-    left = _open(study.cells, study.folder)
+    left = open_cells(study.cells, study.folder)
     left = _apart(left, study.recipe) if study.recipe.scale.on else left
     for place, _ in workers.each(partial(_cell, study), left):
         name = left[place].name
@@ -242,11 +242,6 @@ def _benchmarks(recipe: Recipe, fitted: Fitted, bench: Bench, parts: Parts) -> l
     shutil.rmtree(folder, ignore_errors=True)  # of a cell that was stopped, and is tuned anew
     with bench.ledger.timed("benchmarks"):
         return forgetting.ask(recipe.evaluate, lambda: fitted.weights, folder, parts.progress, bench.folder.name)
-
-
-def _open(plan: Sequence[Cell], folder: Path) -> list[Cell]:
-    """The cells that are still to be computed."""
-    return [cell for cell in plan if not runs.closed(folder / "cells" / cell.name)]
 
 
 def _prepare(recipe: Recipe, task: Task, folder: Path, parts: Parts) -> Task:
