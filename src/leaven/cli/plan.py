@@ -183,16 +183,18 @@ def _print_forecast(forecast: "Forecast", nodes: int) -> None:
     from rich.table import Table
 
     from leaven.study import needs
+    from leaven.study.cells import cells
     from leaven.study.sources import answers_sentence
 
     pace, rows = forecast.pace, len(forecast.task.rows)
-    schedules = needs.by_method(forecast.recipe.at_largest_ratio, rows)
-    table = Table(title=f"{len(schedules)} cells, {rows:,} task rows", title_justify="left")
+    plan = cells(forecast.recipe.at_largest_ratio, rows)
+    table = Table(title=f"{len(plan)} cells, {rows:,} task rows", title_justify="left")
     table.add_column("cell")
     for column in ("rows trained", "steps"):
         table.add_column(column, justify="right")
-    for name, schedule in schedules:
-        table.add_row(name, f"{schedule.trained_rows:,}", f"{schedule.steps:,}")
+    for cell in plan:
+        schedule = needs.work(cell.method, cell.size, forecast.recipe.tune).schedule
+        table.add_row(cell.name, f"{schedule.trained_rows:,}", f"{schedule.steps:,}")
     Console(width=100).print(table)
     asked = ", ".join(f"{test.name} {len(test.rows):,}" for test in forecast.tests())
     print(f"{answers_sentence(forecast.recipe, forecast.task)}\nEach cell answers {asked}.")

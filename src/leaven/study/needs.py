@@ -165,11 +165,6 @@ def largest_step(recipe: Recipe, task_rows: int) -> tuple[int, int]:
     return max(1, round(most.task_rows * share)), round(most.diverse_rows * share)
 
 
-def by_method(recipe: Recipe, task_rows: int) -> list[tuple[str, Schedule]]:
-    """The folder's name of each cell, and how it goes through its rows: none where nothing is trained."""
-    return [(cell.name, work(cell.method, cell.size, recipe.tune).schedule) for cell in cells(recipe, task_rows)]
-
-
 def _memory(tune: TuneSection, model: Shape, tokens: int, processes: int) -> tuple[float, float]:
     """Gibibytes of an accelerator, low and high; of several processes each holds a share of the blocks and two whole.
 
@@ -191,16 +186,17 @@ def _memory(tune: TuneSection, model: Shape, tokens: int, processes: int) -> tup
 
 
 def lines(needs: Needs, model: Shape, teraflops: float, processes: int = 1) -> list[str]:
-    """The lines that a plan prints."""
-    several = f"Each of {processes} accelerators" if processes > 1 else "Accelerator"
-    whole = 2 * model.parameters / GIB
-    first = (
-        f"The first process also holds the whole model, {whole:.0f} GiB: on its accelerator where that is less than "
-    )
-    return [
+    """What a plan prints: cells and rows, the model, memory and hours; of several processes what the first holds."""
+    whose = f"Each of {processes} accelerators" if processes > 1 else "Accelerator"
+    sentences = [
         f"{needs.cells:,} cells; {needs.trained_rows:,} rows trained on, {needs.answers:,} answers written.",
         f"Model: {model.parameters / 1e9:.2f} billion parameters ({model.source}), {model.layers} layers.",
-        f"{several}: {needs.gib[0]:.0f} to {needs.gib[1]:.0f} GiB; at {teraflops:g} teraflops about "
+        f"{whose}: {needs.gib[0]:.0f} to {needs.gib[1]:.0f} GiB; at {teraflops:g} teraflops about "
         f"{needs.hours[0]:.1f} to {needs.hours[1]:.1f} hours.",
-        *([first + "half of it, else in the machine's memory."] if processes > 1 else []),
     ]
+    if processes > 1:
+        sentences.append(
+            f"The first process also holds the whole model, {2 * model.parameters / GIB:.0f} GiB: on its accelerator "
+            "where that is less than half of it, else in the machine's memory."
+        )
+    return sentences
