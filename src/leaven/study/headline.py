@@ -260,19 +260,13 @@ def _finding(summary: Summary, column: Row, own: Row, opponent: Row | None, riva
 
 def _verdict(summary: Summary, column: Row, own: Row, opponent: Row) -> str:
     """What the paired difference of two methods says."""
-    pair = [
-        row
-        for row in summary["comparisons"]
-        if (row["a"], row["b"]) == (own["method"], opponent["method"])
-        and (row["metric"], row["size"]) == (own["metric"], own["size"])
-    ]
+    gap = comparison_of(summary, own["method"], opponent["method"], own["metric"], own["size"])
     # Both on the same seeds: an opponent may have run with the first few alone (a summary of before does not say).
-    n_seeds = pair[0].get("n_seeds", own["n_seeds"]) if pair else min(own["n_seeds"], opponent["n_seeds"])
+    n_seeds = gap.get("n_seeds", own["n_seeds"]) if gap else min(own["n_seeds"], opponent["n_seeds"])
     seeds = count_of_seeds(n_seeds)
     few = ", too few for a test" if n_seeds < ENOUGH_SEEDS else ""
-    if not pair or not pair[0]["distinguishable"]:
+    if not gap or not gap["distinguishable"]:
         return f"no difference can be told with {seeds}"
-    gap = pair[0]
     better = (gap["difference"] > 0) != column["lower_is_better"]
     low, high = sorted(abs(end) for end in (gap["low"], gap["high"]))
     return (
@@ -377,3 +371,10 @@ def row_of(summary: Summary, method: str, metric: str, size: int) -> Row | None:
     """The row of a method on a measure at a size."""
     key = (method, metric, size)
     return next((row for row in summary["rows"] if (row["method"], row["metric"], row["size"]) == key), None)
+
+
+def comparison_of(summary: Summary, a: str, b: str, metric: str, size: int) -> Row | None:
+    """The comparison of method a with method b on a measure at a size."""
+    key = (a, b, metric, size)
+    rows = summary["comparisons"]
+    return next((row for row in rows if (row["a"], row["b"], row["metric"], row["size"]) == key), None)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from leaven.study import headline
-from leaven.study.headline import LEAK, UNTOUCHED, main, row_of, testable
+from leaven.study.headline import LEAK, UNTOUCHED, comparison_of, main, row_of, testable
 from leaven.study.statistics import count_of_seeds
 
 Summary = Mapping[str, Any]
@@ -100,7 +100,7 @@ def _lost(summary: Summary, method: str, size: int) -> Iterator[str]:
     leak = row_of(summary, method, LEAK, size)
     if leak and leak["mean"] >= SMALL:
         yield f"plain questions get the format too, {times(leak['mean'])}"
-    gap = _against_untouched(summary, method, KEPT, size)
+    gap = comparison_of(summary, method, UNTOUCHED, KEPT, size)
     if gap and gap["distinguishable"] and gap["difference"] < 0:
         yield f"it says {100 * -gap['difference']:.0f} points less of what it said before"
     fallen = [row["benchmark"] for row in _forgotten(summary, method, size) if row["high"] is not None
@@ -111,7 +111,7 @@ def _lost(summary: Summary, method: str, size: int) -> Iterator[str]:
 
 def _doubts(summary: Summary, method: str, size: int) -> Iterator[str]:
     """Losses that may be there, since the intervals do not shut them out."""
-    gap, own = (_against_untouched(summary, method, KEPT, size), row_of(summary, method, KEPT, size))
+    gap, own = (comparison_of(summary, method, UNTOUCHED, KEPT, size), row_of(summary, method, KEPT, size))
     if gap and own and (gap["low"] is None or gap["low"] < -SMALL):
         before = own["mean"] - gap["difference"]
         yield (
@@ -130,13 +130,7 @@ def _doubts(summary: Summary, method: str, size: int) -> Iterator[str]:
 def _measured(summary: Summary, method: str, size: int) -> bool:
     """Whether the study looked at leaks and at what the model said before, beside the untouched model."""
     leak = row_of(summary, method, LEAK, size) is not None or LEAK not in summary["headline_metrics"]
-    return leak and _against_untouched(summary, method, KEPT, size) is not None
-
-
-def _against_untouched(summary: Summary, method: str, metric: str, size: int) -> Mapping[str, Any] | None:
-    key = (method, UNTOUCHED, metric, size)
-    rows = summary["comparisons"]
-    return next((row for row in rows if (row["a"], row["b"], row["metric"], row["size"]) == key), None)
+    return leak and comparison_of(summary, method, UNTOUCHED, KEPT, size) is not None
 
 
 def _forgotten(summary: Summary, method: str, size: int) -> list[Mapping[str, Any]]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from shlex import quote
 from textwrap import wrap
@@ -189,12 +190,9 @@ def best(summary: Summary) -> frozenset[tuple[str, str, int]]:
 
 
 def _told_apart(summary: Summary, first: Summary, second: Summary) -> bool:
-    pair = {first["method"], second["method"]}
-    return any(
-        row["distinguishable"]
-        for row in summary["comparisons"]
-        if {row["a"], row["b"]} == pair and row["metric"] == first["metric"] and row["size"] == first["size"]
-    )
+    pairs = permutations((first["method"], second["method"]))
+    gaps = (headline.comparison_of(summary, a, b, first["metric"], first["size"]) for a, b in pairs)
+    return any(gap["distinguishable"] for gap in gaps if gap)
 
 
 def _short(row: Summary | None) -> str:
