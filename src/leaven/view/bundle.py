@@ -9,6 +9,7 @@ intervals are those of all. `leaven view RUN` pages through everything.
 import json
 import random
 import shutil
+from collections.abc import Iterable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -79,19 +80,12 @@ def _answers(source: Source, run: dict[str, Any]) -> dict[str, Any]:
     answers = source.answers
     everything = answers.questions["question"].to_list() if answers.cells else []
     order = random.Random(SEED).sample(everything, len(everything))
-    sample: list[dict[str, Any]] = []
-    room = LIMIT
-    for start in range(0, len(order), PIECE):
-        for question in answers.texts(order[start : start + PIECE]):
-            line = {"size": question["size"], "test": question["test"], "number": question["question"],
-                    **mark(question, source.detector)}  # fmt: skip
-            room -= len(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace"))
-            sample.append(line)
-            if room < 0:
-                break
-        if room < 0:
-            break
-    sample.sort(key=lambda line: line["number"])
+    lines = (
+        {"size": each["size"], "test": each["test"], "number": each["question"], **mark(each, source.detector)}
+        for start in range(0, len(order), PIECE)
+        for each in answers.texts(order[start : start + PIECE])
+    )
+    sample = sorted(_within_limit(lines), key=lambda line: line["number"])
     return {"total": len(everything), "seed": SEED, "questions": sample, "differences": _differences(source, run),
             "phrasings": _phrasings(answers, run, {line["number"] for line in sample})}  # fmt: skip
 
@@ -128,17 +122,17 @@ def _lift(source: Source) -> dict[str, Any]:
     total = sum(count for _, count in facets["verdict"])
     order = random.Random(SEED).sample(range(total), min(total, 2_000))
     audit = rows.Rows(pl.read_parquet(source.folder / "audit.parquet").lazy())
-    stories: list[dict[str, Any]] = []
-    room = LIMIT
-    for number in order:
-        story = audit.story(number)
-        if story is None:
-            continue
-        room -= len(json.dumps(story, ensure_ascii=False, default=str).encode("utf-8", "replace"))
-        stories.append(story)
-        if room < 0:
-            break
-    stories.sort(key=lambda story: story["row"])
+    stories = sorted(_within_limit(filter(None, map(audit.story, order))), key=lambda story: story["row"])
     numbers = {story["row"] for story in stories}
     points = data_map.points(source.folder, numbers) if data_map.is_there(source.folder) else None
     return {"total": total, "seed": SEED, "facets": facets, "stories": stories, "map": points}
+
+
+def _within_limit(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The first lines, up to the one by which they fill `LIMIT` bytes; none after it is read."""
+    room = LIMIT
+    for line in lines:
+        yield line
+        room -= len(json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "replace"))
+        if room < 0:
+            return
