@@ -29,11 +29,10 @@ def check_serving(
     The exit code is 1 where an engine differs or refuses.
     With --llm and --base-url a server is asked that you have started yourself, as adapter/README.md says.
     """
-    from rich.console import Console
-
     from leaven import extras
 
     extras.require(*extras.STUDY)
+    from leaven.cli.work import print_wide
     from leaven.errors import UserError
     from leaven.llm.open import open_llm
     from leaven.llm.throttle import Limits
@@ -53,7 +52,7 @@ def check_serving(
     if llm:
         server = open_llm(llm, base_url=base_url, limits=Limits(concurrency=CALLS, attempts=2))
         cells.append(check.check_server(out, server, base_url, limit, say))
-    Console(width=None if sys.stdout.isatty() else 160).print(matrix.table(cells))
+    print_wide(matrix.table(cells), 160)
     matrix.write(cells, out, names.weights(export.about(out)["base"]))
     if any(cell.verdict in (check.DIFFERS, check.REFUSED) for cell in cells):
         raise typer.Exit(1)

@@ -33,12 +33,11 @@ def evaluate(
     trust_remote_code: Annotated[bool, typer.Option(help="Run Python code that comes with the model.")] = False,
 ) -> None:
     """Ask a model public benchmarks, and with --adapter what tuning has changed, with a paired interval."""
-    from rich.console import Console
-
     from leaven import extras
 
     extras.require(*extras.STUDY, "lm_eval")
     from leaven.api.evaluation import evaluate as ask
+    from leaven.cli.work import print_wide
 
     names = [name.strip() for name in benchmarks.split(",") if name.strip()]
     results = ask(
@@ -47,6 +46,6 @@ def evaluate(
     )  # fmt: skip
     for note in results.notes:
         print(note, file=sys.stderr)
-    Console(width=None if sys.stdout.isatty() else 160).print(results)
+    print_wide(results, 160)
     if out:
         print(f"The answers, a file for each benchmark: {out}")

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 def tell(recipe: "Recipe", folder: Path, split: str = "test", continue_anyway: bool = False) -> None:
     """Say how long it takes, run or continue the grid of cells in `folder`, and print the share of each part."""
-    from rich.console import Console
-
     from leaven.api.proof import prove
+    from leaven.cli.work import print_wide
     from leaven.runs import journal
     from leaven.study import explain
     from leaven.study.forecast import forecast_of
@@ -30,7 +29,7 @@ def tell(recipe: "Recipe", folder: Path, split: str = "test", continue_anyway: b
     with stoppable():
         proof = prove(grid, folder, split=split, continue_anyway=continue_anyway)
     proof.report()
-    Console(width=None if sys.stdout.isatty() else 140).print(_table(proof.scores, explain.worths(proof.scores)))
+    print_wide(_table(proof.scores, explain.worths(proof.scores)), 140)
     over = " over questions alone: one seed" if len(grid.seeds) == 1 else ""
     print(
         f"Points of a hundred, each with its 95 % interval{over}. "

@@ -32,10 +32,9 @@ def judge_check(
 
     Nothing is downloaded: sets are known by their published file names. Replies are stored: asked again they are free.
     """
-    from rich.console import Console
     from rich.table import Table
 
-    from leaven.cli.work import checked
+    from leaven.cli.work import checked, print_wide
     from leaven.lift import calibration, published_marks
     from leaven.lift.selectors import quality
     from leaven.llm.protocol import Sampling
@@ -59,7 +58,7 @@ def judge_check(
     for one in results:
         read = f"{one.count:,} of {one.whole:,}"
         table.add_row(one.name, one.measure, read, str(one.judge), str(one.length), str(one.gain))
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    print_wide(table, 120)
     better = [one.name for one in results if one.better]
     print(f"Better than chance and than length alone, by their intervals, on {len(better)} of {len(results)} sets"
           f"{': ' + ', '.join(better) if better else ''}. Chance is 0 (Spearman) or 0.5 (AUC, agreement).")  # fmt: skip

@@ -14,6 +14,7 @@ from leaven.errors import UserError
 from leaven.study.recipe import Recipe
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
 
@@ -22,8 +23,6 @@ S = TypeVar("S", bound=BaseModel)
 
 def carry_out(recipe: Recipe, folder: Path, split: str = "test", continue_anyway: bool = False) -> None:
     """Run the study and end with a small table, the report, and the next command."""
-    from rich.console import Console
-
     from leaven import extras
 
     extras.require(*extras.STUDY)
@@ -35,11 +34,17 @@ def carry_out(recipe: Recipe, folder: Path, split: str = "test", continue_anyway
     with stoppable():
         proof = prove(recipe, folder, split=split, continue_anyway=continue_anyway)
     proof.report()
-    # In a file or a pipe rich takes the width for 80 columns; the table fits those, its sentences take more.
-    Console(width=None if sys.stdout.isatty() else 120).print(proof)
+    print_wide(proof, 120)  # the table fits 80 columns, its sentences take more
     if proof.left_out:
         print(proof.left_out)
     print(tables.ending(folder, proof.summary, time.perf_counter() - began))
+
+
+def print_wide(drawing: "RenderableType", width: int) -> None:
+    """Print as wide as the terminal is, and into a file or a pipe, which rich takes for 80 columns, in this width."""
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else width).print(drawing)
 
 
 def refuse_taken(out: Path) -> None:
