@@ -5,7 +5,7 @@ import torch
 from transformers import AutoTokenizer
 
 from leaven.errors import UserError
-from leaven.models import adapter, batches, mask, tokens, train
+from leaven.models import adapter, batches, lora, mask, outline, tokens, train
 from leaven.models.load import load, quiet_peft
 from leaven.models.settings import TuneSection
 from leaven.models.template import encode, render
@@ -212,8 +212,18 @@ def test_the_model_is_given_back_as_it_came(tiny_model, tmp_path):
 
 
 def test_unknown_target_modules_name_the_known_ones(tiny_model, tmp_path):
-    with pytest.raises(UserError, match=r"no c_attn\nIt has down_proj"):
+    with pytest.raises(UserError, match=r"no layer called 'c_attn'\n.*down_proj"):
         tuned(tiny_model(), tmp_path, {**OURS, "target_modules": ("c_attn",)})
+
+
+def test_what_the_check_before_a_study_takes_for_a_layer_is_one(tiny_model):
+    """`self_attn.q_proj` passed the check, and the study died of it once its buffer was sampled."""
+    model, targets = load(tiny_model()).model, ("self_attn.q_proj",)
+    outline.check_targets(model, targets)
+    adapted = lora.adapt(model, TuneSection(target_modules=targets), None)
+    assert {name.split(".lora_")[0].split(".")[-1] for name, _ in adapted.named_parameters() if "lora_" in name} == {
+        "q_proj"
+    }
 
 
 def test_no_rows_left_is_said(tiny_model, tmp_path):

@@ -8,6 +8,7 @@ from peft import LoraConfig, PeftConfig, PeftModel, TrainableTokensConfig, get_p
 
 from leaven.errors import UserError
 from leaven.models.load import quiet_peft
+from leaven.models.outline import check_targets
 from leaven.models.settings import TuneSection
 
 
@@ -46,15 +47,11 @@ def _groups(model: Any, config: TuneSection) -> Iterator[dict[str, Any]]:
 
 
 def _adapter(model: Any, config: TuneSection, token_id: int | None, answered: bool) -> PeftConfig:
-    named = dict(model.named_modules())
-    endings = {name.rpartition(".")[2] for name in named}
-    if missing := [name for name in config.target_modules if name not in endings]:
-        linear = sorted({n.rpartition(".")[2] for n, layer in named.items() if isinstance(layer, torch.nn.Linear)})
-        raise UserError(f"tune.target_modules: the model has no {', '.join(missing)}", f"It has {', '.join(linear)}.")
+    check_targets(model, config.target_modules)
     tables = [model.get_input_embeddings()]
     if answered and model.get_output_embeddings().weight is not tables[0].weight:
         tables.append(model.get_output_embeddings())
-    names = [name.rpartition(".")[2] for table in tables for name, layer in named.items() if layer is table]
+    names = [name.rpartition(".")[2] for table in tables for name, layer in model.named_modules() if layer is table]
     rows = {name: [token_id] for name in names} if token_id is not None and config.token_learning_rate else None
     if not config.target_modules:
         if rows is None:
