@@ -180,7 +180,7 @@ def test_a_real_server_is_compared_by_its_texts(exported):
     port = _server.free_port()
     program = "from transformers.cli.transformers import main; main()"
     command = [sys.executable, "-c", program, "serve", str(merged), "--port", str(port), "--dtype", "float32"]
-    with _server.running(command, f"http://localhost:{port}", "/health") as address:
+    with _server.running(command, f"http://localhost:{port}") as address:
         server = open_llm(f"openai:{merged}", base_url=f"{address}/v1")
         cell = check.check_server(merged.parent, server, address)
     assert cell.verdict == check.SAME, cell.detail

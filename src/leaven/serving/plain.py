@@ -35,7 +35,7 @@ def write(adapter: Path, base: Any, folder: Path, name: str) -> None:
     changes that token's own logit and nothing else. Raises UserError for an adapter that is more than LoRA.
     """
     state = load_file(adapter / WEIGHTS)
-    inputs, outputs = learned_rows(state, source.config(adapter), adapter)
+    inputs, outputs = learned_rows(state, adapter)
     config = _lora(adapter, len(inputs))
     live = set(inputs | outputs) - set(tokens.silent(base))
     if base.config.tie_word_embeddings:
@@ -83,7 +83,7 @@ def one_hot(rows: Rows, table: torch.Tensor, rank: int, scale: float) -> tuple[t
     return a, b
 
 
-def learned_rows(state: Mapping[str, torch.Tensor], config: Mapping[str, Any], adapter: Path) -> tuple[Rows, Rows]:
+def learned_rows(state: Mapping[str, torch.Tensor], adapter: Path) -> tuple[Rows, Rows]:
     """The rows of the embedding and of the output layer that an adapter brings, as they are after tuning."""
     inputs: Rows = {}
     outputs: Rows = {}
@@ -92,6 +92,7 @@ def learned_rows(state: Mapping[str, torch.Tensor], config: Mapping[str, Any], a
         ids = first["ids"].tolist()
         inputs |= dict(zip(ids, first["input"], strict=True))
         outputs |= dict(zip(ids, first.get("output", ()), strict=False))
+    config = source.config(adapter)
     for name, rows in state.items():
         if DELTA in name:
             layer = name.removesuffix(f".{DELTA}").removesuffix(".token_adapter").rpartition(".")[2]
@@ -101,7 +102,7 @@ def learned_rows(state: Mapping[str, torch.Tensor], config: Mapping[str, Any], a
 
 def token_ids(adapter: Path) -> list[int]:
     """The ids of the tokens that an adapter brings rows for."""
-    inputs, outputs = learned_rows(load_file(adapter / WEIGHTS), source.config(adapter), adapter)
+    inputs, outputs = learned_rows(load_file(adapter / WEIGHTS), adapter)
     return sorted({*inputs, *outputs})
 
 

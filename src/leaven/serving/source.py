@@ -53,19 +53,16 @@ def config(adapter: Path) -> dict[str, Any]:
 
 def _cell(run: Path, name: str) -> Path:
     """A cell with an adapter: the one of that name, or the first of the study's own method."""
-    places = {path.parent.name: path.parent for path in sorted(run.glob("cells/*/cell.json"))}
-    tuned = {each: place for each, place in places.items() if (place / "adapter" / CONFIG).is_file()}
+    cells = [(path.parent, about["method"]) for path, about in tables.cells(run)]
+    tuned = {place: method for place, method in cells if (place / "adapter" / CONFIG).is_file()}
     if name:
-        if name not in tuned:
-            raise UserError(
-                f"{run} has no adapter of a cell {name!r}", nearest(name, tuned) or f"It has {list(tuned)}."
-            )
-        return tuned[name]
+        places = {place.name: place for place in tuned}
+        if name not in places:
+            raise UserError(f"{run} has no adapter of a cell {name!r}", nearest(name, places))
+        return places[name]
     if not tuned:
         raise UserError(f"{run} holds no adapter", "Name the folder of a run that has tuned something.")
-    about = {each: json.loads((place / "cell.json").read_text(encoding="utf-8")) for each, place in tuned.items()}
-    methods = list(dict.fromkeys(cell["method"] for cell in about.values()))
+    methods = list(dict.fromkeys(tuned.values()))
     if (run / "summary.json").is_file():
         methods = [each for each in tables.read_summary(run)["methods"] if each in methods]
-    method = headline.main(methods)
-    return next(tuned[each] for each, cell in about.items() if cell["method"] == method)
+    return next(place for place, method in tuned.items() if method == headline.main(methods))

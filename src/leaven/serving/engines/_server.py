@@ -21,8 +21,8 @@ PATIENCE = 300
 
 
 @contextmanager
-def running(command: Sequence[str], address: str, ready: str) -> Iterator[str]:
-    """A server's address, once the path `ready` answers. Raises Refused with its last words where it ends before."""
+def running(command: Sequence[str], address: str) -> Iterator[str]:
+    """A server's address, once it says that it is well. Raises Refused with its last words where it ends before."""
     quiet = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with (
         tempfile.TemporaryFile("w+") as log,
@@ -30,7 +30,7 @@ def running(command: Sequence[str], address: str, ready: str) -> Iterator[str]:
     ):
         try:
             until = time.monotonic() + PATIENCE
-            while not _answers(address + ready):
+            while not _answers(f"{address}/health"):
                 if process.poll() is not None or time.monotonic() > until:
                     log.seek(0)
                     raise Refused(_last_words(log.read()))

@@ -31,7 +31,7 @@ def serve(artefact: Artefact) -> Iterator[Ask]:
     port = _server.free_port()
     threads = os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count() or 1)
     command = [sys.executable, "-c", PROGRAM, str(artefact.path), str(port), threads]
-    with _server.running(command, f"http://127.0.0.1:{port}", "/health") as address:
+    with _server.running(command, f"http://127.0.0.1:{port}") as address:
 
         def ask(prompts: Sequence[Prompt], max_new_tokens: int) -> list[Reply]:
             probabilities = {"logprobs": True, "top_logprobs": _in_process.LIKELIEST, "cache_prompt": False}

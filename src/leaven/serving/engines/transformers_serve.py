@@ -18,7 +18,7 @@ def serve(artefact: Artefact) -> Iterator[Ask]:
     port, model = _server.free_port(), str(artefact.path.resolve())
     program = "from transformers.cli.transformers import main; main()"
     command = [sys.executable, "-c", program, "serve", model, "--port", str(port), "--dtype", "float32"]
-    with _server.running(command, f"http://localhost:{port}", "/health") as address:
+    with _server.running(command, f"http://localhost:{port}") as address:
 
         def ask(prompts: Sequence[Prompt], max_new_tokens: int) -> list[Reply]:
             done = (_server.chat(address, each, max_new_tokens, model=model, stream=False) for each in prompts)
