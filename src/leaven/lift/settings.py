@@ -258,7 +258,6 @@ def claim(folder: Path, settings: Settings, source: Path | None = None, continue
     earlier leaven.
     """
     journal.refuse_others(folder, "seed")
-    journal.refuse_older(folder, "recipe.yaml", f"leaven report {folder}")
     last = [event["name"] for event in runs.events(folder, "stage")][-1:]
     journal.claim(
         folder / journal.NAME,

@@ -63,25 +63,21 @@ def read(path: Path) -> dict[str, Any] | None:
     return record
 
 
-def refuse_older(folder: Path, sign: str, command: str) -> None:
-    """Raise UserError for a folder that holds the file `sign` but no journal: an earlier leaven began that run.
-
-    `command` still reads it.
-    """
-    if (folder / sign).exists() and not (folder / NAME).exists():
-        raise UserError(
-            f"{folder} was begun by an earlier leaven, which did not write down what went into it",
-            f"It can be read ({command}), but not gone on with: choose another --out.",
-        )
-
-
 def refuse_others(folder: Path, setting: str) -> None:
-    """Raise UserError for a folder in which a run of another kind was begun: one without what all of this kind have."""
+    """Raise UserError for a folder with a run of another kind, which lacks the `setting` that all of this kind have.
+
+    And for one that an earlier leaven began, which kept no journal.
+    """
     record = read(folder / NAME)
     if record and setting not in record["identity"]["settings"]:
         raise UserError(
             f"{folder} holds a run of another command",
             f"Choose another --out, or look at that one: leaven view {folder}",
+        )
+    if record is None and (folder / "recipe.yaml").exists():
+        raise UserError(
+            f"{folder} was begun by an earlier leaven, which did not write down what went into it",
+            f"It can be read (leaven report {folder}), but not gone on with: choose another --out.",
         )
 
 

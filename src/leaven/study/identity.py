@@ -43,7 +43,6 @@ def claim(
     differs, and for a folder of an earlier leaven.
     """
     journal.refuse_others(folder, "seeds")
-    journal.refuse_older(folder, "recipe.yaml", f"leaven report {folder}")
     path = folder / journal.NAME
     before = journal.read(path)
     settings = before["identity"]["settings"] if before else {"seeds": [], "methods": {}}
