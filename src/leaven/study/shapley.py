@@ -16,6 +16,7 @@ import polars as pl
 
 from leaven.errors import UserError
 from leaven.study.intervals import ANY, Values, interval
+from leaven.study.statistics import with_phrasing
 
 Coalition = frozenset[str]
 
@@ -67,9 +68,7 @@ def worth(scores: pl.DataFrame, labels: Mapping[Coalition, str], metric: str) ->
     """
     parts = sorted(frozenset().union(*labels))
     _check(parts, len(labels))
-    values = scores.filter(pl.col("metric") == metric, pl.col("value").is_not_nan())
-    if "phrasing" not in values.columns:
-        values = values.with_columns(phrasing=pl.lit(None, pl.String))
+    values = with_phrasing(scores.filter(pl.col("metric") == metric, pl.col("value").is_not_nan()))
     rows = []
     for part in parts:
         counts = {labels[some]: weight for some, weight in weights(part, parts).items()}

@@ -193,11 +193,15 @@ def few_seeds(n_seeds: int) -> str:
     )
 
 
+def with_phrasing(scores: pl.DataFrame) -> pl.DataFrame:
+    """The scores with the column `phrasing`, empty where an earlier leaven wrote none."""
+    return scores if "phrasing" in scores.columns else scores.with_columns(phrasing=pl.lit(None, pl.String))
+
+
 def _defined(scores: pl.DataFrame) -> pl.DataFrame:
     """The defined values, one for each method, size, seed, metric and item, in an order that depends on these alone."""
     keys = [*CELL, "seed", "item"]
-    if "phrasing" not in scores.columns:
-        scores = scores.with_columns(phrasing=pl.lit(None, pl.String))
+    scores = with_phrasing(scores)
     rows = scores.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan()).sort(*keys, "value")
     values = (pl.col("value").cast(pl.Float64).mean(), pl.col("phrasing").drop_nulls().first())
     return rows.group_by(keys, maintain_order=True).agg(*values)
