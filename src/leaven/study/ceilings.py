@@ -17,7 +17,7 @@ from leaven.rows.example import Measure, Prompt
 from leaven.task import tests
 from leaven.task.format import Format
 from leaven.task.metrics.general import UNTOUCHED
-from leaven.task.scoring import Judge, question_of
+from leaven.task.scoring import question_of
 from leaven.task.test import Test, headline, lower_is_better, score
 
 REACHED = 0.5
@@ -54,14 +54,14 @@ def answer(test: Test, respond: Respond) -> pl.DataFrame:
     return pl.DataFrame(lines, orient="row", schema=dict.fromkeys(columns, pl.String))
 
 
-def ceiling(test: Test, answers: Sequence[str], form: Format, judge: Judge | None = None) -> Ceiling | None:
+def ceiling(test: Test, answers: Sequence[str], form: Format) -> Ceiling | None:
     """The best of the plain wordings by the test's first headline measure; None for a test without a ceiling."""
     rows = list(test.ceiling or ())
     ceilings = []
     for wording in dict.fromkeys(str(row.meta[tests.PLAIN]) for row in rows):
         places = [place for place, row in enumerate(rows) if row.meta[tests.PLAIN] == wording]
         part = replace(test, rows=Dataset.of(rows[place] for place in places))
-        values = means(score(part, [answers[place] for place in places], form, judge))
+        values = means(score(part, [answers[place] for place in places], form))
         ceilings.append(Ceiling(test.name, wording, len({*map(question_of, part.rows)}), values))
     return max(ceilings, key=lambda one: one.values.get(headline(test)[0], 0.0), default=None)
 
