@@ -1,5 +1,6 @@
 """The charts of a report, as Vega-Lite: headline metrics with intervals and seeds, layers, swaps, losses."""
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,21 @@ def draw(chart: alt.TopLevelMixin, path: Path) -> tuple[dict[str, Any], str]:
     path.with_suffix(".svg").write_text(svg, encoding="utf-8")
     path.with_suffix(".png").write_bytes(vl_convert.vegalite_to_png(specification, scale=2))
     return specification, svg
+
+
+def of_page(folder: Path, **named: alt.TopLevelMixin | None) -> dict[str, dict[str, Markup]]:
+    """The charts that there are, each drawn into `charts/` of a run, and as a page takes them: `svg`, and `json`."""
+    (folder / "charts").mkdir(exist_ok=True)
+    drawings = {name: draw(chart, folder / "charts" / name) for name, chart in named.items() if chart is not None}
+    return {name: {"svg": Markup(svg), "json": _script(spec)} for name, (spec, svg) in drawings.items()}
+
+
+def _script(value: Any) -> Markup:
+    """JSON that can stand in a script element: nothing in it can close the element or open another."""
+    text = json.dumps(value)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
 
 
 @cache

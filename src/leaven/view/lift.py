@@ -1,4 +1,4 @@
-"""The report of a lift: one page made from the files of its folder alone, as `report/page.py` makes that of a study."""
+"""The report of a lift: one page made from the files of its folder alone, as `view/page.py` makes that of a study."""
 
 import json
 import random
@@ -7,12 +7,11 @@ from typing import Any
 
 import altair as alt
 import polars as pl
-from markupsafe import Markup
 
 from leaven.llm.trust import KINDS
 from leaven.runs import folder as runs
 from leaven.view import charts
-from leaven.view.page import script, templates
+from leaven.view.page import templates
 
 FILE = "report.html"
 SAMPLES = 6
@@ -87,17 +86,9 @@ def cells(one: dict[str, Any]) -> list[str]:
 def write(folder: Path) -> Path:
     """Write `report.html`, and the charts as SVG and PNG into `charts/`; return the page's path."""
     summary = read(folder)
-    drawings = {}
-    (folder / "charts").mkdir(exist_ok=True)
-    for name, chart in {
-        "marks": marks(summary),
-        "map": data_map(summary),
-        "redundancy": redundancy(summary),
-        "lengths": lengths(summary),
-    }.items():
-        if chart is not None:
-            spec, svg = charts.draw(chart, folder / "charts" / name)
-            drawings[name] = {"svg": Markup(svg), "json": script(spec)}
+    drawings = charts.of_page(
+        folder, marks=marks(summary), map=data_map(summary), redundancy=redundancy(summary), lengths=lengths(summary)
+    )
     html = (
         templates()
         .get_template("lift.html.jinja")

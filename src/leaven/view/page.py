@@ -11,7 +11,6 @@ from typing import Any
 
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from leaven.errors import UserError
 from leaven.study import headline
@@ -31,17 +30,14 @@ def write(folder: Path) -> Path:
     scores = pl.read_parquet(folder / "scores.parquet").with_columns(pl.col("method").replace(names))
     trials = summary.get("trials", [])
     claim, loss = plain.parts(plain.sentence(summary))
-    (folder / "charts").mkdir(exist_ok=True)
-    drawings = {
-        name: charts.draw(chart, folder / "charts" / name)
-        for name, chart in {
-            "headline": charts.headline({**summary, "methods": list(names.values()), "rows": _named(summary["rows"])}),
-            "layers": charts.layers(scores),
-            "swaps": charts.swaps(scores),
-            "losses": charts.losses(_named(cells)),
-        }.items()
-        if chart is not None
-    }
+    named = {**summary, "methods": list(names.values()), "rows": _named(summary["rows"])}
+    drawings = charts.of_page(
+        folder,
+        headline=charts.headline(named),
+        layers=charts.layers(scores),
+        swaps=charts.swaps(scores),
+        losses=charts.losses(_named(cells)),
+    )
     html = templates().get_template("page.html.jinja").render(
         summary=summary,
         claim=claim,
@@ -59,7 +55,7 @@ def write(folder: Path) -> Path:
         searched=list(dict.fromkeys(name for trial in trials for name in trial["settings"])),
         main=headline.main(summary["methods"]),
         percent=percent,
-        charts={name: {"svg": Markup(svg), "json": script(spec)} for name, (spec, svg) in drawings.items()},
+        charts=drawings,
         bundle=charts.bundle() if drawings else "",
         samples=samples.choose(folder, summary),
         forgetting=[(head, head in forgetting.WORDS) for head in forgetting.HEADS],
@@ -82,14 +78,6 @@ def _dropped(folder: Path) -> dict[str, Any]:
     frame = pl.read_parquet(folder / "dropped.parquet")
     counts = frame.group_by("where", "reason").len("rows").sort("rows", descending=True)
     return {"counts": counts.to_dicts(), "rows": frame.head(20).to_dicts(), "total": frame.height}
-
-
-def script(value: Any) -> Markup:
-    """JSON that can stand in a script element: nothing in it can close the element or open another."""
-    text = json.dumps(value)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
 
 
 def templates() -> Environment:
