@@ -22,7 +22,7 @@ from leaven.models.attention import short_rows
 from leaven.models.draw import draw
 from leaven.models.fold import folded
 from leaven.models.template import encode, end_ids, render
-from leaven.models.window import arguments, common_beginning, context_length, is_sliding, layer_types
+from leaven.models.window import arguments, common_beginning, context_length, head_width, is_sliding, layer_types
 from leaven.rows.example import Prompt
 
 TOKENS_IN_FLIGHT = 16_384
@@ -278,8 +278,7 @@ def _rows_at_once(model: Any, rows: list[_Row]) -> int:
         return max(1, min(256, TOKENS_IN_FLIGHT // tokens))
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    token_bytes = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize
+    token_bytes = 2 * config.num_hidden_layers * heads * head_width(config) * model.dtype.itemsize
     # A quarter of the free memory: joining holds the caches twice, and each has spare room.
     return int(max(1, min(512, torch.cuda.mem_get_info()[0] // 4 // (token_bytes * tokens))))
 

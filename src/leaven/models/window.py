@@ -14,6 +14,11 @@ def context_length(model: Any) -> int:
     return getattr(model.config.get_text_config(), "max_position_embeddings", None) or UNBOUNDED
 
 
+def head_width(config: Any) -> int:
+    """The width of a head of attention, by a text model's configuration, which may leave it to be told."""
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+
+
 def layer_types(model: Any) -> frozenset[str]:
     """The kinds of layers that the configuration names, such as full_attention; none where all are of one kind."""
     return frozenset(getattr(model.config.get_text_config(), "layer_types", None) or ())

@@ -16,6 +16,7 @@ import torch
 from leaven.errors import UserError
 from leaven.models.load import Loaded
 from leaven.models.template import end_ids
+from leaven.models.window import head_width
 from leaven.runs import folder as runs
 from leaven.serving import vocabulary
 
@@ -81,8 +82,7 @@ def _refused(what: str) -> UserError:
 
 
 def _add_sizes(writer: gguf.GGUFWriter, config: Any) -> None:
-    heads = config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    heads, width = config.num_attention_heads, head_width(config)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
@@ -191,7 +191,7 @@ def _side_by_side(weight: torch.Tensor, heads: int) -> torch.Tensor:
 
 def _llama3_factors(config: Any, positions: dict[str, Any]) -> torch.Tensor:
     """What each frequency is divided by (Llama 3.1): slow ones by the factor, fast ones by 1, between them smoothly."""
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    width = head_width(config)
     frequencies = positions["rope_theta"] ** -(torch.arange(0, width, 2).float() / width)
     turns = positions["original_max_position_embeddings"] * frequencies / (2 * math.pi)
     low, high = positions["low_freq_factor"], positions["high_freq_factor"]
