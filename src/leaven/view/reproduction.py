@@ -8,14 +8,12 @@ from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
 from leaven.study.families import SEEDS, Judgement, power_table
-from leaven.study.statistics import count_of_seeds
+from leaven.study.reproduction import Entry, Point, Table
+from leaven.study.statistics import Estimate, Interval, count_of_seeds
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-# Shapes of `study/reproduction.py`.
-Entry = Any
-Shown = Any
 SETTINGS = {"ours": "our settings", "faithful": "the paper's settings"}
 FAMILIES = {
     "primary": "primary (written down before the runs)",
@@ -31,8 +29,8 @@ class Section:
 
     name: str
     spec: Mapping[str, Any]
-    tables: Sequence[Shown]
-    points: Sequence[Any]
+    tables: Sequence[Table]
+    points: Sequence[Point]
     judgements: Sequence[Judgement]
     scale: str
     subject: str = ""
@@ -132,11 +130,11 @@ def _power(claims: Sequence[tuple[str, Judgement]]) -> Iterator[str]:
         yield f"| {where}: {one.claim.text} | {about} | {one.level:.2g} | {power} |"
 
 
-def terminal(table: Shown, subject: str = "") -> "RichTable":
+def terminal(table: Table, subject: str = "") -> "RichTable":
     """A table for the terminal; each entry is the paper's figure, an arrow, and ours."""
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
-    drawing = Table(
+    drawing = RichTable(
         title=f"{table.title} ({subject or SETTINGS[table.preset]})", title_justify="left", caption=table.sentence
     )
     drawing.add_column("method")
@@ -166,7 +164,7 @@ def chart(section: Section, path: Path) -> None:
     charts.draw(figure, path)
 
 
-def _rows(table: Shown) -> Iterator[str]:
+def _rows(table: Table) -> Iterator[str]:
     yield "| method | " + " | ".join(column["name"] for column in table.columns) + " |"
     yield "|---|" + "--:|" * len(table.columns)
     for name, entries in table.rows:
@@ -199,7 +197,7 @@ def _short(entry: Entry, column: Mapping[str, Any]) -> str:
     return f"{paper}[bold]{ours}[/bold]" if entry.best else f"{paper}{ours}"
 
 
-def _interval(estimate: Any, factor: float) -> str:
+def _interval(estimate: Estimate | Interval | Point | None, factor: float) -> str:
     if estimate is None:
         return "–"
     mean = _number(estimate.mean * factor)
