@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from leaven.study import families, reproduce, signs
 from leaven.study.families import AGAINST, FOR, MOST_PRIMARY, SEEDS, Claim
-from leaven.view.reproduction import FAMILIES
+from leaven.view.reproduction import FAMILIES, count_of_claims
 
 EFFECTS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Differences in standard deviations of the seeds' differences."""
@@ -25,7 +25,8 @@ def _scale(scale: str) -> Iterator[str]:
         for family, words in FAMILIES.items():
             members = [claim for claim in claims if claim.family == family]
             if members:
-                yield from (f"{len(members)} claims, {words}:", "", "| claim | shown by | measure |", "|---|---|---|")
+                yield from (f"{count_of_claims(len(members))}, {words}:", "")
+                yield from ("| claim | shown by | measure |", "|---|---|---|")
                 yield from map(_row, members)
                 yield ""
 

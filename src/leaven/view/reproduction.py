@@ -110,8 +110,13 @@ def counts(claims: Sequence[tuple[str, Judgement]]) -> Iterator[str]:
     for subject, one in claims:
         verdicts.setdefault(subject, Counter())[one.verdict] += 1
     for subject, verdict in verdicts.items():
-        tally = ", ".join(f"{count} {words}" for words, count in verdict.most_common())
-        yield f"- {subject or 'all'}: of {verdict.total()} claims {tally}"
+        tally = ", ".join(f"{words} {count}" for words, count in verdict.most_common())
+        yield f"- {subject or 'all'}, {count_of_claims(verdict.total())}: {tally}"
+
+
+def count_of_claims(count: int) -> str:
+    """So many claims, in words."""
+    return f"{count} claim{'s' * (count != 1)}"
 
 
 def _power(claims: Sequence[tuple[str, Judgement]]) -> Iterator[str]:
