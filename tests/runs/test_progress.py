@@ -32,6 +32,14 @@ def test_more_than_was_expected_is_no_share_and_leaves_no_time():
     assert said.getvalue() == "quality: 316 replies\n"
 
 
+def test_the_first_of_many_tell_no_time():
+    said = io.StringIO()
+    with Progress(said, every=0).track("pii", 300, "rows") as advance:
+        advance(2)
+        advance(30)
+    assert [" s left" in line for line in said.getvalue().splitlines()] == [False, True]
+
+
 def test_nothing_is_written_where_no_run_is_or_there_is_no_folder_yet(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for told in (Progress(io.StringIO()), Progress(io.StringIO()).within(tmp_path / "later")):

@@ -12,6 +12,8 @@ from leaven.runs import folder as runs
 
 FILE = "progress.json"
 """In a run's folder, what is under way; it is there no longer than the work."""
+TOLD = 0.02
+"""From this share on the time that is left is told by the time so far: the first of many tells what the start takes."""
 
 
 class Advance(Protocol):
@@ -65,7 +67,7 @@ class Progress:
             if (now := time.monotonic()) - last < self.every:
                 return
             last, elapsed = now, now - began
-            left = f", {elapsed / done * (size - done):.0f} s left" if 0 < done < size else ""
+            left = f", {elapsed / done * (size - done):.0f} s left" if size * TOLD <= done < size else ""
             rate = f", {tokens / elapsed:,.0f} tokens/s" if tokens else ""
             share = f"{done:,} of {size:,}" if size >= done else f"{done:,}"
             self.say(f"{what}: {share} {unit}{rate}{left}{', ' + note if note else ''}")
