@@ -20,7 +20,7 @@ STYLES = {
     "without blanks": {"separators": (",", ":")},
 }
 FORMS = ("messages", "sharegpt")
-ROWS = 120
+ROWS = 300
 ARGUMENTS = {"weather": {"city": "Tórshavn"}, "sum": {"numbers": [1, 2.50, -3]}, "café": {"près de": 'rue "X"\nnº 5'}}
 TOOLS = [
     {"name": name, "description": f"Looks up {name}.", "parameters": {"type": "object", "required": list(needed)}}
