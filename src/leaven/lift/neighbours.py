@@ -58,18 +58,36 @@ def density(
     """How crowded the place of each row is (NovelSum): the mean squared distance to its neighbours, to the -`power`.
 
     Neighbours are the nearest of all *distinct* rows of the pool (of the rows themselves, where there is none), the row
-    itself left out; all have length one.
+    itself left out; all have length one. Copies that differ by rounding are one row: beside each other they would be a
+    thousand times as crowded as any other row, and the mean of all would be theirs.
     """
     pool = rows if pool is None else pool
     distinct = pool[np.unique(_keys(pool), return_index=True)[1]]
-    cosines, _ = nearest(rows, distinct, neighbours + 1)
-    if cosines.shape[1] < 2:
+    squared = _squared(rows, distinct, neighbours + 1)
+    if (squared[:, 1:2] < SAME).any():
+        squared = _squared(rows, _apart(distinct), neighbours + 1)
+    if squared.shape[1] < 2:
         return np.ones(len(rows))
-    squared = np.maximum(2 - 2 * cosines.astype(np.float64), 0)
     itself = squared[:, :1] < SAME
     near = np.where(itself, squared[:, 1:], squared[:, :-1])
     densities: npt.NDArray[np.float64] = (near.mean(1) + 1e-9) ** -power
     return densities
+
+
+def _squared(rows: Array, table: Array, count: int) -> npt.NDArray[np.float64]:
+    """The squared distances of each row to its `count` nearest of the table, (rows, count); all of length one."""
+    cosines, _ = nearest(rows, table, count)
+    return np.maximum(2 - 2 * cosines.astype(np.float64), 0)
+
+
+def _apart(rows: Array) -> Array:
+    """The rows but for those that are, up to rounding, one before them."""
+    stays = np.ones(len(rows), bool)
+    for start, cosines in similarities(rows, rows):
+        alike = 2 - 2 * cosines < SAME
+        first = np.where(alike.any(1), alike.argmax(1), np.arange(start, start + len(alike)))
+        stays[start : start + len(alike)] = first == np.arange(start, start + len(alike))
+    return rows[stays]
 
 
 def _keys(rows: Array) -> npt.NDArray[np.void]:

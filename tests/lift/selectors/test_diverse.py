@@ -83,6 +83,16 @@ def test_density_is_of_distinct_rows_without_the_row_itself(unit):
     np.testing.assert_allclose(density(twice), true, rtol=1e-4)
 
 
+def test_copies_that_differ_by_rounding_crowd_no_row(unit):
+    rows = unit(30)
+    noise = np.random.default_rng(0).normal(scale=1e-4, size=(14, rows.shape[1])).astype(np.float32)
+    copies = np.repeat(rows[:1], 14, axis=0) + noise
+    copies /= np.linalg.norm(copies, axis=1, keepdims=True)
+    many = np.concatenate([rows, copies])
+    np.testing.assert_allclose(density(many)[:30], density(rows), rtol=1e-3)
+    np.testing.assert_allclose(density(many)[30:], density(rows)[0], rtol=1e-2)
+
+
 def test_deita_takes_the_best_that_is_unlike(rows, context, select):
     data = rows(*((f"q{i}", "x" * length) for i, length in enumerate([5, 9, 7, 3])))
     vectors = [[1, 0], [1, 0.01], [0, 1], [-1, 0]]
