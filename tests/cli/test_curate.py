@@ -79,6 +79,22 @@ def test_a_setting_of_several_values_is_a_flag_that_is_said_again(leaven, folder
     assert len(kept) <= len(rows) - 2 and not {rows[0], rows[1]} & set(kept)
 
 
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("quality", "--llm openai:gpt-4o"),
+        ("guard", "--against gsm8k.jsonl"),
+        ("length_matched", "--like longest.jsonl"),
+    ],
+)
+def test_what_a_selector_can_not_do_without_stands_in_its_example(leaven, folder, name, flags):
+    assert f"leaven curate {name} data.jsonl -o kept.jsonl {flags}" in " ".join(
+        leaven("curate", name, "--help").out.split()
+    )
+    refused = leaven("curate", name, "d.jsonl", "-o", "kept.jsonl")
+    assert refused.code == 2 and flags.split()[0] in refused.err
+
+
 def test_selectors_are_listed(leaven, folder):
     listed = leaven("ls", "selectors").out
     assert "variety" in listed

@@ -52,7 +52,7 @@ class _Selectors(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         command = typer.Typer(add_completion=False)
         module = plugs.load("selectors", cmd_name)
-        example = f"Example: leaven curate {cmd_name} data.jsonl -o kept.jsonl"
+        example = f"Example: leaven curate {cmd_name} data.jsonl -o kept.jsonl {getattr(module, 'EXAMPLE', '')}"
         command.command(cmd_name, help=module.__doc__, epilog=example)(_command(module, Path(cmd_name).stem))
         return get_command(command)
 

@@ -9,6 +9,7 @@ from leaven.rows.outcomes import Outcome
 from leaven.section import Section
 
 NEEDS = ()
+EXAMPLE = "--against gsm8k.jsonl"
 
 
 class Config(Section):

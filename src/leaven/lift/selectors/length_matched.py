@@ -13,6 +13,7 @@ from leaven.rows.texts import lengths
 from leaven.section import Section
 
 NEEDS = ("seed",)
+EXAMPLE = "--like longest.jsonl"
 
 
 class Config(Section):

@@ -23,6 +23,7 @@ from leaven.rows.outcomes import FAILED, Outcome
 __all__ = ["Config", "choose", "prompt_of", "score"]
 
 NEEDS = ("llm", "seed")
+EXAMPLE = "--llm openai:gpt-4o"
 SCORED_BY = ("temperature", "top_p", "max_new_tokens", "twice", "planted")
 """Settings without which the scores would be others; the rest is for choosing by them."""
 
