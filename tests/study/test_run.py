@@ -8,6 +8,7 @@ from importlib import metadata
 
 import polars as pl
 import pytest
+import torch
 
 from leaven.delia import pool
 from leaven.errors import UserError
@@ -197,7 +198,8 @@ def test_another_version_of_what_computes_is_named(finished, tmp_path, monkeypat
 
 def test_other_numbers_than_those_it_began_in_are_named(finished, tmp_path, monkeypatch):
     copy = shutil.copytree(finished, tmp_path / "copy")
-    assert json.loads((copy / "env.json").read_text())["dtype"] == "float32"
+    environment = json.loads((copy / "env.json").read_text())
+    assert (environment["dtype"], environment["instructions"]) == ("float32", torch.backends.cpu.get_cpu_capability())
     monkeypatch.setattr(load, "dtype_name", lambda *_: "bfloat16")
     assert study(copy) == copy  # there is nothing left to run in any
     (copy / "DONE").unlink()

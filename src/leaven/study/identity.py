@@ -137,6 +137,7 @@ def _environment(model: str, dtype: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cores": os.cpu_count(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "dtype": dtype,
         "packages": versions,
