@@ -1,4 +1,4 @@
-"""The ratio law beside constants, "always 0" and "always 20": what each costs, and whether it is enough.
+"""The ratio law beside constants, "always 0", our default and "always 20": what each costs, and whether it is enough.
 
     python benchmarks/frontier.py runs/frontier
     python benchmarks/ratio_law.py runs/frontier …
@@ -25,7 +25,7 @@ from leaven.study import ratio_law
 from leaven.study.ratio_law import Law, Observation
 
 LEAK, LEARNT = "general/leak", "unseen_phrasing/format"
-CONSTANT = 20
+CONSTANTS = (0.0, 2.5, 20.0)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def table(every: list[Series]) -> pl.DataFrame:
         named = law.largest if math.isinf(law.ratio) else law.ratio
         others = [min(other.ratio, other.largest) for at, (other, _) in enumerate(laws) if at != place]
         pilot = sum(one.tokens[:tunings])
-        rules = [("law", named, pilot), ("always 0", 0.0, 0), (f"always {CONSTANT}", float(CONSTANT), 0)]
+        rules = [("law", named, pilot), *((f"always {ratio:g}", ratio, 0) for ratio in CONSTANTS)]
         rules += [("others", max(others), 0)] if others else []
         for rule, ratio, before in rules:
             rows.append((one.name, rule, ratio, _leak(one, ratio), round(one.cost(ratio)), before))
