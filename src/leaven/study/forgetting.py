@@ -95,12 +95,7 @@ def compare(table: pl.DataFrame, untouched: Mapping[str, pl.DataFrame]) -> list[
                 "size": size,
                 "before": means[UNTOUCHED, size],
                 "after": means[method, size],
-                "difference": gap.mean,
-                "low": gap.low,
-                "high": gap.high,
-                "distinguishable": gap.distinguishable,
-                "items": gap.n_items,
-                "seeds": gap.n_seeds,
+                **gap.row,
                 "guess": fmean(answers["chance"]),
                 "floor": floor(answers),
             }

@@ -6,7 +6,7 @@ asked. Intervals are those of `intervals`, over seeds, items and phrasings; p-va
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -90,6 +90,18 @@ class Difference:
         if self.n_seeds < ENOUGH_SEEDS:
             return self.apart and self.n_items >= ENOUGH_SEEDS
         return self.apart and self.p_value() < 1 - LEVEL
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """What a page takes of it."""
+        return {
+            "difference": self.mean,
+            "low": self.low,
+            "high": self.high,
+            "items": self.n_items,
+            "seeds": self.n_seeds,
+            "distinguishable": self.distinguishable,
+        }
 
     def p_value(self, alternative: Alternative = "two-sided") -> float:
         """Exact, over the signs of the seeds' differences (`signs.p_value`)."""

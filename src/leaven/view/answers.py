@@ -160,15 +160,7 @@ class Answers:
             return None
         names = {"item": pl.col("question"), "metric": pl.lit(query.metric), "size": pl.lit(query.size)}
         scores = both.select("method", "seed", "phrasing", "value", **names)
-        gap = statistics.compare(scores, query.b, query.a, query.metric, query.size)
-        return {
-            "difference": gap.mean,
-            "low": gap.low,
-            "high": gap.high,
-            "items": gap.n_items,
-            "seeds": gap.n_seeds,
-            "distinguishable": gap.distinguishable,
-        }
+        return statistics.compare(scores, query.b, query.a, query.metric, query.size).row
 
     @once
     def values(self, metric: str, size: int) -> pl.DataFrame:
