@@ -23,7 +23,7 @@ from leaven.study.search import QUESTIONS
 from leaven.task import holdout
 from leaven.task.task import Task
 from leaven.task.test import Test
-from leaven.task.tests import DEV_PHRASINGS, more_tests, with_ceiling
+from leaven.task.tests import DEV_PHRASINGS, tests_of_study, with_ceiling
 
 STAND_INS = 2_000
 """Queries of a pool that is not written yet."""
@@ -82,9 +82,8 @@ class Forecast:
 
     def tests(self, method: MethodChoice | None = None) -> list[Test]:
         """The tests as the study asks them, all or those that a method has a part in."""
-        tests = [test.limited(self.recipe.evaluate.limit_test) for test in self.task.tests]
-        tests += more_tests(self.recipe.evaluate.more_tests, tests, self.recipe.token)
-        return [test for test in tests if method is None or method.tests is None or test.name in method.tests]
+        tests = tests_of_study(self.task.tests, self.recipe.evaluate, self.recipe.token)
+        return [test for test in tests if method is None or method.takes(test.name)]
 
     def _untouched(self) -> Stage:
         """Its own answers to the plain questions, and to the questions of each test in plain words."""

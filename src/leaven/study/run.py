@@ -37,7 +37,7 @@ from leaven.study.summary import summary
 from leaven.task.scoring import PHRASING, question_of
 from leaven.task.task import Task
 from leaven.task.test import score
-from leaven.task.tests import more_tests, with_ceiling
+from leaven.task.tests import tests_of_study, with_ceiling
 
 SCHEMA = {
     "method": pl.String, "size": pl.Int64, "seed": pl.Int64, "metric": pl.String, "item": pl.String, "value": pl.Float64
@@ -249,10 +249,8 @@ def _prepare(recipe: Recipe, task: Task, folder: Path, parts: Parts) -> Task:
     for note in task.notes:
         parts.progress.say(note)
     _dropped_frame(list(task.dropped)).write_parquet(folder / "dropped.parquet")
-    tests = [test.limited(recipe.evaluate.limit_test) for test in task.tests]
-    tests += more_tests(recipe.evaluate.more_tests, tests, recipe.token)
     ready = []
-    for test in tests:
+    for test in tests_of_study(task.tests, recipe.evaluate, recipe.token):
         path = folder / "data" / "tests" / f"{test.name}.parquet"
         if not path.exists():
             ceilings.with_own_answers(test, parts.untouched).rows.save(path)

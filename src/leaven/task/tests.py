@@ -23,6 +23,7 @@ from leaven.rows.example import Example, Message, Origin
 from leaven.task.format import Format
 from leaven.task.phrasebook import phrasings
 from leaven.task.scoring import PHRASING, question_of
+from leaven.task.settings import EvaluateSection
 from leaven.task.test import Test
 from leaven.task.token import TokenSection
 from leaven.task.wording import names, with_request
@@ -132,6 +133,12 @@ def missing_tests(test_rows: int, pool_rows: int, form: Format, metric: str = "a
     if pool_rows < 2 * FEWEST:
         sentences.append(f"The test `general` can't be made: it takes {2 * FEWEST} queries, the pool has {pool_rows}.")
     return sentences
+
+
+def tests_of_study(tests: Sequence[Test], config: EvaluateSection, token: TokenSection) -> list[Test]:
+    """The tests as a study asks them: none longer than `limit_test`, and beside them those on request."""
+    limited = [test.limited(config.limit_test) for test in tests]
+    return [*limited, *more_tests(config.more_tests, limited, token)]
 
 
 def more_tests(wanted: Sequence[str], tests: Sequence[Test], token: TokenSection) -> Iterator[Test]:
