@@ -201,6 +201,11 @@ def test_lift_says_why(tmp_path):
     assert len(outcome.kept) == 3
     assert isinstance(outcome.dropped, pl.DataFrame) and outcome.dropped.height == 9
     assert "rows[11]" in outcome.why("rows[11]") and "kept" in outcome.why("rows[11]")
+    assert outcome.table().startswith("3 of 12 rows are kept.\nCan the judge be trusted? No judge was asked.")
+    page = outcome.report(tmp_path / "pages" / "lift.html")
+    assert (
+        page.read_text() == (outcome.folder / "report.html").read_text() and "3 of 12 rows are kept" in page.read_text()
+    )
     with pytest.raises(leaven.UserError, match="keep_variety"):
         leaven.lift(rows, keep_variety=7)
 

@@ -264,6 +264,7 @@ def test_the_report_of_a_finished_lift_is_not_drawn_again(data, leaven, monkeypa
     first = leaven(*words)
     monkeypatch.setattr(report, "write", lambda folder: pytest.fail("drawn"))
     assert (leaven(*words).out, first.code) == (first.out, 0)
+    assert "leaven lift --from run --n 2 --out FOLDER" in first.out
 
 
 def test_a_finished_lift_that_was_moved_says_when_and_does_nothing(data, tmp_path, plugged):

@@ -1,5 +1,6 @@
 """A small excellent dataset of a large one, in Python: `leaven.lift`, and one selector alone: `leaven.select`."""
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,6 +52,22 @@ class Lifted:
         """Every other row with the stage that dropped it and the reason: the audit without the kept."""
         return audit.read(self.folder).filter(pl.col("verdict") == "dropped")
 
+    def table(self) -> str:
+        """What came of it, as the command prints it: is the judge to be trusted, what does a row cost, the sets."""
+        from leaven.view import lift as reports
+
+        return reports.text(self.folder)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the report, one HTML page that opens offline, to this path or into the folder; return where it is."""
+        from leaven.view import lift as reports
+
+        page = reports.page(self.folder)
+        if path is None:
+            return page
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.copyfile(page, path))
+
     def why(self, row: str | int) -> str:
         """The story of a row, by its number, its place ("rows[3]"), the beginning of its id, or its words."""
         return "\n".join(audit.why(audit.read(self.folder), str(row)))
@@ -74,7 +91,7 @@ def lift(
     recipe's `llm` section, as `{"max_cost": 5}`. The same call with the same `folder` goes on where it was stopped.
 
         lifted = lift(rows, n=100, keep_variety=0.5, quality="length")
-        print(lifted.why("rows[3]"))
+        print(lifted.table(), lifted.why("rows[3]"))
     """
     named = (name for name in settings if "." not in name)
     keywords.check(lift, named, (*Settings.model_fields, *FLAT), {"spend": LLMSection.model_fields})

@@ -80,7 +80,6 @@ def lift(
     """
     from leaven.lift import preflight, stages
     from leaven.lift import run as lifts
-    from leaven.runs import folder as runs
     from leaven.runs.progress import stderr
     from leaven.view import lift as reports
 
@@ -90,7 +89,6 @@ def lift(
     # In a lift replies of engines in process are kept too: killed and started again, it goes on where it was.
     spend["store"] = spend.get("store") or ("" if settings.llm.startswith("openai:") else f"{out}/replies.db")
     opened = engine.opener(Path(out) / "llm.log", spend)
-    was_done = runs.closed(folder)
     with stoppable():
         checks = () if source else (partial(preflight.engines, settings, spend),)
         again = Path(source) if source else None
@@ -100,8 +98,7 @@ def lift(
         if note["stage"] == "left out":
             print(note["text"], file=sys.stderr)
     print(f"Rows: {folder}/kept.jsonl, for trainers: {folder}/export. Audit: {folder}/audit.parquet.")
-    page = folder / reports.FILE
-    print(f"Report: {page if was_done and page.is_file() else reports.write(folder)}")
+    print(f"Report: {reports.page(folder)}")
     if push_to_hub:
         from leaven.rows import export
 
@@ -109,7 +106,7 @@ def lift(
         print(f"Uploaded: {export.push(paths, push_to_hub)}")
     typed = quote(str(folder))
     print(f"Next: leaven why {typed} ROW, or other thresholds without a call: "
-          f"leaven lift --from {typed} --n {max(1, settings.n // 2)} --out FOLDER")  # fmt: skip
+          f"leaven lift --from {typed} --n {max(1, reports.kept(folder) // 2)} --out FOLDER")  # fmt: skip
     if left:
         _say_open(left)
         raise SystemExit(OPEN)

@@ -83,6 +83,18 @@ def cells(one: dict[str, Any]) -> list[str]:
     return lines
 
 
+def kept(folder: Path) -> int:
+    """How many rows are kept."""
+    return int(next((one["rows"] for one in read(folder)["sets"] if one["set"] == "kept"), 0))
+
+
+def page(folder: Path) -> Path:
+    """The path of the page, which is drawn unless it is there and newer than what it is made of."""
+    path = folder / FILE
+    is_new = path.is_file() and path.stat().st_mtime >= (folder / "summary.json").stat().st_mtime
+    return path if is_new else write(folder)
+
+
 def write(folder: Path) -> Path:
     """Write `report.html`, and the charts as SVG and PNG into `charts/`; return the page's path."""
     summary = read(folder)
