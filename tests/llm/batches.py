@@ -62,7 +62,8 @@ async def listed(request):
 
 async def look(request):
     plan = request.app["plan"]
-    batch = plan.batches[request.match_info["id"]]
+    if (batch := plan.batches.get(request.match_info["id"])) is None:
+        return web.json_response({"error": {"message": "No batch of this id."}}, status=404)
     batch["looks"] += 1
     if batch["looks"] >= plan.looks and batch["status"] == "in_progress":
         end(request.app, plan, batch)

@@ -277,6 +277,20 @@ def test_a_server_without_batches_is_said_so_and_keeps_the_key_to_itself(tmp_pat
     assert "sk-secret" not in str(caught.value)
 
 
+def test_a_batch_that_the_server_has_no_more_is_said_and_its_prompts_can_be_asked_at_once(tmp_path):
+    with serving(tmp_path) as url:
+        llm, store = OpenAI.open("m", url), Store.open(tmp_path / "r.db")
+        store.keep_batch(llm.name, "batch_7", [key(llm.name, one, Sampling(), 0).hex() for one in questions(9)])
+        for _ in range(2):
+            with pytest.raises(
+                ServerError, match=r"earlier by a batch: .*No batch of this id.*\n.*Without --batch it is"
+            ):
+                dict(batched(url, tmp_path).replies(questions(9), Sampling()))
+        assert len(dict(Stored(llm, store).replies(questions(9), Sampling()))) == 9
+        assert all(reply.cached for reply in dict(batched(url, tmp_path).replies(questions(9), Sampling())).values())
+        assert asked_of(url, "count")["batches"] == 0
+
+
 def test_batches_need_a_server_and_a_store(tmp_path):
     with pytest.raises(UserError, match="needs a server"):
         batch.of(Scripted(lambda prompt, draw: "x"), Store.open(tmp_path / "r.db"))

@@ -24,6 +24,8 @@ TRIES, WAIT = 6, 2.0
 ENDED = ("completed", "failed", "expired", "cancelled")
 _FULL = re.compile(r"token_limit|enqueued|rate.?limit|too many", re.IGNORECASE)
 """What servers say when a batch has to wait until others have ended."""
+_ONE = re.compile(r"/(batches|files)/\w")
+"""Where one batch is, or one file."""
 _NOT_YET = re.compile(r"find file|file.{,80}not (be )?found", re.IGNORECASE)
 """What they say of a file that was uploaded a moment ago, and is not known everywhere yet."""
 
@@ -114,7 +116,7 @@ class Endpoint:
         try:
             return self.client.request(request, partial(_read, read), attempts)
         except ServerError as error:
-            raise unusable(error.problem) from error
+            raise (_gone if _ONE.match(request.path) else unusable)(error.problem) from error
 
     def _value(self, answer: Answer[tuple[Any]]) -> Any:
         if answer.value is None:
@@ -127,6 +129,14 @@ def unusable(fault: str) -> ServerError:
     return ServerError(
         f"the server does not serve batches: {fault}",
         "Ask without --batch, or start the same command again later: what was sent is not sent twice.",
+    )
+
+
+def _gone(fault: str) -> ServerError:
+    """What to say of a batch, or of its replies, that the server does not hand out."""
+    return ServerError(
+        f"the server does not hand out what was asked of it earlier by a batch: {fault}",
+        "Is it the same server, with the same key? Without --batch it is asked anew, and paid for again.",
     )
 
 
