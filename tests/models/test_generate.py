@@ -122,13 +122,14 @@ def test_a_row_draws_the_same_alone_and_in_any_batch(tiny_model):
     assert other != together
 
 
-def test_a_prompt_without_room_is_an_empty_answer_cut_by_length(tiny_model):
+def test_a_prompt_without_room_is_an_empty_answer_cut_by_length_and_said(tiny_model, caplog):
     loaded = load(tiny_model("llama", max_position_embeddings=40))
     prompts = [user("one " * 60), user("one"), user("one two " * 2)]
     answers = dict(generate(loaded.model, loaded.tokenizer, prompts, max_new_tokens=100))
     assert answers[0].text == "" and answers[0].finish_reason == "length" and answers[0].completion_tokens == 0
     for index in (1, 2):
         assert answers[index].prompt_tokens + answers[index].completion_tokens <= 40
+    assert "1 of 3 prompts fill the model's context of 40 tokens, which leaves no answer" in caplog.messages
     assert dict(generate(loaded.model, loaded.tokenizer, [])) == {}
 
 

@@ -116,10 +116,14 @@ def test_the_loss_of_the_first_step_is_the_mean_over_its_trained_tokens(tiny_mod
     assert found.losses[0] == pytest.approx(total / count, rel=1e-4)
 
 
-def test_rows_that_can_not_train_are_dropped_with_the_reason(tiny_model, tmp_path):
-    rows = ROWS + Dataset.of([Example((Message("user", "q"),), Origin("x")), pair("q " * 500, "a", Origin("x"))])
+def test_rows_that_can_not_train_are_dropped_with_the_reason_and_said_once(tiny_model, tmp_path, caplog):
+    long = pair("q " * 500, "a", Origin("x", "mine.csv:7"))
+    rows = ROWS + Dataset.of([Example((Message("user", "q"),), Origin("x")), long, long])
     _, _, found = tuned(tiny_model(), tmp_path, OURS, rows)
-    assert [drop.reason for drop in found.dropped] == ["no answer", "longer than 128 tokens"]
+    assert [drop.reason for drop in found.dropped] == ["no answer", *["longer than 128 tokens"] * 2]
+    tuned(tiny_model(), tmp_path / "again", OURS, rows)
+    said = [record.getMessage() for record in caplog.records if "mine.csv" in record.getMessage()]
+    assert said == ["1 row is left out of the training, longer than 128 tokens: mine.csv:7"]
 
 
 def test_a_row_that_the_template_refuses_is_dropped(tiny_model, tmp_path):

@@ -203,7 +203,7 @@ def test_a_file_of_ones_own_needs_only_detect(tmp_path):
     assert (form.value("[a] "), form.value("a"), form.start()) == ("[a]", None, ())
     assert open_format(form.spec) == form
     assert choose(str(path), {}, ["[a]", "b"])[1] == (
-        "1 of 2 answers are in the in brackets format; 1 is not, the first is answer 2."
+        "1 of 2 answers are in the in brackets format; 1 is not, the first is 'b'."
     )
     with pytest.raises(UserError, match="unknown key"):
         open_format(str(path), {"a": 1})
@@ -258,7 +258,7 @@ def test_the_answers_of_a_format_are_known_for_it(name, seed):
         others = [answer_of("text", rng) for _ in range(4)]
         again, sentence = infer([*answers[:16], others[0], *answers[16:], *others[1:]])
         assert (again.name, again.config) == (name, form.config)
-        assert sentence.startswith("100 of 104") and "; 4 are not, the first is answer 17." in sentence
+        assert sentence.startswith("100 of 104") and f"; 4 are not, the first is {others[0][:40]!r}"[:-1] in sentence
 
 
 def test_all_formats_can_be_inferred_and_are_tested():
@@ -328,7 +328,7 @@ def test_settings_that_are_not_given_are_told_by_the_answers():
     assert choose("words:3", {}, answers)[0] == open_format("words:3")
     assert choose("xml", {}, answers) == (
         open_format("xml"),
-        "0 of 2 answers are XML; 2 are not, the first is answer 1.",
+        "0 of 2 answers are XML; 2 are not, the first is '- a\\n- b\\n- c'.",
     )
 
 

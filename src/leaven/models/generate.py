@@ -24,6 +24,7 @@ from leaven.models.fold import folded
 from leaven.models.template import encode, end_ids, render
 from leaven.models.window import arguments, common_beginning, context_length, head_width, is_sliding, layer_types
 from leaven.rows.example import Prompt
+from leaven.runs.progress import say_once
 
 TOKENS_IN_FLIGHT = 16_384
 """Prompt and answer tokens that a batch may hold on a CPU, where larger ones gain nothing."""
@@ -97,8 +98,8 @@ def generate(
 ) -> Iterator[tuple[int, Generated]]:
     """Yield (index of the prompt, answer) as they finish. Temperature 0 is greedy; batch_size 0 is chosen for you.
 
-    A prompt that leaves no room in the model's context has an empty answer, cut by length. Raises UserError for a model
-    whose layers hold something other than keys and values.
+    A prompt that leaves no room in the model's context has an empty answer, cut by length, and is said.
+    Raises UserError for a model whose layers hold something other than keys and values.
     """
     _check_layers(model)
     room = context_length(model)
@@ -110,9 +111,12 @@ def generate(
     decoder = _Decoder(model, temperature, top_p, seed, stops, room, arguments(model), tokens.silent(model))
     possible = sorted((row for row in rows if row.limit > 0), key=lambda row: (len(row.prompt), row.index))
     unprinted = stops | {i for i in (tokenizer.bos_token_id, tokenizer.pad_token_id) if i is not None}
-    for row in rows:
-        if row.limit <= 0:
-            yield row.index, Generated("", "length", len(row.prompt), 0)
+    without_room = [row for row in rows if row.limit <= 0]
+    if without_room:
+        count = f"{len(without_room):,} of {len(rows):,} prompts"
+        say_once(f"{count} fill the model's context of {room:,} tokens, which leaves no answer")
+    for row in without_room:
+        yield row.index, Generated("", "length", len(row.prompt), 0)
     for row in _answered(decoder, possible, batch_size):
         text = tokenizer.decode([i for i in row.answer if i not in unprinted], clean_up_tokenization_spaces=False)
         reason = "stop" if row.answer[-1] in stops else "length"

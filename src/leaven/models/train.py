@@ -8,7 +8,6 @@ backward passes are shared among them, and all else is done here, once.
 """
 
 import hashlib
-import logging
 import math
 import os
 import shutil
@@ -18,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +38,7 @@ from leaven.models.template import takes_tools
 from leaven.models.window import context_length
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop, Example
-
-logger = logging.getLogger(__name__)
+from leaven.runs.progress import say_once
 
 OnStep = Callable[[int, int, float, int], None]
 """Called after each step with the step, all steps, the loss, and the real tokens seen so far."""
@@ -152,17 +150,22 @@ def encode(loaded: Loaded, data: Dataset, config: TuneSection) -> tuple[dict[int
             dropped.append(Drop(example, f"longer than {longest} tokens", float(len(encoded.input_ids))))
             continue
         rows[place] = encoded
+    for reason in dict.fromkeys(drop.reason for drop in dropped):
+        say_once(_left_out(reason, [drop.example for drop in dropped if drop.reason == reason]))
     offering = next((data[place] for place in rows if data[place].tools), None)
     if offering and not takes_tools(loaded.tokenizer, offering.prompt, offering.tools):
-        _say_once(
+        say_once(
             f"the chat template of {loaded.path} has no place for tools: rows that offer some are trained without them"
         )
     return rows, dropped
 
 
-@cache
-def _say_once(sentence: str) -> None:
-    logger.warning(sentence)
+def _left_out(reason: str, examples: Sequence[Example]) -> str:
+    """A sentence that is the same for every training on these rows, however often one stands in the mixture."""
+    places = list(dict.fromkeys(example.origin.place or example.id for example in examples))
+    if len(places) == 1:
+        return f"1 row is left out of the training, {reason}: {places[0]}"
+    return f"{len(places):,} rows are left out of the training, {reason}: {places[0]} is the first"
 
 
 class _Training:

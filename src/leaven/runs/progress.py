@@ -1,14 +1,18 @@
 """How far the work is: a moving line on a terminal, a plain line every few seconds elsewhere, and a file of the run."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Protocol, TextIO
 
 from leaven.runs import folder as runs
+
+logger = logging.getLogger(__name__)
 
 FILE = "progress.json"
 """In a run's folder, what is under way; it is there no longer than the work."""
@@ -110,6 +114,12 @@ def _written(advance: Advance, folder: Path, about: dict[str, str | int]) -> Ite
         yield noted
     finally:
         (folder / FILE).unlink(missing_ok=True)
+
+
+@cache
+def say_once(line: str) -> None:
+    """A line for the user which every training, or every asking, of one run would say again."""
+    logger.warning(line)
 
 
 def stderr() -> Progress:

@@ -152,9 +152,8 @@ def choose(spec: str, settings: Mapping[str, Any], answers: Sequence[str]) -> tu
 def refuse_none(form: Format, answers: Sequence[str]) -> None:
     """Raises UserError where no answer is in the format that is asked for: nothing could be learnt of it."""
     if answers and not any(map(form.valid, answers)):
-        first = answers[0] if len(answers[0]) <= SHOWN else f"{answers[0][:SHOWN]}…"
         raise UserError(
-            f"none of the {len(answers):,} answers {form.predicate()}; the first is {first!r}",
+            f"none of the {len(answers):,} answers {form.predicate()}; the first is {_shown(answers[0])}",
             f"By themselves they tell: {infer(answers)[1]} Leave the format out (auto), or name the one that is meant: "
             "leaven ls formats.",
         )
@@ -178,10 +177,10 @@ def infer(answers: Sequence[str]) -> tuple[Format, str]:
 
 def tally(form: Format, answers: Sequence[str]) -> str:
     """How many answers are valid in the format, in a sentence, and which is the first that is not."""
-    others = [number for number, answer in enumerate(answers, start=1) if not form.valid(answer)]
+    others = [answer for answer in answers if not form.valid(answer)]
     text = f"{len(answers) - len(others)} of {len(answers)} answers {form.predicate()}"
     if others:
-        text += f"; {len(others)} {'is' if len(others) == 1 else 'are'} not, the first is answer {others[0]}"
+        text += f"; {len(others)} {'is' if len(others) == 1 else 'are'} not, the first is {_shown(others[0])}"
     note = getattr(_plug(form.spec), "note", None)
     return f"{text}. {note(answers) if note else ''}".strip()
 
@@ -193,11 +192,16 @@ def _plain_sentence(answers: Sequence[str]) -> str:
     text += f" and {empty} empty" if empty else ""
     forms = [open_format(name) for name in SPECIFIC if name in ANY]
     most = max(forms, key=lambda form: sum(map(form.detect, answers)))
-    others = [number for number, answer in enumerate(answers, start=1) if not most.detect(answer)]
+    others = [answer for answer in answers if not most.detect(answer)]
     if 2 * len(others) > len(answers):
         return f"{text}."
     count = len(answers) - len(others)
-    return f"{text}: {count} {most.predicate()}, which are too few; the first that is not is answer {others[0]}."
+    return f"{text}: {count} {most.predicate()}, which are too few; the first that is not is {_shown(others[0])}."
+
+
+def _shown(answer: str) -> str:
+    """The answer in quotes, cut where it is long."""
+    return repr(answer if len(answer) <= SHOWN else f"{answer[:SHOWN]}…")
 
 
 def _name(spec: str) -> str:
