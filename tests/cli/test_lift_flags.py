@@ -54,6 +54,7 @@ def test_how_engines_are_asked_has_flags_for_the_writer_and_for_the_judge():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["--tactic", "steps", "--tactic", "stepz"], "^--tactic: there is no tactic 'stepz'. Did you mean 'steps'"),
         (["--keep-variety", "3"], "--keep-variety: "),
         (["--n", "0"], "--n: "),
         (["--set", "evolve.roundz=1"], r"--set evolve\.roundz: unknown key"),

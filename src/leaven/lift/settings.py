@@ -311,8 +311,9 @@ def parse(values: Mapping[str, Any], called: Callable[[str], str] = str) -> Sett
     except ValidationError as error:
         short = {".".join(path): key for key, path in FLAT.items() if key in values}
         sentences = (fault.partition(": ") for fault in faults(error, Settings))
-        # What is wrong between settings has no path.
-        wrong = "; ".join(f"{called(short.get(path, path))}: {what}" if what else path for path, _, what in sentences)
+        # What is wrong between settings has no path, and one of several values has its number: evolve.tactics.0.
+        names = ((short.get(path, short.get(path.rpartition(".")[0], path)), path, what) for path, _, what in sentences)
+        wrong = "; ".join(f"{called(name)}: {what}" if what else path for name, path, what in names)
         raise UserError(wrong, "leaven lift --help and leaven schema lift list the settings.") from None
 
 
