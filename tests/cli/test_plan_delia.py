@@ -17,6 +17,15 @@ def test_a_plan_says_cells_steps_tests_and_time_and_writes_nothing(leaven, rows)
     assert not (rows / "run").exists()
 
 
+def test_a_plan_says_which_rows_are_left_out_and_why_no_settings_are_searched(leaven, rows):
+    with (rows / "task.jsonl").open("a") as file:
+        file.write("broken\n")
+    words = "task.jsonl --model lab --test test.jsonl --queries pool.jsonl --ratio 2 --preset auto"
+    said = leaven("plan", "delia", *words.split()).out
+    assert "Left out: 1 of train, broken JSON" in said
+    assert "No settings are searched: 12 task rows are too few to hold any out." in said
+
+
 def test_what_would_stop_the_run_stops_the_plan(leaven, rows):
     words = "task.jsonl --model lab --test test.jsonl --queries pool.jsonl --init meen"
     done = leaven("plan", "delia", *words.split())

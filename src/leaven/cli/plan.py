@@ -1,6 +1,7 @@
 """`leaven plan`: what a command will take, before it is started."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -198,7 +199,12 @@ def _print_forecast(forecast: "Forecast", nodes: int) -> None:
     Console(width=100).print(table)
     asked = ", ".join(f"{test.name} {len(test.rows):,}" for test in forecast.tests())
     print(f"{answers_sentence(forecast.recipe, forecast.task)}\nEach cell answers {asked}.")
+    left_out = Counter((where, drop.reason) for where, drop in forecast.task.dropped)
+    if left_out:
+        print("Left out: " + "; ".join(f"{n:,} of {where}, {reason}" for (where, reason), n in left_out.items()) + ".")
     stages = list(forecast.stages())
+    if forecast.recipe.tune.trials and "search settings" not in {stage.name for stage in stages}:
+        print(f"No settings are searched: {rows:,} task rows are too few to hold any out.")
     table = Table(title="Here", title_justify="left")
     for column in ("stage", "of"):
         table.add_column(column)
