@@ -66,6 +66,13 @@ def test_a_search_ends_where_nothing_is_left_to_learn_and_nothing_leaks(monkeypa
     assert not any(_solved([one]) for one in unsolved)
 
 
+def test_a_search_for_what_no_tuning_says_wholly_ends_when_another_trial_says_no_more(monkeypatch):
+    monkeypatch.setattr(search, "QUESTIONS", 24)
+    some, more, alike = (trial(1.0, content=content) for content in (0.4, 0.6, 0.55))
+    assert not _solved([some]) and not _solved([some, more]) and _solved([some, more, alike])
+    assert not _solved([trial(0.8, content=0.4), trial(0.7, content=0.3)])
+
+
 # No st.floats: a model in this process has denormals flushed to zero, which hypothesis refuses.
 SHARE = st.integers(0, 24).map(lambda right: right / 24)
 

@@ -199,9 +199,14 @@ def sentence(trial: Trial) -> str:
 
 
 def _solved(trials: Sequence[Trial]) -> bool:
-    """Whether a trial is within a question of all that can be learnt, and nothing leaks: a search ends there."""
-    learnt = [min(one.learnt, 1.0 if one.content is None else one.content) for one in trials if not one.leak]
-    return max(learnt, default=0.0) >= 1 - 1 / QUESTIONS
+    """Whether a search ends: the best is within a question of all that can be learnt, and leaks nothing.
+
+    What answers say may never be all that their references say: there it ends when another trial says no more.
+    """
+    lead = best(trials) if trials else None
+    if lead is None or lead.leak or lead.learnt < 1 - 1 / QUESTIONS:
+        return False
+    return lead.content is None or lead.content >= 1 - 1 / QUESTIONS or lead is not trials[-1]
 
 
 def _next(trials: Sequence[Trial], start: Mapping[str, float]) -> dict[str, float]:
