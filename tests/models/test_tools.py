@@ -91,4 +91,4 @@ def test_a_template_without_a_place_for_tools_is_said_once(tiny_model, tokenizer
     caplog.clear()
     tokenizer.chat_template = TEMPLATE
     train.encode(loaded, rows, TuneSection())
-    assert not caplog.records
+    assert not [record for record in caplog.records if "place for tools" in record.message]
