@@ -1,6 +1,7 @@
-"""`leaven check`: test rows that training has seen, or rows that give a benchmark away."""
+"""`leaven check`: what rows are like, test rows that training has seen, or rows that give a benchmark away."""
 
 import sys
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from leaven.lift.contamination import Match
     from leaven.rows.dataset import Dataset
     from leaven.rows.leaks import LeaksSection
+    from leaven.rows.outcomes import Outcome
+
+LOOKED_AT = 10_000
+"""Answers whose format is looked at where rows are described."""
 
 app = typer.Typer(add_completion=False)
 
@@ -19,7 +24,7 @@ app = typer.Typer(add_completion=False)
     epilog="Example: leaven check data.jsonl --against gsm8k.jsonl --against humaneval.jsonl.gz -o clean.jsonl"
 )
 def check(
-    train: Annotated[str, typer.Argument(help="The rows that are trained on.")],
+    train: Annotated[str, typer.Argument(help="The rows that are trained on; alone, they are described.")],
     test: Annotated[str, typer.Option(help="The rows that are tested on: those that overlap leave the test.")] = "",
     against: Annotated[
         list[str] | None, typer.Option(help="A benchmark (again for each): training rows that overlap leave.")
@@ -36,19 +41,26 @@ def check(
     columns: reading.Columns = "",
     strict: reading.Strict = False,
 ) -> None:
-    """Find rows that overlap: the same, alike, with a line or most words in common, or (--embedder) of one meaning.
+    """Say what rows are like, or find those that overlap with others.
 
-    With --test, test rows that training has seen. With --against, training rows that give a benchmark away; the matches
-    are listed, and in OUT.matches.jsonl with both texts. Exits with 1 where any row overlaps.
+    Rows overlap that are the same, alike, have a line or most words in common, or (--embedder) one meaning. With
+    --test, test rows that training has seen. With --against, training rows that give a benchmark away; the matches are
+    listed, and in OUT.matches.jsonl with both texts. Exits with 1 where any row overlaps.
     """
     from leaven.errors import UserError
     from leaven.rows import files
     from leaven.rows.leaks import LeaksSection
 
-    if bool(test) == bool(against):
+    if test and against:
         raise UserError("say either --test or --against", "leaven check data.jsonl --against benchmark.jsonl")
+    if out and not test and not against:
+        raise UserError("-o is for rows that overlap with no others", "Say which others: --test or --against FILE.")
+    if embedder and not against:
+        raise UserError("--embedder compares rows with a benchmark", "Say which: --against FILE.")
     config = LeaksSection(ngram=ngram)
     read = files.read(train, format, columns=columns, strict=strict)
+    if not test and not against:
+        return _describe(train, read)
     if against:
         overlaps = _against(train, read.kept, against, out, config, embedder, cosine)
     else:
@@ -58,6 +70,22 @@ def check(
     reading.say_left_out(read)
     if overlaps:
         raise typer.Exit(1)
+
+
+def _describe(train: str, read: "Outcome") -> None:
+    """Say what the rows are like, and what their answers have in common."""
+    from itertools import islice
+
+    from leaven.rows import description, texts
+    from leaven.task import format as formats
+
+    print(read.notes[0])
+    for sentence in description.sentences(read.kept):
+        print(sentence)
+    answers = [text for text in islice(texts.strings(read.kept, "answer"), LOOKED_AT) if text]
+    first = f"Of the first {LOOKED_AT:,} rows " if len(read.kept) > LOOKED_AT else ""
+    print(f"{first}{formats.infer(answers)[1]}")
+    print(f"Next: leaven delia {quote(train)} --model smollm2, or leaven lift {quote(train)} --llm ENGINE.")
 
 
 def _test(train: str, data: "Dataset", tested: "Dataset", out: str, config: "LeaksSection") -> int:
