@@ -34,20 +34,17 @@ def _turns(data: Dataset) -> str:
     questions = roles.list.count_matches("user")
     counts = pl.concat(
         frame.select(
-            several=questions > 1,
-            turns=questions,
+            questions=questions,
             system=roles.list.contains("system") | roles.list.contains("developer"),
             bare=roles.list.get(-1, null_on_oob=True) != "assistant",
         )
         for frame in data.batches(["messages"])
     )
-    tools = sum(bool(value) for value in texts.meta(data, "tools"))
-    longest = max(counts["turns"], default=0)
     kinds = {
-        f"conversations of up to {longest} questions": counts["several"].sum(),
+        f"conversations of up to {counts['questions'].to_numpy().max()} questions": (counts["questions"] > 1).sum(),
         "with a system turn": counts["system"].sum(),
         "without an answer": counts["bare"].sum(),
-        "that offer tools": tools,
+        "that offer tools": sum(bool(value) for value in texts.meta(data, "tools")),
     }
     some = [f"{count:,} {kind}" for kind, count in kinds.items() if count]
     return f"Among them: {', '.join(some)}." if some else "Each row is a question and its answer."
