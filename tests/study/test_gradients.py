@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from leaven.delia.makers import self_sample
 from leaven.llm.engines.hf import HF
-from leaven.models import mask
+from leaven.models import answer, mask
 from leaven.models.load import load
 from leaven.models.names import LAB
 from leaven.models.settings import SampleSection
@@ -76,7 +76,7 @@ def doubtful(lab):
     rng = random.Random(0)
     words = "what is the capital of Peru color plus json format dog list reverse answer not seven".split()
     rows = [pair(" ".join(rng.sample(words, 6)) + "?", "Yes.", Origin("x")) for _ in range(80)]
-    return sorted(rows, key=lambda row: -gradients.doubt(lab, row))
+    return sorted(rows, key=lambda row: -answer.nats(lab, row).entropy)
 
 
 def sampled(loaded, rows, temperature, top_p, answers):

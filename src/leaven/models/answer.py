@@ -1,10 +1,29 @@
-"""What a model makes of a row's own answer: the logits of its tokens, read in one pass."""
+"""What a model makes of a row's own answer: the logits of its tokens, read in one pass, and how likely they are."""
+
+from typing import NamedTuple
 
 import torch
+from torch.nn import functional
 
 from leaven.models import mask
 from leaven.models.load import Loaded
 from leaven.rows.example import Example
+
+
+class Nats(NamedTuple):
+    """Of the tokens of an answer the mean loss, and the mean entropy of what the model expects in their places."""
+
+    loss: float
+    entropy: float
+
+
+@torch.no_grad()
+def nats(loaded: Loaded, row: Example) -> Nats:
+    """How likely the model finds the row's answer, and how sure it is along it, by one pass."""
+    predicted, tokens = logits(loaded, row)
+    shares = torch.softmax(predicted.double(), -1)  # (tokens, vocabulary)
+    entropy = -torch.special.xlogy(shares, shares).sum(-1).mean()
+    return Nats(float(functional.cross_entropy(predicted, tokens, reduction="none").double().mean()), float(entropy))
 
 
 def logits(loaded: Loaded, row: Example) -> tuple[torch.Tensor, torch.Tensor]:

@@ -74,12 +74,13 @@ def _scores(bench: Bench, task: Task, rows: int) -> Iterator[tuple[str, int, int
 
 
 def _cancellation(bench: Bench, train: Dataset, rows: int) -> Iterator[tuple[str, str, float]]:
+    from leaven.models import answer
     from leaven.study import gradients
 
     base = bench.base().weights
     pool = bench.pool.queries
     queries = pool.take(min(rows, len(pool)), bench.seed)
-    by_doubt = sorted(pool.take(min(2 * rows, len(pool)), bench.seed), key=lambda row: -gradients.doubt(base, row))
+    by_doubt = sorted(pool.take(min(2 * rows, len(pool)), bench.seed), key=lambda row: -answer.nats(base, row).entropy)
     doubtful = Dataset.of(row for row in by_doubt[: max(2, rows // ANSWERS)] for _ in range(ANSWERS))
     for name, how in SOURCES.items():
         data = _sample(bench, doubtful, *how)

@@ -102,14 +102,6 @@ def pull_of_answer(loaded: Loaded, row: Example) -> float:
     return float((functional.one_hot(said, logits.shape[-1]) - torch.softmax(logits.double(), -1)).norm(dim=-1).mean())
 
 
-@torch.no_grad()
-def doubt(loaded: Loaded, row: Example) -> float:
-    """The mean entropy, in nats, of the model's next token along a row's answer."""
-    logits, _ = answer.logits(loaded, row)
-    shares = torch.softmax(logits.double(), -1)  # (tokens, vocabulary)
-    return float(-torch.special.xlogy(shares, shares).sum(-1).mean())
-
-
 def agreement(gradient: torch.Tensor, ideal: torch.Tensor) -> tuple[float, float]:
     """Cosine and ratio of norms to the ideal gradient, both (size,): what equations 10 and 11 claim to be about 1."""
     return float(functional.cosine_similarity(gradient, ideal, dim=0)), float(gradient.norm() / ideal.norm())

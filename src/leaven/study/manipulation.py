@@ -32,18 +32,17 @@ def measure(bench: "Bench") -> Iterator[Measure]:
     by_query = {own.origin.parents[0]: (own, external) for own, external in pairs}
     if not by_query:
         return
+    from leaven.models import answer
     from leaven.models.train import encode
-    from leaven.study.gradients import doubt
-    from leaven.study.probes.token_loss import losses
 
     untouched = bench.model.lend()
     for query, both in islice(by_query.items(), ROWS):
         trained, _ = encode(untouched, Dataset.of(both), bench.settings.tune)
         if all(row.trained for row in trained.values()) and len(trained) == len(both):
-            own, external = both
-            yield Measure(OWN, query, fmean(losses(untouched, own)[0]))
-            yield Measure(ENTROPY, query, doubt(untouched, own))
-            yield Measure(EXTERNAL, query, fmean(losses(untouched, external)[0]))
+            own, external = (answer.nats(untouched, row) for row in both)
+            yield Measure(OWN, query, own.loss)
+            yield Measure(ENTROPY, query, own.entropy)
+            yield Measure(EXTERNAL, query, external.loss)
 
 
 def of_scores(scores: pl.DataFrame, methods: Sequence[str], size: int) -> str:
