@@ -53,13 +53,14 @@ def check(
 
     if test and against:
         raise UserError("say either --test or --against", "leaven check data.jsonl --against benchmark.jsonl")
-    if out and not test and not against:
+    alone = not test and not against
+    if out and alone:
         raise UserError("-o is for rows that overlap with no others", "Say which others: --test or --against FILE.")
     if embedder and not against:
         raise UserError("--embedder compares rows with a benchmark", "Say which: --against FILE.")
     config = LeaksSection(ngram=ngram)
     read = files.read(train, format, columns=columns, strict=strict)
-    if not test and not against:
+    if alone:
         return _describe(train, read)
     if against:
         overlaps = _against(train, read.kept, against, out, config, embedder, cosine)

@@ -37,7 +37,7 @@ def of(
                 typer.Option(
                     *([spelled[name]] if name in spelled else []),
                     help=" ".join((field.description or "").split()),
-                    show_default=said_of(field.default),
+                    show_default=default_text(field.default),
                     rich_help_panel=panel,
                 ),
             ],
@@ -74,7 +74,7 @@ def added(flags: Iterable[inspect.Parameter]) -> Callable[[Callable[..., None]],
     return decorate
 
 
-def said_of(default: Any) -> str | bool:
+def default_text(default: Any) -> str | bool:
     """How the help shows what a field is when nothing is said; false where that is nothing."""
     if isinstance(default, bool):
         return "yes" if default else "no"

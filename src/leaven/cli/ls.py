@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leaven.cli.flags import said_of
+from leaven.cli.flags import default_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,5 +81,7 @@ def _settings(module: "ModuleType") -> "Iterator[str]":
     """The settings of a plug, a line each: its name, its default, and what it is."""
     config = getattr(module, "Config", None)  # a maker that a method calls may have none of its own
     for name, field in config.model_fields.items() if config else ():
-        default = "required" if field.is_required() else said_of(field.get_default(call_default_factory=True)) or "none"
-        yield f"{name} ({default}): {' '.join((field.description or '').split())}"
+        text: str | bool = "required"
+        if not field.is_required():
+            text = default_text(field.get_default(call_default_factory=True)) or "none"
+        yield f"{name} ({text}): {' '.join((field.description or '').split())}"

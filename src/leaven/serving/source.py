@@ -65,4 +65,5 @@ def _cell(run: Path, name: str) -> Path:
     methods = list(dict.fromkeys(tuned.values()))
     if (run / "summary.json").is_file():
         methods = [each for each in tables.read_summary(run)["methods"] if each in methods]
-    return next(place for place, method in tuned.items() if method == headline.main(methods))
+    main = headline.main(methods)
+    return next(place for place, method in tuned.items() if method == main)
