@@ -14,7 +14,7 @@ import pytest
 import leaven
 from leaven.errors import nearest
 from leaven.lab import hallucination
-from leaven.runs.progress import Progress
+from leaven.runs.progress import Progress, say_once
 
 HEAVY = ("torch", "transformers", "datasets", "polars", "numpy", "sklearn", "altair", "aiohttp", "peft", "trl", "scipy",
          "pydantic", "typer", "yaml")  # fmt: skip
@@ -52,6 +52,28 @@ def test_names_are_there_and_a_room_is_a_function_too():
     assert callable(leaven.lift) and leaven.lift.audit.why
     with pytest.raises(AttributeError, match="no attribute 'lifted'"):
         _ = leaven.lifted
+
+
+@pytest.mark.parametrize(
+    ("step", "call"),
+    [
+        ("adapt.keywords.token", lambda: leaven.delia([], model="lab")),
+        ("proof.resolve", lambda: leaven.compare([], model="lab")),
+        ("evaluation.examine", lambda: leaven.evaluate("lab", ["mmlu"])),
+        ("curation.parse", lambda: leaven.lift([{"prompt": "Why?", "completion": "So."}])),
+        ("curation.selecting.select", lambda: leaven.select("exact", [{"prompt": "Why?"}])),
+    ],
+)
+def test_a_second_run_in_one_python_is_told_what_the_first_was(monkeypatch, caplog, step, call):
+    def says(*_, **__):
+        say_once("1 row is left out of the training")
+        raise RuntimeError("no further")
+
+    monkeypatch.setattr(f"leaven.api.{step}", says)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="no further"):
+            call()
+    assert caplog.messages == ["1 row is left out of the training"] * 2
 
 
 def test_the_help_of_a_room_that_is_a_function_is_the_functions():

@@ -5,7 +5,7 @@ import json
 import pickle
 
 from leaven.runs import progress
-from leaven.runs.progress import Progress, stderr
+from leaven.runs.progress import Progress, one_run, say_once, stderr
 
 
 def test_what_is_under_way_is_written_down_once_a_second_and_goes_with_the_work(tmp_path, monkeypatch):
@@ -47,3 +47,11 @@ def test_nothing_is_written_where_no_run_is_or_there_is_no_folder_yet(tmp_path, 
             advance(3)
     assert list(tmp_path.iterdir()) == []
     assert pickle.loads(pickle.dumps(stderr().within(tmp_path))).folder is None  # elsewhere the folder is another's
+
+
+def test_what_is_said_once_is_said_once_in_each_run(caplog):
+    for _ in range(2):
+        with one_run():
+            for line in ("1 row is left out", "2 prompts are too long", "1 row is left out"):
+                say_once(line)
+    assert caplog.messages == ["1 row is left out", "2 prompts are too long"] * 2

@@ -17,7 +17,7 @@ from leaven.rows import files, leaks
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Drop
 from leaven.rows.outcomes import Outcome
-from leaven.runs.progress import Progress, stderr
+from leaven.runs.progress import Progress, one_run, stderr
 from leaven.study import defaults, questions, ratio_pilot
 from leaven.study import recipe as recipes
 from leaven.study.parts import Parts
@@ -54,6 +54,7 @@ class Adapted:
         return adapters.copy_to(Path(folder), self.place.path / "adapter")
 
 
+@one_run()
 def delia(
     rows: Any,
     *,

@@ -26,7 +26,7 @@ from leaven.rows import files
 from leaven.rows.dataset import Dataset
 from leaven.rows.outcomes import Outcome
 from leaven.runs import content
-from leaven.runs.progress import Progress, stderr
+from leaven.runs.progress import Progress, one_run, stderr
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class Lifted:
         return "\n".join(audit.why(audit.read(self.folder), str(row)))
 
 
+@one_run()
 def lift(
     rows: Any,
     *,
@@ -112,6 +113,7 @@ def _read(rows: Any, settings: Mapping[str, Any]) -> Outcome:
     return files.read(rows, **{name: settings[name] for name in names if name in settings})
 
 
+@one_run()
 def select(name: str, rows: Any, *, llm: LLM | None = None, **config: Any) -> Outcome:
     """What a selector keeps of the rows, and every other row with its reason.
 

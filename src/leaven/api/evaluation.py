@@ -13,7 +13,7 @@ from leaven.models import names
 from leaven.models.load import load
 from leaven.runs import content, journal
 from leaven.runs.preflight import examine, together
-from leaven.runs.progress import Progress, stderr
+from leaven.runs.progress import Progress, one_run, stderr
 from leaven.study import forgetting
 from leaven.study.headline import UNTOUCHED
 from leaven.study.identity import copies_of
@@ -44,6 +44,7 @@ class Evaluation:
         return view.table(self.forgotten) if self.forgotten else view.scores(forgetting.shares(self.answers))
 
 
+@one_run()
 def evaluate(
     model: str,
     benchmarks: Sequence[str],

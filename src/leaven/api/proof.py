@@ -15,7 +15,7 @@ from leaven.api.place import Place
 from leaven.errors import UserError
 from leaven.rows import files
 from leaven.runs.preflight import together
-from leaven.runs.progress import Progress, stderr
+from leaven.runs.progress import Progress, one_run, stderr
 from leaven.study import defaults, preflight
 from leaven.study import recipe as recipes
 from leaven.study.recipe import Recipe
@@ -127,6 +127,7 @@ def compare(
     return prove(recipes.parse(values, "compare"), folder, progress, python_rows=python_rows)
 
 
+@one_run()
 def prove(
     recipe: Recipe,
     folder: str | Path | None = None,

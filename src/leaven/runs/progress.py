@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -18,6 +17,8 @@ FILE = "progress.json"
 """In a run's folder, what is under way; it is there no longer than the work."""
 TOLD = 0.02
 """From this share on the time that is left is told by the time so far: the first of many tells what the start takes."""
+_said: set[str] = set()
+"""The lines of `say_once` that the run under way has said."""
 
 
 class Advance(Protocol):
@@ -116,10 +117,21 @@ def _written(advance: Advance, folder: Path, about: dict[str, str | int]) -> Ite
         (folder / FILE).unlink(missing_ok=True)
 
 
-@cache
+@contextmanager
+def one_run() -> Iterator[None]:
+    """Around a run, or as the decorator of what carries one out: lines that were said before are said again in it."""
+    _said.clear()
+    try:
+        yield
+    finally:
+        _said.clear()
+
+
 def say_once(line: str) -> None:
     """A line for the user which every training, or every asking, of one run would say again."""
-    logger.warning(line)
+    if line not in _said:
+        _said.add(line)
+        logger.warning(line)
 
 
 def stderr() -> Progress:
