@@ -87,7 +87,8 @@ def test_rows_of_several_formats_in_one_file_are_each_read_in_their_own(tmp_path
     rows = [{"instruction": "q1", "output": "a1"}, {"messages": turns}, {"instruction": "q3", "output": "a3"}, {"x": 1}]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     sentence = (
-        "mixed.jsonl: 3 of 4 rows, format alpaca (detected), fields instruction/output, and 1 of messages; 1 can't"
+        "mixed.jsonl: 3 of 4 rows, format alpaca (detected), fields instruction (+ input)/output, and 1 of messages; "
+        "1 can't"
     )
     for outcome in (files.read(path), jsonl.read(path, tmp_path / "into")):
         assert [(row.question, row.answer) for row in outcome.kept] == [("q1", "a1"), ("q2", "a2"), ("q3", "a3")]

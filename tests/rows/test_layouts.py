@@ -25,13 +25,13 @@ def read(row, format="auto"):
         ({"messages": json.dumps(TURNS)}, "messages"),
         ({"messages": {"role": ["user", "assistant"], "content": ["q", "a"]}}, "messages"),
         ({"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}, "sharegpt"),
-        ({"instruction": "q", "input": "", "output": "a"}, "alpaca, fields instruction/output"),
+        ({"instruction": "q", "input": "", "output": "a"}, "alpaca, fields instruction (+ input)/output"),
         ({"prompt": "q", "completion": "a"}, "prompt-completion, fields prompt/completion"),
         ({"prompt": TURNS[:1], "completion": TURNS[1:]}, "prompt-completion, fields prompt/completion"),
         ({"prompt": "q", "response": "a"}, "prompt-completion, fields prompt/response"),
         ({"question": "q", "answer": "a"}, "prompt-completion, fields question/answer"),
         ({"query": "q", "response": "a"}, "prompt-completion, fields query/response"),
-        ({"instruction": "q", "response": "a"}, "prompt-completion, fields instruction/response"),
+        ({"instruction": "q", "response": "a"}, "prompt-completion, fields instruction (+ input)/response"),
     ],
 )
 def test_format_is_told_by_the_fields(row, said):
@@ -45,7 +45,7 @@ def test_format_is_told_by_the_fields(row, said):
     [
         ({"Question": "q", "Answer": "a"}, "prompt-completion, fields Question/Answer"),
         ({"PROMPT": "q", " Completion": "a"}, "prompt-completion, fields PROMPT/ Completion"),
-        ({"Instruction": "q", "Input": "", "Output": "a"}, "alpaca, fields Instruction/Output"),
+        ({"Instruction": "q", "Input": "", "Output": "a"}, "alpaca, fields Instruction (+ Input)/Output"),
         ({"Messages": TURNS}, "messages"),
     ],
 )

@@ -33,10 +33,11 @@ class Layout(NamedTuple):
 
     @property
     def fields(self) -> str:
-        """The fields that tell it from others of its format, for a note."""
+        """The fields that hold question and answer, for a note; in brackets one that is joined where a row has it."""
         if self.name in ("messages", "sharegpt"):
             return ""
-        return f"fields {self.prompt}/{self.answer}" if self.answer else f"field {self.prompt}, no answers"
+        asked = f"{self.prompt} (+ {self.joined})" if self.joined else self.prompt
+        return f"fields {asked}/{self.answer}" if self.answer else f"field {asked}, no answers"
 
     def __str__(self) -> str:
         return ", ".join(part for part in (self.name, self.fields) if part)
