@@ -1,6 +1,7 @@
 """`leaven convert`: rows from one format and kind of file to another."""
 
 import sys
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -25,5 +26,9 @@ def convert(
     outcome = files.read(rows, format, columns=columns, strict=strict)
     files.write(outcome.kept, out, to)
     print(outcome.notes[0], file=sys.stderr)
+    count = "1 row" if len(outcome.kept) == 1 else f"{len(outcome.kept):,} rows"
+    print(f"{count} in the format {to}: {out}", file=reading.beside(out))
     reading.write_rejects(outcome, out)
     reading.say_left_out(outcome)
+    if out != "-":
+        print(f"Next: leaven check {quote(out)}")
