@@ -1,7 +1,7 @@
 """Settings searched on held-out rows: which are tried, which are best, and a whole study that uses them."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import polars as pl
 import pytest
@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaven.delia import pool
+from leaven.runs import folder as runs
 from leaven.runs.progress import stderr
 from leaven.study import needs, search
 from leaven.study import recipe as recipes
@@ -35,6 +36,16 @@ def test_of_two_in_the_format_the_one_that_says_what_is_right_is_best():
     assert best([nonsense, right]) is right
     leaky = trial(1.0, content=0.9, leak=0.3)
     assert best([right, leaky]) is right
+
+
+def test_trials_of_an_earlier_leaven_are_taken_up_and_content_counts_where_all_have_it(tmp_path):
+    before = asdict(trial(0.9))
+    del before["content"]
+    for number, values in enumerate((before, asdict(trial(0.8, content=1.0)))):
+        runs.write_json(tmp_path / "delia" / f"{number}.json", values)
+    assert [(one["content"], one["chosen"]) for one in search.trials(tmp_path)] == [(None, True), (1.0, False)]
+    (choice,) = recipes.parse({"methods": ["delia"]}, "test").methods
+    assert search.Search(None, tmp_path, None).trial(choice, "0", START) == trial(0.9)
 
 
 def test_plain_text_without_plain_questions_is_chosen_by_what_is_learnt():

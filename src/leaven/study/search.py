@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from leaven import plugs
 from leaven.delia.bench import fit
@@ -62,10 +62,10 @@ class Trial:
     kept: float | None
     seconds: float
 
-    @property
-    def gain(self) -> float:
-        """What is in the format and what it says, less what leaks."""
-        return self.learnt + (self.content or 0.0) - (self.leak or 0.0)
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The trial in a file; of an earlier leaven, which did not look at what answers say, without its content."""
+        return cls(**{"content": None, **json.loads(path.read_text(encoding="utf-8"))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Search:
         if not path.exists():
             seed = self.parts.recipe.seeds[0] if seed is None else seed
             runs.write_json(path, asdict(self._tune_and_ask(method, path.with_suffix(""), settings, seed)))
-        return Trial(**json.loads(path.read_text(encoding="utf-8")))
+        return Trial.read(path)
 
     def _tune_and_ask(self, method: MethodChoice, place: Path, settings: Mapping[str, float], seed: int) -> Trial:
         """Tune by these settings, and ask; what was tuned is thrown away."""
@@ -177,16 +177,24 @@ def trials(folder: Path) -> Iterator[dict[str, Any]]:
     """The trials in the folder of a search, method by method, each with whether its settings are the method's."""
     for place in sorted(path for path in folder.glob("*") if path.is_dir()):
         paths = sorted(place.glob("*.json"), key=lambda path: int(path.stem))
-        siblings = [Trial(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+        siblings = [Trial.read(path) for path in paths]
         for trial in siblings:
             yield {**asdict(trial), "chosen": trial is best(siblings)}
 
 
 def best(trials: Sequence[Trial]) -> Trial:
-    """The trial with the highest gain; of those within a question of it, the one that keeps the most."""
-    highest = max(trial.gain for trial in trials)
-    near = [trial for trial in trials if trial.gain >= highest - 1 / QUESTIONS]
-    return max(near, key=lambda trial: (trial.kept or 0.0, trial.gain))
+    """The trial that gains the most; of those within a question of it, the one that keeps the most.
+
+    A gain is what is in the format and, where all trials tell, what it says, less what leaks.
+    """
+    all_tell = all(trial.content is not None for trial in trials)
+
+    def gain(trial: Trial) -> float:
+        return trial.learnt + (trial.content or 0.0) * all_tell - (trial.leak or 0.0)
+
+    highest = max(map(gain, trials))
+    near = [trial for trial in trials if gain(trial) >= highest - 1 / QUESTIONS]
+    return max(near, key=lambda trial: (trial.kept or 0.0, gain(trial)))
 
 
 def sentence(trial: Trial) -> str:
