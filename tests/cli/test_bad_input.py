@@ -163,7 +163,16 @@ def test_at_least_thirty_kinds():
     assert len(FILES) + len(WORDS) + 1 >= 30
 
 
-@pytest.mark.parametrize("words", [["export-adapter", "empty", "-o", "out"], ["merge", "empty", "out"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["export-adapter", "empty", "-o", "out"],
+        ["merge", "empty", "out"],
+        ["evaluate", "lab", "--benchmarks", "mmllu", "--adapter", "empty"],
+        ["check-serving", "empty"],
+    ],
+    ids=" ".join,
+)
 def test_a_folder_without_an_adapter_is_refused_before_anything_heavy_is_imported(tmp_path, words):
     (tmp_path / "empty").mkdir()
     code = (
@@ -176,4 +185,5 @@ def test_a_folder_without_an_adapter_is_refused_before_anything_heavy_is_importe
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 2 and "adapter" in done.stderr and "Traceback" not in done.stderr
+    assert "empty" in done.stderr.splitlines()[0] and "mmllu" not in done.stderr
     assert done.stdout.strip() == "[]"

@@ -23,7 +23,7 @@ def test_the_format_is_as_frequent_in_every_engine(tmp_path):
     token = recipes.read(Path(RUN) / "recipe.yaml").token
     form = open_format(token.answers, token.answer_settings)
     asked = [row.prompt for row in Dataset.load(Path(RUN) / "data" / "tests" / "unseen_phrasing.parquet")][:60]
-    about = export.about(out)
+    about = source.about(out)
     counts = {"memory": sum(form.detect(reply.text) for reply in check.in_memory(about, asked).replies)}
     there = artefact.in_folder(out, about["base"], about["token"])
     for engine in (peft, transformers, transformers_serve, llama_cpp):

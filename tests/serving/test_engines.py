@@ -85,7 +85,7 @@ def test_a_row_alone_is_merged_exported_and_served_by_the_same_commands(tuned, t
 def test_a_base_without_the_row_is_refused(exported):
     out = exported(family="llama")
     shutil.rmtree(out / "base-with-token")
-    adapter, merged = artefact.in_folder(out, export.about(out)["base"], "<sep>")
+    adapter, merged = artefact.in_folder(out, source.about(out)["base"], "<sep>")
     assert "columns, and" in artefact.lost_rows(adapter) and not artefact.lost_rows(merged)
 
 
@@ -153,7 +153,7 @@ def test_prompts_come_back_as_they_were_written(tmp_path):
 def test_a_server_that_runs_already_is_compared_by_its_texts(exported, leaven):
     out = exported(family="llama")
     asked = prompts.read(out / export.PROMPTS)
-    own = check.in_memory(export.about(out), asked)
+    own = check.in_memory(source.about(out), asked)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     server.texts = {prompt[-1].content: reply.text for prompt, reply in zip(asked, own.replies, strict=True)}
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -10,14 +10,12 @@ import polars as pl
 
 from leaven.api.place import Place
 from leaven.models import names
-from leaven.models.load import load
 from leaven.runs import content, journal
 from leaven.runs.preflight import examine, together
 from leaven.runs.progress import Progress, one_run, stderr
 from leaven.study import forgetting
 from leaven.study.headline import UNTOUCHED
 from leaven.study.identity import copies_of
-from leaven.study.run import SCHEMA
 from leaven.task.settings import EvaluateSection
 from leaven.view import forgetting as view
 
@@ -64,6 +62,11 @@ def evaluate(
 
         evaluate("smollm2", ["mmlu", "truthfulqa"], data="benchmarks", adapter="cells/delia-n100-s0/adapter").forgotten
     """
+    if adapter is not None:
+        names.check_adapter(Path(adapter))
+    from leaven.models.load import load
+    from leaven.study.run import SCHEMA
+
     config = EvaluateSection(
         benchmarks=tuple(benchmarks), benchmark_data=str(data), benchmark_limit=limit, max_new_tokens=max_new_tokens
     )

@@ -30,20 +30,21 @@ def check_serving(
     With --llm and --base-url a server is asked that you have started yourself, as adapter/README.md says.
     """
     from leaven import extras
-
-    extras.require(*extras.STUDY)
-    from leaven.cli.work import print_wide
     from leaven.errors import UserError
-    from leaven.llm.open import open_llm
-    from leaven.llm.throttle import Limits
-    from leaven.models import names
-    from leaven.serving import check, export, matrix
+    from leaven.serving import source
 
+    base = source.about(out)["base"]
     if llm and not (llm.startswith("openai:") and base_url):
         raise UserError(
             "--llm asks a server that you have started",
             "Name its model and its address: --llm openai:MODEL --base-url http://localhost:8000/v1.",
         )
+    extras.require(*extras.STUDY)
+    from leaven.cli.work import print_wide
+    from leaven.llm.open import open_llm
+    from leaven.llm.throttle import Limits
+    from leaven.models import names
+    from leaven.serving import check, matrix
 
     def say(sentence: str) -> None:
         print(sentence, file=sys.stderr)
@@ -53,6 +54,6 @@ def check_serving(
         server = open_llm(llm, base_url=base_url, limits=Limits(concurrency=CALLS, attempts=2))
         cells.append(check.check_server(out, server, base_url, limit, say))
     print_wide(matrix.table(cells), 160)
-    matrix.write(cells, out, names.weights(export.about(out)["base"]))
+    matrix.write(cells, out, names.weights(base))
     if any(cell.verdict in (check.DIFFERS, check.REFUSED) for cell in cells):
         raise typer.Exit(1)

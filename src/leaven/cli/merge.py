@@ -19,14 +19,12 @@ def merge(
     import json
 
     from leaven.cli.work import refuse_taken
-    from leaven.errors import UserError
     from leaven.models import names
 
-    config = adapter / "adapter_config.json"
-    if not config.is_file():
-        raise UserError(f"{adapter} is not an adapter", "An adapter folder holds adapter_config.json.")
+    names.check_adapter(adapter)
     refuse_taken(out)
-    base = model or json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    base = model or config["base_model_name_or_path"]
     from leaven.models import adapter as adapters
 
     adapters.merge(adapter, out, names.path(base), trust_remote_code)

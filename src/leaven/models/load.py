@@ -51,8 +51,8 @@ def load(
     """
     path = names.path(path)
     names.check_folder(path)
-    if adapter is not None and not (adapter / "adapter_config.json").is_file():
-        raise UserError(f"{adapter} is not an adapter", "An adapter folder holds adapter_config.json.")
+    if adapter is not None:
+        names.check_adapter(adapter)
     tokenizer = load_tokenizer(path if adapter is None else str(adapter), trust_remote_code)
     model = _load_model(path, dtype, load_in_8bit, trust_remote_code)
     if adapter is not None:

@@ -60,3 +60,9 @@ def check_folder(path: str) -> None:
         raise UserError(f"{path} is not a model: it has no config.json", "Give the folder that holds config.json.")
     if not folder.exists() and (path.startswith((".", "/", "~")) or path.count("/") > 1):
         raise UserError(f"the model {path} does not exist", "Give a folder, or a hub id such as Qwen/Qwen3-0.6B.")
+
+
+def check_adapter(folder: Path) -> None:
+    """Raises UserError for a folder that holds no adapter of peft."""
+    if not (folder / "adapter_config.json").is_file():
+        raise UserError(f"{folder} is not an adapter", "An adapter folder holds adapter_config.json.")

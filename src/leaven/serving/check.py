@@ -13,7 +13,7 @@ from leaven.models.fold import folded
 from leaven.models.load import load, quiet_peft
 from leaven.rows.example import Prompt
 from leaven.serving import artefact as artefacts
-from leaven.serving import export, prompts
+from leaven.serving import export, prompts, source
 from leaven.serving.artefact import Artefact, Refused, Reply
 from leaven.serving.engines import _in_process
 from leaven.task.wording import names
@@ -52,7 +52,7 @@ def check(
 
     Raises UserError for a folder that is no export, and for an unknown engine.
     """
-    about = export.about(out)
+    about = source.about(out)
     plugged = {plugs.title(name): plugs.load("engines", name) for name in engines or plugs.names("engines")}
     there = artefacts.in_folder(out, about["base"], about["token"])
     lost = {each.name: artefacts.lost_rows(each) for each in there}
@@ -77,7 +77,7 @@ def check_server(
     Chat Completions tell no ids: texts are compared. The tuned model is asked where the server has answered. Raises
     UserError for a folder that is no export.
     """
-    about, name = export.about(out), server.name.partition("@")[0]
+    about, name = source.about(out), server.name.partition("@")[0]
     questions = _questions(out, about["token"], limit)
     say(f"asking {address} for {len(questions)} answers of {name}")
     try:

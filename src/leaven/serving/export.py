@@ -1,6 +1,5 @@
 """Write an adapter as folders that engines take: plain LoRA, a merged model, and the base where its vocabulary grew."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +16,10 @@ from leaven.models import tokens
 from leaven.models.load import Loaded, grow, load, load_tokenizer
 from leaven.runs import folder as runs
 from leaven.serving import card, modelfile, plain, prompts
-from leaven.serving.source import Source
+from leaven.serving.source import ABOUT, Source
 
 ADAPTER, MERGED, BASE = "adapter", "merged", "base-with-token"
-ABOUT, PROMPTS = "export.json", "prompts.jsonl"
+PROMPTS = "prompts.jsonl"
 ANSWERS, PAGE = "serving.json", "serving.md"
 """What each engine was last seen to answer, and the same as a table (`serving/matrix.py`)."""
 KINDS = ("F16", "Q8_0")
@@ -68,14 +67,6 @@ def write(
     runs.write_json(out / ABOUT, {"adapter": str(source.adapter.resolve()), "base": source.base, "token": token})
     card.write(source, out, folders, token, notes)
     return Export(tuple(folders), tuple(notes))
-
-
-def about(folder: Path) -> dict[str, Any]:
-    """Where an export comes from. Raises UserError for a folder that is none."""
-    path = folder / ABOUT
-    if not path.is_file():
-        raise UserError(f"{folder} is not an export", "Make it first: leaven export-adapter RUN -o DIR.")
-    return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _generation(source: Source, base: Any) -> GenerationConfig:

@@ -10,7 +10,7 @@ from leaven.models import names
 from leaven.study import headline
 from leaven.view import tables
 
-CONFIG = "adapter_config.json"
+CONFIG, ABOUT = "adapter_config.json", "export.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,14 @@ def find(folder: Path, model: str = "", cell: str = "") -> Source:
 def config(adapter: Path) -> dict[str, Any]:
     """An adapter's configuration, as peft writes it."""
     return dict(json.loads((adapter / CONFIG).read_text(encoding="utf-8")))
+
+
+def about(export: Path) -> dict[str, str]:
+    """The adapter, base and token of an export. Raises UserError for a folder that is none."""
+    path = export / ABOUT
+    if not path.is_file():
+        raise UserError(f"{export} is not an export", "Make it first: leaven export-adapter RUN -o DIR.")
+    return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _cell(run: Path, name: str) -> Path:
