@@ -100,6 +100,7 @@ COMMANDS = {
         ("convert rows.jsonl -o out.jsonl", 0, "2"),
         ("curate longest rows.jsonl -o kept.jsonl --n 1", 0, "kept.jsonl"),
         ("sample rows.jsonl --llm openai:m -o o.jsonl", 2, "pip install 'leaven[llm]'"),
+        ("lift rows.jsonl --llm hf:lab --judge openai:m --on ray", 2, "'leaven[report,train,llm,scale,curate]'"),
         ("report .", 2, "no finished study"),
     ],
     "llm": [

@@ -1,5 +1,6 @@
 """Which extra brings a package: what is missing is said with the command that installs it, and never as a traceback."""
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 
 from leaven.errors import UserError
@@ -34,17 +35,31 @@ EXTRAS: dict[str, str] = {
 }
 """Packages that are not there in a bare install, and the extra that brings each."""
 
-STUDY = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "scipy", "altair", "vl_convert")
+REPORT = ("scipy", "altair", "vl_convert")
+"""What a report is drawn with."""
+STUDY = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", *REPORT)
 """What a study needs from its first cell to its report."""
 
 
+class Missing(UserError):
+    """Packages that are not installed, and the command that installs the extras that bring them."""
+
+    def __init__(self, packages: Iterable[str]) -> None:
+        self.packages = tuple(dict.fromkeys(packages))
+        extras = ",".join(dict.fromkeys(EXTRAS[package] for package in self.packages if package in EXTRAS))
+        verb = "is" if len(self.packages) == 1 else "are"
+        super().__init__(
+            f"{', '.join(self.packages)} {verb} not installed", f"It takes an extra: pip install 'leaven[{extras}]'"
+        )
+
+
 def require(*packages: str) -> None:
-    """Raises UserError that names the extras for packages that are not installed.
+    """Raises Missing for packages that are not installed.
 
     >>> require("json")
     """
     if missing := [package for package in packages if not _installed(package)]:
-        raise _missing(missing)
+        raise Missing(missing)
 
 
 def installed(*packages: str) -> bool:
@@ -56,10 +71,10 @@ def installed(*packages: str) -> bool:
     return all(map(_installed, packages))
 
 
-def explain(error: ImportError) -> UserError | None:
+def explain(error: ImportError) -> Missing | None:
     """The sentence for an import of a package that an extra brings; None for any other."""
     package = (error.name or "").partition(".")[0]
-    return _missing([package]) if package in EXTRAS else None
+    return Missing([package]) if package in EXTRAS else None
 
 
 def _installed(package: str) -> bool:
@@ -67,11 +82,3 @@ def _installed(package: str) -> bool:
         return find_spec(package) is not None
     except (ImportError, ValueError):
         return False
-
-
-def _missing(packages: list[str]) -> UserError:
-    extras = ",".join(dict.fromkeys(EXTRAS[package] for package in packages if package in EXTRAS))
-    verb = "is" if len(packages) == 1 else "are"
-    return UserError(
-        f"{', '.join(packages)} {verb} not installed", f"It takes an extra: pip install 'leaven[{extras}]'"
-    )

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +102,7 @@ def lift(
     # Replies of engines in process are kept too: stopped and called again, it goes on where it was.
     store = {} if llm.startswith("openai:") else {"store": str(place.path / "replies.db")}
     limits = {**store, **(spend or {})}
-    checks = (partial(preflight.engines, config, limits),)
+    checks = preflight.engines(config, limits)
     left = lifts.run(config, place.path, progress or stderr(), _opener(limits), brought=brought, checks=checks)
     return Lifted(place, left)
 

@@ -1,7 +1,7 @@
 """`leaven lift`: from an instruction dataset to a small excellent one."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from leaven import section
+from leaven import extras, section
 from leaven.cli import engine, flags
 from leaven.cli import rows as reading
 from leaven.cli.main import OPEN
@@ -81,7 +81,6 @@ def lift(
     from leaven.lift import preflight, stages
     from leaven.lift import run as lifts
     from leaven.runs.progress import stderr
-    from leaven.view import lift as reports
 
     settings, folder = settings_of(context.params), Path(out)
     scale = section.checked(ScaleSection, flags.given(ScaleSection, context.params), "the command line")
@@ -90,9 +89,13 @@ def lift(
     spend["store"] = spend.get("store") or ("" if settings.llm.startswith("openai:") else f"{out}/replies.db")
     opened = engine.opener(Path(out) / "llm.log", spend)
     with stoppable():
-        checks = () if source else (partial(preflight.engines, settings, spend),)
+        upload = ("huggingface_hub",) if push_to_hub else ()
+        checks: list[Callable[[], object]] = [partial(extras.require, *extras.REPORT, *upload)]
+        checks += [] if source else preflight.engines(settings, spend)
         again = Path(source) if source else None
         left = lifts.run(settings, folder, stderr(), opened, again, continue_anyway, checks=checks, scale=scale)
+    from leaven.view import lift as reports
+
     print(reports.text(folder))
     for note in stages.notes(folder):
         if note["stage"] == "left out":

@@ -48,6 +48,7 @@ def check(
             partial(check_writable, folder),
             partial(_embeddings, settings),
             partial(_refill, settings),
+            *(partial(_packages, stage) for stage in settings.plan),
             *(partial(_stage, settings, stage) for stage in settings.plan),
             *([partial(check_taken, settings, source)] if source else []),
         ]
@@ -61,15 +62,13 @@ def check(
         raise open_calls[0] if len(open_calls) == len(errors) else together(errors, "the first call")
 
 
-def engines(settings: Settings, spend: Mapping[str, Any]) -> None:
-    """Raises UserError for an engine of the lift that can't be asked: no key, no such model, no price; asks nothing.
+def engines(settings: Settings, spend: Mapping[str, Any]) -> list[Callable[[], object]]:
+    """A check for each engine of the lift, and for an embedder that is paid for: key, model, price; asks nothing.
 
-    An embedder that is paid for is one of them.
+    Each raises UserError for one that can't be asked.
     """
-    paid = not settings.embeddings and embedding.paid(settings.embedder)
     specs = (settings.llm, settings.judge, *(stage.llm for stage in settings.plan))
-    for spec in dict.fromkeys((*specs, settings.embedder) if paid else specs):
-        opening.check(checked(LLMSection, {"engine": spec, **spend}, "the engine's settings"))
+    return [*(partial(_engine, spec, spend) for spec in dict.fromkeys(specs)), partial(_paid_embedder, settings, spend)]
 
 
 def check_taken(settings: Settings, source: Path) -> None:
@@ -124,15 +123,29 @@ def _embeddings(settings: Settings) -> None:
         raise UserError("--embeddings can't be had for rows that are made", "Say --embedder, or leave out --llm.")
 
 
+def _engine(spec: str, spend: Mapping[str, Any]) -> None:
+    opening.check(checked(LLMSection, {"engine": spec, **spend}, "the engine's settings"))
+
+
+def _paid_embedder(settings: Settings, spend: Mapping[str, Any]) -> None:
+    if not settings.embeddings and embedding.paid(settings.embedder):
+        _engine(settings.embedder, spend)
+
+
+def _packages(stage: Stage) -> None:
+    """What the maker or selector needs with these settings is installed."""
+    model = ("torch", "transformers", "peft") if "model" in stage.needs else ()
+    own = (*getattr(stage.module, "PACKAGES", ()), *getattr(stage.settings(), "packages", ()))
+    extras.require(*own, *model)
+
+
 def _stage(settings: Settings, stage: Stage) -> None:
     """The maker or selector is there, its settings are its own, and what it needs is at hand."""
     config = stage.settings()
     engine(stage, settings)
     for path in getattr(config, "against", ()):
         contamination.benchmark(path)
-    extras.require(*getattr(stage.module, "PACKAGES", ()), *getattr(config, "packages", ()))
     if "model" in stage.needs:
-        extras.require("torch", "transformers", "peft")
         if not settings.model:
             raise UserError(
                 f"the selector {stage.plug} measures with a model", "Name one: --model lab, a folder or a hub id."

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import polars as pl
 
+from leaven import extras
 from leaven.errors import Unfinished, UserError
 from leaven.lift import audit, curate, embedding, expand, preflight
 from leaven.lift import stages as rows
@@ -109,8 +110,9 @@ def run(
     if source and not runs.closed(source):
         raise runs.unfinished(source, "lift")
     settings = settings.model_copy(update={"embedder": embedding.settled(settings.embedder)})
-    progress = progress.within(folder)
+    progress, scale = progress.within(folder), scale or ScaleSection()
     if not runs.closed(folder):
+        checks = [*checks, partial(extras.require, *scale.packages)]
         preflight.check(settings, folder, open_llm, brought=brought, source=source, checks=checks)
     with lock(folder):
         if not (runs.closed(folder) and continue_anyway):
@@ -123,7 +125,7 @@ def run(
             rows.note(folder, "read", (embedding.WITHOUT,), progress)
         if source:
             _take_over(settings, source, folder)
-        work = Work(settings, folder, progress, open_llm, bool(source), brought, scale or ScaleSection())
+        work = Work(settings, folder, progress, open_llm, bool(source), brought, scale)
         result = _refilled(work)
         if isinstance(result.pool.rows.table, pl.DataFrame):  # else they lie there already
             result.pool.rows.save(folder / expand.FILE)

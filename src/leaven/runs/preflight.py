@@ -9,18 +9,21 @@ from leaven.errors import RecipeError, UserError
 
 
 def examine(checks: Sequence[Callable[[], object]]) -> list[UserError]:
-    """What each of the checks has to say, once; a package that is missing is said with the extra that brings it."""
+    """What each of the checks has to say, once; packages that are missing are said together, by one command."""
     errors: dict[str, UserError] = {}
+    missing: list[str] = []
     for check in checks:
         try:
             check()
+        except extras.Missing as error:
+            missing += error.packages
         except UserError as error:
             errors.setdefault(str(error), error)
         except ImportError as error:
             if (explained := extras.explain(error)) is None:
                 raise
-            errors.setdefault(str(explained), explained)
-    return list(errors.values())
+            missing += explained.packages
+    return [*([extras.Missing(missing)] if missing else []), *errors.values()]
 
 
 def together(errors: Sequence[UserError], before: str = "the first step") -> UserError:

@@ -18,6 +18,11 @@ class ScaleSection(Section):
     memory: float = Field(0, ge=0)
     """Ray: GiB of memory that a piece is taken to need, so that no more of them meet on a machine; 0: not counted."""
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What these settings need."""
+        return ("ray",) if self.on else ()
+
     @field_validator("on")
     @classmethod
     def _check(cls, on: str) -> str:

@@ -55,8 +55,7 @@ def errors(recipe: Recipe, task: Task | None, folder: Path) -> list[UserError]:
 def _packages(recipe: Recipe) -> None:
     more = ("sacrebleu",) if recipe.evaluate.metric in ("translation", "text") else ()
     harness = ("lm_eval",) if recipe.evaluate.benchmarks else ()
-    ray = ("ray",) if recipe.scale.on else ()
-    extras.require(*extras.STUDY, *more, *harness, *ray)
+    extras.require(*extras.STUDY, *more, *harness, *recipe.scale.packages)
 
 
 def _engines(recipe: Recipe) -> None:
