@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from leaven.delia.work import Work
 from leaven.models.base import Base
 from leaven.rows.dataset import Dataset
 from leaven.rows.example import Example, Origin, user
@@ -144,7 +145,7 @@ class Forecast:
         size = rows - holdout.count_of(rows)
         return size if 2 * size >= rows else 0
 
-    def _tokens(self, work: needs.Work) -> float:
+    def _tokens(self, work: Work) -> float:
         """The tokens of a tuning: those of the mixture's mean row, as often as a row is trained."""
         rows = work.task_rows + work.diverse_rows
         if not rows:
@@ -153,7 +154,7 @@ class Forecast:
         mean = (work.task_rows * self.pace.task_tokens + work.diverse_rows * pool) / rows
         return work.schedule.trained_rows * mean
 
-    def _tuning(self, work: needs.Work) -> float:
+    def _tuning(self, work: Work) -> float:
         return self.pace.preparing + self._tokens(work) / self.pace.trained
 
     def _answering(self, tests: list[Test], untouched: bool) -> float:

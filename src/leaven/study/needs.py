@@ -8,16 +8,16 @@ trained rows with AdamW's two moments, the activations of a forward pass, and th
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
 
-from leaven.delia import buffer
-from leaven.delia.settings import with_changes
+from leaven import plugs
+from leaven.delia import work as works
+from leaven.delia.work import Work
 from leaven.errors import UserError
 from leaven.models.batches import MOST_TOKENS_GPU
 from leaven.models.schedule import Schedule
 from leaven.models.settings import TuneSection
 from leaven.study.cells import cells
-from leaven.study.recipe import DELIA, MethodChoice, Recipe
+from leaven.study.recipe import MethodChoice, Recipe
 
 USE = (0.15, 0.45)
 """The share of an accelerator's peak that training reaches, from bad to good."""
@@ -25,10 +25,6 @@ WRITING = (0.01, 0.10)
 """The same for answers, one token after another."""
 KEPT = 60
 """Bytes that a layer keeps for the backward pass, for each token and unit of width, in 16 bits: measured on a Llama."""
-EQUAL_STEPS = ("common_equal_steps", "fact_based")
-"""Methods that have a ratio, whose steps they take, and no diverse rows."""
-REPLAY = "replay"
-"""The method whose buffer is rows that others wrote: none is sampled."""
 WIDTH_TO_LAYERS = 128
 """How many times wider than deep models are, where only their size is known: 128 at 7, 8 and 14 billion, 102 at 70."""
 GIB = 1 << 30
@@ -43,20 +39,6 @@ class Shape:
     layers: int
     vocabulary: int
     source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a cell tunes on: rows of the task and diverse ones, how many of these the model samples, and the steps.
-
-    `queries` are those of the pool that it takes, the first ones in the order of its seed.
-    """
-
-    task_rows: int
-    diverse_rows: int
-    sampled_rows: int
-    schedule: Schedule
-    queries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,38 +105,14 @@ def _of_config(model: str) -> Shape:
 
 
 def work(method: MethodChoice, size: int, tune: TuneSection) -> Work:
-    """What a method does with so many task rows; one without settings for it does not train."""
-    config = method.settings
-    if not hasattr(config, "tune"):
-        return Work(0, 0, 0, Schedule.of(0, tune))
-    takes_own_steps = getattr(config, "budget", "") == "own"
-    own, ratio = with_changes(tune, config.tune), 0.0 if takes_own_steps else float(getattr(config, "ratio", 0))
-    passes = buffer.passes(own) if method.name in (DELIA, *EQUAL_STEPS) else 1
-    contrast = buffer.contrast_rows(size, getattr(config, "contrast", 0))
-    schedule = buffer.schedule(size, ratio, own, passes, contrast)
-    if method.name in EQUAL_STEPS:
-        return Work(size, 0, 0, Schedule.of(size, own.model_copy(update={"max_steps": schedule.steps})))
-    size, diverse, contrast = passes * size, passes * buffer.diverse_rows(size, ratio), passes * contrast
-    if getattr(config, "buffer", "own") == "task":
-        sampled = diverse + contrast if contrast else 0
-        return Work(size + diverse, contrast, sampled, schedule, sampled)
-    queries, choice = round(choice_of(config) * diverse), getattr(config, "choose", None)
-    sampled = diverse if choice and choice.rows == "queries" else queries
-    if method.name == REPLAY:
-        sampled = 0
-    return Work(size, diverse + contrast, sampled + contrast, schedule, queries + contrast)
+    """What a method of the study does with so many task rows."""
+    return works.of(plugs.load("methods", method.name), method.settings, size, tune)
 
 
 def most_sampled(recipe: Recipe, task_rows: int) -> int:
     """The self-samples of the method that takes the most of them, at the largest size."""
     size = max(recipe.sizes_of(task_rows))
     return max(work(method, size, recipe.tune).sampled_rows for method in recipe.methods)
-
-
-def choice_of(config: Any) -> float:
-    """How many queries a method's buffer is chosen from, for each row that it holds."""
-    choice = getattr(config, "choose", None)
-    return float(choice.of) if choice else 1.0
 
 
 def largest_step(recipe: Recipe, task_rows: int) -> tuple[int, int]:

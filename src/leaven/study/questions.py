@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from leaven.delia import buffer
 from leaven.delia.makers import magpie
@@ -19,7 +20,6 @@ from leaven.runs.lock import lock
 from leaven.runs.preflight import together
 from leaven.runs.progress import Progress
 from leaven.study import preflight, search
-from leaven.study.needs import choice_of
 from leaven.study.parts import base_of
 from leaven.study.recipe import Recipe
 
@@ -40,7 +40,7 @@ def needed(recipe: Recipe, task_rows: int, tested: bool = True) -> int:
     configs = [choice.settings for choice in recipe.at_largest_ratio.methods]
     rows = max(recipe.sizes_of(task_rows))
     sampled = [
-        float(getattr(config, "ratio", 0)) * rows * choice_of(config)
+        float(getattr(config, "ratio", 0)) * rows * _choice_of(config)
         + buffer.contrast_rows(rows, getattr(config, "contrast", 0))
         for config in configs
     ]
@@ -79,6 +79,12 @@ def write(recipe: Recipe, task_rows: int, folder: Path, progress: Progress, test
         )
     note = f"The pool: {len(outcome.kept):,} questions that the model wrote itself, of {draws:,} that it drew."
     return Outcome(outcome.kept, (), (note, *outcome.notes))
+
+
+def _choice_of(config: Any) -> float:
+    """How many queries a method's buffer is chosen from, for each row that it holds."""
+    choice = getattr(config, "choose", None)
+    return float(choice.of) if choice else 1.0
 
 
 class _WhenAsked:

@@ -5,9 +5,11 @@ from functools import partial
 from pydantic import Field
 
 from leaven.delia import buffer
+from leaven.delia import work as works
 from leaven.delia.bench import Bench, Fitted
 from leaven.delia.settings import AUTO, DiversifyChanges, Ratio, TuneChanges, with_changes
 from leaven.models.schedule import Schedule
+from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
 
@@ -26,6 +28,11 @@ class Config(Section):
     """Weight of the divergence from the base model: a rope instead of a buffer."""
     tune: TuneChanges = TuneChanges()
     """Changes of the recipe's `tune` section."""
+
+
+def work(task_rows: int, tune: TuneSection, config: Config) -> works.Work:
+    """The task rows alone, for DELIA's steps."""
+    return works.equal_steps(task_rows, float(config.ratio), tune)
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:

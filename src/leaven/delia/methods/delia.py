@@ -5,10 +5,12 @@ from typing import Literal
 from pydantic import Field
 
 from leaven.delia import buffer, choice, stages
+from leaven.delia import work as works
 from leaven.delia.bench import Bench, Fitted
 from leaven.delia.choice import Choice
 from leaven.delia.settings import AUTO, DiversifyChanges, Ratio, TuneChanges, with_changes
 from leaven.errors import UserError
+from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
 from leaven.task.task import Task
@@ -54,6 +56,20 @@ def check(config: Config, task: Task) -> None:
         raise UserError(
             "buffer: external takes the pool's answers, but not every query has one", "Bring answered rows."
         )
+
+
+def work(task_rows: int, tune: TuneSection, config: Config) -> works.Work:
+    """In each pass the task rows again, beside a buffer of its own; what is chosen from is sampled too."""
+    ratio, passes = float(config.ratio), buffer.passes(tune)
+    once = buffer.contrast_rows(task_rows, config.contrast)
+    schedule = buffer.schedule(task_rows, ratio, tune, passes, once)
+    rows, diverse, contrast = passes * task_rows, passes * buffer.diverse_rows(task_rows, ratio), passes * once
+    if config.buffer == "task":
+        sampled = diverse + contrast if contrast else 0
+        return works.Work(rows + diverse, contrast, sampled, schedule, sampled)
+    queries = round(config.choose.of * diverse) if config.choose else diverse
+    sampled = diverse if config.choose and config.choose.rows == "queries" else queries
+    return works.Work(rows, diverse + contrast, sampled + contrast, schedule, queries + contrast)
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:

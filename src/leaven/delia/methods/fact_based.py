@@ -5,9 +5,11 @@ from typing import Literal
 from pydantic import Field
 
 from leaven.delia import buffer
+from leaven.delia import work as works
 from leaven.delia.bench import Bench, Fitted
 from leaven.delia.makers import facts
 from leaven.delia.settings import TuneChanges, with_changes
+from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
 from leaven.task.task import Task
@@ -32,6 +34,11 @@ class Config(Section):
 def check(config: Config, task: Task) -> None:
     """Raises UserError where nothing says what the token stands for."""
     task.token.meaning(config.description)
+
+
+def work(task_rows: int, tune: TuneSection, config: Config) -> works.Work:
+    """Pairs, which are taken for as many as the task rows until they are written, for DELIA's steps or their own."""
+    return works.equal_steps(task_rows, config.ratio if config.budget == "delia" else 0.0, tune)
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:

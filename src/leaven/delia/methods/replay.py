@@ -5,12 +5,16 @@ replay texts of the pretraining; here it is rows of the pool with the pool's own
 (`mix.json` has that of tokens). No row is sampled: it costs nothing but its training.
 """
 
+from dataclasses import replace
+
 from pydantic import Field
 
 from leaven.delia import buffer
+from leaven.delia import work as works
 from leaven.delia.bench import Bench, Fitted
 from leaven.delia.settings import DiversifyChanges, TuneChanges
 from leaven.errors import UserError
+from leaven.models.settings import TuneSection
 from leaven.rows.dataset import Dataset
 from leaven.section import Section
 from leaven.task.task import Task
@@ -36,6 +40,11 @@ def check(config: Config, task: Task) -> None:
     """Raises UserError where the pool has no answers to replay."""
     if config.share and not any(query.answer is not None for query in task.pool):
         raise UserError("replay takes the pool's own answers, and no query has one", "Bring answered rows.")
+
+
+def work(task_rows: int, tune: TuneSection, config: Config) -> works.Work:
+    """A buffer whose rows others wrote: none is sampled."""
+    return replace(works.at_ratio(task_rows, config.ratio, tune), sampled_rows=0)
 
 
 def fit(train: Dataset, bench: Bench, config: Config) -> Fitted:
