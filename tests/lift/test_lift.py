@@ -215,6 +215,8 @@ def test_other_thresholds_need_no_call(data, tmp_path, plugged):
     assert again["quality_judge"].equals(fresh["quality_judge"])
     with pytest.raises(UserError, match="were never scored"):
         lifted(settings_of(data, keep_variety=0.9), tmp_path / "d", source=tmp_path / "a")
+    assert not (tmp_path / "d").exists()
+    lifted(settings_of(data, keep_variety=0.4), tmp_path / "d", source=tmp_path / "a")
     with pytest.raises(UserError, match="no finished lift"):
         lifted(settings_of(data), tmp_path / "e", source=tmp_path)
 

@@ -6,8 +6,8 @@ Who reads `run` and `_carried_out` has read the method.
 
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from leaven.lift import stages as rows
 from leaven.lift.curate import Embedded
 from leaven.lift.expand import Open, Pool
 from leaven.lift.recipe import Stage, halves
+from leaven.lift.scores import NeverScored
 from leaven.lift.selection import Context, Size
 from leaven.lift.settings import Settings, claim
 from leaven.lift.sizes import SITTING
@@ -114,7 +115,7 @@ def run(
     if not runs.closed(folder):
         checks = [*checks, partial(extras.require, *scale.packages)]
         preflight.check(settings, folder, open_llm, brought=brought, source=source, checks=checks)
-    with lock(folder):
+    with _or_none(folder) if source else nullcontext(), lock(folder):
         if not (runs.closed(folder) and continue_anyway):
             claim(folder, settings, source, continue_anyway)
         if runs.closed(folder):
@@ -134,6 +135,21 @@ def run(
         if not result.open:
             runs.close(folder)
     return dict(result.open)
+
+
+@contextmanager
+def _or_none(folder: Path) -> Iterator[None]:
+    """Around a choice by another lift's scores: one that they don't suffice for leaves no folder where there was none.
+
+    Nothing was paid for in it, and the next choice may have its name.
+    """
+    was_there = folder.is_dir() and any(folder.iterdir())
+    try:
+        yield
+    except NeverScored:
+        if not was_there:
+            shutil.rmtree(folder)
+        raise
 
 
 def _refilled(work: Work) -> Result:

@@ -12,6 +12,10 @@ from leaven.runs import folder as runs
 SCHEMA = {"row": pl.Int64, "said": pl.String, "failed": pl.String}
 
 
+class NeverScored(UserError):
+    """A choice comes to rows that the lift whose scores it takes over has not scored."""
+
+
 def write(path: Path, numbers: Places, scores: Scores) -> None:
     """A line for each row: its number, what was said of it, the error where its call failed, and every measure."""
     words = {
@@ -24,16 +28,16 @@ def write(path: Path, numbers: Places, scores: Scores) -> None:
 
 
 def read(path: Path, numbers: Places) -> Scores:
-    """The scores of the rows with these numbers, in that order. Raises UserError where a row was never scored."""
+    """The scores of the rows with these numbers, in that order. Raises NeverScored where a row has none."""
     frame = pl.read_parquet(path)
     lines = pl.DataFrame({"row": numbers}, schema={"row": pl.Int64}).join(
         frame.with_row_index("_line"), on="row", how="left", maintain_order="left"
     )
     missing = lines.filter(pl.col("_line").is_null())["row"]
     if len(missing):
-        raise UserError(
-            f"{len(missing):,} of {len(numbers):,} rows were never scored, the first is row {missing[0]}",
-            "Keep no more before that stage than that lift did, or run it anew: known replies are free.",
+        raise NeverScored(
+            f"{len(missing):,} of {len(numbers):,} rows were never scored by {path.stem}, first row {missing[0]}",
+            f"Keep no more before {path.stem} than that lift did, or run it anew: known replies are free.",
         )
     return Scores(
         {name: lines[name].to_numpy() for name in frame.columns if name not in SCHEMA},
