@@ -212,6 +212,16 @@ def test_general_compares_with_known_answers_and_with_the_untouched_models():
     assert found["kept"][0] == 1 and math.isnan(found["kept"][1])
 
 
+def test_general_takes_any_answer_that_a_row_accepts():
+    row = pair("Q?", "It is red.", HERE, {general.ACCEPTS: "(?:It is|Look:) red[.]"})
+    asked = values(general, ["Look:  red.", "It is blue.", "It is red. So."], Dataset.of([row] * 3))
+    assert asked["exact"] == [1, 0, 0]
+    bare = Example((Message("user", "Q?"),), HERE, {general.ACCEPTS: 7})
+    assert math.isnan(values(general, ["x"], Dataset.of([bare]))["exact"][0])
+    with pytest.raises(UserError, match=r"field accepts of row .* is no regular expression"):
+        values(general, ["x"], Dataset.of([pair("Q?", "A", HERE, {general.ACCEPTS: "("})]))
+
+
 @pytest.mark.parametrize(
     ("answer", "reference", "value"),
     [
