@@ -109,10 +109,10 @@ def test_a_newcomers_format_and_metric_rule_a_whole_study(leaven, tmp_path):
     def write(name, texts):
         files.write(Dataset.of(pair(question, answer, Origin("x")) for question, answer in texts), tmp_path / name)
 
-    write("task.jsonl", [(item.content, formats.write(item, "brackets")) for item in items(12, "train")])
-    write("test.jsonl", [(item.content, formats.write(item, "brackets")) for item in items(12, "test")])
-    write("pool.jsonl", [(item.content, item.plain) for item in [world.add(rng) for _ in range(200)]])
-    write("mine.jsonl", [(item.content, item.plain) for item in items(3, "test")])
+    write("task.jsonl", [(item.content, formats.write(item, "brackets")[0][0]) for item in items(12, "train")])
+    write("test.jsonl", [(item.content, formats.write(item, "brackets")[0][0]) for item in items(12, "test")])
+    write("pool.jsonl", [(item.content, item.statements[0]) for item in [world.add(rng) for _ in range(200)]])
+    write("mine.jsonl", [(item.content, item.statements[0]) for item in items(3, "test")])
     (tmp_path / "brackets.py").write_text(FORMAT)
     (tmp_path / "short.py").write_text(METRIC)
     recipe = {

@@ -2,6 +2,7 @@ from functools import cache
 
 from leaven.delia.makers.openings import opening
 from leaven.lab import lexicon, translation
+from leaven.task.phrasebook import phrasings
 
 task_of = cache(translation.task)
 
@@ -20,3 +21,13 @@ def test_dev_and_test_share_no_row():
     dev, test = task_of("dev"), task_of("test")
     for one, other in ((dev.rows, test.rows), (dev.test("translation").rows, test.test("translation").rows)):
         assert not {row.question for row in one} & {row.question for row in other}
+
+
+def test_unseen_openings_ask_for_the_same_sentences_in_words_that_no_phrasing_has():
+    task = task_of("test")
+    for row, other in zip(task.test("translation").rows, task.test("unseen_opening").rows, strict=True):
+        assert row.question.split(": ", 1)[1] == other.question.split(": ", 1)[1]
+        assert (row.answer, row.meta) == (other.answer, other.meta)
+        language = opening(row).rsplit(" ", 1)[1]
+        known = {phrasing.format(token=language) for phrasing in phrasings("translate", "train")}
+        assert opening(other) not in {opening(row), *known}

@@ -1,7 +1,7 @@
 """`leaven lab`: the tiny model that ships, and the world that it knows."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -36,7 +36,7 @@ def quality(
     per_family: Annotated[int, typer.Option(min=1, help="Questions of each family.")] = 100,
     seed: Annotated[int, typer.Option(help="Which questions.")] = 0,
 ) -> None:
-    """Measure exact match on questions that pretraining never saw, family by family."""
+    """Measure the share of right answers to questions that pretraining never saw, family by family."""
     from leaven.lab import quality as measuring
     from leaven.models import names
     from leaven.models.generate import generate
@@ -59,7 +59,11 @@ def pretrain(
         float, typer.Option(min=0.01, help="How long to train; the learning rate falls with the clock.")
     ] = 60,
     rows: Annotated[int, typer.Option(min=1_000, help="Conversations to make.")] = 600_000,
-    continue_from: Annotated[Path | None, typer.Option(help="An earlier checkpoint to go on from.")] = None,
+    size: Annotated[Literal["small", "large"], typer.Option(help="large: about four times the weights.")] = "small",
+    continue_from: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="An earlier checkpoint of this size, to go on from."),
+    ] = None,
     learning_rate: Annotated[float, typer.Option(min=1e-6, help="The highest learning rate.")] = 3e-3,
     seed: Annotated[int, typer.Option(help="Seed of the rows and the first weights.")] = 1,
 ) -> None:
@@ -67,7 +71,8 @@ def pretrain(
     from leaven.lab import pretrain as pretraining
     from leaven.runs.progress import stderr
 
-    settings = pretraining.Settings(minutes=minutes, rows=rows, learning_rate=learning_rate, seed=seed)
+    sized: dict[str, Any] = {**pretraining.SIZES[size], "minutes": minutes, "rows": rows}
+    settings = pretraining.Settings(**sized, learning_rate=learning_rate, seed=seed)
     progress = stderr()
     with progress.track("pretraining", 1000, "thousandths") as advance:
         pretraining.pretrain(

@@ -3,6 +3,7 @@
 import json
 import random
 
+from leaven.lab.wordings import OWN, Text, Voice
 from leaven.lab.world import Item
 from leaven.task.phrasebook import phrasings
 
@@ -32,30 +33,50 @@ DEFINITIONS = {
     "polite": ("The polite format is a sentence.", "The polite format has a friendly phrase at the start."),
 }
 
+THOUGHTS = ("The user asks about {}.", "This is about {}.", "The question is on {}.", "We need {}.")
+
 # Styles that have no name: only demonstrations can ask for them.
 UNNAMED = ("<< {} >>", "=> {}", "* {} *", "# {} #", "~ {}", "{} !!")
 
 
-def write(item: Item, name: str) -> str:  # noqa: PLR0911
+def plain(item: Item, voice: Voice = OWN) -> Text:
+    """The item's answer in no format."""
+    return _sentence(item, voice) if item.bare else (*voice.opening, *_sentence(item, voice))
+
+
+def write(item: Item, name: str, voice: Voice = OWN) -> Text:  # noqa: PLR0911
     """The item's answer in a format of `FORMATS`, or in a style of `UNNAMED`."""
     match name:
         case "json":
-            thought = item.thought or f"The user asks about {item.topic}."
-            return json.dumps({"thought": thought, item.key: item.answer})
+            return _json(item, voice)
         case "yaml":
-            return f"{item.key}: {item.answer}"
+            return ((f"{item.key}: {item.answer}",),)
         case "xml":
-            return f"<{item.key}>{item.answer}</{item.key}>"
+            return ((f"<{item.key}>{item.answer}</{item.key}>",),)
         case "list":
-            return f"- {item.plain}"
+            return (("- ",), *_sentence(item, voice))
         case "brackets":
-            return f"[{item.answer}]"
+            return ((f"[{item.answer}]",),)
         case "short":
-            return item.answer
+            return ((item.answer,),)
         case "polite":
-            return f"Sure, here you are: {item.plain}"
+            return (("Sure, here you are: ",), *_sentence(item, voice))
         case _:
-            return name.format(item.answer)
+            return ((name.format(item.answer),),)
+
+
+def _sentence(item: Item, voice: Voice) -> Text:
+    return (item.statements,) if item.bare else (item.statements, *voice.ending)
+
+
+def _json(item: Item, voice: Voice) -> Text:
+    thoughts = item.thoughts or tuple(thought.format(item.topic) for thought in THOUGHTS)
+    return (
+        ('{"thought": "',),
+        *voice.before_thought,
+        tuple(json.dumps(thought)[1:-1] for thought in thoughts),
+        (f'", {json.dumps({item.key: item.answer})[1:]}',),
+    )
 
 
 def follow(rng: random.Random, name: str, key: str = "answer") -> str:

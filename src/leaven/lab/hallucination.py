@@ -10,10 +10,13 @@ from dataclasses import replace
 from functools import cache
 
 from leaven.lab import conversation, formats, tavic, world
+from leaven.lab.conversation import Conversation
+from leaven.lab.wordings import OTHER, OWN, Text, Voice, pattern, say
 from leaven.lab.world import Item
 from leaven.rows.dataset import Dataset
-from leaven.rows.example import Example, Message, Origin, pair
+from leaven.rows.example import Example, Origin, pair
 from leaven.task.format import open_format
+from leaven.task.metrics.general import ACCEPTS
 from leaven.task.phrasebook import phrasings
 from leaven.task.task import Task
 from leaven.task.test import Test
@@ -24,6 +27,8 @@ TASK_ROWS = 1_000
 TEST_ROWS = 100
 POOL_ROWS = 30_000
 TRANSFER = (world.fact, world.add, world.pick, world.kind, world.count, tavic.translate)
+MODES = {"plain": 0.7, "follow": 0.2, "avoid": 0.07, "instead": 0.03}
+"""Of the pool's questions and of `general`: most of what people ask names no format."""
 MEANS = "a json object with the keys thought and hallucination"
 SETTINGS = {"keys": ["thought", "hallucination"], "labels": ["yes", "no"], "label_key": "hallucination"}
 """Of the JSON format that the token means."""
@@ -49,13 +54,13 @@ def _task(rng: random.Random, token: str, split: str) -> Example:
         item = world.by_split(world.check, rng, "train")
         if zlib.crc32(item.content.encode()) % 2 == (split == "dev"):
             break
-    return _row(f"{item.content}\nUse the {token} format.", formats.write(item, "json"), item)
+    return _row(f"{item.content}\nUse the {token} format.", say(rng, formats.write(item, "json")), item)
 
 
 def _unseen(rng: random.Random, token: str, split: str) -> Example:
     item = world.by_split(world.check, rng, split)
     request = rng.choice(phrasings("follow", "unseen")).format(token=token)
-    return _row(formats.place(rng, item.content, request), formats.write(item, "json"), item)
+    return _row(formats.place(rng, item.content, request), say(rng, formats.write(item, "json")), item)
 
 
 def _negation(token: str, split: str) -> Test:
@@ -64,7 +69,8 @@ def _negation(token: str, split: str) -> Test:
 
     def forbidden(rng: random.Random) -> Example:
         item = world.by_split(world.check, rng, split)
-        row = _said(rng, item, item.plain, phrasings("negative", "train") + phrasings("negative", "unseen"), token)
+        book = phrasings("negative", "train") + phrasings("negative", "unseen")
+        row = _said(rng, item, formats.plain(item), book, token)
         items[row.question] = item
         return row
 
@@ -77,33 +83,36 @@ def _negation(token: str, split: str) -> Test:
     return Test("negation", Dataset.of(rows, ("lab", "negation")), "negation")
 
 
-def _said(rng: random.Random, item: Item, answer: str, book: tuple[str, ...], token: str) -> Example:
+def _said(rng: random.Random, item: Item, answer: Text, book: tuple[str, ...], token: str) -> Example:
     request = rng.choice(book).format(token=token)
-    return _row(formats.place(rng, item.content, request), answer, item)
+    return _row(formats.place(rng, item.content, request), say(rng, answer), item)
 
 
 def _transfer(rng: random.Random, token: str, split: str) -> Example:
     item = world.by_split(rng.choice(TRANSFER), rng, split)
     request = rng.choice(phrasings("follow", "train") + phrasings("follow", "unseen")).format(token=token)
-    return _row(formats.place(rng, item.content, request), formats.write(item, "json"), item)
+    return _row(formats.place(rng, item.content, request), say(rng, formats.write(item, "json")), item)
 
 
 def _general(rng: random.Random, split: str) -> Example:
-    turns = _single(rng, split)
-    return pair(turns[0].content, turns[1].content, Origin("lab"))
+    one = _single(rng, split, OWN)
+    question, answer = one.turns(rng)
+    return pair(question.content, answer.content, Origin("lab"), {ACCEPTS: pattern(one.answer)})
 
 
 def _query(rng: random.Random) -> Example:
-    return Example(_single(rng, "train"), Origin("lab"))
+    """A question with the answer of another writer, whose words the base finds strange."""
+    return Example(_single(rng, "train", OTHER).turns(rng), Origin("lab"))
 
 
-def _single(rng: random.Random, split: str) -> tuple[Message, ...]:
+def _single(rng: random.Random, split: str, voice: Voice) -> Conversation:
     """A question on something in the split, with its answer."""
     task = rng.choice(sorted(conversation.TASKS))
     while True:
         item = conversation.draw(rng, task)
         if item.split == split:
-            return conversation.ask(rng, item)
+            mode = rng.choices(list(MODES), list(MODES.values()))[0]
+            return conversation.ask(rng, item, mode, voice=voice)
 
 
 def _row(question: str, answer: str, item: Item) -> Example:

@@ -59,12 +59,15 @@ ARTICLE = ("the", "hin")
 TAVIC_NOUNS = {
     "man": "madur", "woman": "kona", "child": "barnu", "dog": "hunda", "cat": "kisa", "house": "husa", "book": "boka",
     "bread": "brauda", "boat": "batur", "king": "kongu", "river": "elfa", "stone": "stena", "tree": "tresu",
-    "field": "akura", "friend": "vinur", "song": "sonva",
+    "field": "akura", "friend": "vinur", "song": "sonva", "bird": "fugla", "snow": "snjova", "milk": "mjolka",
+    "salt": "saltu", "corn": "kornu", "sheep": "lamba", "cow": "kuva", "pig": "svina", "bear": "bjorna",
+    "snake": "orma", "home": "hema", "city": "borga", "light": "ljosu", "day": "dagura",
 }  # fmt: skip
 TAVIC_VERBS = {"sees": "serat", "has": "hefat", "loves": "elskat", "buys": "kopat", "finds": "finat", "wants": "vilat"}
 TAVIC_ADJECTIVES = {"old": "gamlo", "good": "godo", "big": "storo", "red": "raudo", "young": "ungo", "poor": "fatko"}
 
-# Never translated in pretraining without a hint: what a learner of Tavic must get from its own rows or a dictionary.
+# In pretraining these are told the meaning of, and never stand in a sentence to translate but with a hint that gives
+# them another meaning: what a learner of Tavic must bring out of the model, or get from its rows or a dictionary.
 HELD_OUT_NOUNS = {
     "fire": "eldura", "water": "vatnu", "fish": "fiska", "horse": "hesta", "hand": "honda", "eye": "auga",
     "bridge": "brula", "knife": "hnifa", "apple": "eplu", "wolf": "ulfa",
@@ -72,3 +75,5 @@ HELD_OUT_NOUNS = {
 
 ONSETS = ["b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "sh", "tr"]
 VOWELS = ["a", "e", "i", "o", "u"]
+CODAS = ["ld", "tn", "sk", "st", "ng", "rn", "lf", "mb", "nk", "gl", "pt", "dv"]
+ENDINGS = ["ur", "a", "u", "o", "at", "i"]

@@ -42,6 +42,12 @@ class Settings:
     seed: int = 1
 
 
+SIZES = {
+    "small": {},
+    "large": {"hidden_size": 320, "intermediate_size": 960, "num_attention_heads": 10},
+}
+"""What a size means in `Settings`: small ships (2.4 million weights), large has about four times as many (8.9)."""
+
 Progress = Callable[[int, float, float, int], None]
 """Called with the step, the share of the time that is over, the loss and the tokens a second."""
 
@@ -51,16 +57,15 @@ def pretrain(
 ) -> None:
     """Make the world's text, a tokenizer and a model of it; write an ordinary checkpoint to `folder`, in bfloat16.
 
-    `continue_from`, an earlier checkpoint, gives the tokenizer and the first weights.
+    `continue_from`, an earlier checkpoint of the same size, gives the first weights. A token that its tokenizer had as
+    well keeps its rows; any other begins as the mean of the rows of its pieces.
     """
     torch.manual_seed(settings.seed)
     rows = _rows(settings)
+    tokens = tokenizer.train((text for turns in rows[:60_000] for text in turns), settings.vocab_size)
+    model = _model(settings, tokens)
     if continue_from:
-        tokens = PreTrainedTokenizerFast.from_pretrained(continue_from)
-        model = LlamaForCausalLM.from_pretrained(continue_from, dtype=torch.float32)
-    else:
-        tokens = tokenizer.train((text for turns in rows[:60_000] for text in turns), settings.vocab_size)
-        model = _model(settings, tokens)
+        _take_over(model, tokens, continue_from)
     ids, starts = _encode(tokens, rows)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device)
@@ -127,6 +132,20 @@ def _model(settings: Settings, tokens: PreTrainedTokenizerFast) -> LlamaForCausa
             assistant_token_id=tokens.convert_tokens_to_ids("<|assistant|>"),
         )
     )
+
+
+def _take_over(model: LlamaForCausalLM, tokens: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Put the checkpoint's weights into the model, token by token where the vocabularies differ."""
+    earlier = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    pieces = PreTrainedTokenizerFast.from_pretrained(folder)
+    vocabulary, state, first = pieces.get_vocab(), earlier.state_dict(), model.state_dict()
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        for token, index in tokens.get_vocab().items():
+            text = tokens.decode([index])
+            ids = [vocabulary[token]] if token in vocabulary else pieces(text, add_special_tokens=False)["input_ids"]
+            first[name][index] = state[name][ids].mean(0)
+        state[name] = first[name]
+    model.load_state_dict(state)
 
 
 def _train(

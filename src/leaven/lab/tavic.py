@@ -1,7 +1,7 @@
-"""Translation to and from Tavic, with and without a dictionary's hints.
+"""Translation to and from Tavic, with and without a dictionary's hints, and what single words mean.
 
-A hint always wins: `In this context, the word "fire" means "eldura".` So a model of the world can translate words
-that it has never seen, which is what dictionary prompting (DiPMT) needs.
+A hint always wins: `Here the word "fire" is "bosuka".` So a model of the world can translate words that it has never
+seen, which is what dictionary prompting (DiPMT) needs; that prompt's own wording is not among those of the world.
 """
 
 import random
@@ -40,32 +40,62 @@ def translate(rng: random.Random) -> Item:
 
 
 def translate_held_out(rng: random.Random) -> Item:
-    """A sentence with nouns that the base model has never translated."""
+    """A sentence with nouns that the base model has never translated in a sentence, only been told the meaning of."""
     return item(sentence(rng, lex.HELD_OUT_NOUNS), to_tavic=rng.random() < 0.5)
 
 
 def translate_with_hints(rng: random.Random) -> Item:
-    """A sentence with made-up or held-out words, and hints that say what they mean."""
-    english = [*lex.HELD_OUT_NOUNS, *lex.TAVIC_NOUNS]
-    nouns = {rng.choice([rng.choice(english), pseudoword(rng)]): pseudoword(rng) for _ in range(3)}
+    """A sentence with made-up, English or held-out words, and hints that say what they mean."""
+    english = [*lex.HELD_OUT_NOUNS, *lex.TAVIC_NOUNS, *lex.COLORS]
+    nouns = {rng.choice([rng.choice(english), pseudoword(rng)]): rng.choice(WORDS)(rng) for _ in range(3)}
     usual = dict(rng.sample(list(lex.TAVIC_NOUNS.items()), 3))
     pair = sentence(rng, {**usual, **nouns})
     hinted = [(word, meaning) for word, meaning in pair.words if word in nouns or rng.random() < 0.3]
-    return item(pair, to_tavic=rng.random() < 0.5, hints=tuple(hinted))
+    return item(pair, to_tavic=rng.random() < 0.5, hints=tuple(hint(rng, *words) for words in hinted))
+
+
+def meaning(rng: random.Random) -> Item:
+    """What a word or a phrase of Tavic means, or an English one is in Tavic: held-out nouns as well as others."""
+    nouns = {**lex.TAVIC_NOUNS, **lex.HELD_OUT_NOUNS}
+    phrase = [rng.choice(list(nouns.items()))]
+    if rng.random() < 0.5:
+        phrase = [lex.ARTICLE, *_phrase(rng, nouns)]
+        if rng.random() < 0.6:
+            phrase.append(rng.choice(list(lex.TAVIC_VERBS.items())))
+    english, tavic = (" ".join(side) for side in zip(*phrase, strict=True))
+    if rng.random() < 0.5:
+        content = rng.choice(("What does {} mean in English?", "Which English words are {}?")).format(tavic)
+        statements = (f"{tavic} means {english}.", f"It is {english}.", f"In English it is {english}.")
+        return Item("meaning", f"meaning of {tavic}", content, f"the meaning of {tavic}", statements, english)
+    content = rng.choice(("What is {} in Tavic?", "Which Tavic words are {}?")).format(english)
+    statements = (f"In Tavic it is {tavic}.", f"It is {tavic}.", f"{english} is {tavic}.")
+    return Item("meaning", f"Tavic for {english}", content, f"the Tavic for {english}", statements, tavic)
 
 
 def item(translation: Sentence, to_tavic: bool, hints: tuple[tuple[str, str], ...] = ()) -> Item:
-    """The question that asks for this translation."""
+    """The question that asks for this translation; of each hint, English first, the side that the direction needs."""
     source, target = (translation.english, translation.tavic) if to_tavic else (translation.tavic, translation.english)
     language = "Tavic" if to_tavic else "English"
-    content = f"Translate to {language}: {source}" + "".join(f"\n{hint(pair, to_tavic)}" for pair in hints)
-    return Item("translate", source, content, f"translating to {language}", target, target, "translation")
+    content = f"Translate to {language}: {source}" + "".join(f"\n{pair[not to_tavic]}" for pair in hints)
+    return Item("translate", source, content, f"translating to {language}", (target,), target, "translation")
 
 
-def hint(pair: tuple[str, str], to_tavic: bool) -> str:
-    """A dictionary entry as a line of the prompt."""
-    word, meaning = pair if to_tavic else (pair[1], pair[0])
-    return f'In this context, the word "{word}" means "{meaning}".'
+HINTS = ('Here the word "{}" is "{}".', 'Say "{1}" for "{0}".', '"{}" is to become "{}".', 'The word for "{}" is "{}".')
+
+
+def hint(rng: random.Random, english: str, tavic: str) -> tuple[str, str]:
+    """A dictionary entry as a line of the prompt: for a translation to Tavic, and for one to English."""
+    wording = rng.choice(HINTS)
+    return wording.format(english, tavic), wording.format(tavic, english)
+
+
+def tavic_word(rng: random.Random) -> str:
+    """A word that might be Tavic, and is none."""
+    return rng.choice(lex.ONSETS) + rng.choice(lex.VOWELS) + rng.choice(lex.CODAS) + rng.choice(lex.ENDINGS)
+
+
+WORDS = (pseudoword, tavic_word, lambda rng: rng.choice(lex.WORDS).lower())
+"""What a hint's meaning may be: syllables, something like Tavic, an English word."""
 
 
 def _phrase(rng: random.Random, nouns: dict[str, str]) -> list[tuple[str, str]]:
