@@ -74,7 +74,7 @@ def test_the_pilot_ends_where_nothing_leaks_without_a_buffer(monkeypatch, made, 
     assert [ratio for ratio, *_ in tried] == [0] and pilot.ratio == 0 and pilot.seconds == 60
     record = ratio_pilot.read(made[2])
     assert (
-        record["ratio"] == 0 and record["observations"][0]["plain"] == 36 and "0: nothing leaks" in record["sentence"]
+        record["ratio"] == 0 and record["observations"][0]["plain"] == 37 and "0: nothing leaks" in record["sentence"]
     )
 
 
