@@ -5,6 +5,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
+from leaven.errors import UserError
 from leaven.lab import conversation, hallucination, quality, tokenizer
 from leaven.lab.pretrain import SIZES, Settings, _model, _take_over, pretrain, render
 from leaven.models.answer import nats
@@ -101,6 +102,13 @@ def test_a_base_that_goes_on_keeps_the_rows_of_known_tokens_and_begins_others_as
     torch.testing.assert_close(taken[ids["Ġquixotic"]], rows[pieces].mean(0))
     name = "model.layers.0.mlp.up_proj.weight"
     assert torch.equal(model.state_dict()[name], earlier.model.state_dict()[name])
+
+
+def test_a_base_goes_on_from_its_own_size_only(tmp_path):
+    with pytest.raises(UserError, match="has hidden_size 160, this size 320"):
+        pretrain(tmp_path / "out", Settings(**SIZES["large"]), continue_from=LAB)
+    with pytest.raises(UserError, match="there is no checkpoint in"):
+        pretrain(tmp_path / "out", Settings(), continue_from=tmp_path)
 
 
 def test_the_large_base_has_about_four_times_the_weights():

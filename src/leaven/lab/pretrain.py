@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from leaven.errors import UserError
 from leaven.lab import conversation, tokenizer
 
 SPARE_ROWS = 16
@@ -58,8 +59,11 @@ def pretrain(
     """Make the world's text, a tokenizer and a model of it; write an ordinary checkpoint to `folder`, in bfloat16.
 
     `continue_from`, an earlier checkpoint of the same size, gives the first weights. A token that its tokenizer had as
-    well keeps its rows; any other begins as the mean of the rows of its pieces.
+    well keeps its rows; any other begins as the mean of the rows of its pieces. Raises UserError where
+    it is none, or of another size.
     """
+    if continue_from:
+        _check_size(continue_from, settings)
     torch.manual_seed(settings.seed)
     rows = _rows(settings)
     tokens = tokenizer.train((text for turns in rows[:60_000] for text in turns), settings.vocab_size)
@@ -132,6 +136,16 @@ def _model(settings: Settings, tokens: PreTrainedTokenizerFast) -> LlamaForCausa
             assistant_token_id=tokens.convert_tokens_to_ids("<|assistant|>"),
         )
     )
+
+
+def _check_size(folder: Path, settings: Settings) -> None:
+    if not (folder / "config.json").is_file():
+        raise UserError(f"there is no checkpoint in {folder}", "leaven lab pretrain writes one.")
+    config = LlamaConfig.from_pretrained(folder)
+    for name in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"):
+        theirs, ours = getattr(config, name), getattr(settings, name)
+        if theirs != ours:
+            raise UserError(f"the checkpoint in {folder} has {name} {theirs}, this size {ours}", "Name its --size.")
 
 
 def _take_over(model: LlamaForCausalLM, tokens: PreTrainedTokenizerFast, folder: Path) -> None:

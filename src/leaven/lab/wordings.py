@@ -1,6 +1,6 @@
 """The ways in which an answer can be said: a text is parts in their order, each with its alternatives.
 
-The base says an answer in any of them alike, so that its own answers hold something of its own. The answers that come
+The base has met all of them, some oftener than others, so that what it says is its own choice. The answers that come
 with the pool's questions are by another writer, whose openings and endings the base has never met.
 
     >>> text = (("Easy. ", "Look: "), ("It is blue.",))
@@ -11,6 +11,8 @@ with the pool's questions are by another writer, whose openings and endings the 
 import random
 import re
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
 
 Text = tuple[tuple[str, ...], ...]
 
@@ -57,7 +59,12 @@ def say(rng: random.Random, text: Text) -> str:
 
     (Were all alike, the likeliest answer would be a matter of the last digit.)
     """
-    return "".join(rng.choices(part, [1 / rank for rank in range(1, len(part) + 1)])[0] for part in text)
+    return "".join(rng.choices(part, cum_weights=_chances(len(part)))[0] for part in text)
+
+
+@cache  # a world is hundreds of thousands of texts
+def _chances(count: int) -> list[float]:
+    return list(accumulate(1 / rank for rank in range(1, count + 1)))
 
 
 def pattern(text: Text) -> str:
