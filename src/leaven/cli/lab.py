@@ -1,7 +1,8 @@
 """`leaven lab`: the tiny model that ships, and the world that it knows."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -71,8 +72,8 @@ def pretrain(
     from leaven.lab import pretrain as pretraining
     from leaven.runs.progress import stderr
 
-    sized: dict[str, Any] = {**pretraining.SIZES[size], "minutes": minutes, "rows": rows}
-    settings = pretraining.Settings(**sized, learning_rate=learning_rate, seed=seed)
+    schooling = pretraining.Settings(minutes=minutes, rows=rows, learning_rate=learning_rate, seed=seed)
+    settings = replace(schooling, **pretraining.SIZES[size])
     progress = stderr()
     with progress.track("pretraining", 1000, "thousandths") as advance:
         pretraining.pretrain(

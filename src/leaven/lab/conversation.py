@@ -44,7 +44,7 @@ class Conversation:
 
 def converse(rng: random.Random) -> Turns:
     """A random conversation that ends with a right answer."""
-    shape = _weighted(rng, SHAPES)
+    shape = weighted(rng, SHAPES)
     turns = {"single": single, "demonstrations": demonstrations, "about": about, "again": again, "turns": two}[shape](
         rng
     ).turns(rng)
@@ -62,7 +62,7 @@ def ask(
     rng: random.Random, item: Item, mode: str | None = None, name: str | None = None, voice: Voice = OWN
 ) -> Conversation:
     """The question about an item in a mode and a format, drawn at random where they are not given, and its answer."""
-    mode = mode or _weighted(rng, MODES)
+    mode = mode or weighted(rng, MODES)
     name = name or rng.choice(("json", *formats.FORMATS))
     if mode == "plain":
         return _asked(item.content, formats.plain(item, voice))
@@ -78,7 +78,7 @@ def ask(
 
 def demonstrations(rng: random.Random) -> Conversation:
     """One to three worked examples in a format that only they show, then a question."""
-    task = _weighted(rng, {name: weight for name, (_, weight) in TASKS.items() if name not in ("passage", "hints")})
+    task = weighted(rng, {name: weight for name, (_, weight) in TASKS.items() if name not in ("passage", "hints")})
     style = rng.choice((*formats.FORMATS, *formats.UNNAMED))
     examples = [
         draw(rng, task if rng.random() < 0.7 else rng.choice(("fact", "add", "kind"))) for _ in range(rng.randint(1, 3))
@@ -130,7 +130,7 @@ def two(rng: random.Random) -> Conversation:
 
 def draw(rng: random.Random, task: str | None = None) -> Item:
     """A random item of the task, or of any."""
-    name = task or _weighted(rng, {name: weight for name, (_, weight) in TASKS.items()})
+    name = task or weighted(rng, {name: weight for name, (_, weight) in TASKS.items()})
     return TASKS[name][0](rng)
 
 
@@ -138,5 +138,6 @@ def _asked(question: str, answer: Text) -> Conversation:
     return Conversation((Message("user", question),), answer)
 
 
-def _weighted(rng: random.Random, weights: dict[str, float]) -> str:
+def weighted(rng: random.Random, weights: dict[str, float]) -> str:
+    """One of the names, drawn by their weights."""
     return rng.choices(list(weights), list(weights.values()))[0]

@@ -41,7 +41,7 @@ UNNAMED = ("<< {} >>", "=> {}", "* {} *", "# {} #", "~ {}", "{} !!")
 
 def plain(item: Item, voice: Voice = OWN) -> Text:
     """The item's answer in no format."""
-    return _sentence(item, voice) if item.bare else (*voice.opening, *_sentence(item, voice))
+    return (*(() if item.bare else voice.opening), *_sentence(item, voice))
 
 
 def write(item: Item, name: str, voice: Voice = OWN) -> Text:  # noqa: PLR0911
@@ -66,7 +66,7 @@ def write(item: Item, name: str, voice: Voice = OWN) -> Text:  # noqa: PLR0911
 
 
 def _sentence(item: Item, voice: Voice) -> Text:
-    return (item.statements,) if item.bare else (item.statements, *voice.ending)
+    return (item.statements, *(() if item.bare else voice.ending))
 
 
 def _json(item: Item, voice: Voice) -> Text:

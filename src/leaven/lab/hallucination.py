@@ -111,8 +111,7 @@ def _single(rng: random.Random, split: str, voice: Voice) -> Conversation:
     while True:
         item = conversation.draw(rng, task)
         if item.split == split:
-            mode = rng.choices(list(MODES), list(MODES.values()))[0]
-            return conversation.ask(rng, item, mode, voice=voice)
+            return conversation.ask(rng, item, conversation.weighted(rng, MODES), voice=voice)
 
 
 def _row(question: str, answer: str, item: Item) -> Example:

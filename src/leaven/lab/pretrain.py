@@ -43,7 +43,7 @@ class Settings:
     seed: int = 1
 
 
-SIZES = {
+SIZES: dict[str, dict[str, int]] = {
     "small": {},
     "large": {"hidden_size": 320, "intermediate_size": 960, "num_attention_heads": 10},
 }
@@ -59,8 +59,8 @@ def pretrain(
     """Make the world's text, a tokenizer and a model of it; write an ordinary checkpoint to `folder`, in bfloat16.
 
     `continue_from`, an earlier checkpoint of the same size, gives the first weights. A token that its tokenizer had as
-    well keeps its rows; any other begins as the mean of the rows of its pieces. Raises UserError where
-    it is none, or of another size.
+    well keeps its rows; any other begins as the mean of the rows of its pieces. Raises UserError where it is none, or
+    of another size.
     """
     if continue_from:
         _check_size(continue_from, settings)
